@@ -1,0 +1,197 @@
+//! Where rows are kept.
+//!
+//! A [`Store`] opens a [`Collection`] for each schema. Both stores pass one conformance suite and give byte-equal rows.
+
+#[cfg(feature = "mongodb")]
+pub mod mongo;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Expr, Query, Schema, Value};
+use crate::{BoxError, ConfigError};
+
+/// A place that keeps collections of rows.
+pub trait Store: Clone + Send + Sync + 'static {
+    /// A collection of this store.
+    type Collection: Collection;
+
+    /// Opens the collection of `schema`, making its table and the indexes that are missing. Nothing is ever dropped.
+    ///
+    /// # Errors
+    /// When the store is not there, or what it holds does not fit the schema.
+    fn open(&self, schema: Arc<Schema>) -> impl Future<Output = Result<Self::Collection, OpenError>> + Send;
+
+    /// A short text for the start-up banner, without credentials: `sqlite app.db`.
+    fn describe(&self) -> String;
+
+    /// Finishes what is under way and closes. Later operations answer [`StoreError::Unavailable`].
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Rows of one schema.
+///
+/// Every operation is atomic, and is carried to its end even when the caller drops the future.
+pub trait Collection: Clone + Send + Sync + 'static {
+    /// The row with this id.
+    fn get(&self, id: Value<'static>) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send;
+
+    /// One page of rows.
+    fn list(&self, query: Query) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// How many rows hold.
+    fn count(&self, filter: Expr) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Adds a row; `document` is a [`Value::Object`] in the order of the schema, its id included.
+    fn insert(&self, document: Value<'static>) -> impl Future<Output = Result<Row, StoreError>> + Send;
+
+    /// Puts `document` in the place of the row with the same id.
+    fn replace(
+        &self,
+        document: Value<'static>,
+        expect: Expect,
+    ) -> impl Future<Output = Result<Outcome<Row>, StoreError>> + Send;
+
+    /// Sets top-level fields, given by index, of the row with this id.
+    fn update(
+        &self,
+        id: Value<'static>,
+        changes: Vec<(usize, Value<'static>)>,
+        expect: Expect,
+    ) -> impl Future<Output = Result<Outcome<Row>, StoreError>> + Send;
+
+    /// Removes the row with this id.
+    fn delete(
+        &self,
+        id: Value<'static>,
+        expect: Expect,
+    ) -> impl Future<Output = Result<Outcome<()>, StoreError>> + Send;
+}
+
+/// Which version of a row a write is meant for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// Any.
+    Any,
+    /// One of these: the tags of an `If-Match`.
+    Versions(Vec<i64>),
+}
+
+/// What became of a conditional write; check and write are one atomic step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome<T> {
+    /// It was done.
+    Done(T),
+    /// There is no such row.
+    NotFound,
+    /// The row has another version.
+    Changed,
+}
+
+/// A row as it is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Starts at the time of creation in microseconds, plus one for each write.
+    pub version: i64,
+    /// The document as JSON, fields in the schema's order.
+    pub json: Bytes,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The rows as JSON, joined by commas, without brackets.
+    pub items: Bytes,
+    /// The versions of the rows in the same order.
+    pub versions: Vec<i64>,
+    /// The boundary after which the next page begins (one value for each sort key), or none when this is the last.
+    pub next: Option<Vec<Value<'static>>>,
+}
+
+/// Why a collection cannot be opened.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The schema and the store do not fit.
+    Config(ConfigError),
+    /// The store failed.
+    Store(StoreError),
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Another row has the same value in a unique field.
+    Duplicate {
+        /// Name of the field.
+        field: String,
+    },
+    /// The document is larger than the store takes.
+    TooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// The store cannot be reached or is full of work; trying again may help.
+    Unavailable {
+        /// What happened; for the log.
+        source: BoxError,
+        /// When trying again makes sense, in seconds.
+        retry_after: u32,
+    },
+    /// The deadline passed.
+    Timeout,
+    /// No space is left.
+    Full,
+    /// Anything else; for the log.
+    Internal(BoxError),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duplicate { field } => write!(f, "another row has the same {field}"),
+            Self::TooLarge { limit } => write!(f, "the document has more than {limit} bytes"),
+            Self::Unavailable { source, .. } => write!(f, "the store is not available: {source}"),
+            Self::Timeout => f.write_str("the store did not answer in time"),
+            Self::Full => f.write_str("the store has no space left"),
+            Self::Internal(source) => write!(f, "the store failed: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Unavailable { source, .. } | Self::Internal(source) => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ConfigError> for OpenError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}

@@ -1,0 +1,47 @@
+//! Typed values: what documents, filters and cursors are made of.
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+/// A value that has been checked against its field's type.
+///
+/// Strings borrow from the request body where they can.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value<'a> {
+    /// JSON `null`.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// An integer; 64 bits are all that the stores hold.
+    Int(i64),
+    /// A float, never NaN or infinite.
+    Float(f64),
+    /// Text.
+    Str(Cow<'a, str>),
+    /// A UUID.
+    Uuid(Uuid),
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    DateTime(i64),
+    /// A list.
+    List(Vec<Value<'a>>),
+    /// A model: one value for each field of its schema, in the schema's order.
+    Object(Vec<Value<'a>>),
+}
+
+impl Value<'_> {
+    /// Detaches the value from the bytes that it was read from.
+    pub fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(x) => Value::Bool(x),
+            Self::Int(x) => Value::Int(x),
+            Self::Float(x) => Value::Float(x),
+            Self::Str(x) => Value::Str(Cow::Owned(x.into_owned())),
+            Self::Uuid(x) => Value::Uuid(x),
+            Self::DateTime(x) => Value::DateTime(x),
+            Self::List(items) => Value::List(items.into_iter().map(Value::into_owned).collect()),
+            Self::Object(items) => Value::Object(items.into_iter().map(Value::into_owned).collect()),
+        }
+    }
+}

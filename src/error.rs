@@ -1,0 +1,59 @@
+//! Mistakes found before the first request.
+
+use std::fmt;
+
+/// Any error, boxed; what streams and foreign services may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A mistake in how an application is put together, found at start-up.
+///
+/// It says what was wrong and what would have been right, and where in the user's code it was written when that is
+/// known. In Python it is raised as `ziggurat.ConfigError` with the same words.
+#[derive(Debug)]
+pub struct ConfigError {
+    what: String,
+    cure: Option<String>,
+    location: Option<String>,
+}
+
+impl ConfigError {
+    /// A mistake, told in one sentence that names the offending value.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), cure: None, location: None }
+    }
+
+    /// Says what to write instead.
+    #[must_use]
+    pub fn cure(mut self, cure: impl Into<String>) -> Self {
+        self.cure = Some(cure.into());
+        self
+    }
+
+    /// Says where in the user's code it was written, as `file:line`.
+    #[must_use]
+    pub fn at(mut self, location: impl Into<String>) -> Self {
+        self.location = Some(location.into());
+        self
+    }
+
+    /// As [`at`](Self::at), unless `location` is empty.
+    #[must_use]
+    pub fn at_if_known(self, location: &str) -> Self {
+        if location.is_empty() { self } else { self.at(location) }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if let Some(cure) = &self.cure {
+            write!(f, "; {cure}")?;
+        }
+        if let Some(location) = &self.location {
+            write!(f, " (at {location})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,28 @@
+//! Lets requests in and dispatches them.
+//!
+//! A request enters through the server, passes the layers of a [`Stack`], and the [`Dispatcher`] hands it to the leaf
+//! that its path and method name.
+
+mod dispatcher;
+mod params;
+mod path;
+mod problem;
+mod route;
+mod stack;
+mod table;
+
+#[cfg(feature = "server")]
+pub mod server;
+
+pub use dispatcher::Dispatcher;
+pub use params::PathParams;
+pub use path::PathTemplate;
+pub use problem::{Limit, Location, Problem, Violation};
+pub use route::Route;
+pub use stack::{Stack, StackBuilder};
+pub use table::{Leaf, LeafInfo, LeafKind, RouteTable, RouteTableBuilder};
+
+/// A request as leaves receive it.
+pub type Request<B = crate::Body> = http::Request<B>;
+/// A response as leaves give it.
+pub type Response<B = crate::Body> = http::Response<B>;

@@ -1,0 +1,228 @@
+//! Problem documents: every error that the framework itself answers (RFC 9457).
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::Response;
+
+/// Where problem types are described; a problem's `type` is this plus its code.
+const TYPE_BASE: &str = "https://ziggurat.dev/e/";
+
+/// An `application/problem+json` answer (RFC 9457).
+///
+/// `code` becomes the last segment of `type`, `title` is the same for every occurrence of a code, and `detail` helps with
+/// this occurrence. Values that a client sent are not echoed: they may be secrets.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: Cow<'static, str>,
+    title: Cow<'static, str>,
+    detail: Option<Cow<'static, str>>,
+    errors: Vec<Violation>,
+    headers: HeaderMap,
+}
+
+/// One thing that was wrong with a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Violation {
+    /// Where it was found.
+    pub at: Location,
+    /// What kind it is: one of pydantic's error types, as `greater_than_equal`.
+    pub code: Cow<'static, str>,
+    /// What to do about it, in a short phrase.
+    pub detail: Cow<'static, str>,
+    /// The limit that was passed, when the rule has one.
+    pub limit: Option<Limit>,
+}
+
+/// The bound of a violated rule.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Limit {
+    /// A whole number: a length or an integer bound.
+    Int(i64),
+    /// A bound of a float.
+    Float(f64),
+    /// Anything else, as text.
+    Text(String),
+}
+
+/// The part of a request that a [`Violation`] is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Location {
+    /// A place in the JSON body, as a JSON pointer (RFC 6901).
+    Pointer(String),
+    /// A query parameter.
+    Parameter(String),
+    /// A segment of the path.
+    Path(String),
+    /// A header field.
+    Header(String),
+}
+
+impl Violation {
+    /// A violation at `at`.
+    pub fn new(at: Location, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { at, code: code.into(), detail: detail.into(), limit: None }
+    }
+
+    /// Names the bound that was passed.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+}
+
+impl Problem {
+    /// A problem with `status`, a `code` such as `not_found`, and its standing `title`.
+    pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, title: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            code: code.into(),
+            title: title.into(),
+            detail: None,
+            errors: Vec::new(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// 400: the request cannot be read.
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", "Bad request").detail(detail)
+    }
+
+    /// 404: nothing is there.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found").detail(detail)
+    }
+
+    /// 413: more than the limit of bytes was sent.
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Body too large")
+            .detail(format!("the body may have at most {limit} bytes"))
+    }
+
+    /// 422: the request was read, but its values break the rules listed in `errors`.
+    pub fn validation(errors: Vec<Violation>) -> Self {
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", "Validation failed");
+        problem.errors = errors;
+        problem
+    }
+
+    /// 500: a fault of ours; the client learns nothing about it, the log does.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
+            .detail("the server failed to answer; the failure has been logged")
+    }
+
+    /// 503 with `Retry-After` in seconds.
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after: u32) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable")
+            .detail(detail)
+            .header(http::header::RETRY_AFTER, HeaderValue::from(retry_after))
+    }
+
+    /// Says what would help with this occurrence.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Lists what was wrong.
+    #[must_use]
+    pub fn errors(mut self, errors: Vec<Violation>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Adds a header to the answer.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The document as JSON bytes.
+    pub fn to_bytes(&self) -> Bytes {
+        // Serialising strings and numbers to memory cannot fail; an empty object is still valid JSON.
+        serde_json::to_vec(self).unwrap_or_else(|_| b"{}".to_vec()).into()
+    }
+
+    /// The answer, in any body type that holds bytes.
+    pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
+        let mut response = Response::new(B::from(self.to_bytes()));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", &format_args!("{TYPE_BASE}{}", self.code))?;
+        map.serialize_entry("title", &self.title)?;
+        map.serialize_entry("status", &self.status.as_u16())?;
+        if let Some(detail) = &self.detail {
+            map.serialize_entry("detail", detail)?;
+        }
+        if !self.errors.is_empty() {
+            map.serialize_entry("errors", &self.errors)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Violation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match &self.at {
+            Location::Pointer(pointer) => map.serialize_entry("pointer", pointer)?,
+            Location::Parameter(name) => map.serialize_entry("parameter", name)?,
+            Location::Path(name) => map.serialize_entry("path", name)?,
+            Location::Header(name) => map.serialize_entry("header", name)?,
+        }
+        map.serialize_entry("code", &self.code)?;
+        map.serialize_entry("detail", &self.detail)?;
+        if let Some(limit) = &self.limit {
+            map.serialize_entry("limit", limit)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renders_as_rfc_9457() {
+        let problem = Problem::validation(vec![
+            Violation::new(Location::Pointer("/age".into()), "greater_than_equal", "must be >= 0").limit(Limit::Int(0)),
+        ]);
+        let response = problem.into_response::<crate::Body>();
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let text = response.body().as_bytes().map(|b| String::from_utf8_lossy(b).into_owned());
+        assert_eq!(
+            text.as_deref(),
+            Some(concat!(
+                r#"{"type":"https://ziggurat.dev/e/validation","title":"Validation failed","status":422,"#,
+                r#""errors":[{"pointer":"/age","code":"greater_than_equal","detail":"must be >= 0","limit":0}]}"#
+            ))
+        );
+    }
+}

@@ -1,0 +1,245 @@
+//! The route table: built at start-up, frozen before the first request.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{PathTemplate, Route};
+use crate::ConfigError;
+
+/// What answers at a leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LeafKind {
+    /// A Tower service written in Rust.
+    Native,
+    /// A native CRUD operation.
+    Crud,
+    /// A Python handler.
+    Python,
+}
+
+impl LeafKind {
+    /// All kinds, in the order of their discriminants.
+    pub const ALL: [Self; 3] = [Self::Native, Self::Crud, Self::Python];
+
+    /// `native`, `crud` or `python`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Crud => "crud",
+            Self::Python => "python",
+        }
+    }
+}
+
+impl fmt::Display for LeafKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is known of a leaf without calling it.
+///
+/// The dispatcher puts an `Arc<LeafInfo>` into the extensions of the request it hands inward, and of the response, so
+/// that layers outside can tell which route answered.
+#[derive(Debug, Clone)]
+pub struct LeafInfo {
+    /// The method, or none when the leaf answers every method.
+    pub method: Option<Method>,
+    /// The path template as it was written.
+    pub path: Arc<str>,
+    /// What the leaf is called: a function name, `User.list`.
+    pub name: String,
+    /// What answers.
+    pub kind: LeafKind,
+    /// Where it was declared, as `file:line`; empty when not known.
+    pub location: String,
+    /// Names of the layers around this leaf alone, outermost first.
+    pub layers: Vec<String>,
+}
+
+/// A leaf on its way into a table.
+#[derive(Debug, Clone)]
+pub struct Leaf {
+    pub(super) name: String,
+    pub(super) kind: LeafKind,
+    pub(super) location: String,
+    pub(super) layers: Vec<String>,
+    pub(super) route: Route,
+}
+
+impl Leaf {
+    /// A leaf called `name` that is answered by `route`.
+    pub fn new(name: impl Into<String>, kind: LeafKind, route: Route) -> Self {
+        Self { name: name.into(), kind, location: String::new(), layers: Vec::new(), route }
+    }
+
+    /// Says where it was declared, as `file:line`.
+    #[must_use]
+    pub fn at(mut self, location: impl Into<String>) -> Self {
+        self.location = location.into();
+        self
+    }
+
+    /// Wraps this leaf alone; `name` is what the printed stack shows.
+    #[must_use]
+    pub fn layer(mut self, name: impl Into<String>, wrap: impl FnOnce(Route) -> Route) -> Self {
+        self.route = wrap(self.route);
+        self.layers.insert(0, name.into());
+        self
+    }
+}
+
+/// Everything that answers at one path.
+pub(super) struct PathEntry {
+    /// Sorted as it was registered; HEAD and OPTIONS are added by the dispatcher.
+    pub(super) methods: Vec<MethodEntry>,
+    /// Answers the methods that `methods` does not name.
+    pub(super) any: Option<MethodEntry>,
+    /// The `Allow` header, ready to send.
+    pub(super) allow: http::HeaderValue,
+}
+
+pub(super) struct MethodEntry {
+    pub(super) method: Option<Method>,
+    pub(super) names: Vec<Arc<str>>,
+    pub(super) info: Arc<LeafInfo>,
+    pub(super) route: Route,
+}
+
+/// Collects leaves and refuses conflicting ones.
+#[derive(Default)]
+pub struct RouteTableBuilder {
+    paths: Vec<(PathTemplate, Vec<MethodEntry>)>,
+}
+
+impl RouteTableBuilder {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answers `method` at `path` with `leaf`; no method means every method that no other leaf at this path names.
+    ///
+    /// # Errors
+    /// When `path` is not a template, or another leaf answers the same method at the same path. The error names both.
+    pub fn add(&mut self, method: Option<Method>, path: &str, leaf: Leaf) -> Result<(), ConfigError> {
+        let template = PathTemplate::parse(path).map_err(|e| e.at_if_known(&leaf.location))?;
+        let position = self.paths.iter().position(|(other, _)| other.shape() == template.shape());
+        let index = match position {
+            Some(index) => index,
+            None => {
+                self.paths.push((template.clone(), Vec::new()));
+                self.paths.len() - 1
+            }
+        };
+        let entries = &mut self.paths[index].1;
+        if let Some(other) = entries.iter().find(|entry| entry.method == method) {
+            let verb = method.as_ref().map_or("any method", Method::as_str);
+            let here = |location: &str| if location.is_empty() { String::new() } else { format!(" ({location})") };
+            return Err(ConfigError::new(format!(
+                "{verb} {path} is registered twice: {}{} and {}{}",
+                other.info.name,
+                here(&other.info.location),
+                leaf.name,
+                here(&leaf.location),
+            ))
+            .cure("give one of them another path or method"));
+        }
+        entries.push(MethodEntry {
+            method: method.clone(),
+            names: template.names().to_vec(),
+            info: Arc::new(LeafInfo {
+                method,
+                path: template.text().clone(),
+                name: leaf.name,
+                kind: leaf.kind,
+                location: leaf.location,
+                layers: leaf.layers,
+            }),
+            route: leaf.route,
+        });
+        Ok(())
+    }
+
+    /// Freezes the table.
+    ///
+    /// # Errors
+    /// When two paths cannot be told apart, as `/files/{name}` and `/files/{path:path}`.
+    pub fn build(self) -> Result<RouteTable, ConfigError> {
+        let mut router = matchit::Router::new();
+        let mut leaves = Vec::new();
+        let mut texts: Vec<(String, Arc<LeafInfo>)> = Vec::new();
+        for (template, mut entries) in self.paths {
+            let info = entries[0].info.clone();
+            leaves.extend(entries.iter().map(|entry| entry.info.clone()));
+            let any = entries.iter().position(|e| e.method.is_none()).map(|i| entries.remove(i));
+            let entry = PathEntry { allow: allow(&entries), methods: entries, any };
+            if let Err(error) = router.insert(template.shape(), entry) {
+                let other = match &error {
+                    matchit::InsertError::Conflict { with } => texts.iter().find(|(shape, _)| shape == with),
+                    _ => None,
+                };
+                let what = match other {
+                    Some((_, other)) => format!(
+                        "the paths {} ({} {}) and {} ({} {}) cannot be told apart",
+                        other.path, other.name, other.location, info.path, info.name, info.location
+                    ),
+                    None => {
+                        format!("the path {} ({} {}) cannot be routed: {error}", info.path, info.name, info.location)
+                    }
+                };
+                return Err(ConfigError::new(what).cure("give one of them another path"));
+            }
+            texts.push((template.shape().to_owned(), info));
+        }
+        Ok(RouteTable { router, leaves })
+    }
+}
+
+/// `GET, HEAD, POST, OPTIONS`, in the order of registration.
+fn allow(entries: &[MethodEntry]) -> http::HeaderValue {
+    let mut names: Vec<&str> = Vec::new();
+    let mut push = |name| {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    };
+    for method in entries.iter().filter_map(|entry| entry.method.as_ref()) {
+        push(method.as_str());
+        if method == Method::GET {
+            push("HEAD");
+        }
+    }
+    push("OPTIONS");
+    // Method names are tokens, so this is always a header value.
+    http::HeaderValue::from_str(&names.join(", ")).unwrap_or(http::HeaderValue::from_static("OPTIONS"))
+}
+
+/// Leaves by path and method. Immutable.
+pub struct RouteTable {
+    pub(super) router: matchit::Router<PathEntry>,
+    leaves: Vec<Arc<LeafInfo>>,
+}
+
+impl RouteTable {
+    /// All leaves, grouped by path in the order of registration.
+    pub fn leaves(&self) -> &[Arc<LeafInfo>] {
+        &self.leaves
+    }
+
+    /// The leaves that answer at a concrete `path`, such as `/users/1`.
+    pub fn at(&self, path: &str) -> Vec<Arc<LeafInfo>> {
+        match self.router.at(path) {
+            Ok(found) => found.value.methods.iter().chain(&found.value.any).map(|entry| entry.info.clone()).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for RouteTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteTable").field("leaves", &self.leaves).finish_non_exhaustive()
+    }
+}
