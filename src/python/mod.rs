@@ -1,5 +1,8 @@
 //! Is answered by Python; the only folder that names `pyo3`.
 
+pub mod attach;
+mod pyloop;
+
 use pyo3::prelude::*;
 
 /// Fills the native module `ziggurat._ziggurat`.

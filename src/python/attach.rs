@@ -1,0 +1,63 @@
+//! The one place that enters the interpreter, and the tally of who did.
+//!
+//! Native leaves must never reach Python, and a runtime worker must never wait for the GIL. Both are promises that a
+//! test can only check if every entry goes through here: `clippy.toml` forbids [`Python::attach`] elsewhere.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::prelude::*;
+
+use crate::service::LeafKind;
+
+static ENTRIES: [AtomicU64; LeafKind::ALL.len()] = [const { AtomicU64::new(0) }; LeafKind::ALL.len()];
+
+/// How often the interpreter was entered on behalf of a leaf, in the order of [`LeafKind::ALL`].
+pub fn counts() -> [u64; LeafKind::ALL.len()] {
+    ENTRIES.each_ref().map(|entries| entries.load(Ordering::Relaxed))
+}
+
+/// Attaches this thread to the interpreter and runs `f` on behalf of a leaf of this kind.
+///
+/// For threads of our own that run Python and nothing else. Never call it on a runtime worker.
+#[allow(clippy::disallowed_methods, reason = "this is the place")]
+pub(crate) fn at<R>(kind: LeafKind, f: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+    debug_assert!(!on_io_worker(), "a runtime worker must not wait for the interpreter");
+    count(kind);
+    Python::attach(f)
+}
+
+/// Runs `f` on behalf of a leaf of this kind on the loop thread, which is attached already.
+pub(crate) fn on_loop<'py, R>(py: Python<'py>, kind: LeafKind, f: impl FnOnce(Python<'py>) -> R) -> R {
+    count(kind);
+    f(py)
+}
+
+fn count(kind: LeafKind) {
+    ENTRIES[kind as usize].fetch_add(1, Ordering::Relaxed);
+}
+
+fn on_io_worker() -> bool {
+    std::thread::current().name().is_some_and(|name| name.starts_with("ziggurat-io-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Other tests of this binary may enter too, so only growth can be asserted.
+    #[test]
+    fn entries_are_counted_by_kind() {
+        let before = counts();
+        at(LeafKind::Crud, |py| on_loop(py, LeafKind::Python, |_| ()));
+        let after = counts();
+        assert!(after[LeafKind::Crud as usize] > before[LeafKind::Crud as usize]);
+        assert!(after[LeafKind::Python as usize] > before[LeafKind::Python as usize]);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn a_runtime_worker_may_not_enter() {
+        let worker = std::thread::Builder::new().name("ziggurat-io-7".into()).spawn(|| at(LeafKind::Native, |_| ()));
+        assert!(worker.unwrap().join().is_err());
+    }
+}
