@@ -3,6 +3,7 @@
 //! A [`Schema`] is compiled once at start-up. Per request the body becomes a typed [`Value`], the query string a
 //! [`Query`], and a [`Collection`] of a [`Store`] answers with JSON bytes.
 
+pub mod json;
 pub mod query;
 pub mod schema;
 pub mod store;

@@ -1,5 +1,11 @@
 //! The compiled form of a typed model.
 
+pub(crate) mod check;
+mod description;
+mod read;
+pub(crate) mod suggest;
+pub(crate) mod validate;
+
 use std::sync::Arc;
 
 use super::Value;
@@ -28,6 +34,38 @@ pub struct Field {
     pub default: Option<DefaultValue>,
     /// Whether an index is kept, and of which sort.
     pub index: Option<Index>,
+    /// The name as it begins a member of a JSON object.
+    key: Box<[u8]>,
+}
+
+impl Field {
+    /// A required field without an index.
+    pub fn new(name: impl Into<Arc<str>>, kind: Type) -> Self {
+        let name = name.into();
+        let mut key = Vec::with_capacity(name.len() + 3);
+        super::json::write_str(&mut key, &name);
+        key.push(b':');
+        Self { name, kind, default: None, index: None, key: key.into() }
+    }
+
+    /// What it holds when it is left out.
+    #[must_use]
+    pub fn default(mut self, default: DefaultValue) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    /// Keeps an index over it.
+    #[must_use]
+    pub fn index(mut self, index: Index) -> Self {
+        self.index = Some(index);
+        self
+    }
+
+    /// `"name":`, escaped, as it begins a member of a JSON object.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
 }
 
 /// A value for a field that was left out.
@@ -74,8 +112,13 @@ pub enum Type {
     Uuid,
     /// `datetime`, in UTC, to the millisecond.
     DateTime,
-    /// `Enum` or `Literal`: one of these strings, integers or booleans.
-    OneOf(Vec<Value<'static>>),
+    /// `Enum` or `Literal`.
+    OneOf {
+        /// Strings, integers or booleans.
+        values: Vec<Value<'static>>,
+        /// It is a `Literal`: the violation is called `literal_error`, else `enum`.
+        literal: bool,
+    },
     /// `Optional[T]`
     Optional(Box<Type>),
     /// `list[T]`
@@ -106,7 +149,7 @@ pub struct Bounds<T> {
     pub multiple_of: Option<T>,
 }
 
-/// Rules of a text. Lengths are in code points.
+/// Rules of a text, applied in pydantic's order: white space, lengths in code points, pattern, letters.
 #[derive(Debug, Clone, Default)]
 pub struct Text {
     /// The least length.
@@ -117,10 +160,25 @@ pub struct Text {
     pub pattern: Option<regex::Regex>,
     /// White space at both ends is cut off first.
     pub strip: bool,
-    /// Letters are made small first.
+    /// Letters are made small at last.
     pub lower: bool,
-    /// Letters are made capital first.
+    /// Letters are made capital at last.
     pub upper: bool,
+}
+
+impl Type {
+    /// The type without `Optional` around it, and whether null is allowed.
+    pub fn inner(&self) -> (&Type, bool) {
+        match self {
+            Self::Optional(inner) => (inner.inner().0, true),
+            other => (other, false),
+        }
+    }
+
+    /// Whether rows can be filtered and sorted by it: everything but lists and models.
+    pub fn is_scalar(&self) -> bool {
+        !matches!(self.inner().0, Self::List { .. } | Self::Model(_))
+    }
 }
 
 impl Schema {

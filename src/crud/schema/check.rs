@@ -1,0 +1,197 @@
+//! The rules of single values, with pydantic's error types as codes.
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+use super::{Bounds, Text, Type};
+use crate::crud::Value;
+use crate::crud::json::{FIRST_INSTANT, LAST_INSTANT};
+use crate::service::{Limit, Location, Violation};
+
+/// Why a value is refused; where it stood is known to the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) code: &'static str,
+    pub(crate) detail: Cow<'static, str>,
+    pub(crate) limit: Option<Limit>,
+}
+
+impl Fault {
+    pub(crate) fn new(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), limit: None }
+    }
+
+    pub(crate) fn limit(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    pub(crate) fn at(self, at: Location) -> Violation {
+        Violation { at, code: self.code.into(), detail: self.detail, limit: self.limit }
+    }
+}
+
+/// The fault of a value of the wrong JSON kind.
+pub(crate) fn wrong_kind(kind: &Type) -> Fault {
+    match kind {
+        Type::Bool => Fault::new("bool_type", "must be true or false"),
+        Type::Int(_) => Fault::new("int_type", "must be a whole number"),
+        Type::Float(_) => Fault::new("float_type", "must be a number"),
+        Type::Str(_) => Fault::new("string_type", "must be a string"),
+        Type::Uuid => Fault::new("uuid_type", "must be a UUID in a string"),
+        Type::DateTime => Fault::new("datetime_type", "must be a date and time in a string"),
+        Type::OneOf { values, literal } => not_a_choice(values, *literal),
+        Type::Optional(inner) => wrong_kind(inner),
+        Type::List { .. } => Fault::new("list_type", "must be an array"),
+        Type::Model(_) => Fault::new("model_type", "must be an object"),
+    }
+}
+
+pub(crate) fn int(value: i64, bounds: &Bounds<i64>) -> Result<i64, Fault> {
+    if let Some(limit) = bounds.multiple_of
+        && value.checked_rem(limit).unwrap_or(0) != 0
+    {
+        return Err(Fault::new("multiple_of", format!("must be a multiple of {limit}")).limit(Limit::Int(limit)));
+    }
+    within(value, bounds, Limit::Int)
+}
+
+pub(crate) fn float(value: f64, bounds: &Bounds<f64>) -> Result<f64, Fault> {
+    if !value.is_finite() {
+        return Err(Fault::new("finite_number", "must be a finite number"));
+    }
+    if let Some(limit) = bounds.multiple_of {
+        // The tolerance of pydantic: 0.3 is a multiple of 0.1.
+        let rest = (value % limit).abs();
+        let threshold = (value / 1e9).abs();
+        if rest > threshold && (rest - limit.abs()).abs() > threshold {
+            return Err(Fault::new("multiple_of", format!("must be a multiple of {limit}")).limit(Limit::Float(limit)));
+        }
+    }
+    within(value, bounds, Limit::Float)
+}
+
+fn within<T: PartialOrd + Copy + std::fmt::Display>(
+    value: T,
+    bounds: &Bounds<T>,
+    limit: fn(T) -> Limit,
+) -> Result<T, Fault> {
+    let fault = |code, sign, bound: T| Err(Fault::new(code, format!("must be {sign} {bound}")).limit(limit(bound)));
+    match *bounds {
+        Bounds { le: Some(bound), .. } if value > bound => fault("less_than_equal", "<=", bound),
+        Bounds { lt: Some(bound), .. } if value >= bound => fault("less_than", "<", bound),
+        Bounds { ge: Some(bound), .. } if value < bound => fault("greater_than_equal", ">=", bound),
+        Bounds { gt: Some(bound), .. } if value <= bound => fault("greater_than", ">", bound),
+        _ => Ok(value),
+    }
+}
+
+pub(crate) fn out_of_range() -> Fault {
+    Fault::new("int_out_of_range", "must fit into 64 bits")
+}
+
+pub(crate) fn text<'a>(value: Cow<'a, str>, rules: &Text) -> Result<Cow<'a, str>, Fault> {
+    let value = strip(value, rules);
+    if rules.min.is_some() || rules.max.is_some() {
+        let length = value.chars().count();
+        if let Some(min) = rules.min
+            && length < min
+        {
+            return Err(Fault::new("string_too_short", format!("must have at least {}", characters(min)))
+                .limit(Limit::Int(min as i64)));
+        }
+        if let Some(max) = rules.max
+            && length > max
+        {
+            return Err(Fault::new("string_too_long", format!("must have at most {}", characters(max)))
+                .limit(Limit::Int(max as i64)));
+        }
+    }
+    if let Some(pattern) = &rules.pattern
+        && !pattern.is_match(&value)
+    {
+        return Err(Fault::new("string_pattern_mismatch", format!("must match {}", pattern.as_str()))
+            .limit(Limit::Text(pattern.as_str().to_owned())));
+    }
+    Ok(letters(value, rules))
+}
+
+/// The changes that `rules` make to a text, without its checks: what a filter compares with.
+pub(crate) fn normalise<'a>(value: Cow<'a, str>, rules: &Text) -> Cow<'a, str> {
+    letters(strip(value, rules), rules)
+}
+
+fn strip<'a>(value: Cow<'a, str>, rules: &Text) -> Cow<'a, str> {
+    if !rules.strip {
+        return value;
+    }
+    match value {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) if text.trim().len() == text.len() => Cow::Owned(text),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+fn letters<'a>(value: Cow<'a, str>, rules: &Text) -> Cow<'a, str> {
+    if rules.lower {
+        Cow::Owned(value.to_lowercase())
+    } else if rules.upper {
+        Cow::Owned(value.to_uppercase())
+    } else {
+        value
+    }
+}
+
+fn characters(count: usize) -> String {
+    if count == 1 { "1 character".to_owned() } else { format!("{count} characters") }
+}
+
+pub(crate) fn uuid(text: &str) -> Result<Uuid, Fault> {
+    Uuid::parse_str(text).map_err(|_| Fault::new("uuid_parsing", "must be a UUID"))
+}
+
+/// Milliseconds since 1970 of an RFC 3339 time; finer digits are cut off.
+pub(crate) fn datetime(text: &str) -> Result<i64, Fault> {
+    let parsed = speedate::DateTime::parse_str_rfc3339(text)
+        .map_err(|_| Fault::new("datetime_parsing", "must be a date and time, as 2024-05-01T12:00:00Z"))?;
+    if parsed.time.tz_offset.is_none() {
+        return Err(Fault::new("timezone_aware", "must say its offset from UTC, as 2024-05-01T12:00:00Z"));
+    }
+    let ms = parsed.timestamp_tz_ms();
+    if !(FIRST_INSTANT..=LAST_INSTANT).contains(&ms) {
+        return Err(Fault::new("datetime_object_invalid", "must be in the years 1 to 9999"));
+    }
+    Ok(ms)
+}
+
+pub(crate) fn choice(value: Value<'_>, values: &[Value<'static>], literal: bool) -> Result<Value<'static>, Fault> {
+    values.iter().find(|own| **own == value).cloned().ok_or_else(|| not_a_choice(values, literal))
+}
+
+pub(crate) fn not_a_choice(values: &[Value<'static>], literal: bool) -> Fault {
+    let mut detail = b"must be one of ".to_vec();
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            detail.extend_from_slice(b", ");
+        }
+        crate::crud::json::write_scalar(&mut detail, value);
+    }
+    let code = if literal { "literal_error" } else { "enum" };
+    Fault::new(code, String::from_utf8_lossy(&detail).into_owned())
+}
+
+pub(crate) fn length(count: usize, min: Option<usize>, max: Option<usize>) -> Result<(), Fault> {
+    let items = |count: usize| if count == 1 { "1 item".to_owned() } else { format!("{count} items") };
+    if let Some(min) = min
+        && count < min
+    {
+        return Err(Fault::new("too_short", format!("must have at least {}", items(min))).limit(Limit::Int(min as i64)));
+    }
+    if let Some(max) = max
+        && count > max
+    {
+        return Err(Fault::new("too_long", format!("must have at most {}", items(max))).limit(Limit::Int(max as i64)));
+    }
+    Ok(())
+}

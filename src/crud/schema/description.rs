@@ -1,0 +1,320 @@
+//! Schemas from a JSON description: how other languages hand over their models.
+//!
+//! ```json
+//! {"name": "User", "id": "id", "unknown": "forbid", "fields": [
+//!   {"name": "id", "type": {"type": "uuid"}, "default": {"factory": "uuid7"}},
+//!   {"name": "email", "type": {"type": "str", "max_length": 200}, "index": {"unique": true}},
+//!   {"name": "age", "type": {"type": "optional", "of": {"type": "int", "ge": 0}}, "default": {"value": null}}]}
+//! ```
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Bounds, DefaultValue, Field, Index, Schema, Text, Type, Unknown, validate};
+use crate::ConfigError;
+use crate::crud::Value;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SchemaDescription {
+    name: String,
+    id: Option<String>,
+    #[serde(default)]
+    unknown: UnknownDescription,
+    fields: Vec<FieldDescription>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+enum UnknownDescription {
+    #[default]
+    Forbid,
+    Ignore,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FieldDescription {
+    name: String,
+    #[serde(rename = "type")]
+    kind: TypeDescription,
+    default: Option<DefaultDescription>,
+    index: Option<IndexDescription>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IndexDescription {
+    #[serde(default)]
+    unique: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DefaultDescription {
+    Value(serde_json::Value),
+    Factory(Factory),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Factory {
+    Uuid4,
+    Uuid7,
+    Now,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum TypeDescription {
+    Bool {},
+    Int {
+        gt: Option<i64>,
+        ge: Option<i64>,
+        lt: Option<i64>,
+        le: Option<i64>,
+        multiple_of: Option<i64>,
+    },
+    Float {
+        gt: Option<f64>,
+        ge: Option<f64>,
+        lt: Option<f64>,
+        le: Option<f64>,
+        multiple_of: Option<f64>,
+    },
+    Str {
+        min_length: Option<usize>,
+        max_length: Option<usize>,
+        pattern: Option<String>,
+        #[serde(default)]
+        strip: bool,
+        #[serde(default)]
+        lower: bool,
+        #[serde(default)]
+        upper: bool,
+    },
+    Uuid {},
+    Datetime {},
+    Enum {
+        values: Vec<Choice>,
+    },
+    Literal {
+        values: Vec<Choice>,
+    },
+    Optional {
+        of: Box<TypeDescription>,
+    },
+    List {
+        items: Box<TypeDescription>,
+        min_length: Option<usize>,
+        max_length: Option<usize>,
+    },
+    Model {
+        schema: Box<SchemaDescription>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Choice {
+    Bool(bool),
+    Int(i64),
+    Str(String),
+}
+
+impl Schema {
+    /// Reads a schema from its JSON description.
+    ///
+    /// # Errors
+    /// When the description cannot be read, names a field twice, has a pattern that is not a regular expression, a default
+    /// that does not fit its type, or an id that is neither a UUID nor an int nor a str. The error names the field.
+    pub fn from_description(description: &str) -> Result<Self, ConfigError> {
+        let read: SchemaDescription = serde_json::from_str(description)
+            .map_err(|error| ConfigError::new(format!("the description of a model cannot be read: {error}")))?;
+        compile(read)
+    }
+}
+
+fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
+    let model = description.name;
+    let mut fields: Vec<Field> = Vec::with_capacity(description.fields.len());
+    for FieldDescription { name, kind, default, index } in description.fields {
+        let place = format!("{model}.{name}");
+        if fields.iter().any(|other| *other.name == *name) {
+            return Err(ConfigError::new(format!("{place} is there twice")));
+        }
+        let mut field = Field::new(name, compile_type(kind, &place)?);
+        if let Some(default) = default {
+            let default = match default {
+                DefaultDescription::Factory(Factory::Uuid4) => DefaultValue::Uuid4,
+                DefaultDescription::Factory(Factory::Uuid7) => DefaultValue::Uuid7,
+                DefaultDescription::Factory(Factory::Now) => DefaultValue::Now,
+                DefaultDescription::Value(raw) => DefaultValue::Constant(constant(&field.kind, &raw, &place)?),
+            };
+            let fits = match (&default, field.kind.inner().0) {
+                (DefaultValue::Uuid4 | DefaultValue::Uuid7, kind) => matches!(kind, Type::Uuid),
+                (DefaultValue::Now, kind) => matches!(kind, Type::DateTime),
+                (DefaultValue::Constant(_), _) => true,
+            };
+            if !fits {
+                return Err(ConfigError::new(format!("{place}: the default factory does not make values of its type")));
+            }
+            field = field.default(default);
+        }
+        if let Some(index) = index {
+            if !field.kind.is_scalar() {
+                return Err(ConfigError::new(format!("{place} cannot be indexed: it is a list or a model"))
+                    .cure("index a field that holds one value"));
+            }
+            field = field.index(Index { unique: index.unique });
+        }
+        fields.push(field);
+    }
+    let unknown = match description.unknown {
+        UnknownDescription::Forbid => Unknown::Forbid,
+        UnknownDescription::Ignore => Unknown::Ignore,
+    };
+    let mut schema = Schema { name: model, fields, id: None, unknown };
+    if let Some(id) = description.id {
+        schema.id = Some(check_id(&schema, &id)?);
+    }
+    Ok(schema)
+}
+
+fn check_id(schema: &Schema, id: &str) -> Result<usize, ConfigError> {
+    let Some(index) = schema.field(id) else {
+        return Err(ConfigError::new(format!("{} has no field {id:?} to identify its rows", schema.name))
+            .cure("add a field `id: UUID`"));
+    };
+    let field = &schema.fields[index];
+    if !matches!(field.kind, Type::Uuid | Type::Int(_) | Type::Str(_)) {
+        return Err(ConfigError::new(format!("{}.{id} cannot identify rows", schema.name))
+            .cure("make it a UUID, an int or a str"));
+    }
+    if matches!(field.default, Some(DefaultValue::Constant(_))) {
+        return Err(ConfigError::new(format!("{}.{id}: an id cannot have a constant default", schema.name))
+            .cure("leave the default out; the server chooses UUIDs itself"));
+    }
+    Ok(index)
+}
+
+fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError> {
+    Ok(match kind {
+        TypeDescription::Bool {} => Type::Bool,
+        TypeDescription::Int { gt, ge, lt, le, multiple_of } => {
+            if multiple_of == Some(0) {
+                return Err(ConfigError::new(format!("{place}: nothing is a multiple of 0")));
+            }
+            Type::Int(Bounds { gt, ge, lt, le, multiple_of })
+        }
+        TypeDescription::Float { gt, ge, lt, le, multiple_of } => {
+            if multiple_of == Some(0.0) {
+                return Err(ConfigError::new(format!("{place}: nothing is a multiple of 0")));
+            }
+            Type::Float(Bounds { gt, ge, lt, le, multiple_of })
+        }
+        TypeDescription::Str { min_length, max_length, pattern, strip, lower, upper } => {
+            let pattern = pattern.map(|text| regex::Regex::new(&text)).transpose().map_err(|error| {
+                ConfigError::new(format!("{place}: the pattern cannot be used: {error}"))
+                    .cure("write it without look-around and back-references")
+            })?;
+            Type::Str(Text { min: min_length, max: max_length, pattern, strip, lower, upper })
+        }
+        TypeDescription::Uuid {} => Type::Uuid,
+        TypeDescription::Datetime {} => Type::DateTime,
+        TypeDescription::Enum { values } => Type::OneOf { values: choices(values, place)?, literal: false },
+        TypeDescription::Literal { values } => Type::OneOf { values: choices(values, place)?, literal: true },
+        TypeDescription::Optional { of } => match compile_type(*of, place)? {
+            nested @ Type::Optional(_) => nested,
+            inner => Type::Optional(Box::new(inner)),
+        },
+        TypeDescription::List { items, min_length, max_length } => {
+            Type::List { item: Box::new(compile_type(*items, place)?), min: min_length, max: max_length }
+        }
+        TypeDescription::Model { schema } => Type::Model(Arc::new(compile(*schema)?)),
+    })
+}
+
+fn choices(values: Vec<Choice>, place: &str) -> Result<Vec<Value<'static>>, ConfigError> {
+    if values.is_empty() {
+        return Err(ConfigError::new(format!("{place}: there is nothing to choose from")));
+    }
+    let value = |choice| match choice {
+        Choice::Bool(x) => Value::Bool(x),
+        Choice::Int(x) => Value::Int(x),
+        Choice::Str(x) => Value::Str(x.into()),
+    };
+    Ok(values.into_iter().map(value).collect())
+}
+
+/// A default, put through the same checks as what clients send.
+fn constant(kind: &Type, raw: &serde_json::Value, place: &str) -> Result<Value<'static>, ConfigError> {
+    validate::value(kind, raw.to_string().as_bytes()).map(Value::into_owned).map_err(|rejection| {
+        ConfigError::new(format!("{place}: the default does not fit: {rejection}"))
+            .cure("make the default obey the field's own rules")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(fields: &str) -> String {
+        let text =
+            format!(r#"{{"name":"User","id":"id","fields":[{{"name":"id","type":{{"type":"uuid"}}}}{fields}]}}"#);
+        Schema::from_description(&text).map(|_| ()).map_err(|error| error.to_string()).unwrap_err()
+    }
+
+    #[test]
+    fn reads_every_type() {
+        let schema = Schema::from_description(
+            r#"{"name":"User","id":"id","unknown":"ignore","fields":[
+              {"name":"id","type":{"type":"uuid"},"default":{"factory":"uuid4"}},
+              {"name":"a","type":{"type":"bool"},"default":{"value":false}},
+              {"name":"b","type":{"type":"int","ge":0,"lt":10},"index":{"unique":true}},
+              {"name":"c","type":{"type":"float","multiple_of":0.5}},
+              {"name":"d","type":{"type":"str","min_length":1,"pattern":"^a","strip":true}},
+              {"name":"e","type":{"type":"datetime"},"default":{"factory":"now"}},
+              {"name":"f","type":{"type":"enum","values":["x",1,true]}},
+              {"name":"g","type":{"type":"optional","of":{"type":"literal","values":["x"]}},"default":{"value":null}},
+              {"name":"h","type":{"type":"list","items":{"type":"str"},"max_length":3},"default":{"value":[]}},
+              {"name":"i","type":{"type":"model","schema":{"name":"Address","fields":[
+                {"name":"city","type":{"type":"str"},"default":{"value":"Ur"}}]}},"default":{"value":{}}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(schema.id, Some(0));
+        assert_eq!(schema.unknown, Unknown::Ignore);
+        assert_eq!(schema.fields.len(), 10);
+        assert_eq!(schema.fields[2].index, Some(Index { unique: true }));
+        assert_eq!(schema.fields[2].key(), b"\"b\":");
+        let default = schema.fields[9].default.clone();
+        assert!(
+            matches!(default, Some(DefaultValue::Constant(Value::Object(values))) if values == [Value::Str("Ur".into())])
+        );
+    }
+
+    #[test]
+    fn mistakes_name_the_field() {
+        let age = |rest: &str| refused(&format!(r#",{{"name":"age",{rest}}}"#));
+        assert!(age(r#""type":{"type":"str","pattern":"(?=x)"}"#).contains("User.age: the pattern cannot be used"));
+        assert!(
+            age(r#""type":{"type":"int","ge":0},"default":{"value":-1}"#)
+                .contains("User.age: the default does not fit: must be >= 0")
+        );
+        assert!(
+            age(r#""type":{"type":"int"},"default":{"factory":"uuid4"}"#).contains("User.age: the default factory")
+        );
+        assert!(
+            age(r#""type":{"type":"list","items":{"type":"int"}},"index":{}"#).contains("User.age cannot be indexed")
+        );
+        assert!(age(r#""type":{"type":"int","multiple_of":0}"#).contains("User.age: nothing is a multiple of 0"));
+        assert!(age(r#""type":{"type":"complex"}"#).contains("unknown variant `complex`"));
+        assert!(age(r#""type":{"type":"int","maximum":3}"#).contains("unknown field `maximum`"));
+        assert!(refused(r#",{"name":"id","type":{"type":"int"}}"#).contains("User.id is there twice"));
+        let text = r#"{"name":"User","id":"id","fields":[{"name":"id","type":{"type":"float"}}]}"#;
+        assert!(Schema::from_description(text).unwrap_err().to_string().contains("User.id cannot identify rows"));
+        let text = r#"{"name":"User","id":"key","fields":[]}"#;
+        assert!(Schema::from_description(text).unwrap_err().to_string().contains("User has no field \"key\""));
+    }
+}

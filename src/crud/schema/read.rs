@@ -1,0 +1,548 @@
+//! One pass from JSON to typed values: a seed for each type, which notes what is wrong and reads on.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use uuid::Uuid;
+
+use super::check::{self, Fault};
+use super::validate::Change;
+use super::{DefaultValue, Field, Schema, Type, Unknown, suggest};
+use crate::crud::Value;
+use crate::service::{Location, Violation};
+
+/// More violations than this help nobody.
+const MOST_VIOLATIONS: usize = 100;
+/// How much of an unknown name is repeated in its violation.
+const LONGEST_NAME: usize = 100;
+
+/// Where the reader is and what it found wrong so far.
+#[derive(Default)]
+pub(super) struct Context<'s> {
+    path: RefCell<Vec<Step<'s>>>,
+    violations: RefCell<Vec<Violation>>,
+    now: Cell<Option<i64>>,
+}
+
+enum Step<'s> {
+    Field(&'s str),
+    Index(usize),
+}
+
+impl<'s> Context<'s> {
+    pub(super) fn into_violations(self) -> Vec<Violation> {
+        self.violations.into_inner()
+    }
+
+    /// The JSON pointer of the place being read.
+    pub(super) fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for step in self.path.borrow().iter() {
+            match step {
+                Step::Field(name) => push_segment(&mut pointer, name),
+                Step::Index(index) => {
+                    pointer.push('/');
+                    pointer.push_str(itoa::Buffer::new().format(*index));
+                }
+            }
+        }
+        pointer
+    }
+
+    pub(super) fn refuse(&self, fault: Fault) {
+        let mut violations = self.violations.borrow_mut();
+        if violations.len() < MOST_VIOLATIONS {
+            violations.push(fault.at(Location::Pointer(self.pointer())));
+        }
+    }
+
+    /// As [`refuse`](Self::refuse), about a member of the object being read.
+    pub(super) fn refuse_member(&self, name: &str, fault: Fault) {
+        let mut violations = self.violations.borrow_mut();
+        if violations.len() < MOST_VIOLATIONS {
+            let mut pointer = self.pointer();
+            push_segment(&mut pointer, name);
+            violations.push(fault.at(Location::Pointer(pointer)));
+        }
+    }
+
+    /// Steps into a place for the time of `read`. After an error the path stays, to tell where it happened.
+    fn step<T, E>(&self, step: Step<'s>, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.path.borrow_mut().push(step);
+        let result = read();
+        if result.is_ok() {
+            self.path.borrow_mut().pop();
+        }
+        result
+    }
+
+    /// Does `work` with the place being the field called `name`.
+    pub(super) fn inside<T>(&self, name: &'s str, work: impl FnOnce() -> T) -> T {
+        self.path.borrow_mut().push(Step::Field(name));
+        let result = work();
+        self.path.borrow_mut().pop();
+        result
+    }
+
+    /// The checked value, or a placeholder after noting the fault.
+    fn checked<'a>(&self, result: Result<Value<'a>, Fault>) -> Value<'a> {
+        result.unwrap_or_else(|fault| {
+            self.refuse(fault);
+            Value::Null
+        })
+    }
+
+    /// The time of the request, the same for every field.
+    fn now(&self) -> i64 {
+        self.now.get().unwrap_or_else(|| {
+            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = i64::try_from(elapsed.as_millis()).unwrap_or(0);
+            self.now.set(Some(now));
+            now
+        })
+    }
+
+    /// The value of a field that was left out.
+    pub(super) fn left_out<'a>(&self, field: &Field) -> Value<'a> {
+        match &field.default {
+            Some(DefaultValue::Constant(value)) => value.clone(),
+            Some(DefaultValue::Uuid4) => Value::Uuid(Uuid::new_v4()),
+            Some(DefaultValue::Uuid7) => Value::Uuid(Uuid::now_v7()),
+            Some(DefaultValue::Now) => Value::DateTime(self.now()),
+            None => {
+                self.refuse_member(&field.name, Fault::new("missing", "is required"));
+                Value::Null
+            }
+        }
+    }
+
+    /// One value for each field of `schema`.
+    pub(super) fn fill<'a>(&self, schema: &Schema, slots: Vec<Option<Value<'a>>>) -> Vec<Value<'a>> {
+        schema.fields.iter().zip(slots).map(|(field, slot)| slot.unwrap_or_else(|| self.left_out(field))).collect()
+    }
+}
+
+/// Appends a reference token, escaped (RFC 6901, 3).
+fn push_segment(pointer: &mut String, name: &str) {
+    pointer.push('/');
+    if name.contains(['~', '/']) {
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(name);
+    }
+}
+
+/// Reads a value of a type.
+pub(super) struct ValueSeed<'c, 's> {
+    pub(super) cx: &'c Context<'s>,
+    pub(super) kind: &'s Type,
+}
+
+impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'s> ValueSeed<'_, 's> {
+    /// The type itself: `Optional` matters only for null.
+    fn kind(&self) -> &'s Type {
+        self.kind.inner().0
+    }
+
+    fn wrong<'a>(&self) -> Value<'a> {
+        self.cx.refuse(check::wrong_kind(self.kind));
+        Value::Null
+    }
+
+    fn text<'a>(&self, text: Cow<'a, str>) -> Value<'a> {
+        let checked = match self.kind() {
+            Type::Str(rules) => check::text(text, rules).map(Value::Str),
+            Type::Uuid => check::uuid(&text).map(Value::Uuid),
+            Type::DateTime => check::datetime(&text).map(Value::DateTime),
+            Type::OneOf { values, literal } => check::choice(Value::Str(text), values, *literal),
+            other => Err(check::wrong_kind(other)),
+        };
+        self.cx.checked(checked)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
+    type Value = Value<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(if self.kind.inner().1 { Value::Null } else { self.wrong() })
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
+        let checked = match self.kind() {
+            Type::Bool => Ok(Value::Bool(value)),
+            Type::OneOf { values, literal } => check::choice(Value::Bool(value), values, *literal),
+            other => Err(check::wrong_kind(other)),
+        };
+        Ok(self.cx.checked(checked))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
+        let checked = match self.kind() {
+            Type::Int(bounds) => check::int(value, bounds).map(Value::Int),
+            Type::Float(bounds) => check::float(value as f64, bounds).map(Value::Float),
+            Type::OneOf { values, literal } => check::choice(Value::Int(value), values, *literal),
+            other => Err(check::wrong_kind(other)),
+        };
+        Ok(self.cx.checked(checked))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value<'de>, E> {
+        if let Ok(value) = i64::try_from(value) {
+            return self.visit_i64(value);
+        }
+        let checked = match self.kind() {
+            Type::Float(bounds) => check::float(value as f64, bounds).map(Value::Float),
+            Type::Int(_) => Err(check::out_of_range()),
+            other => Err(check::wrong_kind(other)),
+        };
+        Ok(self.cx.checked(checked))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value<'de>, E> {
+        let checked = match self.kind() {
+            Type::Float(bounds) => check::float(value, bounds).map(Value::Float),
+            // serde_json hands over integers of more than 64 bits as floats.
+            Type::Int(_) if value.abs() >= 9_223_372_036_854_775_808.0 => Err(check::out_of_range()),
+            other => Err(check::wrong_kind(other)),
+        };
+        Ok(self.cx.checked(checked))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value<'de>, E> {
+        Ok(self.text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value<'de>, E> {
+        Ok(self.text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
+        let Type::List { item, min, max } = self.kind() else {
+            Skip.visit_seq(seq)?;
+            return Ok(self.wrong());
+        };
+        let cx = self.cx;
+        let mut items = Vec::new();
+        loop {
+            let index = items.len();
+            if max.is_some_and(|max| index >= max) {
+                break;
+            }
+            match cx.step(Step::Index(index), || seq.next_element_seed(ValueSeed { cx, kind: item }))? {
+                Some(value) => items.push(value),
+                None => break,
+            }
+        }
+        let mut count = items.len();
+        while seq.next_element_seed(Skip)?.is_some() {
+            count += 1;
+        }
+        Ok(match check::length(count, *min, *max) {
+            Ok(()) => Value::List(items),
+            Err(fault) => {
+                cx.refuse(fault);
+                Value::Null
+            }
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
+        let Type::Model(schema) = self.kind() else {
+            Skip.visit_map(map)?;
+            return Ok(self.wrong());
+        };
+        let slots = read_slots(self.cx, schema, &mut map)?;
+        Ok(Value::Object(self.cx.fill(schema, slots)))
+    }
+}
+
+/// What a member of an object is read as.
+pub(super) trait Member<'de>: Sized {
+    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, field: &'s Field, map: &mut A) -> Result<Self, A::Error>;
+}
+
+impl<'de> Member<'de> for Value<'de> {
+    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, field: &'s Field, map: &mut A) -> Result<Self, A::Error> {
+        map.next_value_seed(ValueSeed { cx, kind: &field.kind })
+    }
+}
+
+/// In a merge patch an object that is meant for a model is merged; everything else replaces.
+impl<'de> Member<'de> for Change<'de> {
+    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, field: &'s Field, map: &mut A) -> Result<Self, A::Error> {
+        match field.kind.inner().0 {
+            Type::Model(schema) => {
+                map.next_value_seed(ChangeSeed { value: ValueSeed { cx, kind: &field.kind }, schema })
+            }
+            _ => Value::read(cx, field, map).map(Change::Set),
+        }
+    }
+}
+
+/// Reads the members of an object into one slot for each field.
+fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
+    cx: &Context<'s>,
+    schema: &'s Schema,
+    map: &mut A,
+) -> Result<Vec<Option<T>>, A::Error> {
+    let mut slots: Vec<Option<T>> = schema.fields.iter().map(|_| None).collect();
+    let mut next = 0;
+    while let Some(key) = map.next_key_seed(KeySeed { schema, next })? {
+        match key {
+            Key::Known(index) => {
+                let field = &schema.fields[index];
+                next = index + 1;
+                if slots[index].is_some() {
+                    cx.refuse_member(&field.name, Fault::new("duplicate_key", "is there more than once"));
+                    map.next_value_seed(Skip)?;
+                    continue;
+                }
+                slots[index] = Some(cx.step(Step::Field(&field.name), || T::read(cx, field, map))?);
+            }
+            Key::Unknown(name) => {
+                if let Some(name) = name {
+                    let known = schema.fields.iter().map(|field| &*field.name);
+                    let detail = match suggest::closest(&name, known) {
+                        Some(near) => Cow::Owned(format!("unknown field; did you mean {near}?")),
+                        None => Cow::Borrowed("unknown field"),
+                    };
+                    cx.refuse_member(&name, Fault::new("extra_forbidden", detail));
+                }
+                map.next_value_seed(Skip)?;
+            }
+        }
+    }
+    Ok(slots)
+}
+
+/// Reads the object at the top of a body; none, after a violation, for anything else.
+pub(super) struct ObjectSeed<'c, 's, T> {
+    cx: &'c Context<'s>,
+    schema: &'s Schema,
+    member: PhantomData<T>,
+}
+
+impl<'c, 's, T> ObjectSeed<'c, 's, T> {
+    pub(super) fn new(cx: &'c Context<'s>, schema: &'s Schema) -> Self {
+        Self { cx, schema, member: PhantomData }
+    }
+
+    fn wrong<E>(&self) -> Result<Option<Vec<Option<T>>>, E> {
+        self.cx.refuse(Fault::new("model_type", "must be an object"));
+        Ok(None)
+    }
+}
+
+impl<'de, T: Member<'de>> DeserializeSeed<'de> for ObjectSeed<'_, '_, T> {
+    type Value = Option<Vec<Option<T>>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Member<'de>> Visitor<'de> for ObjectSeed<'_, '_, T> {
+    type Value = Option<Vec<Option<T>>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        self.wrong()
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        self.wrong()
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        self.wrong()
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        self.wrong()
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        self.wrong()
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        self.wrong()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        Skip.visit_seq(seq)?;
+        self.wrong()
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        read_slots(self.cx, self.schema, &mut map).map(Some)
+    }
+}
+
+/// Reads what a merge patch says of a nested model.
+struct ChangeSeed<'c, 's> {
+    value: ValueSeed<'c, 's>,
+    schema: &'s Schema,
+}
+
+impl<'de> DeserializeSeed<'de> for ChangeSeed<'_, '_> {
+    type Value = Change<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Change<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ChangeSeed<'_, '_> {
+    type Value = Change<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Change<'de>, E> {
+        self.value.visit_unit().map(Change::Set)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Change<'de>, E> {
+        self.value.visit_bool(value).map(Change::Set)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Change<'de>, E> {
+        self.value.visit_i64(value).map(Change::Set)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Change<'de>, E> {
+        self.value.visit_u64(value).map(Change::Set)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Change<'de>, E> {
+        self.value.visit_f64(value).map(Change::Set)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Change<'de>, E> {
+        self.value.visit_str(value).map(Change::Set)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Change<'de>, A::Error> {
+        self.value.visit_seq(seq).map(Change::Set)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Change<'de>, A::Error> {
+        let slots = read_slots(self.value.cx, self.schema, &mut map)?;
+        Ok(Change::Merge(slots.into_iter().enumerate().filter_map(|(i, slot)| Some((i, slot?))).collect()))
+    }
+}
+
+enum Key {
+    Known(usize),
+    /// Its name where that is a violation.
+    Unknown(Option<String>),
+}
+
+/// Finds the field of a key without copying it; members mostly come in the order of the schema.
+struct KeySeed<'s> {
+    schema: &'s Schema,
+    next: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed<'_> {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        let expected = self.schema.fields.get(self.next).filter(|field| *field.name == *key).map(|_| self.next);
+        Ok(match expected.or_else(|| self.schema.field(key)) {
+            Some(index) => Key::Known(index),
+            None => {
+                Key::Unknown((self.schema.unknown == Unknown::Forbid).then(|| key.chars().take(LONGEST_NAME).collect()))
+            }
+        })
+    }
+}
+
+/// Passes over a value; unlike `IgnoredAny` it obeys the bound on depth.
+pub(super) struct Skip;
+
+impl<'de> DeserializeSeed<'de> for Skip {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while seq.next_element_seed(Skip)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_key_seed(Skip)?.is_some() {
+            map.next_value_seed(Skip)?;
+        }
+        Ok(())
+    }
+}

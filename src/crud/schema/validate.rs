@@ -1,0 +1,240 @@
+//! JSON bodies to typed documents: one pass, every violation at once.
+//!
+//! Stricter than pydantic in its default mode: `"12"` is not an int, `1` is not a float's text or a bool, integers outside 64
+//! bits and times without an offset are refused, keys that occur twice are refused.
+
+use std::fmt;
+
+use serde::de::DeserializeSeed;
+use uuid::Uuid;
+
+use super::check::Fault;
+use super::read::{Context, ObjectSeed, ValueSeed};
+use super::{DefaultValue, Field, Schema, Type};
+use crate::crud::Value;
+use crate::service::{Location, Problem, Violation};
+
+/// Why a body is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Rejection {
+    /// It is not JSON; says where.
+    Malformed(String),
+    /// It is JSON that breaks the rules of the model.
+    Invalid(Vec<Violation>),
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Malformed(detail) => Problem::bad_request(detail),
+            Rejection::Invalid(violations) => Problem::validation(violations),
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(detail) => f.write_str(detail),
+            Self::Invalid(violations) => {
+                for (index, violation) in violations.iter().enumerate() {
+                    let separator = if index > 0 { ", " } else { "" };
+                    let pointer = match &violation.at {
+                        Location::Pointer(pointer) if !pointer.is_empty() => format!("{pointer} "),
+                        _ => String::new(),
+                    };
+                    write!(f, "{separator}{pointer}{}", violation.detail)?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Who says what the id of a document is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum IdRule<'i> {
+    /// The server; a client must not send one.
+    Generated,
+    /// The client; a UUID that is left out is generated.
+    Chosen,
+    /// The path; the body may repeat it.
+    Given(&'i Value<'static>),
+}
+
+/// One member of a merge patch (RFC 7396) after validation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Change<'a> {
+    /// The field takes this value.
+    Set(Value<'a>),
+    /// The nested model is changed in these fields, given by index.
+    Merge(Vec<(usize, Change<'a>)>),
+}
+
+/// Reads one value.
+pub(crate) fn value<'a>(kind: &Type, json: &'a [u8]) -> Result<Value<'a>, Rejection> {
+    let cx = Context::default();
+    let value = run(&cx, json, ValueSeed { cx: &cx, kind })?;
+    finish(cx, value)
+}
+
+/// Reads a whole document, its id included.
+pub(crate) fn document<'a>(schema: &Schema, json: &'a [u8], id: IdRule<'_>) -> Result<Vec<Value<'a>>, Rejection> {
+    let cx = Context::default();
+    let Some(mut slots) = run(&cx, json, ObjectSeed::new(&cx, schema))? else {
+        return finish(cx, Vec::new());
+    };
+    if let Some(index) = schema.id {
+        let field = &schema.fields[index];
+        slots[index] = resolve_id(&cx, field, slots[index].take(), id);
+    }
+    let values = cx.fill(schema, slots);
+    finish(cx, values)
+}
+
+/// Reads a document that a store gave back: nothing is generated.
+pub(crate) fn stored<'a>(schema: &Schema, json: &'a [u8]) -> Result<Vec<Value<'a>>, Rejection> {
+    let cx = Context::default();
+    let Some(slots) = run(&cx, json, ObjectSeed::new(&cx, schema))? else {
+        return finish(cx, Vec::new());
+    };
+    let values = cx.fill(schema, slots);
+    finish(cx, values)
+}
+
+/// Reads a merge patch; `id` is what the path says.
+pub(crate) fn patch<'a>(
+    schema: &Schema,
+    json: &'a [u8],
+    id: &Value<'static>,
+) -> Result<Vec<(usize, Change<'a>)>, Rejection> {
+    let cx = Context::default();
+    let Some(slots) = run(&cx, json, ObjectSeed::new(&cx, schema))? else {
+        return finish(cx, Vec::new());
+    };
+    let mut changes: Vec<(usize, Change<'a>)> =
+        slots.into_iter().enumerate().filter_map(|(index, slot)| Some((index, slot?))).collect();
+    if let Some(index) = schema.id
+        && let Some(at) = changes.iter().position(|(field, _)| *field == index)
+    {
+        let (_, change) = changes.remove(at);
+        if let Change::Set(value) = change {
+            resolve_id(&cx, &schema.fields[index], Some(value), IdRule::Given(id));
+        }
+    }
+    finish(cx, changes)
+}
+
+/// Puts `changes` into the stored `values`; a nested model that was null begins with its defaults.
+pub(crate) fn merge(
+    schema: &Schema,
+    values: &mut [Value<'static>],
+    changes: Vec<(usize, Change<'_>)>,
+) -> Result<(), Rejection> {
+    let cx = Context::default();
+    merge_into(&cx, schema, values, changes);
+    finish(cx, ())
+}
+
+fn merge_into<'s>(
+    cx: &Context<'s>,
+    schema: &'s Schema,
+    values: &mut [Value<'static>],
+    changes: Vec<(usize, Change<'_>)>,
+) {
+    for (index, change) in changes {
+        let field = &schema.fields[index];
+        match (change, field.kind.inner().0) {
+            (Change::Set(value), _) => values[index] = value.into_owned(),
+            (Change::Merge(changes), Type::Model(nested)) => cx.inside(&field.name, || {
+                if let Value::Object(values) = &mut values[index] {
+                    merge_into(cx, nested, values, changes);
+                } else {
+                    values[index] = Value::Object(build(cx, nested, changes));
+                }
+            }),
+            // Only models are merged into.
+            (Change::Merge(_), _) => {}
+        }
+    }
+}
+
+/// A new object from a patch: RFC 7396 merges into an empty one.
+fn build<'s>(cx: &Context<'s>, schema: &'s Schema, changes: Vec<(usize, Change<'_>)>) -> Vec<Value<'static>> {
+    let mut slots: Vec<Option<Value<'static>>> = schema.fields.iter().map(|_| None).collect();
+    for (index, change) in changes {
+        let field = &schema.fields[index];
+        slots[index] = match (change, field.kind.inner().0) {
+            (Change::Set(value), _) => Some(value.into_owned()),
+            (Change::Merge(changes), Type::Model(nested)) => {
+                cx.inside(&field.name, || Some(Value::Object(build(cx, nested, changes))))
+            }
+            (Change::Merge(_), _) => None,
+        };
+    }
+    cx.fill(schema, slots)
+}
+
+fn resolve_id<'a>(cx: &Context<'_>, field: &Field, sent: Option<Value<'a>>, rule: IdRule<'_>) -> Option<Value<'a>> {
+    // A null here is the placeholder of an id that has been refused already.
+    let sent_null = matches!(sent, Some(Value::Null));
+    match (rule, sent) {
+        (IdRule::Generated, sent) => {
+            if sent.is_some() && !sent_null {
+                cx.refuse_member(&field.name, Fault::new("read_only", "is chosen by the server; leave it out"));
+            }
+            Some(generated(field))
+        }
+        (IdRule::Chosen, Some(value)) => {
+            if let Value::Str(text) = &value
+                && (text.is_empty() || text.starts_with('_'))
+            {
+                cx.refuse_member(&field.name, Fault::new("reserved_id", "must not be empty or begin with _"));
+            }
+            Some(value)
+        }
+        (IdRule::Chosen, None) => matches!(field.kind, Type::Uuid).then(|| generated(field)),
+        (IdRule::Given(id), sent) => {
+            if !sent_null && sent.is_some_and(|sent| sent != *id) {
+                cx.refuse_member(&field.name, Fault::new("id_mismatch", "must be the id in the path, or be left out"));
+            }
+            Some(id.clone())
+        }
+    }
+}
+
+fn generated<'a>(field: &Field) -> Value<'a> {
+    Value::Uuid(match field.default {
+        Some(DefaultValue::Uuid4) => Uuid::new_v4(),
+        _ => Uuid::now_v7(),
+    })
+}
+
+fn finish<T>(cx: Context<'_>, value: T) -> Result<T, Rejection> {
+    let violations = cx.into_violations();
+    if violations.is_empty() { Ok(value) } else { Err(Rejection::Invalid(violations)) }
+}
+
+fn run<'a, S: DeserializeSeed<'a>>(cx: &Context<'_>, json: &'a [u8], seed: S) -> Result<S::Value, Rejection> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    seed.deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|error| malformed(cx, &error))
+}
+
+fn malformed(cx: &Context<'_>, error: &serde_json::Error) -> Rejection {
+    let text = error.to_string();
+    if text.starts_with("lone leading surrogate") || text.starts_with("unexpected end of hex escape") {
+        let fault = Fault::new("string_unicode", "must not hold half of a surrogate pair");
+        return Rejection::Invalid(vec![fault.at(Location::Pointer(cx.pointer()))]);
+    }
+    let detail = if text.starts_with("recursion limit") {
+        format!("the body is nested too deeply at line {} column {}", error.line(), error.column())
+    } else {
+        format!("the body is not JSON: {text}")
+    };
+    Rejection::Malformed(detail)
+}
+
+#[cfg(test)]
+mod tests;

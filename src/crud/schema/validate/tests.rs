@@ -1,0 +1,243 @@
+use std::borrow::Cow;
+
+use super::*;
+use crate::crud::schema::Unknown;
+
+const ID: &str = "00000000-0000-0000-0000-000000000001";
+
+fn schema(fields: &str) -> Schema {
+    Schema::from_description(&format!(
+        r#"{{"name":"User","id":"id","fields":[{{"name":"id","type":{{"type":"uuid"}}}},{fields}]}}"#
+    ))
+    .unwrap()
+}
+
+/// `pointer code` of each violation of a value of type `kind`, or the value as JSON.
+fn field(kind: &str, json: &str) -> String {
+    let schema = schema(&format!(r#"{{"name":"x","type":{kind}}}"#));
+    outcome(&schema, &format!(r#"{{"x":{json}}}"#), |values| {
+        let mut out = Vec::new();
+        crate::crud::json::write_value(&mut out, &schema.fields[1].kind, &values[1]);
+        String::from_utf8(out).unwrap()
+    })
+}
+
+fn outcome(schema: &Schema, body: &str, show: impl Fn(&[Value<'_>]) -> String) -> String {
+    match document(schema, body.as_bytes(), IdRule::Generated) {
+        Ok(values) => show(&values),
+        Err(rejection) => show_rejection(rejection),
+    }
+}
+
+fn show_rejection(rejection: Rejection) -> String {
+    match rejection {
+        Rejection::Malformed(detail) => detail,
+        Rejection::Invalid(violations) => {
+            let show = |violation: &Violation| match &violation.at {
+                Location::Pointer(pointer) => format!("{pointer} {}", violation.code),
+                other => format!("{other:?}"),
+            };
+            violations.iter().map(show).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[test]
+fn each_rule_has_its_code() {
+    let table = [
+        (r#"{"type":"bool"}"#, "true", "true"),
+        (r#"{"type":"bool"}"#, "1", "/x bool_type"),
+        (r#"{"type":"bool"}"#, "\"true\"", "/x bool_type"),
+        (r#"{"type":"int"}"#, "-9223372036854775808", "-9223372036854775808"),
+        (r#"{"type":"int"}"#, "9223372036854775807", "9223372036854775807"),
+        (r#"{"type":"int"}"#, "9223372036854775808", "/x int_out_of_range"),
+        (r#"{"type":"int"}"#, "-9223372036854775809", "/x int_out_of_range"),
+        (r#"{"type":"int"}"#, "1000000000000000000000000000000", "/x int_out_of_range"),
+        (r#"{"type":"int"}"#, "1.0", "/x int_type"),
+        (r#"{"type":"int"}"#, "\"12\"", "/x int_type"),
+        (r#"{"type":"int"}"#, "true", "/x int_type"),
+        (r#"{"type":"int"}"#, "null", "/x int_type"),
+        (r#"{"type":"int","ge":0}"#, "-1", "/x greater_than_equal"),
+        (r#"{"type":"int","gt":0}"#, "0", "/x greater_than"),
+        (r#"{"type":"int","le":5}"#, "6", "/x less_than_equal"),
+        (r#"{"type":"int","lt":5}"#, "5", "/x less_than"),
+        (r#"{"type":"int","multiple_of":3}"#, "-9", "-9"),
+        (r#"{"type":"int","multiple_of":3}"#, "10", "/x multiple_of"),
+        (r#"{"type":"int","multiple_of":-1}"#, "-9223372036854775808", "-9223372036854775808"),
+        (r#"{"type":"float"}"#, "1", "1.0"),
+        (r#"{"type":"float"}"#, "0.1", "0.1"),
+        (r#"{"type":"float"}"#, "51.24817837550540", "51.2481783755054"),
+        (r#"{"type":"float"}"#, "1.7976931348623157e308", "1.7976931348623157e308"),
+        (r#"{"type":"float"}"#, "\"1\"", "/x float_type"),
+        (r#"{"type":"float"}"#, "false", "/x float_type"),
+        (r#"{"type":"float","le":0.5}"#, "0.6", "/x less_than_equal"),
+        (r#"{"type":"float","multiple_of":0.1}"#, "0.3", "0.3"),
+        (r#"{"type":"float","multiple_of":0.1}"#, "0.35", "/x multiple_of"),
+        (r#"{"type":"str"}"#, "\"a\\u0000b\"", r#""a\u0000b""#),
+        (r#"{"type":"str"}"#, "1", "/x string_type"),
+        (r#"{"type":"str"}"#, "\"\\ud800\"", "/x string_unicode"),
+        (r#"{"type":"str","min_length":2}"#, "\"é\"", "/x string_too_short"),
+        (r#"{"type":"str","max_length":2}"#, "\"日本\"", "\"日本\""),
+        (r#"{"type":"str","max_length":2}"#, "\"日本語\"", "/x string_too_long"),
+        (r#"{"type":"str","pattern":"^a+$"}"#, "\"aab\"", "/x string_pattern_mismatch"),
+        (r#"{"type":"str","strip":true,"min_length":1}"#, "\"  \"", "/x string_too_short"),
+        (r#"{"type":"str","strip":true,"lower":true}"#, "\" ÀB \"", "\"àb\""),
+        (r#"{"type":"str","upper":true}"#, "\"straße\"", "\"STRASSE\""),
+        (r#"{"type":"uuid"}"#, "\"00000000000000000000000000000ABC\"", "\"00000000-0000-0000-0000-000000000abc\""),
+        (r#"{"type":"uuid"}"#, "\"xyz\"", "/x uuid_parsing"),
+        (r#"{"type":"uuid"}"#, "1", "/x uuid_type"),
+        (r#"{"type":"datetime"}"#, "\"2024-05-01T12:00:00.123999+02:00\"", "\"2024-05-01T10:00:00.123Z\""),
+        (r#"{"type":"datetime"}"#, "\"1960-01-01T00:00:00.0009Z\"", "\"1960-01-01T00:00:00.000Z\""),
+        (r#"{"type":"datetime"}"#, "\"2024-05-01T12:00:00\"", "/x timezone_aware"),
+        (r#"{"type":"datetime"}"#, "\"2024-13-01T12:00:00Z\"", "/x datetime_parsing"),
+        (r#"{"type":"datetime"}"#, "\"1700000000\"", "/x datetime_parsing"),
+        (r#"{"type":"datetime"}"#, "1700000000", "/x datetime_type"),
+        (r#"{"type":"datetime"}"#, "\"9999-12-31T23:59:59-01:00\"", "/x datetime_object_invalid"),
+        (r#"{"type":"datetime"}"#, "\"0000-06-01T00:00:00Z\"", "/x datetime_object_invalid"),
+        (r#"{"type":"enum","values":["a",1]}"#, "1", "1"),
+        (r#"{"type":"enum","values":["a",1]}"#, "true", "/x enum"),
+        (r#"{"type":"enum","values":["a",1]}"#, "[]", "/x enum"),
+        (r#"{"type":"literal","values":["a",true]}"#, "true", "true"),
+        (r#"{"type":"literal","values":["a"]}"#, "\"b\"", "/x literal_error"),
+        (r#"{"type":"optional","of":{"type":"int","ge":0}}"#, "null", "null"),
+        (r#"{"type":"optional","of":{"type":"int","ge":0}}"#, "-1", "/x greater_than_equal"),
+        (r#"{"type":"list","items":{"type":"int"}}"#, "[1,\"a\",2,null]", "/x/1 int_type, /x/3 int_type"),
+        (r#"{"type":"list","items":{"type":"int"}}"#, "{}", "/x list_type"),
+        (r#"{"type":"list","items":{"type":"int"},"min_length":1}"#, "[]", "/x too_short"),
+        (r#"{"type":"list","items":{"type":"int"},"max_length":2}"#, "[1,2,\"a\"]", "/x too_long"),
+        (
+            r#"{"type":"model","schema":{"name":"N","fields":[{"name":"y","type":{"type":"int"}}]}}"#,
+            "[]",
+            "/x model_type",
+        ),
+        (
+            r#"{"type":"model","schema":{"name":"N","fields":[{"name":"y","type":{"type":"int"}}]}}"#,
+            "{}",
+            "/x/y missing",
+        ),
+    ];
+    for (kind, json, expected) in table {
+        assert_eq!(field(kind, json), expected, "{kind} {json}");
+    }
+}
+
+#[test]
+fn all_violations_come_at_once() {
+    let schema = schema(
+        r#"{"name":"name","type":{"type":"str","min_length":1}},{"name":"age","type":{"type":"int"}},
+           {"name":"a/b~c","type":{"type":"int"},"default":{"value":1}}"#,
+    );
+    let show = |body: &str| outcome(&schema, body, |_| "ok".to_owned());
+    assert_eq!(
+        show(r#"{"name":"","a/b~c":"x","nmae":[{}]}"#),
+        "/name string_too_short, /a~1b~0c int_type, /nmae extra_forbidden, /age missing"
+    );
+    assert_eq!(show(r#"{"name":"a","age":1,"age":2}"#), "/age duplicate_key");
+    assert_eq!(show(&format!(r#"{{"name":"a","age":1,"id":"{ID}"}}"#)), "/id read_only");
+    assert_eq!(show("[]"), " model_type");
+    assert_eq!(show("null"), " model_type");
+    let unknown: Vec<String> = (0..500).map(|i| format!("\"u{i}\":0")).collect();
+    let rejection = document(&schema, format!("{{{}}}", unknown.join(",")).as_bytes(), IdRule::Generated).unwrap_err();
+    assert!(matches!(rejection, Rejection::Invalid(violations) if violations.len() == 100));
+}
+
+#[test]
+fn unknown_fields_get_a_hint() {
+    let schema = schema(r#"{"name":"name","type":{"type":"str"}}"#);
+    let Err(Rejection::Invalid(violations)) = document(&schema, br#"{"name":"a","nmae":"b"}"#, IdRule::Generated)
+    else {
+        panic!("must be refused");
+    };
+    assert_eq!(violations[0].detail, "unknown field; did you mean name?");
+}
+
+#[test]
+fn malformed_bodies_say_where() {
+    let schema = schema(r#"{"name":"n","type":{"type":"int"}}"#);
+    let show = |body: &str| outcome(&schema, body, |_| "ok".to_owned());
+    assert_eq!(show("{\"n\":1,}"), "the body is not JSON: trailing comma at line 1 column 8");
+    assert_eq!(show("{\"n\":1}\n{}"), "the body is not JSON: trailing characters at line 2 column 1");
+    assert_eq!(show("{\"n\":NaN}"), "the body is not JSON: expected value at line 1 column 6");
+    let deep = |depth: usize| format!("{{\"n\":1,\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    assert!(show(&deep(100_000)).starts_with("the body is nested too deeply at line 1"), "{}", show(&deep(100_000)));
+    assert_eq!(show(&deep(100)), "/x extra_forbidden");
+    let Err(Rejection::Malformed(detail)) = document(&schema, b"{\"n\":\"\xff\"}", IdRule::Generated) else {
+        panic!("must be refused");
+    };
+    assert!(detail.contains("invalid unicode"), "{detail}");
+}
+
+#[test]
+fn ignored_fields_are_left_out() {
+    let mut schema = schema(r#"{"name":"n","type":{"type":"int"}}"#);
+    schema.unknown = Unknown::Ignore;
+    let values = document(&schema, br#"{"zz":{"a":[1]},"n":1}"#, IdRule::Generated).unwrap();
+    assert_eq!(values[1], Value::Int(1));
+    assert_eq!(values.len(), 2);
+}
+
+#[test]
+fn strings_without_escapes_are_borrowed() {
+    let schema = schema(r#"{"name":"n","type":{"type":"str","strip":true}}"#);
+    let values = document(&schema, br#"{"n":" abc "}"#, IdRule::Generated).unwrap();
+    assert!(matches!(&values[1], Value::Str(Cow::Borrowed("abc"))));
+}
+
+#[test]
+fn ids_follow_their_rule() {
+    let schema = schema(r#"{"name":"n","type":{"type":"int"},"default":{"value":7}}"#);
+    let id = Value::Uuid(Uuid::from_u128(1));
+    let read = |body: &str, rule| document(&schema, body.as_bytes(), rule).map(|values| values[0].clone().into_owned());
+    let sent = format!(r#"{{"id":"{ID}"}}"#);
+    assert!(matches!(read("{}", IdRule::Generated), Ok(Value::Uuid(id)) if id.get_version_num() == 7));
+    assert_eq!(read(&sent, IdRule::Chosen), Ok(id.clone()));
+    assert!(matches!(read("{}", IdRule::Chosen), Ok(Value::Uuid(_))));
+    assert_eq!(read(&sent, IdRule::Given(&id)), Ok(id.clone()));
+    assert_eq!(read("{}", IdRule::Given(&id)), Ok(id.clone()));
+    let other = Value::Uuid(Uuid::from_u128(2));
+    assert_eq!(read(&sent, IdRule::Given(&other)).map_err(show_rejection), Err("/id id_mismatch".to_owned()));
+    assert_eq!(read(r#"{"id":null}"#, IdRule::Given(&id)).map_err(show_rejection), Err("/id uuid_type".to_owned()));
+
+    let text =
+        Schema::from_description(r#"{"name":"T","id":"id","fields":[{"name":"id","type":{"type":"str"}}]}"#).unwrap();
+    let read = |body: &str| document(&text, body.as_bytes(), IdRule::Chosen).map_err(show_rejection).map(|_| ());
+    assert_eq!(read(r#"{"id":"_count"}"#), Err("/id reserved_id".to_owned()));
+    assert_eq!(read(r#"{"id":""}"#), Err("/id reserved_id".to_owned()));
+    assert_eq!(read("{}"), Err("/id missing".to_owned()));
+    assert_eq!(read(r#"{"id":"a"}"#), Ok(()));
+}
+
+#[test]
+fn patches_merge_nested_models() {
+    let schema = schema(
+        r#"{"name":"n","type":{"type":"optional","of":{"type":"int"}}},
+           {"name":"home","type":{"type":"optional","of":{"type":"model","schema":{"name":"Home","fields":[
+              {"name":"city","type":{"type":"str"}},{"name":"zip","type":{"type":"str"},"default":{"value":"0"}}]}}}}"#,
+    );
+    let id = Value::Uuid(Uuid::from_u128(1));
+    let apply = |stored: &str, body: &str| {
+        let mut values: Vec<_> =
+            super::stored(&schema, stored.as_bytes()).unwrap().into_iter().map(Value::into_owned).collect();
+        patch(&schema, body.as_bytes(), &id)
+            .and_then(|changes| merge(&schema, &mut values, changes))
+            .map_err(show_rejection)?;
+        Ok::<_, String>(
+            String::from_utf8(crate::crud::json::document(&schema, &Value::Object(values)).to_vec()).unwrap(),
+        )
+    };
+    let stored = |rest: &str| format!(r#"{{"id":"{ID}",{rest}}}"#);
+    let full = stored(r#""n":1,"home":{"city":"Ur","zip":"9"}"#);
+    let empty = stored(r#""n":1,"home":null"#);
+    assert_eq!(apply(&full, r#"{"home":{"city":"Uruk"}}"#), Ok(stored(r#""n":1,"home":{"city":"Uruk","zip":"9"}"#)));
+    assert_eq!(apply(&full, r#"{"n":null,"home":null}"#), Ok(stored(r#""n":null,"home":null"#)));
+    assert_eq!(apply(&empty, r#"{"home":{"city":"Uruk"}}"#), Ok(stored(r#""n":1,"home":{"city":"Uruk","zip":"0"}"#)));
+    assert_eq!(apply(&empty, r#"{"home":{"zip":"1"}}"#), Err("/home/city missing".to_owned()));
+    assert_eq!(
+        apply(&full, r#"{"home":{"city":null,"x":1},"n":"a"}"#),
+        Err("/home/city string_type, /home/x extra_forbidden, /n int_type".to_owned())
+    );
+    assert_eq!(apply(&full, r#"{"home":[]}"#), Err("/home model_type".to_owned()));
+    assert_eq!(apply(&full, r#"{"id":"00000000-0000-0000-0000-000000000002"}"#), Err("/id id_mismatch".to_owned()));
+    assert_eq!(apply(&full, &format!(r#"{{"id":"{ID}"}}"#)), Ok(full.clone()));
+    assert_eq!(apply(&full, "[]"), Err(" model_type".to_owned()));
+}
