@@ -11,6 +11,33 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
 
 use crate::BoxError;
+#[cfg(feature = "server")]
+use crate::service::server::IncomingBody;
+
+/// Why the body of a request could not be read to its end.
+///
+/// It is found in the source chain of a body's error; `Problem::unreadable` turns it into the right answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadError {
+    /// The connection or stream ended before the body did.
+    Incomplete,
+    /// The transfer coding was broken.
+    Malformed,
+    /// The client sent nothing, or too little, for too long.
+    TooSlow,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Incomplete => "the body ended before its announced end",
+            Self::Malformed => "the transfer coding of the body is malformed",
+            Self::TooSlow => "the body came too slowly",
+        })
+    }
+}
+
+impl std::error::Error for ReadError {}
 
 /// A request or response body: nothing, bytes of known length, or a stream.
 ///
@@ -20,6 +47,9 @@ pub struct Body(Kind);
 enum Kind {
     Empty,
     Full(Bytes),
+    /// What a client sends us: kept as it is, so that a request body needs no box.
+    #[cfg(feature = "server")]
+    Incoming(IncomingBody),
     Stream(UnsyncBoxBody<Bytes, BoxError>),
 }
 
@@ -54,6 +84,12 @@ impl Body {
         Self::new(StreamBody::new(stream.map(|chunk| chunk.map(Frame::data))))
     }
 
+    /// A body that is read from a connection; one that has ended already is empty.
+    #[cfg(feature = "server")]
+    pub(crate) fn incoming(incoming: IncomingBody) -> Self {
+        if incoming.is_end_stream() { Self::empty() } else { Self(Kind::Incoming(incoming)) }
+    }
+
     /// The bytes, when all of them are already in memory.
     pub fn as_bytes(&self) -> Option<&Bytes> {
         match &self.0 {
@@ -74,6 +110,8 @@ impl fmt::Debug for Body {
         match &self.0 {
             Kind::Empty => f.write_str("Body(empty)"),
             Kind::Full(bytes) => write!(f, "Body({} bytes)", bytes.len()),
+            #[cfg(feature = "server")]
+            Kind::Incoming(_) => f.write_str("Body(incoming)"),
             Kind::Stream(_) => f.write_str("Body(stream)"),
         }
     }
@@ -115,6 +153,8 @@ impl HttpBody for Body {
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
+            #[cfg(feature = "server")]
+            Kind::Incoming(incoming) => Pin::new(incoming).poll_frame(cx),
             Kind::Stream(stream) => Pin::new(stream).poll_frame(cx),
         }
     }
@@ -123,6 +163,8 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(_) => false,
+            #[cfg(feature = "server")]
+            Kind::Incoming(incoming) => incoming.is_end_stream(),
             Kind::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -131,6 +173,8 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            #[cfg(feature = "server")]
+            Kind::Incoming(incoming) => incoming.size_hint(),
             Kind::Stream(stream) => stream.size_hint(),
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::Response;
+use crate::body::ReadError;
 
 /// Where problem types are described; a problem's `type` is this plus its code.
 const TYPE_BASE: &str = "https://ziggurat.dev/e/";
@@ -108,6 +109,33 @@ impl Problem {
             .detail(format!("the body may have at most {limit} bytes"))
     }
 
+    /// The answer when reading a request body failed with `error`: 413 past a limit, 408 when the client was too slow,
+    /// otherwise 400. All of them close the connection.
+    pub fn unreadable(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(cause) = next {
+            if cause.is::<http_body_util::LengthLimitError>() {
+                return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Body too large")
+                    .detail("the body is larger than this route accepts");
+            }
+            match cause.downcast_ref::<ReadError>() {
+                Some(ReadError::TooSlow) => {
+                    return Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "Request timeout")
+                        .detail("the body came too slowly")
+                        .closing();
+                }
+                Some(ReadError::Incomplete) => {
+                    return Self::bad_request("the body ended before its announced end").closing();
+                }
+                Some(ReadError::Malformed) => {
+                    return Self::bad_request("the transfer coding of the body is malformed").closing();
+                }
+                None => next = cause.source(),
+            }
+        }
+        Self::bad_request("the body could not be read").closing()
+    }
+
     /// 422: the request was read, but its values break the rules listed in `errors`.
     pub fn validation(errors: Vec<Violation>) -> Self {
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", "Validation failed");
@@ -147,6 +175,12 @@ impl Problem {
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// Asks for the connection to be closed after the answer; HTTP/2 ignores it.
+    #[must_use]
+    pub fn closing(self) -> Self {
+        self.header(http::header::CONNECTION, HeaderValue::from_static("close"))
     }
 
     /// The status of the answer.

@@ -1,0 +1,112 @@
+//! The one Tokio runtime of the process.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::ConfigError;
+
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// Guards the making of the runtime, and holds the wanted number of workers.
+static THREADS: Mutex<Option<NonZeroUsize>> = Mutex::new(None);
+
+/// The global runtime, made on first use.
+///
+/// Its workers are called `ziggurat-io-0` and so on, and its threads for blocking work `ziggurat-blocking-0` and so on,
+/// so that a thread can tell which of them it is. It lives until the process ends: it is never dropped, and so nothing ever
+/// waits for its threads while holding a lock that they want.
+///
+/// # Errors
+/// When the system gives no threads or descriptors.
+pub fn runtime() -> io::Result<&'static Runtime> {
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let runtime = build(threads.unwrap_or_else(default_threads))?;
+    Ok(RUNTIME.get_or_init(|| runtime))
+}
+
+/// Sets the number of workers; to be called before the first use of [`runtime`].
+///
+/// # Errors
+/// When the runtime is already running with another number of workers.
+pub fn set_io_threads(count: NonZeroUsize) -> Result<(), ConfigError> {
+    let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let running = RUNTIME.get().map(|runtime| runtime.metrics().num_workers());
+    match running {
+        Some(running) if running != count.get() => {
+            Err(ConfigError::new(format!("{count} I/O threads are wanted, but {running} are running already"))
+                .cure("set the number before anything starts the runtime"))
+        }
+        _ => {
+            *threads = Some(count);
+            Ok(())
+        }
+    }
+}
+
+/// The number of workers the runtime has, or will have.
+pub fn io_threads() -> usize {
+    match RUNTIME.get() {
+        Some(runtime) => runtime.metrics().num_workers(),
+        None => THREADS.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(default_threads).get(),
+    }
+}
+
+fn default_threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn build(workers: NonZeroUsize) -> io::Result<Runtime> {
+    let started = AtomicUsize::new(0);
+    Builder::new_multi_thread()
+        .worker_threads(workers.get())
+        .thread_name_fn(move || {
+            // The workers are the first threads that a runtime starts; what comes later is for blocking work.
+            let number = started.fetch_add(1, Ordering::Relaxed);
+            match number.checked_sub(workers.get()) {
+                None => format!("ziggurat-io-{number}"),
+                Some(number) => format!("ziggurat-blocking-{number}"),
+            }
+        })
+        .enable_all()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thread_name() -> String {
+        std::thread::current().name().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn threads_are_named_for_what_they_do() -> io::Result<()> {
+        let runtime = build(NonZeroUsize::MIN)?;
+        let (worker, blocking) = runtime.block_on(async {
+            let worker = tokio::spawn(async { thread_name() }).await;
+            (worker, tokio::task::spawn_blocking(thread_name).await)
+        });
+        assert_eq!(worker?, "ziggurat-io-0");
+        assert_eq!(blocking?, "ziggurat-blocking-0");
+        Ok(())
+    }
+
+    #[test]
+    fn a_running_runtime_keeps_its_threads() -> io::Result<()> {
+        let running = runtime()?.metrics().num_workers();
+        assert_eq!(io_threads(), running);
+        assert!(NonZeroUsize::new(running).is_some_and(|n| set_io_threads(n).is_ok()));
+        let other = NonZeroUsize::new(running + 1).unwrap();
+        assert!(set_io_threads(other).unwrap_err().to_string().contains("running already"));
+        Ok(())
+    }
+}
