@@ -176,7 +176,10 @@ class Plan:
         ]
         body = None
         if self.body is not None:
-            body = {"validate": keep(self.body.validator.validate_json), "default": default(self.body.default)}
+            body = {
+                "validate": keep(self.body.validator.validate_json),
+                "default": default(self.body.default),
+            }
         index = {p.name: i for i, p in enumerate(self.params)}
         args: list[object] = []
         for name in self.order:

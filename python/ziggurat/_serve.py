@@ -1,0 +1,157 @@
+"""Runs an app: on the main thread behind a socket, or on a thread of its own without one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ._loop import new_event_loop
+
+if TYPE_CHECKING:
+    from .app import Started, Ziggurat
+
+logger = logging.getLogger("ziggurat")
+
+
+def run(
+    app: Ziggurat,
+    host: str,
+    port: int,
+    *,
+    log_level: str | None,
+    settings: Mapping[str, Any],
+    on_started: Callable[[Started], None] | None,
+) -> None:
+    """Serves `app` until a signal comes."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("run() needs the main thread, which gets the signals; elsewhere call start()")
+    set_up_logging(app, log_level)
+    app.build()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_serve(app, host, port, settings, on_started))
+
+
+async def _serve(
+    app: Ziggurat,
+    host: str,
+    port: int,
+    settings: Mapping[str, Any],
+    on_started: Callable[[Started], None] | None,
+) -> None:
+    from .app import Started
+
+    native = app.build()
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            native.hurry()
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    native.set_loop(loop)
+    try:
+        async with contextlib.asynccontextmanager(app._lifecycle)():
+            try:
+                address = native.listen(host, port, json.dumps(settings))
+                started = Started(address[0], address[1], native.store(), app.routes)
+                for route in started.natives_entering_python:
+                    logger.warning(
+                        "%s %s (%s) is native, but enters Python for a middleware",
+                        route.method or "*",
+                        route.path,
+                        route.name,
+                    )
+                if on_started is None:
+                    print(f"ziggurat: {started}", file=sys.stderr, flush=True)
+                else:
+                    on_started(started)
+                await stopping.wait()
+            finally:
+                # It waits for requests in flight, which need this thread.
+                await loop.run_in_executor(None, native.drain)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        native.set_loop(None)
+        await loop.run_in_executor(None, native.close)
+
+
+class InProcess:
+    """PyLoop on a thread of its own."""
+
+    def __init__(self, app: Ziggurat) -> None:
+        self._app = app
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="ziggurat-loop", daemon=True)
+
+    @classmethod
+    def start(cls, app: Ziggurat) -> InProcess:
+        """Returns once the start-up hooks have run."""
+        app.build()
+        self = cls(app)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def stop(self) -> None:
+        """Returns once the shutdown hooks have run."""
+        loop, stopping = self._loop, self._stopping
+        if loop is not None and stopping is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(stopping.set)
+        self._thread.join()
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        native = self._app.build()
+        native.set_loop(self._loop)
+        try:
+            async with contextlib.asynccontextmanager(self._app._lifecycle)():
+                self._ready.set()
+                await self._stopping.wait()
+        finally:
+            native.set_loop(None)
+
+
+def set_up_logging(app: Ziggurat, level: str | None) -> None:
+    """Sends Python's `ziggurat` logger and the native log to standard error, unless the app has set up logging itself."""
+    from . import _ziggurat
+
+    _ziggurat.init_log(level or "info")
+    if level is not None:
+        logger.setLevel(getattr(logging, level.upper(), logging.INFO))
+    if not logging.getLogger().handlers and not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(handler)
+        if level is None:
+            logger.setLevel(logging.INFO)
