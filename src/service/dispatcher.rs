@@ -8,20 +8,23 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
-use percent_encoding::percent_decode_str;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use super::route::ResponseFuture as RouteFuture;
 use super::table::{MethodEntry, PathEntry};
-use super::{LeafInfo, Location, PathParams, Problem, Request, Response, Route, RouteTable, Violation};
+use super::{LeafInfo, Location, PathParams, Problem, Request, Response, RouteTable, Violation};
 use crate::{Body, BoxError};
 
 /// The service at the bottom of a stack: path first, then method.
 ///
 /// An unknown path is a 404, a known path with another method a 405 with `Allow`. HEAD is answered from GET unless a leaf
 /// names it, OPTIONS with `Allow`. Always ready: a leaf that has no capacity answers so itself.
+///
+/// Paths are compared as they were sent: `/users/` and `/%75sers` are not `/users`, so that a layer that looks at the path
+/// sees what the dispatcher sees.
 #[derive(Debug, Clone)]
 pub struct Dispatcher {
     table: Arc<RouteTable>,
@@ -37,30 +40,27 @@ impl Dispatcher {
     pub fn table(&self) -> &RouteTable {
         &self.table
     }
-
-    fn decide<B>(&self, request: &Request<B>) -> Decision {
-        let path = request.uri().path();
-        let Ok(found) = self.table.router.at(path) else {
-            return Decision::Answer(Problem::not_found("no route has this path").into_response());
-        };
-        let method = request.method();
-        let Some((entry, head)) = choose(found.value, method) else {
-            return Decision::Answer(other_method(found.value, method));
-        };
-        let mut params = Vec::with_capacity(entry.names.len());
-        for (name, (_, raw)) in entry.names.iter().zip(found.params.iter()) {
-            match percent_decode_str(raw).decode_utf8() {
-                Ok(value) if well_escaped(raw) => params.push((name.clone(), value.into())),
-                _ => return Decision::Answer(undecodable(name)),
-            }
-        }
-        Decision::Leaf { info: entry.info.clone(), route: entry.route.clone(), params, head }
-    }
 }
 
-enum Decision {
+enum Decision<'a> {
     Answer(Response),
-    Leaf { info: Arc<LeafInfo>, route: Route, params: Vec<(Arc<str>, Box<str>)>, head: bool },
+    Leaf { entry: &'a MethodEntry, params: Option<PathParams>, head: bool },
+}
+
+fn decide<'a>(table: &'a RouteTable, uri: &Uri, method: &Method) -> Decision<'a> {
+    let Ok(found) = table.router.at(uri.path()) else {
+        return Decision::Answer(nowhere(table, uri.path(), method));
+    };
+    let Some((entry, head)) = choose(found.value, method) else {
+        return Decision::Answer(other_method(&found.value.allow, method));
+    };
+    if entry.names.is_empty() {
+        return Decision::Leaf { entry, params: None, head };
+    }
+    match PathParams::decode(uri, &entry.names, found.params.iter().map(|(_, raw)| raw)) {
+        Ok(params) => Decision::Leaf { entry, params: Some(params), head },
+        Err(index) => Decision::Answer(undecodable(entry.names.get(index))),
+    }
 }
 
 /// The entry that answers `method`, and whether its body has to be cut off.
@@ -77,7 +77,28 @@ fn choose<'a>(path: &'a PathEntry, method: &Method) -> Option<(&'a MethodEntry, 
     path.any.as_ref().map(|entry| (entry, false))
 }
 
-fn other_method(path: &PathEntry, method: &Method) -> Response {
+/// The answer for a target that no route has.
+fn nowhere(table: &RouteTable, path: &str, method: &Method) -> Response {
+    if path == "*" && method == Method::OPTIONS {
+        // What the server can do at all (RFC 9110, 9.3.7).
+        return other_method(&table.allow, method);
+    }
+    if !path.starts_with('/') {
+        return Problem::bad_request("the request target is not a path").into_response();
+    }
+    let detail = match path.strip_suffix('/') {
+        Some(without) if table.router.at(without).is_ok() => {
+            "no route has this path; there is one without the slash at the end"
+        }
+        None if table.router.at(&format!("{path}/")).is_ok() => {
+            "no route has this path; there is one with a slash at the end"
+        }
+        _ => "no route has this path",
+    };
+    Problem::not_found(detail).into_response()
+}
+
+fn other_method(allow: &HeaderValue, method: &Method) -> Response {
     let mut response = if method == Method::OPTIONS {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -87,26 +108,14 @@ fn other_method(path: &PathEntry, method: &Method) -> Response {
             .detail("this path answers only the methods in Allow")
             .into_response()
     };
-    response.headers_mut().insert(ALLOW, path.allow.clone());
+    response.headers_mut().insert(ALLOW, allow.clone());
     response
 }
 
-/// Whether every percent sign is followed by two hexadecimal digits (RFC 3986, 2.1).
-fn well_escaped(raw: &str) -> bool {
-    let bytes = raw.as_bytes();
-    bytes
-        .iter()
-        .enumerate()
-        .all(|(i, &b)| b != b'%' || bytes.get(i + 1..i + 3).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit)))
-}
-
-fn undecodable(name: &str) -> Response {
+fn undecodable(name: Option<&Arc<str>>) -> Response {
+    let name = name.map_or_else(String::new, |name| name.as_ref().to_owned());
     Problem::bad_request("the path is not percent-encoded UTF-8")
-        .errors(vec![Violation::new(
-            Location::Path(name.to_owned()),
-            "percent_encoding",
-            "must be percent-encoded UTF-8",
-        )])
+        .errors(vec![Violation::new(Location::Path(name), "percent_encoding", "must be percent-encoded UTF-8")])
         .into_response()
 }
 
@@ -124,17 +133,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        match self.decide(&request) {
+        match decide(&self.table, request.uri(), request.method()) {
             Decision::Answer(response) => ResponseFuture { state: State::Answer { response: Some(response) } },
-            Decision::Leaf { info, mut route, params, head } => {
+            Decision::Leaf { entry, params, head } => {
                 let mut request = request.map(Body::new);
-                request.extensions_mut().insert(info.clone());
-                if !params.is_empty() {
-                    request.extensions_mut().insert(PathParams::new(params));
+                request.extensions_mut().insert(entry.info.clone());
+                if let Some(params) = params {
+                    request.extensions_mut().insert(params);
                 }
-                // Leaves are always ready: they shed load by answering 503.
-                let future = route.call(request);
-                ResponseFuture { state: State::Leaf { future, info: Some(info), head } }
+                let future = entry.route.answer(request);
+                ResponseFuture { state: State::Leaf { future, info: Some(entry.info.clone()), head } }
             }
         }
     }
@@ -154,7 +162,7 @@ pin_project! {
         Answer { response: Option<Response> },
         Leaf {
             #[pin]
-            future: <Route as Service<Request>>::Future,
+            future: RouteFuture,
             info: Option<Arc<LeafInfo>>,
             head: bool,
         },
@@ -181,10 +189,17 @@ impl Future for ResponseFuture {
 /// The answer to HEAD: the headers that GET would have sent, with its length (RFC 9110, 9.3.2).
 fn without_body(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
+    // These have no body under GET either, and so no length (RFC 9110, 8.6).
+    let bodiless = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if let Some(length) = body.size_hint().exact()
+        && !bodiless
         && !parts.headers.contains_key(CONTENT_LENGTH)
     {
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(parts, Body::empty())
 }
+
+#[cfg(test)]
+#[path = "dispatcher_tests.rs"]
+mod tests;

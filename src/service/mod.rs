@@ -18,7 +18,7 @@ pub use dispatcher::Dispatcher;
 pub use params::PathParams;
 pub use path::PathTemplate;
 pub use problem::{Limit, Location, Problem, Violation};
-pub use route::Route;
+pub use route::{ResponseFuture, Route};
 pub use stack::{Stack, StackBuilder};
 pub use table::{Leaf, LeafInfo, LeafKind, RouteTable, RouteTableBuilder};
 

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use crate::ConfigError;
+
+/// What clients percent-encode in a path (WHATWG URL, path percent-encode set), as far as it can stand in a template.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'"').add(b'<').add(b'>').add(b'^').add(b'`').add(b'{').add(b'}');
 
 /// A route's path as its author wrote it.
 ///
 /// `{name}` matches one segment, `{name:path}` the rest of the path (at least one character). A literal brace is written
-/// twice.
+/// twice. Other text is matched as clients send it, that is with what is not ASCII percent-encoded.
 #[derive(Debug, Clone)]
 pub struct PathTemplate {
     text: Arc<str>,
@@ -37,7 +42,8 @@ impl PathTemplate {
             shape.push('/');
             let literal = segment.replace("{{", "").replace("}}", "");
             if !literal.contains(['{', '}']) {
-                shape.push_str(segment);
+                let literal = segment.replace("{{", "{").replace("}}", "}");
+                shape.extend(utf8_percent_encode(&literal, ENCODED));
                 continue;
             }
             let Some(inner) = segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) else {
@@ -82,6 +88,19 @@ impl PathTemplate {
         &self.names
     }
 
+    /// Whether a request could match this template as well as `other`, with neither being the more precise one.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let kind = |segment: &str| (segment.starts_with("{p"), segment.starts_with("{*"));
+        for (a, b) in self.shape.split('/').zip(other.shape.split('/')) {
+            match (kind(a), kind(b)) {
+                ((true, _), (_, true)) | ((_, true), (true, _)) => return true,
+                _ if a != b => return false,
+                _ => {}
+            }
+        }
+        self.shape == other.shape
+    }
+
     pub(super) fn shape(&self) -> &str {
         &self.shape
     }
@@ -102,6 +121,13 @@ mod tests {
         assert_eq!(a.shape(), b.shape());
         assert_eq!(a.names(), ["id".into(), "post".into()]);
         assert_eq!(PathTemplate::parse("/f/{p:path}")?.shape(), "/f/{*p0}");
+        Ok(())
+    }
+
+    #[test]
+    fn literals_are_kept_as_clients_send_them() -> Result<(), ConfigError> {
+        assert_eq!(PathTemplate::parse("/café/{{x}}")?.shape(), "/caf%C3%A9/%7Bx%7D");
+        assert_eq!(PathTemplate::parse("/a%20b/v1.0~(x)")?.shape(), "/a%20b/v1.0~(x)");
         Ok(())
     }
 

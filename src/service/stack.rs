@@ -43,23 +43,26 @@ impl StackBuilder {
 
     /// Puts the layers around `dispatcher`.
     pub fn build(self, dispatcher: Dispatcher) -> Stack {
-        let table = Arc::new(dispatcher.clone());
         let mut names = Vec::with_capacity(self.layers.len());
-        let mut route = Route::new(dispatcher);
+        let mut route = Route::new(dispatcher.clone());
         for (name, wrap) in self.layers.into_iter().rev() {
             route = wrap(route);
-            names.insert(0, name);
+            names.push(name);
         }
-        Stack { route, names: names.into(), dispatcher: table }
+        names.reverse();
+        Stack(Arc::new(Inner { route, names, dispatcher }))
     }
 }
 
-/// A finished stack: the service that a server or a foreign program mounts.
+/// A finished stack: the service that a server or a foreign program mounts. A clone is one pointer.
 #[derive(Debug, Clone)]
-pub struct Stack {
+pub struct Stack(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     route: Route,
-    names: Arc<[String]>,
-    dispatcher: Arc<Dispatcher>,
+    names: Vec<String>,
+    dispatcher: Dispatcher,
 }
 
 impl Stack {
@@ -70,17 +73,17 @@ impl Stack {
 
     /// The names of the layers around every route, outermost first.
     pub fn layers(&self) -> &[String] {
-        &self.names
+        &self.0.names
     }
 
     /// The frozen route table.
     pub fn table(&self) -> &RouteTable {
-        self.dispatcher.table()
+        self.0.dispatcher.table()
     }
 
     /// What a request to the concrete `path` passes, outermost first, for each leaf that answers there.
     pub fn at(&self, path: &str) -> Vec<(Arc<LeafInfo>, Vec<String>)> {
-        let passes = |leaf: &LeafInfo| self.names.iter().chain(&leaf.layers).cloned().collect();
+        let passes = |leaf: &LeafInfo| self.layers().iter().chain(&leaf.layers).cloned().collect();
         self.table().at(path).into_iter().map(|leaf| (leaf.clone(), passes(&leaf))).collect()
     }
 }
@@ -90,11 +93,48 @@ impl Service<Request> for Stack {
     type Error = Infallible;
     type Future = <Route as Service<Request>>::Future;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.route.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A route always is.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        self.route.call(request)
+        self.0.route.answer(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Body;
+    use crate::service::{Leaf, LeafKind, RouteTableBuilder};
+
+    fn mark(letter: char) -> impl FnOnce(Route) -> Route + Send + 'static {
+        move |inner| {
+            Route::new(tower::service_fn(move |mut request: Request| {
+                let trail = request.extensions().get::<String>().cloned().unwrap_or_default();
+                request.extensions_mut().insert(format!("{trail}{letter}"));
+                inner.answer(request)
+            }))
+        }
+    }
+
+    #[tokio::test]
+    async fn layers_run_in_the_order_in_which_they_print() -> Result<(), crate::ConfigError> {
+        let trail = Route::new(tower::service_fn(|request: Request| async move {
+            let trail = request.extensions().get::<String>().cloned().unwrap_or_default();
+            Ok(Response::new(Body::from(trail)))
+        }));
+        let leaf = Leaf::new("trail", LeafKind::Native, trail).layer("d", mark('d')).layer("c", mark('c'));
+        let mut table = RouteTableBuilder::new();
+        table.add(None, "/", leaf)?;
+        let dispatcher = Dispatcher::new(table.build()?);
+        let mut stack = Stack::builder().wrap("a", mark('a')).wrap("b", mark('b')).build(dispatcher);
+        let Ok(response) = stack.call(Request::default()).await;
+        assert_eq!(response.body().as_bytes().map(|b| &b[..]), Some(&b"abcd"[..]));
+        let printed = stack.at("/").into_iter().map(|(leaf, layers)| (leaf.name.clone(), layers.concat()));
+        assert_eq!(printed.collect::<Vec<_>>(), [("trail".to_owned(), "abcd".to_owned())]);
+        assert_eq!(stack.layers(), ["a", "b"]);
+        Ok(())
     }
 }

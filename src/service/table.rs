@@ -103,7 +103,7 @@ pub(super) struct PathEntry {
 
 pub(super) struct MethodEntry {
     pub(super) method: Option<Method>,
-    pub(super) names: Vec<Arc<str>>,
+    pub(super) names: Arc<[Arc<str>]>,
     pub(super) info: Arc<LeafInfo>,
     pub(super) route: Route,
 }
@@ -149,7 +149,7 @@ impl RouteTableBuilder {
         }
         entries.push(MethodEntry {
             method: method.clone(),
-            names: template.names().to_vec(),
+            names: template.names().into(),
             info: Arc::new(LeafInfo {
                 method,
                 path: template.text().clone(),
@@ -169,44 +169,46 @@ impl RouteTableBuilder {
     /// When two paths cannot be told apart, as `/files/{name}` and `/files/{path:path}`.
     pub fn build(self) -> Result<RouteTable, ConfigError> {
         let mut router = matchit::Router::new();
-        let mut leaves = Vec::new();
-        let mut texts: Vec<(String, Arc<LeafInfo>)> = Vec::new();
+        let mut leaves: Vec<Arc<LeafInfo>> = Vec::new();
+        let mut added: Vec<(PathTemplate, Arc<LeafInfo>)> = Vec::new();
+        let whole = allow(self.paths.iter().flat_map(|(_, entries)| entries));
         for (template, mut entries) in self.paths {
             let info = entries[0].info.clone();
             leaves.extend(entries.iter().map(|entry| entry.info.clone()));
+            let allow = allow(&entries);
             let any = entries.iter().position(|e| e.method.is_none()).map(|i| entries.remove(i));
-            let entry = PathEntry { allow: allow(&entries), methods: entries, any };
-            if let Err(error) = router.insert(template.shape(), entry) {
-                let other = match &error {
-                    matchit::InsertError::Conflict { with } => texts.iter().find(|(shape, _)| shape == with),
-                    _ => None,
-                };
-                let what = match other {
-                    Some((_, other)) => format!(
-                        "the paths {} ({} {}) and {} ({} {}) cannot be told apart",
-                        other.path, other.name, other.location, info.path, info.name, info.location
-                    ),
-                    None => {
-                        format!("the path {} ({} {}) cannot be routed: {error}", info.path, info.name, info.location)
+            if let Err(error) = router.insert(template.shape(), PathEntry { methods: entries, any, allow }) {
+                let what = match added.iter().find(|(other, _)| other.overlaps(&template)) {
+                    Some((_, other)) => {
+                        format!("the paths {} and {} cannot be told apart", described(other), described(&info))
                     }
+                    None => format!("the path {} cannot be routed: {error}", described(&info)),
                 };
                 return Err(ConfigError::new(what).cure("give one of them another path"));
             }
-            texts.push((template.shape().to_owned(), info));
+            added.push((template, info));
         }
-        Ok(RouteTable { router, leaves })
+        Ok(RouteTable { router, leaves, allow: whole })
+    }
+}
+
+/// A path with the leaf that answers there, and where it was written.
+fn described(info: &LeafInfo) -> String {
+    match info.location.as_str() {
+        "" => format!("{} ({})", info.path, info.name),
+        location => format!("{} ({}, {location})", info.path, info.name),
     }
 }
 
 /// `GET, HEAD, POST, OPTIONS`, in the order of registration.
-fn allow(entries: &[MethodEntry]) -> http::HeaderValue {
+fn allow<'a>(entries: impl IntoIterator<Item = &'a MethodEntry>) -> http::HeaderValue {
     let mut names: Vec<&str> = Vec::new();
     let mut push = |name| {
         if !names.contains(&name) {
             names.push(name);
         }
     };
-    for method in entries.iter().filter_map(|entry| entry.method.as_ref()) {
+    for method in entries.into_iter().filter_map(|entry| entry.method.as_ref()) {
         push(method.as_str());
         if method == Method::GET {
             push("HEAD");
@@ -221,6 +223,8 @@ fn allow(entries: &[MethodEntry]) -> http::HeaderValue {
 pub struct RouteTable {
     pub(super) router: matchit::Router<PathEntry>,
     leaves: Vec<Arc<LeafInfo>>,
+    /// What all leaves together answer: the `Allow` of `OPTIONS *`.
+    pub(super) allow: http::HeaderValue,
 }
 
 impl RouteTable {
