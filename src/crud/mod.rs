@@ -3,13 +3,18 @@
 //! A [`Schema`] is compiled once at start-up. Per request the body becomes a typed [`Value`], the query string a
 //! [`Query`], and a [`Collection`] of a [`Store`] answers with JSON bytes.
 
+mod etag;
 pub mod json;
+mod ops;
 pub mod query;
+mod resource;
 pub mod schema;
+mod service;
 pub mod store;
 mod value;
 
 pub use query::{Comparison, Expr, Query, Sort};
+pub use resource::{Op, Resource, ResourceOptions};
 pub use schema::Schema;
-pub use store::{Collection, Page, Row, Store, StoreError};
+pub use store::{Collection, Expect, OpenError, Outcome, Page, Row, Store, StoreError};
 pub use value::Value;

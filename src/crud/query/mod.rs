@@ -1,5 +1,10 @@
 //! The one query AST. Each store compiles it; none of it ever comes from a client unparsed.
 
+mod cursor;
+mod parse;
+
+pub(crate) use parse::listing;
+
 use super::Value;
 
 /// A list request, typed and checked against the schema.

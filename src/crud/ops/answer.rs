@@ -1,0 +1,60 @@
+//! Answers that carry rows.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, VARY};
+
+use crate::crud::Row;
+use crate::crud::etag;
+use crate::{Body, Response};
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+/// Whether the client wants no document back (`Prefer: return=minimal`, RFC 7240).
+pub(super) fn prefers_minimal(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
+    preferences.flat_map(|value| value.split(',')).any(|preference| {
+        let preference = preference.split(';').next().unwrap_or(preference);
+        preference.split_once('=').is_some_and(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("return") && value.trim().trim_matches('"').eq_ignore_ascii_case("minimal")
+        })
+    })
+}
+
+/// A row that was written.
+pub(super) fn written(status: StatusCode, row: Row, minimal: bool) -> Response {
+    let tag = etag::of_version(row.version);
+    if !minimal {
+        return document(status, row.json, tag);
+    }
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = if status == StatusCode::CREATED { status } else { StatusCode::NO_CONTENT };
+    response.headers_mut().insert(ETAG, tag);
+    response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"));
+    response
+}
+
+/// A document with its tag. Caches keep it for its owner only, and ask each time whether it is still current.
+pub(super) fn document(status: StatusCode, json: Bytes, tag: HeaderValue) -> Response {
+    let mut response = Response::new(Body::from(json));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    caching(headers, tag);
+    response
+}
+
+/// 304: the client has it already.
+pub(super) fn not_modified(tag: HeaderValue) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    caching(response.headers_mut(), tag);
+    response
+}
+
+fn caching(headers: &mut HeaderMap, tag: HeaderValue) {
+    headers.insert(ETAG, tag);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("Accept, Authorization, Prefer"));
+}

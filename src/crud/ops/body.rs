@@ -1,0 +1,151 @@
+//! Request bodies: the right type, not too long, all there.
+
+use std::error::Error;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError};
+
+use crate::service::{Location, Problem, Violation};
+use crate::{Body, BoxError};
+
+/// Media types of a whole document.
+pub(super) const DOCUMENT: &[&str] = &["application/json"];
+/// Media types of a change.
+pub(super) const CHANGE: &[&str] = &["application/merge-patch+json", "application/json"];
+
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+
+/// The bytes of a body that must be of one of the `accepted` types and have at most `limit` bytes.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    accepted: &'static [&'static str],
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    check_type(headers, accepted)?;
+    let bytes = collect(body, limit).await?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(Problem::bad_request("the body is empty; send a JSON object"));
+    }
+    Ok(bytes)
+}
+
+fn check_type(headers: &HeaderMap, accepted: &'static [&'static str]) -> Result<(), Problem> {
+    let refuse = |name: HeaderName, detail: String| {
+        let at = Location::Header(name.to_string());
+        let problem =
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
+                .detail(detail.clone())
+                .errors(vec![Violation::new(at, "media_type", detail)]);
+        let list = HeaderValue::from_str(&accepted.join(", ")).unwrap_or(HeaderValue::from_static("application/json"));
+        Err(if accepted == CHANGE { problem.header(ACCEPT_PATCH, list) } else { problem.header(header::ACCEPT, list) })
+    };
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let mut parts = value.split(';');
+    let essence = parts.next().unwrap_or("").trim();
+    if !accepted.iter().any(|own| own.eq_ignore_ascii_case(essence)) {
+        return refuse(CONTENT_TYPE, format!("the body must be sent as Content-Type: {}", accepted.join(" or ")));
+    }
+    let charset = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    if charset.is_some_and(|charset| !["utf-8", "utf8", "us-ascii"].iter().any(|own| own.eq_ignore_ascii_case(charset)))
+    {
+        return refuse(CONTENT_TYPE, "JSON is UTF-8; leave the charset out".to_owned());
+    }
+    let coded =
+        headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if coded {
+        return refuse(CONTENT_ENCODING, "the body must be sent without a content coding".to_owned());
+    }
+    Ok(())
+}
+
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Problem::too_large(limit));
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| unreadable(&error, limit))?.into_data() else {
+            continue;
+        };
+        if first.len() + all.len() + data.len() > limit {
+            return Err(Problem::too_large(limit));
+        }
+        // Most bodies come in one piece, which needs no copy.
+        if first.is_empty() && all.is_empty() {
+            first = data;
+        } else {
+            if all.is_empty() {
+                all.extend_from_slice(&std::mem::take(&mut first));
+            }
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// A body limit outside of us fails the stream; anything else is a client that left or broke off.
+fn unreadable(error: &BoxError, limit: usize) -> Problem {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return Problem::too_large(limit);
+        }
+        cause = error.source();
+    }
+    Problem::bad_request("the body could not be read to its end")
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Limited;
+
+    use super::*;
+
+    fn typed(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn media_types_are_checked() {
+        let status = |value, accepted| check_type(&typed(value), accepted).map_err(|problem| problem.status().as_u16());
+        assert_eq!(status("application/json", DOCUMENT), Ok(()));
+        assert_eq!(status("Application/JSON ; Charset=\"UTF-8\"", DOCUMENT), Ok(()));
+        assert_eq!(status("application/merge-patch+json", CHANGE), Ok(()));
+        assert_eq!(status("application/merge-patch+json", DOCUMENT), Err(415));
+        assert_eq!(status("application/json; charset=latin-1", DOCUMENT), Err(415));
+        assert_eq!(status("text/plain", CHANGE), Err(415));
+        assert!(check_type(&HeaderMap::new(), DOCUMENT).is_err());
+        let mut coded = typed("application/json");
+        coded.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert!(check_type(&coded, DOCUMENT).is_err());
+    }
+
+    #[tokio::test]
+    async fn pieces_are_joined_up_to_the_limit() {
+        let pieces = |texts: &'static [&'static str]| {
+            Body::from_stream(futures_util::stream::iter(
+                texts.iter().map(|text| Ok::<_, BoxError>(Bytes::from_static(text.as_bytes()))),
+            ))
+        };
+        assert_eq!(collect(pieces(&["ab", "cd", "e"]), 5).await.unwrap(), "abcde");
+        assert_eq!(collect(pieces(&["ab", "cd", "ef"]), 5).await.unwrap_err().status(), 413);
+        assert_eq!(collect(Body::from("abcdef"), 5).await.unwrap_err().status(), 413);
+        assert_eq!(collect(Body::empty(), 5).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn a_limit_outside_is_told_from_a_torn_body() {
+        let limited = Body::new(Limited::new(Body::from("abcdef"), 3));
+        assert_eq!(collect(limited, 100).await.unwrap_err().status(), 413);
+        let torn = Body::from_stream(futures_util::stream::iter([Ok(Bytes::from_static(b"a")), Err("reset")]));
+        assert_eq!(collect(torn, 100).await.unwrap_err().status(), 400);
+    }
+}

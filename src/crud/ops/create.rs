@@ -1,0 +1,48 @@
+//! `POST /user`
+
+use std::sync::Arc;
+
+use http::header::{HeaderValue, LOCATION};
+use http::{StatusCode, Uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{answer, body};
+use crate::crud::schema::validate;
+use crate::crud::service::Served;
+use crate::crud::{Collection, Value};
+use crate::service::Problem;
+use crate::{Request, Response};
+
+/// Everything but the unreserved characters of RFC 3986.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub(in crate::crud) async fn create<C: Collection>(
+    served: Arc<Served<C>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = body::read(&parts.headers, body, body::DOCUMENT, served.body_limit).await?;
+    let document = Value::Object(validate::document(&served.schema, &bytes, served.new_id())?).into_owned();
+    let location = match &document {
+        Value::Object(values) => location(&parts.uri, &values[served.id]),
+        _ => None,
+    };
+    let row = served.done(served.collection.insert(document).await)?;
+    let mut response = answer::written(StatusCode::CREATED, row, answer::prefers_minimal(&parts.headers));
+    if let Some(location) = location {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// The path of the new row: below the path that was asked for, wherever the resource is mounted.
+fn location(uri: &Uri, id: &Value<'_>) -> Option<HeaderValue> {
+    let base = uri.path().trim_end_matches('/');
+    let text = match id {
+        Value::Uuid(id) => format!("{base}/{}", id.hyphenated()),
+        Value::Int(id) => format!("{base}/{id}"),
+        Value::Str(id) => format!("{base}/{}", utf8_percent_encode(id, SEGMENT)),
+        _ => return None,
+    };
+    HeaderValue::from_str(&text).ok()
+}

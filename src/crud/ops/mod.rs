@@ -1,0 +1,11 @@
+//! The operations, one to a file, and how they read requests and word answers.
+
+pub(super) mod create;
+pub(super) mod delete;
+pub(super) mod get;
+pub(super) mod list;
+pub(super) mod patch;
+pub(super) mod replace;
+
+mod answer;
+mod body;

@@ -1,0 +1,107 @@
+//! `PATCH /user/{id}`: a merge patch (RFC 7396).
+//!
+//! A null takes the value away, so it is allowed only where the field is optional. Lists are replaced whole. A change that
+//! reaches into a nested model is merged here and written only if the row is still the one that was read.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::{answer, body};
+use crate::crud::schema::validate::{self, Change};
+use crate::crud::service::{Served, changed, not_found};
+use crate::crud::store::Expect;
+use crate::crud::{Collection, Outcome, Row, Value};
+use crate::service::Problem;
+use crate::{Request, Response};
+
+/// How often a merge is tried again when other writers come between.
+const TRIES: usize = 3;
+
+pub(in crate::crud) async fn patch<C: Collection>(
+    served: Arc<Served<C>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let id = served.path_id(&parts)?;
+    let bytes = body::read(&parts.headers, body, body::CHANGE, served.body_limit).await?;
+    let minimal = answer::prefers_minimal(&parts.headers);
+    let plan = plan(validate::patch(&served.schema, &bytes, &id)?);
+    let expect = served.expect(&parts, &id).await?;
+    let row = match plan {
+        Plan::Nothing => unchanged(&served, id, &expect).await?,
+        Plan::Set(changes) => match served.done(served.collection.update(id, changes, expect).await)? {
+            Outcome::Done(row) => row,
+            Outcome::NotFound => return Err(not_found()),
+            Outcome::Changed => return Err(changed()),
+        },
+        Plan::Merge => merge(&served, id, bytes, expect).await?,
+    };
+    Ok(answer::written(StatusCode::OK, row, minimal))
+}
+
+enum Plan {
+    /// The patch is empty.
+    Nothing,
+    /// Whole fields, which the store sets in one step.
+    Set(Vec<(usize, Value<'static>)>),
+    /// Some of it reaches into a nested model.
+    Merge,
+}
+
+fn plan(changes: Vec<(usize, Change<'_>)>) -> Plan {
+    if changes.is_empty() {
+        return Plan::Nothing;
+    }
+    let set = changes.into_iter().map(|(index, change)| match change {
+        Change::Set(value) => Some((index, value.into_owned())),
+        Change::Merge(_) => None,
+    });
+    set.collect::<Option<_>>().map_or(Plan::Merge, Plan::Set)
+}
+
+async fn unchanged<C: Collection>(served: &Served<C>, id: Value<'static>, expect: &Expect) -> Result<Row, Problem> {
+    let row = served.row(id).await?;
+    if fits(expect, row.version) { Ok(row) } else { Err(changed()) }
+}
+
+fn fits(expect: &Expect, version: i64) -> bool {
+    match expect {
+        Expect::Any => true,
+        Expect::Versions(versions) => versions.contains(&version),
+    }
+}
+
+async fn merge<C: Collection>(
+    served: &Served<C>,
+    id: Value<'static>,
+    patch: Bytes,
+    expect: Expect,
+) -> Result<Row, Problem> {
+    for _ in 0..TRIES {
+        let row = unchanged(served, id.clone(), &expect).await?;
+        let document = merged(served, &id, &row, &patch)?;
+        match served.done(served.collection.replace(document, Expect::Versions(vec![row.version])).await)? {
+            Outcome::Done(row) => return Ok(row),
+            Outcome::NotFound => return Err(not_found()),
+            Outcome::Changed => {}
+        }
+    }
+    Err(Problem::new(StatusCode::CONFLICT, "conflict", "Conflict")
+        .detail("other writers changed the row at the same time; try again"))
+}
+
+fn merged<C: Collection>(
+    served: &Served<C>,
+    id: &Value<'static>,
+    row: &Row,
+    patch: &Bytes,
+) -> Result<Value<'static>, Problem> {
+    let stored = validate::stored(&served.schema, &row.json)
+        .map_err(|rejection| served.internal(&format_args!("a stored row does not fit the model: {rejection}")))?;
+    let mut values: Vec<Value<'static>> = stored.into_iter().map(Value::into_owned).collect();
+    let changes = validate::patch(&served.schema, patch, id)?;
+    validate::merge(&served.schema, &mut values, changes)?;
+    Ok(Value::Object(values))
+}

@@ -1,0 +1,291 @@
+//! A model that is served: which operations, where, under which limits.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use http::Method;
+
+use super::schema::Type;
+use super::{Collection, Schema, service};
+use crate::ConfigError;
+use crate::service::{Leaf, LeafKind, Route, RouteTableBuilder};
+
+/// One of the operations on a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// `GET` on the collection.
+    List,
+    /// `POST` on the collection.
+    Create,
+    /// `GET` on an item.
+    Get,
+    /// `PUT` on an item.
+    Replace,
+    /// `PATCH` on an item.
+    Patch,
+    /// `DELETE` on an item.
+    Delete,
+}
+
+impl Op {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
+
+    /// `list`, `create`, `get`, `replace`, `patch` or `delete`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Create => "create",
+            Self::Get => "get",
+            Self::Replace => "replace",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The method that asks for it.
+    pub const fn method(self) -> Method {
+        match self {
+            Self::List | Self::Get => Method::GET,
+            Self::Create => Method::POST,
+            Self::Replace => Method::PUT,
+            Self::Patch => Method::PATCH,
+            Self::Delete => Method::DELETE,
+        }
+    }
+
+    /// Whether its path ends with an id.
+    pub const fn is_on_item(self) -> bool {
+        !matches!(self, Self::List | Self::Create)
+    }
+
+    /// Whether it changes rows.
+    pub const fn is_write(self) -> bool {
+        !matches!(self, Self::List | Self::Get)
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Op {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        Self::ALL.into_iter().find(|op| op.as_str() == name).ok_or_else(|| {
+            ConfigError::new(format!("{name:?} is not a CRUD operation"))
+                .cure("choose from list, create, get, replace, patch, delete")
+        })
+    }
+}
+
+type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
+
+#[derive(Clone)]
+struct Guard {
+    op: Op,
+    name: String,
+    wrap: Wrap,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.name, self.op)
+    }
+}
+
+/// How a model is served.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ResourceOptions {
+    path: Option<String>,
+    ops: Vec<Op>,
+    client_id: bool,
+    pub(super) default_limit: usize,
+    pub(super) max_limit: usize,
+    pub(super) body_limit: usize,
+    guards: Vec<Guard>,
+    location: String,
+}
+
+impl Default for ResourceOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ResourceOptions {
+    /// All six operations at `/` and the model's name in small letters; pages of 50 rows and at most 1000; bodies of at
+    /// most 1 MiB; ids chosen by the server.
+    pub const fn new() -> Self {
+        Self {
+            path: None,
+            ops: Vec::new(),
+            client_id: false,
+            default_limit: 50,
+            max_limit: 1000,
+            body_limit: 1024 * 1024,
+            guards: Vec::new(),
+            location: String::new(),
+        }
+    }
+
+    /// The path of the collection, as `/users`; items are one segment below.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Only these operations; other methods are answered 405. None given means all.
+    pub fn ops(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
+        self.ops = ops.into_iter().collect();
+        self
+    }
+
+    /// Lets clients choose the id of a new row. Ids that are ints or strs need it.
+    pub const fn client_id(mut self, allowed: bool) -> Self {
+        self.client_id = allowed;
+        self
+    }
+
+    /// How many rows a page has when the client does not say, and at most.
+    pub const fn page_size(mut self, default: usize, max: usize) -> Self {
+        self.default_limit = default;
+        self.max_limit = max;
+        self
+    }
+
+    /// The most bytes that a body may have.
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// Wraps one operation, as an authorisation guard does; `name` is what the printed stack shows. Guards given later
+    /// are outside.
+    pub fn guard(
+        mut self,
+        op: Op,
+        name: impl Into<String>,
+        wrap: impl Fn(Route) -> Route + Send + Sync + 'static,
+    ) -> Self {
+        self.guards.push(Guard { op, name: name.into(), wrap: Arc::new(wrap) });
+        self
+    }
+
+    /// Where it was declared, as `file:line`.
+    pub fn at(mut self, location: impl Into<String>) -> Self {
+        self.location = location.into();
+        self
+    }
+}
+
+/// A model and how it is served.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    pub(super) schema: Arc<Schema>,
+    pub(super) options: ResourceOptions,
+    path: String,
+}
+
+impl Resource {
+    /// Serves `schema` as `options` say.
+    pub fn new(schema: Arc<Schema>, options: ResourceOptions) -> Self {
+        let path = options.path.clone().unwrap_or_else(|| format!("/{}", schema.name.to_lowercase()));
+        Self { schema, options, path }
+    }
+
+    /// The model.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The path of the collection.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path of an item.
+    pub fn item_path(&self) -> String {
+        format!("{}/{{id}}", self.path.trim_end_matches('/'))
+    }
+
+    /// The operations that are served.
+    pub fn ops(&self) -> impl Iterator<Item = Op> {
+        let ops = &self.options.ops;
+        Op::ALL.into_iter().filter(move |op| ops.is_empty() || ops.contains(op))
+    }
+
+    /// Whether clients choose the ids of new rows.
+    pub fn client_chooses_id(&self) -> bool {
+        self.options.client_id
+    }
+
+    /// What cannot work, found before the first request.
+    ///
+    /// # Errors
+    /// When the model has no id, its ids must come from clients and may not, the path has parameters, or the sizes of
+    /// pages make no sense.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.checked_id().map(|_| ())
+    }
+
+    /// The index of the id.
+    fn checked_id(&self) -> Result<usize, ConfigError> {
+        let wrong = |error: ConfigError| Err(error.at_if_known(&self.options.location));
+        let name = &self.schema.name;
+        let Some(index) = self.schema.id else {
+            return wrong(
+                ConfigError::new(format!("{name} has no id, so its rows cannot be served"))
+                    .cure("add a field `id: UUID`"),
+            );
+        };
+        let id = &self.schema.fields[index];
+        if !matches!(id.kind, Type::Uuid) && !self.options.client_id {
+            return wrong(
+                ConfigError::new(format!("{name}.{}: the server chooses only UUIDs", id.name))
+                    .cure("make it a UUID, or let clients choose ids with client_id=True"),
+            );
+        }
+        if self.path.contains(['{', '}']) || self.path.len() < 2 {
+            return wrong(
+                ConfigError::new(format!("{name}: a collection cannot be at {:?}", self.path))
+                    .cure("give it a path of its own without parameters, as \"/users\""),
+            );
+        }
+        if self.options.default_limit == 0 || self.options.default_limit > self.options.max_limit {
+            return wrong(
+                ConfigError::new(format!(
+                    "{name}: pages of {} rows and at most {} are not possible",
+                    self.options.default_limit, self.options.max_limit
+                ))
+                .cure("give a default of at least 1 that is not above the most"),
+            );
+        }
+        Ok(index)
+    }
+
+    /// Adds a leaf for each operation to `table`, answered from `collection`.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), or when another leaf has one of the paths.
+    pub fn mount(&self, collection: impl Collection, table: &mut RouteTableBuilder) -> Result<(), ConfigError> {
+        let id = self.checked_id()?;
+        let item_path = self.item_path();
+        for op in self.ops() {
+            let route = service::route(op, self, id, collection.clone());
+            let mut leaf = Leaf::new(format!("{}.{op}", self.schema.name), LeafKind::Crud, route)
+                .at(self.options.location.clone());
+            for guard in self.options.guards.iter().filter(|guard| guard.op == op) {
+                leaf = leaf.layer(guard.name.clone(), |route| (guard.wrap)(route));
+            }
+            let path = if op.is_on_item() { &item_path } else { &self.path };
+            table.add(Some(op.method()), path, leaf)?;
+        }
+        Ok(())
+    }
+}

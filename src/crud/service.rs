@@ -1,0 +1,153 @@
+//! The leaves of a resource: one route for each operation, all written once for every store.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use tower::service_fn;
+
+use super::etag::Condition;
+use super::resource::{Op, Resource};
+use super::schema::validate::IdRule;
+use super::schema::{Type, check};
+use super::store::{Expect, StoreError};
+use super::{Collection, Row, Schema, Value, ops};
+use crate::service::{Location, PathParams, Problem, Route, Violation};
+use crate::{Request, Response};
+
+/// What every operation of a resource needs.
+pub(super) struct Served<C> {
+    pub(super) schema: Arc<Schema>,
+    /// Index of the id in the schema.
+    pub(super) id: usize,
+    pub(super) collection: C,
+    pub(super) client_id: bool,
+    pub(super) default_limit: usize,
+    pub(super) max_limit: usize,
+    pub(super) body_limit: usize,
+}
+
+/// The route that answers `op`.
+pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, collection: C) -> Route {
+    let served = Arc::new(Served {
+        schema: resource.schema.clone(),
+        id,
+        collection,
+        client_id: resource.client_chooses_id(),
+        default_limit: resource.options.default_limit,
+        max_limit: resource.options.max_limit,
+        body_limit: resource.options.body_limit,
+    });
+    match op {
+        Op::List => leaf(served, ops::list::list),
+        Op::Create => leaf(served, ops::create::create),
+        Op::Get => leaf(served, ops::get::get),
+        Op::Replace => leaf(served, ops::replace::replace),
+        Op::Patch => leaf(served, ops::patch::patch),
+        Op::Delete => leaf(served, ops::delete::delete),
+    }
+}
+
+fn leaf<C, F, Fut>(served: Arc<Served<C>>, answer: F) -> Route
+where
+    C: Collection,
+    F: Fn(Arc<Served<C>>, Request) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<Response, Problem>> + Send + 'static,
+{
+    Route::new(service_fn(move |request: Request| {
+        let answered = answer(served.clone(), request);
+        async move {
+            let mut response = answered.await.unwrap_or_else(Problem::into_response);
+            // Browsers must not guess that a row is a page or a script.
+            response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            Ok::<_, Infallible>(response)
+        }
+    }))
+}
+
+impl<C: Collection> Served<C> {
+    /// The id in the path. A malformed one is answered as one that is not there, so that it tells nothing.
+    pub(super) fn path_id(&self, parts: &http::request::Parts) -> Result<Value<'static>, Problem> {
+        let text = parts.extensions.get::<PathParams>().and_then(|params| params.get("id")).unwrap_or_default();
+        let id = match self.schema.fields[self.id].kind {
+            Type::Uuid => check::uuid(text).ok().map(Value::Uuid),
+            // One row has one path: 007 and +7 are not 7.
+            Type::Int(_) => text.parse().ok().filter(|id: &i64| id.to_string() == text).map(Value::Int),
+            _ => (!text.is_empty()).then(|| Value::Str(text.to_owned().into())),
+        };
+        id.ok_or_else(not_found)
+    }
+
+    /// Who chooses the id of a new row.
+    pub(super) fn new_id(&self) -> IdRule<'static> {
+        if self.client_id { IdRule::Chosen } else { IdRule::Generated }
+    }
+
+    pub(super) async fn row(&self, id: Value<'static>) -> Result<Row, Problem> {
+        self.done(self.collection.get(id).await)?.ok_or_else(not_found)
+    }
+
+    /// What the conditions of a write demand of the row's version.
+    pub(super) async fn expect(&self, parts: &http::request::Parts, id: &Value<'static>) -> Result<Expect, Problem> {
+        let if_match = Condition::if_match(&parts.headers)?;
+        let expect = if_match.as_ref().map_or(Expect::Any, Condition::expect);
+        let Some(none_match) = Condition::if_none_match(&parts.headers)? else {
+            return Ok(expect);
+        };
+        // Rare on writes: look at the row first, then insist on what was seen.
+        let row = self.row(id.clone()).await?;
+        if none_match.matches_weakly(row.version) || if_match.is_some_and(|tags| !tags.matches_strongly(row.version)) {
+            return Err(changed());
+        }
+        Ok(Expect::Versions(vec![row.version]))
+    }
+
+    /// What a store answered, with its failures as problems.
+    pub(super) fn done<T>(&self, result: Result<T, StoreError>) -> Result<T, Problem> {
+        result.map_err(|error| self.problem(error))
+    }
+
+    fn problem(&self, error: StoreError) -> Problem {
+        let model = &self.schema.name;
+        match error {
+            StoreError::Duplicate { field } => {
+                let at = Location::Pointer(format!("/{}", field.replace('~', "~0").replace('/', "~1")));
+                Problem::new(StatusCode::CONFLICT, "conflict", "Conflict")
+                    .detail(format!("another {model} has the same {field}"))
+                    .errors(vec![Violation::new(at, "unique", "another row has this value")])
+            }
+            StoreError::TooLarge { limit } => Problem::too_large(limit),
+            StoreError::Unavailable { source, retry_after } => {
+                tracing::warn!(model, error = %source, "the store is not available");
+                Problem::unavailable("the store cannot be reached at the moment", retry_after)
+            }
+            StoreError::Full => {
+                tracing::error!(model, "the store has no space left");
+                Problem::unavailable("the store has no space left", 60)
+            }
+            StoreError::Timeout => {
+                tracing::warn!(model, "the store did not answer in time");
+                Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "Timeout")
+                    .detail("the store did not answer in time; whether a write was done is not known")
+            }
+            StoreError::Internal(source) => self.internal(&source),
+        }
+    }
+
+    /// A fault of ours: the log learns what it was, the client does not.
+    pub(super) fn internal(&self, error: &dyn std::fmt::Display) -> Problem {
+        tracing::error!(model = self.schema.name, error = %error, "a CRUD operation failed");
+        Problem::internal()
+    }
+}
+
+pub(super) fn not_found() -> Problem {
+    Problem::not_found("there is no row with this id")
+}
+
+pub(super) fn changed() -> Problem {
+    Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", "Precondition failed")
+        .detail("the row is not in the version that the request is meant for; get it again")
+}
