@@ -5,5 +5,23 @@ handler. Python runs only where business logic needs it.
 """
 
 from . import layers
+from ._ziggurat import __version__
+from .app import Ziggurat
+from .exceptions import ConfigError, HTTPException
+from .params import Body, Header, Path, Query
+from .requests import Request
+from .responses import Response
 
-__all__ = ["layers"]
+__all__ = [
+    "Body",
+    "ConfigError",
+    "HTTPException",
+    "Header",
+    "Path",
+    "Query",
+    "Request",
+    "Response",
+    "Ziggurat",
+    "__version__",
+    "layers",
+]

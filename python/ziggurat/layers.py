@@ -10,11 +10,10 @@ A setting that cannot be meant is refused here, when the object is made, with th
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from ._location import user_location
 from .exceptions import ConfigError
@@ -30,7 +29,6 @@ __all__ = [
     "SensitiveHeaders",
     "Timeout",
     "Trace",
-    "default_stack",
 ]
 
 JwtAlgorithm = Literal[
@@ -324,33 +322,3 @@ class SensitiveHeaders(Layer):
     def __post_init__(self) -> None:
         self._freeze("headers", empty=False)
         self._check_header("headers", self.headers)
-
-
-def default_stack(given: Sequence[Layer]) -> list[Layer]:
-    """`given` within those layers that are always there and that it does not name itself."""
-    for position, layer in enumerate(given):
-        if isinstance(layer, type) and issubclass(layer, Layer):
-            raise ConfigError(
-                f"layers[{position}] is the class {layer.__name__}",
-                cure=f"write layers.{layer.__name__}()",
-                location=user_location(),
-            )
-        if not isinstance(layer, Layer):
-            raise ConfigError(
-                f"layers[{position}] is {layer!r}, which is not a layer",
-                cure="give objects of ziggurat.layers, as layers.Trace()",
-                location=user_location(),
-            )
-    kinds = [type(layer) for layer in given]
-    for kind in kinds:
-        if kinds.count(kind) > 1:
-            raise ConfigError(
-                f"layers names {kind.__name__} twice", cure="keep one", location=user_location()
-            )
-    always: tuple[Layer, ...] = (CatchPanic(), RequestId(), Timeout(), BodyLimit())
-    return [layer for layer in always if type(layer) not in kinds] + list(given)
-
-
-def to_json(stack: Sequence[Layer]) -> str:
-    """A stack as the native side reads it."""
-    return json.dumps([layer.to_spec() for layer in stack])
