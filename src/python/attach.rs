@@ -47,6 +47,7 @@ mod tests {
     // Other tests of this binary may enter too, so only growth can be asserted.
     #[test]
     fn entries_are_counted_by_kind() {
+        Python::initialize();
         let before = counts();
         at(LeafKind::Crud, |py| on_loop(py, LeafKind::Python, |_| ()));
         let after = counts();

@@ -6,6 +6,7 @@ mod pyloop;
 use pyo3::prelude::*;
 
 /// Fills the native module `ziggurat._ziggurat`.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    pyloop::register(module)?;
     Ok(())
 }

@@ -198,7 +198,11 @@ impl Inbox {
 
     /// No further coroutine may be suspended.
     pub(super) fn is_saturated(&self) -> bool {
-        self.suspended.load(Ordering::Relaxed) >= self.in_flight_limit.load(Ordering::Relaxed)
+        self.suspended() >= self.in_flight_limit()
+    }
+
+    pub(super) fn in_flight_limit(&self) -> usize {
+        self.in_flight_limit.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_in_flight_limit(&self, limit: usize) {

@@ -1,7 +1,42 @@
 //! PyLoop, the asyncio event loop: what runs on the loop thread, and the one way in from other threads.
+//!
+//! A turn of the loop thread, in [`turn`]: park in the [`driver`] until a descriptor, a timer or the [`inbox`] has
+//! something; make the callbacks of ready descriptors ([`watch`]) and due [`timers`] ready; start jobs ([`task`]); run
+//! the handles that were [`ready`]. Everything that is not here is inherited from the interpreter's own event loop.
 
+mod clock;
+mod context;
+mod core;
+mod driver;
+mod handle;
 mod inbox;
 mod job;
+mod jobs;
+mod poller;
+mod ready;
+mod runtime;
+mod signals;
+mod task;
+mod timers;
+mod turn;
+mod watch;
 
+use pyo3::prelude::*;
+
+pub(crate) use self::core::LoopCore;
 pub(crate) use inbox::{LoopHandle, Submitted};
 pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
+
+/// Adds the classes of the loop to the native module.
+pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<LoopCore>()?;
+    module.add_class::<handle::Handle>()?;
+    module.add_class::<handle::TimerHandle>()?;
+    module.add_function(wrap_pyfunction!(attach_counts, module)?)
+}
+
+/// How often the interpreter was entered on behalf of native, CRUD and Python leaves.
+#[pyfunction]
+fn attach_counts() -> [u64; 3] {
+    super::attach::counts()
+}

@@ -1,0 +1,155 @@
+"""PyLoop, an asyncio event loop whose core is Rust and Tokio.
+
+The loop of the standard library is the base class, and the native core comes before it: queue, timers, descriptors and
+turns are native, and everything else (servers, transports, executors, subprocesses, signal handlers) is the
+interpreter's own code.
+
+    asyncio.Runner(loop_factory=ziggurat.new_event_loop)
+    asyncio.run(main(), loop_factory=ziggurat.new_event_loop)   # Python 3.12 and later
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import signal
+import sys
+import warnings
+import weakref
+from asyncio import base_events, unix_events
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ziggurat import _ziggurat
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
+
+__all__ = ["PyLoop", "install", "new_event_loop"]
+
+
+class _WatchedDescriptors(Mapping["FileDescriptorLike", selectors.SelectorKey]):
+    """What `selector.get_map()` shows."""
+
+    def __init__(self, selector: _CoreSelector) -> None:
+        self._selector = selector
+
+    def __getitem__(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        return self._selector.get_key(fileobj)
+
+    def __iter__(self) -> Iterator[FileDescriptorLike]:
+        return iter(self._selector.watched())
+
+    def __len__(self) -> int:
+        return len(self._selector.watched())
+
+
+class _CoreSelector(selectors.BaseSelector):
+    """Stands where the base class expects a selector, and has no descriptors of its own.
+
+    Code of the base class looks into it to tell whether a transport is being polled. The loop registers through
+    `_add_reader` and its kin, which are native.
+    """
+
+    def __init__(self, loop: PyLoop) -> None:
+        self._loop = weakref.ref(loop)
+
+    def watched(self) -> list[int]:
+        loop = self._loop()
+        return [] if loop is None else loop._watched()
+
+    def get_key(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        loop = self._loop()
+        mask = None if loop is None else loop._watch_mask(fileobj)
+        if mask is None:
+            raise KeyError(f"{fileobj!r} is not registered")
+        fd = fileobj if isinstance(fileobj, int) else fileobj.fileno()
+        return selectors.SelectorKey(fileobj, fd, mask, None)
+
+    def get_map(self) -> Mapping[FileDescriptorLike, selectors.SelectorKey]:
+        return _WatchedDescriptors(self)
+
+    def register(self, fileobj: FileDescriptorLike, events: int, data: Any = None) -> selectors.SelectorKey:
+        raise RuntimeError("use loop.add_reader() and loop.add_writer()")
+
+    def unregister(self, fileobj: FileDescriptorLike) -> selectors.SelectorKey:
+        raise RuntimeError("use loop.remove_reader() and loop.remove_writer()")
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        raise RuntimeError("the loop waits in its native core")
+
+
+class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: ignore[misc, name-defined]
+    """An asyncio event loop.
+
+    `inbox_capacity` bounds the jobs that wait for the loop, and `in_flight_limit` the suspended coroutines of jobs;
+    what is above is refused. `park_in_tokio` makes the loop wait in its Tokio runtime even while nothing is spawned
+    there, which it otherwise need not.
+    """
+
+    def __init__(
+        self,
+        *,
+        inbox_capacity: int = 1000,
+        in_flight_limit: int = 1000,
+        park_in_tokio: bool = False,
+    ) -> None:
+        # The native core took these arguments when it was allocated.
+        unix_events._UnixSelectorEventLoop.__init__(self, _CoreSelector(self))
+
+    def set_debug(self, enabled: bool) -> None:
+        self._set_core_debug(bool(enabled))
+        super().set_debug(enabled)
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        removed = super().remove_signal_handler(sig)
+        if removed and not self._signal_handlers and self.is_running():
+            # The base class took the wake-up descriptor away with the last handler; the run still needs it.
+            signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
+        return removed
+
+    def close(self) -> None:
+        if self.is_running():
+            raise RuntimeError("Cannot close a running event loop")
+        if self.is_closed():
+            return
+        super().close()
+        self._close_core()
+
+    def _run_in_debug(self, handle: asyncio.Handle) -> None:
+        self._current_handle = handle
+        try:
+            begun = self.time()
+            handle._run()
+            took = self.time() - begun
+            if took >= self.slow_callback_duration:
+                base_events.logger.warning(
+                    "Executing %s took %.3f seconds", base_events._format_handle(handle), took
+                )
+        finally:
+            self._current_handle = None
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Makes a PyLoop; to be passed as `loop_factory`."""
+    return PyLoop()
+
+
+def install() -> None:
+    """Makes PyLoop the loop that `asyncio.run()` and `asyncio.new_event_loop()` give.
+
+    Policies are on their way out of asyncio. From Python 3.12 on pass `loop_factory=ziggurat.new_event_loop` to
+    `asyncio.run()` or `asyncio.Runner` instead.
+    """
+    if sys.version_info >= (3, 12):
+        warnings.warn(
+            "ziggurat.install() is deprecated from Python 3.12 on: "
+            "use asyncio.run(main(), loop_factory=ziggurat.new_event_loop)",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    class PyLoopPolicy(asyncio.DefaultEventLoopPolicy):
+        _loop_factory = PyLoop
+
+    asyncio.set_event_loop_policy(PyLoopPolicy())

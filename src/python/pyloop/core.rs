@@ -1,0 +1,442 @@
+//! `LoopCore`: the native half of PyLoop, which the Python half mixes into asyncio's own loop.
+//!
+//! It comes first in the order of bases, so what is defined here wins and everything else is the interpreter's code.
+//! Names that the base class stores on the instance (`_ready`, `_closed`, `_stopping`, `_thread_id`, `_debug`, …) stay
+//! the base's: nothing here may be called so.
+
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::PyTuple;
+
+use super::driver::{self, Driver};
+use super::handle::{Handle, TimerHandle};
+use super::inbox::{DEFAULT_CAPACITY, DEFAULT_IN_FLIGHT, Inbox, LoopHandle};
+use super::jobs::Jobs;
+use super::poller::Poller;
+use super::ready::{Entry, Ready};
+use super::timers::Timers;
+use super::watch::{Direction, Watches};
+use super::{clock, context, turn};
+
+/// Ready queue, timers, descriptors and inbox of one loop.
+///
+/// Its state is touched by the thread that runs the loop; other threads only push to the ready queue and the inbox.
+/// Locks are held for single steps and never while Python runs, so a callback may call back into the loop.
+#[pyclass(subclass, frozen, module = "ziggurat._ziggurat")]
+pub(crate) struct LoopCore {
+    ready: Ready,
+    timers: Timers,
+    watches: Watches,
+    jobs: Jobs,
+    inbox: Arc<Inbox>,
+    /// None once closed.
+    poller: Mutex<Option<Poller>>,
+    /// None before the first run, while it runs, and once closed.
+    driver: Mutex<Option<Box<dyn Driver>>>,
+    park_in_tokio: bool,
+    /// The context that each job gets a copy of: the one in which the loop was run.
+    base_context: Mutex<Option<Py<PyAny>>>,
+    process: u32,
+    closed: AtomicBool,
+    stopping: AtomicBool,
+    debug: AtomicBool,
+    capturing: AtomicBool,
+    captured: Mutex<Option<Py<PyAny>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn closed_error() -> PyErr {
+    PyRuntimeError::new_err("Event loop is closed")
+}
+
+impl LoopCore {
+    /// A way to hand jobs to this loop.
+    pub(crate) fn handle(&self) -> LoopHandle {
+        LoopHandle::new(self.inbox.clone())
+    }
+
+    pub(super) fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    pub(super) fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
+    pub(super) fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    pub(super) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
+    pub(super) fn poller(&self) -> PyResult<Poller> {
+        lock(&self.poller).clone().ok_or_else(closed_error)
+    }
+
+    pub(super) fn is_debug(&self) -> bool {
+        self.debug.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn clear_stop(&self) {
+        self.stopping.store(false, Ordering::Relaxed);
+    }
+
+    /// False in a child of the process that made the loop: the epoll set is shared with the parent there.
+    pub(super) fn is_of_this_process(&self) -> bool {
+        self.process == process::id()
+    }
+
+    pub(super) fn take_driver(&self) -> PyResult<Box<dyn Driver>> {
+        let driver = lock(&self.driver).take();
+        match driver {
+            Some(driver) => Ok(driver),
+            None => Ok(driver::choose(self.poller()?, self.park_in_tokio)?),
+        }
+    }
+
+    pub(super) fn put_driver(&self, driver: Box<dyn Driver>) {
+        *lock(&self.driver) = Some(driver);
+    }
+
+    /// Jobs start from copies of the context that is current now.
+    pub(super) fn remember_context(&self, py: Python<'_>) -> PyResult<()> {
+        let context = context::copy_current(py)?;
+        let before = lock(&self.base_context).replace(context);
+        drop(before);
+        Ok(())
+    }
+
+    /// A context for one job.
+    pub(super) fn job_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let base = lock(&self.base_context).as_ref().map(|context| context.clone_ref(py));
+        match base {
+            Some(base) => context::copy(base.bind(py)),
+            None => context::copy_current(py).map(|context| context.into_bound(py)),
+        }
+    }
+
+    /// Runs `f` and takes away the first callback that it schedules with `call_soon`.
+    pub(super) fn capture<R>(&self, f: impl FnOnce() -> R) -> (R, Option<Py<PyAny>>) {
+        self.capturing.store(true, Ordering::Relaxed);
+        let result = f();
+        self.capturing.store(false, Ordering::Relaxed);
+        let captured = lock(&self.captured).take();
+        (result, captured)
+    }
+
+    fn check_open(&self) -> PyResult<()> {
+        if self.closed.load(Ordering::Relaxed) { Err(closed_error()) } else { Ok(()) }
+    }
+
+    /// What the base class checks in debug mode.
+    fn check_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+        slf.call_method1(intern!(slf.py(), "_check_callback"), (callback, method)).map(drop)
+    }
+
+    fn schedule_at<'py>(
+        slf: &Bound<'py, Self>,
+        when: f64,
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Py<PyAny>>,
+        method: &str,
+    ) -> PyResult<Py<TimerHandle>> {
+        let (py, this) = (slf.py(), slf.get());
+        this.check_open()?;
+        if this.is_debug() {
+            slf.call_method0(intern!(py, "_check_thread"))?;
+            Self::check_callback(slf, &callback, method)?;
+        }
+        let handle = Handle::new(slf, callback.unbind(), args.unbind(), context)?;
+        let timer = TimerHandle::new(py, handle, when)?;
+        this.timers.push(clock::deadline_ns(when), timer.clone_ref(py));
+        Ok(timer)
+    }
+
+    fn watch(
+        slf: &Bound<'_, Self>,
+        fd: &Bound<'_, PyAny>,
+        direction: Direction,
+        callback: Bound<'_, PyAny>,
+        args: Bound<'_, PyTuple>,
+    ) -> PyResult<Py<Handle>> {
+        let (py, this) = (slf.py(), slf.get());
+        this.check_open()?;
+        let handle = Bound::new(py, Handle::new(slf, callback.unbind(), args.unbind(), None)?)?;
+        if let Some(before) = this.watches.add(&this.poller()?, fd, direction, &handle)? {
+            before.call_method0(py, intern!(py, "cancel"))?;
+        }
+        Ok(handle.unbind())
+    }
+
+    fn unwatch(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>, direction: Direction) -> PyResult<bool> {
+        let (py, this) = (slf.py(), slf.get());
+        let Some(poller) = lock(&this.poller).clone() else { return Ok(false) };
+        match this.watches.remove(&poller, fd, direction)? {
+            Some(handle) => handle.call_method0(py, intern!(py, "cancel")).map(|_| true),
+            None => Ok(false),
+        }
+    }
+}
+
+#[pymethods]
+impl LoopCore {
+    #[new]
+    #[pyo3(signature = (*, inbox_capacity = DEFAULT_CAPACITY, in_flight_limit = DEFAULT_IN_FLIGHT, park_in_tokio = false))]
+    fn new(inbox_capacity: usize, in_flight_limit: usize, park_in_tokio: bool) -> PyResult<Self> {
+        let inbox = Inbox::new(inbox_capacity, in_flight_limit).map_err(std::io::Error::from)?;
+        let poller = Poller::new()?;
+        poller.add_waker(inbox.waker())?;
+        Ok(Self {
+            ready: Ready::default(),
+            timers: Timers::default(),
+            watches: Watches::default(),
+            jobs: Jobs::default(),
+            inbox: Arc::new(inbox),
+            poller: Mutex::new(Some(poller)),
+            driver: Mutex::new(None),
+            park_in_tokio,
+            base_context: Mutex::new(None),
+            process: process::id(),
+            closed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            debug: AtomicBool::new(false),
+            capturing: AtomicBool::new(false),
+            captured: Mutex::new(None),
+        })
+    }
+
+    /// Arranges for a callback to be called in the next turn.
+    #[pyo3(signature = (callback, *args, context = None))]
+    fn call_soon<'py>(
+        slf: &Bound<'py, Self>,
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Option<Py<Handle>>> {
+        let (py, this) = (slf.py(), slf.get());
+        if this.capturing.load(Ordering::Relaxed) && this.capturing.swap(false, Ordering::Relaxed) {
+            *lock(&this.captured) = Some(callback.unbind());
+            return Ok(None);
+        }
+        this.check_open()?;
+        if this.is_debug() {
+            slf.call_method0(intern!(py, "_check_thread"))?;
+            Self::check_callback(slf, &callback, "call_soon")?;
+        }
+        let handle = Py::new(py, Handle::new(slf, callback.unbind(), args.unbind(), context)?)?;
+        this.ready.push(Entry::Native(handle.clone_ref(py)));
+        Ok(Some(handle))
+    }
+
+    /// The same from any thread; wakes the loop.
+    #[pyo3(signature = (callback, *args, context = None))]
+    fn call_soon_threadsafe<'py>(
+        slf: &Bound<'py, Self>,
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Py<Handle>> {
+        let (py, this) = (slf.py(), slf.get());
+        this.check_open()?;
+        if this.is_debug() {
+            Self::check_callback(slf, &callback, "call_soon_threadsafe")?;
+        }
+        let handle = Py::new(py, Handle::new(slf, callback.unbind(), args.unbind(), context)?)?;
+        this.ready.push(Entry::Native(handle.clone_ref(py)));
+        this.inbox.wake();
+        Ok(handle)
+    }
+
+    /// Arranges for a callback to be called after `delay` seconds.
+    #[pyo3(signature = (delay, callback, *args, context = None))]
+    fn call_later<'py>(
+        slf: &Bound<'py, Self>,
+        delay: Option<f64>,
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Py<TimerHandle>> {
+        let delay = delay.ok_or_else(|| PyTypeError::new_err("delay must not be None"))?;
+        Self::schedule_at(slf, clock::seconds(clock::now_ns()) + delay, callback, args, context, "call_later")
+    }
+
+    /// Arranges for a callback to be called at an absolute time of the loop's clock.
+    #[pyo3(signature = (when, callback, *args, context = None))]
+    fn call_at<'py>(
+        slf: &Bound<'py, Self>,
+        when: Option<f64>,
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+        context: Option<Py<PyAny>>,
+    ) -> PyResult<Py<TimerHandle>> {
+        let when = when.ok_or_else(|| PyTypeError::new_err("when cannot be None"))?;
+        Self::schedule_at(slf, when, callback, args, context, "call_at")
+    }
+
+    /// The loop's clock, in seconds; the same as `time.monotonic()`.
+    #[allow(clippy::unused_self, reason = "asyncio calls it on the loop")]
+    fn time(&self) -> f64 {
+        clock::seconds(clock::now_ns())
+    }
+
+    /// Ends the run after the turn it is in.
+    fn stop(slf: &Bound<'_, Self>) -> PyResult<()> {
+        slf.get().stopping.store(true, Ordering::Relaxed);
+        // The base class leaves `run_forever` by its own flag.
+        slf.setattr(intern!(slf.py(), "_stopping"), true)
+    }
+
+    /// Where `run_forever` of the base class enters: runs turns until the loop is stopped.
+    fn _run_once(slf: &Bound<'_, Self>) -> PyResult<()> {
+        turn::run(slf)
+    }
+
+    /// Queues a handle of any make.
+    fn _add_callback(&self, handle: Bound<'_, PyAny>) -> PyResult<()> {
+        if handle.getattr(intern!(handle.py(), "_cancelled"))?.is_truthy()? {
+            return Ok(());
+        }
+        self.ready.push(match handle.cast_into::<Handle>() {
+            Ok(handle) => Entry::Native(handle.unbind()),
+            Err(error) => Entry::Foreign(error.into_inner().unbind()),
+        });
+        Ok(())
+    }
+
+    fn _add_callback_signalsafe(&self, handle: Bound<'_, PyAny>) -> PyResult<()> {
+        self._add_callback(handle)?;
+        self.inbox.wake();
+        Ok(())
+    }
+
+    fn _write_to_self(&self) {
+        self.inbox.wake();
+    }
+
+    #[pyo3(signature = (fd, callback, *args))]
+    fn _add_reader<'py>(
+        slf: &Bound<'py, Self>,
+        fd: &Bound<'py, PyAny>,
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+    ) -> PyResult<Py<Handle>> {
+        Self::watch(slf, fd, Direction::Read, callback, args)
+    }
+
+    #[pyo3(signature = (fd, callback, *args))]
+    fn _add_writer<'py>(
+        slf: &Bound<'py, Self>,
+        fd: &Bound<'py, PyAny>,
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+    ) -> PyResult<Py<Handle>> {
+        Self::watch(slf, fd, Direction::Write, callback, args)
+    }
+
+    fn _remove_reader(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Self::unwatch(slf, fd, Direction::Read)
+    }
+
+    fn _remove_writer(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Self::unwatch(slf, fd, Direction::Write)
+    }
+
+    /// What a descriptor is watched for, in the terms of `selectors`; none when it is not watched.
+    fn _watch_mask(&self, fd: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+        self.watches.mask(fd)
+    }
+
+    /// The numbers of the watched descriptors.
+    fn _watched(&self) -> Vec<usize> {
+        self.watches.watched()
+    }
+
+    /// Tells the native half what `set_debug` was told.
+    fn _set_core_debug(&self, enabled: bool) {
+        self.debug.store(enabled, Ordering::Relaxed);
+    }
+
+    /// How many coroutines of jobs are suspended.
+    #[getter]
+    fn in_flight(&self) -> usize {
+        self.inbox.suspended()
+    }
+
+    /// How many may be; further jobs are refused.
+    #[getter]
+    fn in_flight_limit(&self) -> usize {
+        self.inbox.in_flight_limit()
+    }
+
+    #[setter]
+    fn set_in_flight_limit(&self, limit: usize) {
+        self.inbox.set_in_flight_limit(limit);
+    }
+
+    /// Closes the native half, after the base class has closed its own. May be called again.
+    fn _close_core(&self, py: Python<'_>) {
+        self.closed.store(true, Ordering::Relaxed);
+        let (poller, driver) = (lock(&self.poller).take(), lock(&self.driver).take());
+        if self.is_of_this_process() {
+            py.detach(|| drop((driver, poller)));
+        } else {
+            // Dropping a runtime in a forked child would wait for threads that the child does not have.
+            std::mem::forget(driver);
+        }
+        self.inbox.close();
+        self.release();
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.ready.traverse(&visit)?;
+        self.timers.traverse(&visit)?;
+        self.watches.traverse(&visit)?;
+        self.jobs.traverse(&visit)?;
+        if let Some(context) = &*lock(&self.base_context) {
+            visit.call(context)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        self.release();
+    }
+}
+
+impl LoopCore {
+    /// Lets go of everything of Python's.
+    fn release(&self) {
+        self.ready.clear();
+        self.timers.clear();
+        self.watches.clear();
+        self.jobs.clear();
+        let (context, captured) = (lock(&self.base_context).take(), lock(&self.captured).take());
+        drop((context, captured));
+    }
+}
+
+impl Drop for LoopCore {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}

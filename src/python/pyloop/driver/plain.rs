@@ -1,0 +1,27 @@
+//! Parks in the poller itself: for loops made in a forked child, where Tokio must not be used.
+
+use std::io;
+use std::time::Duration;
+
+use super::super::poller::{Event, Poller};
+use super::Driver;
+
+pub(super) struct PlainDriver {
+    poller: Poller,
+}
+
+impl PlainDriver {
+    pub(super) fn new(poller: Poller) -> Self {
+        Self { poller }
+    }
+}
+
+impl Driver for PlainDriver {
+    fn park(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+        self.poller.collect(timeout, events)
+    }
+
+    fn local(&self) -> Option<::tokio::runtime::Handle> {
+        None
+    }
+}

@@ -1,0 +1,158 @@
+//! Jobs become tasks here, and take their first step at once.
+//!
+//! The task is the interpreter's own `asyncio.Task`, so `current_task()`, timeouts and task groups work from the first
+//! line. A coroutine that ends in its first step costs no callback and no turn of the loop.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyType};
+
+use super::context;
+use super::core::LoopCore;
+use super::handle::leaves_the_loop;
+use super::inbox::{Inbox, Queued, Ticket};
+use super::job::{Finish, Refused, Started};
+
+/// Starts a job. An error is one that must leave the loop.
+pub(super) fn start(event_loop: &Bound<'_, LoopCore>, queued: Queued) -> PyResult<()> {
+    let (py, core) = (event_loop.py(), event_loop.get());
+    let Queued { ticket, job } = queued;
+    if !ticket.begin() {
+        job.refused(Refused::Cancelled);
+        return Ok(());
+    }
+    if core.inbox().is_saturated() {
+        ticket.done();
+        job.refused(Refused::Overloaded);
+        return Ok(());
+    }
+    let context = core.job_context(py)?;
+    let started = context::run(&context, || catch_unwind(AssertUnwindSafe(|| job.start(py))))?;
+    match started {
+        Ok(Started::Coroutine { coroutine, finish }) => step(event_loop, &context, coroutine, finish, ticket),
+        Ok(Started::Finished) => {
+            ticket.done();
+            Ok(())
+        }
+        Err(_) => {
+            // The panic hook has told what and where; whoever waits for the job sees that it is gone.
+            ticket.done();
+            tracing::error!("a job panicked on the event loop");
+            Ok(())
+        }
+    }
+}
+
+/// The first step of a coroutine, in a task and in the context of the job.
+fn step(
+    event_loop: &Bound<'_, LoopCore>,
+    context: &Bound<'_, PyAny>,
+    coroutine: Py<PyAny>,
+    finish: Box<dyn Finish>,
+    ticket: Arc<Ticket>,
+) -> PyResult<()> {
+    let (py, core) = (event_loop.py(), event_loop.get());
+    let (task, interrupt) = match first_step(event_loop, context, coroutine) {
+        Ok(stepped) => stepped,
+        Err(error) => {
+            ticket.done();
+            let interrupt = leaves_the_loop(py, &error).then(|| error.clone_ref(py));
+            tell(py, finish, Err(error));
+            return interrupt.map_or(Ok(()), Err);
+        }
+    };
+    if task.call_method0(intern!(py, "done"))?.is_truthy()? {
+        ticket.done();
+        tell(py, finish, task.call_method0(intern!(py, "result")));
+    } else {
+        let id = ticket.id();
+        let waiting = Waiting::new(core.inbox().clone(), ticket, finish);
+        let callback = JobDone { event_loop: event_loop.clone().unbind(), id, waiting: Mutex::new(Some(waiting)) };
+        let options = PyDict::new(py);
+        options.set_item(intern!(py, "context"), context)?;
+        task.call_method(intern!(py, "add_done_callback"), (Py::new(py, callback)?,), Some(&options))?;
+        core.jobs().insert(id, task.unbind());
+    }
+    interrupt.map_or(Ok(()), Err)
+}
+
+/// Makes the task and lets it take its first step; beside it an exception that must leave the loop.
+fn first_step<'py>(
+    event_loop: &Bound<'py, LoopCore>,
+    context: &Bound<'py, PyAny>,
+    coroutine: Py<PyAny>,
+) -> PyResult<(Bound<'py, PyAny>, Option<PyErr>)> {
+    static TASK: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = event_loop.py();
+    let class = TASK.import(py, "asyncio", "Task")?;
+    let options = PyDict::new(py);
+    options.set_item(intern!(py, "loop"), event_loop)?;
+    options.set_item(intern!(py, "context"), context)?;
+    if py.version_info() >= (3, 12) {
+        options.set_item(intern!(py, "eager_start"), true)?;
+        return Ok((class.call((coroutine,), Some(&options))?, None));
+    }
+    // Python 3.11 knows no eager start: the constructor schedules the first step, and we take it before it is queued.
+    let (task, step) = event_loop.get().capture(|| class.call((coroutine,), Some(&options)));
+    let task = task?;
+    let step = step.ok_or_else(|| PyRuntimeError::new_err("the task did not schedule its first step"))?;
+    let stepped = context::run(context, || step.bind(py).call0())?;
+    Ok((task, stepped.err()))
+}
+
+/// Hands a result over; a panic in there must not take the loop down.
+fn tell(py: Python<'_>, finish: Box<dyn Finish>, result: PyResult<Bound<'_, PyAny>>) {
+    if catch_unwind(AssertUnwindSafe(|| finish.finish(py, result))).is_err() {
+        tracing::error!("the result of a job could not be taken: a panic on the event loop");
+    }
+}
+
+/// A coroutine of a job that is suspended; it counts against the limit until this is dropped.
+struct Waiting {
+    inbox: Arc<Inbox>,
+    ticket: Arc<Ticket>,
+    finish: Option<Box<dyn Finish>>,
+}
+
+impl Waiting {
+    fn new(inbox: Arc<Inbox>, ticket: Arc<Ticket>, finish: Box<dyn Finish>) -> Self {
+        inbox.suspend();
+        Self { inbox, ticket, finish: Some(finish) }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.ticket.done();
+        self.inbox.resume();
+    }
+}
+
+/// The done-callback of a suspended job.
+#[pyclass(frozen, module = "ziggurat._ziggurat")]
+struct JobDone {
+    event_loop: Py<LoopCore>,
+    id: u64,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+#[pymethods]
+impl JobDone {
+    fn __call__(&self, task: &Bound<'_, PyAny>) {
+        let py = task.py();
+        let entry = self.event_loop.get().jobs().remove(self.id);
+        drop(entry);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut waiting) = waiting else { return };
+        let finish = waiting.finish.take();
+        drop(waiting);
+        if let Some(finish) = finish {
+            tell(py, finish, task.call_method0(intern!(py, "result")));
+        }
+    }
+}
