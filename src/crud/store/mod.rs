@@ -4,6 +4,10 @@
 
 #[cfg(feature = "mongodb")]
 pub mod mongo;
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+mod names;
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+mod shape;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
@@ -15,6 +19,11 @@ use bytes::Bytes;
 
 use super::{Expr, Query, Schema, Value};
 use crate::{BoxError, ConfigError};
+
+/// The largest document in bytes: what MongoDB takes, less the room for an update command around it. As JSON in SQLite, as
+/// BSON in MongoDB.
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+const MAX_DOCUMENT: usize = 16 * 1024 * 1024 - 64 * 1024;
 
 /// A place that keeps collections of rows.
 pub trait Store: Clone + Send + Sync + 'static {

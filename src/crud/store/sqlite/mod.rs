@@ -1,1 +1,227 @@
 //! SQLite, embedded.
+//!
+//! One thread writes and groups what waits into one transaction; others read, each over a connection of its own. A write
+//! is answered after its transaction is on the disk ([`Durability::Full`]).
+//!
+//! Rows are kept as JSONB in a table for each schema, shaped like the answer. JSONB keeps the text of every number and
+//! string as it was written, so a row is read back equal to the byte; the conformance suite checks it.
+//!
+//! The file must be on a local disk. Only one process opens it unless [`SqliteOptions::shared`] is set.
+
+mod collection;
+mod compile;
+mod ddl;
+mod error;
+mod open;
+mod queue;
+mod readers;
+mod reshape;
+mod table;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+pub use collection::SqliteCollection;
+
+use super::{OpenError, Store, StoreError};
+use crate::ConfigError;
+use crate::crud::Schema;
+use queue::Queue;
+use table::Table;
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The loss of power, if the disk is honest.
+    #[default]
+    Full,
+    /// The death of the process; a loss of power may undo the last writes, but never damages the file.
+    Normal,
+    /// Nothing.
+    Off,
+}
+
+/// How a SQLite store works.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// How many threads read.
+    pub readers: usize,
+    /// How many operations may wait; more are answered with [`StoreError::Unavailable`].
+    pub queue: usize,
+    /// How long an operation may take, waiting included.
+    pub timeout: Duration,
+    /// Other processes may open the file as well.
+    pub shared: bool,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        let readers = thread::available_parallelism().map_or(2, usize::from).clamp(2, 16);
+        Self { durability: Durability::Full, readers, queue: 1024, timeout: Duration::from_secs(5), shared: false }
+    }
+}
+
+/// A store in one file.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// As it was given.
+    name: String,
+    timeout: Duration,
+    writes: Arc<Queue<Box<dyn writer::Job>>>,
+    reads: Arc<Queue<readers::Job>>,
+    /// Closed when the last thread has ended.
+    ended: tokio::sync::watch::Receiver<()>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.reads.close();
+        self.writes.close();
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, making it when it is missing, but not its folder.
+    ///
+    /// # Errors
+    /// When the file cannot be written, is no database, or is in use by another process.
+    pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        open::check_place(path)?;
+        let lock = if options.shared { open::Lock::none() } else { open::Lock::take(path)? };
+        Self::start(path, path.display().to_string(), lock, &options)
+    }
+
+    /// Opens an empty store that is gone when it is closed.
+    ///
+    /// It is a file of its own in the system's folder for temporary files, since several connections can share no
+    /// database in memory without locking each other out; nothing of it is synced to the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn in_memory(options: SqliteOptions) -> Result<Self, OpenError> {
+        let options = SqliteOptions { durability: Durability::Off, ..options };
+        let folder = std::env::temp_dir().join(format!("ziggurat-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder)
+            .map_err(|error| ConfigError::new(format!("the folder {} cannot be made: {error}", folder.display())))?;
+        let lock = open::Lock::none().scratch(Some(folder.clone()));
+        Self::start(&folder.join("store.db"), ":memory:".into(), lock, &options)
+    }
+
+    fn start(path: &Path, name: String, lock: open::Lock, options: &SqliteOptions) -> Result<Self, OpenError> {
+        let path: PathBuf = path.into();
+        let lock = Arc::new(lock);
+        let writes = Arc::new(Queue::new(options.queue));
+        let reads = Arc::new(Queue::new(options.queue));
+        let (alive, ended) = tokio::sync::watch::channel(());
+        let alive = Arc::new(alive);
+        let inner =
+            Inner { name, timeout: options.timeout, writes: Arc::clone(&writes), reads: Arc::clone(&reads), ended };
+        let db = open::writer(&path, options.durability)?;
+        spawn("ziggurat-db-write", (Arc::clone(&lock), Arc::clone(&alive)), db, move |db| writer::run(db, writes))?;
+        for _ in 0..options.readers.max(1) {
+            let db = open::reader(&path)?;
+            let reads = Arc::clone(&reads);
+            spawn("ziggurat-db-read", (Arc::clone(&lock), Arc::clone(&alive)), db, move |db| readers::run(db, reads))?;
+        }
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Queues a write at once; the answer may be waited for or not.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let (job, answer) = writer::Write::new(work);
+        self.inner.writes.push(Box::new(job))?;
+        Ok(answer)
+    }
+
+    /// Queues a read at once.
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let (job, answer) = readers::Job::new(self.inner.timeout, work);
+        self.inner.reads.push(job)?;
+        Ok(answer)
+    }
+
+    /// Waits for an answer as long as an operation may take.
+    async fn answered<T>(&self, answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.inner.timeout, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(stopped()),
+            Err(_) => Err(StoreError::Timeout),
+        }
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable { source: "a thread of the store has stopped".into(), retry_after: 1 }
+}
+
+/// Starts a thread that holds `until_end` as long as it lives, and longer than its connection.
+fn spawn<T: Send + 'static>(
+    name: &str,
+    until_end: T,
+    db: Connection,
+    body: impl FnOnce(Connection) + Send + 'static,
+) -> Result<(), OpenError> {
+    let thread = thread::Builder::new().name(name.into()).spawn(move || {
+        let until_end = until_end;
+        body(db);
+        drop(until_end);
+    });
+    thread.map(drop).map_err(|error| ConfigError::new(format!("no thread for the store: {error}")).into())
+}
+
+impl Store for SqliteStore {
+    type Collection = SqliteCollection;
+
+    async fn open(&self, schema: Arc<Schema>) -> Result<SqliteCollection, OpenError> {
+        let table = Arc::new(Table::new(schema)?);
+        let wanted = Arc::clone(&table);
+        // Building an index may take its time, so there is no deadline.
+        let answer = self.write(move |db| ddl::ensure(db, &wanted))?;
+        match answer.await.unwrap_or_else(|_| Err(stopped())) {
+            Ok(()) => Ok(SqliteCollection::new(self.clone(), table)),
+            Err(StoreError::Internal(error)) => Err(match error.downcast::<ConfigError>() {
+                Ok(config) => OpenError::Config(*config),
+                Err(error) => OpenError::Store(StoreError::Internal(error)),
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("sqlite {}", self.inner.name)
+    }
+
+    async fn close(&self) {
+        self.inner.reads.close();
+        self.inner.writes.close();
+        // Fails when the last sender is dropped, which is what is waited for.
+        let mut ended = self.inner.ended.clone();
+        while ended.changed().await.is_ok() {}
+    }
+}

@@ -1,0 +1,124 @@
+//! What the stores ask of names, and what both derive from a schema and a query.
+
+use super::StoreError;
+use crate::ConfigError;
+use crate::crud::schema::{Field, Type};
+use crate::crud::{Query, Schema, Sort};
+
+/// The name of a model's collection: `BlogPost` is kept in `blog_post`.
+pub(super) fn collection(model: &str) -> String {
+    let mut name = String::with_capacity(model.len() + 4);
+    let mut previous = '_';
+    for letter in model.chars() {
+        if letter.is_uppercase() && (previous.is_lowercase() || previous.is_ascii_digit()) {
+            name.push('_');
+        }
+        if letter.is_alphanumeric() {
+            name.extend(letter.to_lowercase());
+        } else {
+            name.push('_');
+        }
+        previous = letter;
+    }
+    name
+}
+
+/// The index of the id, after checking that the stores can keep rows of this schema.
+pub(super) fn check(schema: &Schema) -> Result<usize, ConfigError> {
+    if collection(&schema.name).is_empty() {
+        return Err(ConfigError::new("a model without a name cannot be stored"));
+    }
+    check_fields(schema, &schema.name)?;
+    for field in &schema.fields {
+        if field.index.is_some() && !field.kind.is_scalar() {
+            return Err(ConfigError::new(format!(
+                "{}.{} is a list or a model, which cannot be indexed",
+                schema.name, field.name
+            )));
+        }
+    }
+    let Some(id) = schema.id else {
+        return Err(ConfigError::new(format!("{} has no id", schema.name)).cure("add a field `id: UUID`"));
+    };
+    match schema.fields.get(id).map(|field| &field.kind) {
+        Some(Type::Uuid | Type::Str(_) | Type::Int(_)) => Ok(id),
+        _ => Err(ConfigError::new(format!("the id of {} is of a type that cannot be an id", schema.name))
+            .cure("declare it as UUID, str or int")),
+    }
+}
+
+/// Names end up in SQL paths and in BSON keys: what would be a quote or a path there is refused at start-up.
+fn check_fields(schema: &Schema, at: &str) -> Result<(), ConfigError> {
+    for Field { name, kind, .. } in &schema.fields {
+        let bad = name.is_empty()
+            || name.starts_with('$')
+            || matches!(&**name, "_id" | "_v")
+            || name.contains(|c: char| matches!(c, '.' | '"' | '\'' | '\\') || c.is_control());
+        if bad {
+            return Err(ConfigError::new(format!("{at} has a field named {name:?}, which the stores cannot keep"))
+                .cure("use letters, digits and underscores"));
+        }
+        let mut kind = kind;
+        loop {
+            match kind {
+                Type::Optional(inner) => kind = inner,
+                Type::List { item, .. } => kind = item,
+                Type::Model(inner) => {
+                    check_fields(inner, &format!("{at}.{name}"))?;
+                    break;
+                }
+                _ => break,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The keys that rows are sorted by: those of the query up to the id, which makes the order total.
+pub(super) fn keys(schema: &Schema, query: &Query, id: usize) -> Result<Vec<Sort>, StoreError> {
+    let mut keys = Vec::with_capacity(query.sort.len() + 1);
+    for key in &query.sort {
+        scalar(schema, key.field)?;
+        keys.push(*key);
+        if key.field == id {
+            break;
+        }
+    }
+    if keys.last().is_none_or(|key| key.field != id) {
+        keys.push(Sort { field: id, descending: false });
+    }
+    match &query.after {
+        Some(after) if after.len() != keys.len() => {
+            Err(StoreError::Internal(format!("a boundary of {} values for {} keys", after.len(), keys.len()).into()))
+        }
+        _ => Ok(keys),
+    }
+}
+
+/// The field at `index`, which must be a scalar to be compared or sorted by.
+pub(super) fn scalar(schema: &Schema, index: usize) -> Result<&Field, StoreError> {
+    match schema.fields.get(index) {
+        Some(field) if field.kind.is_scalar() => Ok(field),
+        _ => Err(StoreError::Internal(format!("field {index} of {} cannot be compared", schema.name).into())),
+    }
+}
+
+/// The version that a new row starts with: the time in microseconds, so that a row which is deleted and made again never
+/// repeats a version.
+pub(super) fn first_version() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_micros()).unwrap_or(i64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collections_are_in_snake_case() {
+        assert_eq!(collection("User"), "user");
+        assert_eq!(collection("BlogPost"), "blog_post");
+        assert_eq!(collection("Box[int]"), "box_int_");
+        assert_eq!(collection("HTTPLog2Entry"), "httplog2_entry");
+    }
+}

@@ -1,0 +1,90 @@
+//! The shape of a schema, as it is kept beside the rows, and whether rows of one shape can be read by another.
+
+use serde_json::{Value as Json, json};
+
+use crate::crud::schema::Type;
+use crate::crud::{Schema, Value};
+
+/// `{"model":[["id","uuid"],["age",{"optional":"int"}]]}`. Bounds and patterns are left out: they concern new rows only.
+pub(super) fn of(schema: &Schema) -> Json {
+    let fields: Vec<_> = schema.fields.iter().map(|field| json!([&*field.name, of_type(&field.kind)])).collect();
+    json!({ "model": fields })
+}
+
+fn of_type(kind: &Type) -> Json {
+    match kind {
+        Type::Bool => json!("bool"),
+        Type::Int(_) => json!("int"),
+        Type::Float(_) => json!("float"),
+        Type::Str(_) => json!("str"),
+        Type::Uuid => json!("uuid"),
+        Type::DateTime => json!("datetime"),
+        Type::OneOf { values, .. } => {
+            let mut kinds: Vec<_> = values.iter().map(kind_of_value).collect();
+            kinds.sort_unstable();
+            kinds.dedup();
+            match kinds[..] {
+                // An enum of strings may become a plain string and back.
+                [kind] => json!(kind),
+                _ => json!({ "one": kinds }),
+            }
+        }
+        Type::Optional(_) => json!({ "optional": of_type(kind.inner().0) }),
+        Type::List { item, .. } => json!({ "list": of_type(item) }),
+        Type::Model(schema) => of(schema),
+    }
+}
+
+fn kind_of_value(value: &Value<'_>) -> &'static str {
+    match value {
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "int",
+        _ => "str",
+    }
+}
+
+/// What stands in the way of reading rows of shape `old` as shape `new`, or nothing. Fields that may be missing or null
+/// where they should not are a matter of the rows and found there.
+pub(super) fn conflict(at: &str, old: &Json, new: &Json) -> Option<String> {
+    if old == new {
+        return None;
+    }
+    if let Some(inner) = new.get("optional") {
+        return conflict(at, old.get("optional").unwrap_or(old), inner);
+    }
+    if let Some(inner) = old.get("optional") {
+        return conflict(at, inner, new);
+    }
+    if let (Some(old), Some(new)) = (old.get("list"), new.get("list")) {
+        return conflict(at, old, new);
+    }
+    if let (Some(Json::Array(old)), Some(Json::Array(new))) = (old.get("model"), new.get("model")) {
+        return new.iter().find_map(|field| {
+            let before = old.iter().find(|before| before[0] == field[0])?;
+            conflict(&format!("{at}.{}", field[0].as_str().unwrap_or_default()), &before[1], &field[1])
+        });
+    }
+    if old == "int" && new == "float" {
+        return None;
+    }
+    Some(format!("{at} was {old} and is now {new}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wider_types_fit_and_others_do_not() {
+        let model = |kind: Json| json!({ "model": [["a", kind]] });
+        let fits = |old: Json, new: Json| conflict("M", &model(old), &model(new)).is_none();
+        assert!(fits(json!("int"), json!("float")));
+        assert!(fits(json!("int"), json!({ "optional": "int" })));
+        assert!(fits(json!({ "optional": "int" }), json!({ "optional": "float" })));
+        assert!(!fits(json!("float"), json!("int")));
+        assert!(!fits(json!("str"), json!("uuid")));
+        assert!(!fits(json!({ "list": "str" }), json!("str")));
+        assert!(fits(model(json!("str")), json!({ "model": [["b", "int"]] })));
+        assert!(!fits(model(json!("str")), model(json!("int"))));
+    }
+}

@@ -1,0 +1,238 @@
+//! The operations on one table.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::types::{Value as Sql, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
+
+use super::table::{Table, quoted};
+use super::{SqliteStore, compile, error};
+use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, StoreError, names};
+use crate::crud::{Expr, Query, Value, json};
+
+/// Rows of one schema in a SQLite store.
+#[derive(Debug, Clone)]
+pub struct SqliteCollection {
+    store: SqliteStore,
+    table: Arc<Table>,
+    sql: Arc<Texts>,
+}
+
+/// Statements that are the same each time.
+#[derive(Debug)]
+struct Texts {
+    get: String,
+    exists: String,
+    insert: String,
+}
+
+impl SqliteCollection {
+    pub(super) fn new(store: SqliteStore, table: Arc<Table>) -> Self {
+        let name = quoted(&table.name);
+        let sql = Texts {
+            get: format!("SELECT ver,json(doc) FROM {name} WHERE id=?"),
+            exists: format!("SELECT 1 FROM {name} WHERE id=?"),
+            insert: format!("INSERT INTO {name}(id,ver,doc) VALUES(?1,?2,jsonb(?3))"),
+        };
+        Self { store, table, sql: Arc::new(sql) }
+    }
+
+    /// The document as canonical JSON, if it is not too large.
+    fn encode(&self, document: &Value<'_>) -> Result<Bytes, StoreError> {
+        let json = json::document(&self.table.schema, document);
+        if json.len() > MAX_DOCUMENT { Err(StoreError::TooLarge { limit: MAX_DOCUMENT }) } else { Ok(json) }
+    }
+}
+
+/// `AND ver IN (..)`, with its parameters.
+fn expected(expect: &Expect, sql: &mut String, args: &mut Vec<Sql>) {
+    if let Expect::Versions(versions) = expect {
+        sql.push_str(" AND ver IN (");
+        for (index, version) in versions.iter().enumerate() {
+            sql.push_str(if index > 0 { ",?" } else { "?" });
+            args.push(Sql::Integer(*version));
+        }
+        sql.push(')');
+    }
+}
+
+/// Why a conditional write found no row; `id` is its parameter.
+fn not_done<T>(db: &Connection, exists: &str, id: &Sql) -> Result<Outcome<T>, StoreError> {
+    let found = db.prepare_cached(exists).and_then(|mut s| s.exists([id])).map_err(error::plain)?;
+    Ok(if found { Outcome::Changed } else { Outcome::NotFound })
+}
+
+/// The bytes of a text column.
+fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
+    match row.get_ref(column)? {
+        ValueRef::Text(text) => Ok(Bytes::copy_from_slice(text)),
+        other => Err(rusqlite::Error::InvalidColumnType(column, "doc".into(), other.data_type())),
+    }
+}
+
+fn page(db: &Connection, table: &Table, query: &Query) -> Result<Page, StoreError> {
+    let (sql, keys) = compile::page(table, query)?;
+    let mut statement = db.prepare_cached(&sql.text).map_err(error::plain)?;
+    let mut rows = statement.query(params_from_iter(sql.args)).map_err(error::plain)?;
+    let mut items = Vec::new();
+    let mut versions = Vec::new();
+    let mut last = Vec::new();
+    let mut next = None;
+    while let Some(row) = rows.next().map_err(error::plain)? {
+        if versions.len() == query.limit {
+            next = Some(std::mem::take(&mut last));
+            break;
+        }
+        if !versions.is_empty() {
+            items.push(b',');
+        }
+        versions.push(row.get(0).map_err(error::plain)?);
+        match row.get_ref(1).map_err(error::plain)? {
+            ValueRef::Text(text) => items.extend_from_slice(text),
+            _ => return Err(StoreError::Internal("a stored document is no JSON".into())),
+        }
+        if versions.len() == query.limit {
+            for (index, key) in keys.iter().enumerate() {
+                last.push(table.unbind(key.field, row.get_ref(index + 2).map_err(error::plain)?)?);
+            }
+        }
+    }
+    Ok(Page { items: items.into(), versions, next })
+}
+
+impl Collection for SqliteCollection {
+    async fn get(&self, id: Value<'static>) -> Result<Option<Row>, StoreError> {
+        let Some(id) = super::table::id(&id) else { return Ok(None) };
+        let texts = Arc::clone(&self.sql);
+        let answer = self.store.read(move |db| {
+            db.prepare_cached(&texts.get)
+                .and_then(|mut s| {
+                    s.query_row([id], |row| Ok(Row { version: row.get(0)?, json: text(row, 1)? })).optional()
+                })
+                .map_err(error::plain)
+        })?;
+        self.store.answered(answer).await
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, StoreError> {
+        let table = Arc::clone(&self.table);
+        let answer = self.store.read(move |db| page(db, &table, &query))?;
+        self.store.answered(answer).await
+    }
+
+    async fn count(&self, filter: Expr) -> Result<u64, StoreError> {
+        let sql = compile::count(&self.table, &filter)?;
+        let answer = self.store.read(move |db| {
+            db.prepare_cached(&sql.text)
+                .and_then(|mut s| s.query_row(params_from_iter(sql.args), |row| row.get(0)))
+                .map(i64::unsigned_abs)
+                .map_err(error::plain)
+        })?;
+        self.store.answered(answer).await
+    }
+
+    async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {
+        let json = self.encode(&document)?;
+        let id = self.table.id_of(&document)?;
+        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let answer = self.store.write(move |db| {
+            let row = Row { version: names::first_version(), json };
+            db.prepare_cached(&texts.insert)
+                .and_then(|mut s| s.execute((id, row.version, Text(&row.json))))
+                .map_err(|e| error::of_write(e, &table))?;
+            Ok(row)
+        })?;
+        self.store.answered(answer).await
+    }
+
+    async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {
+        let json = self.encode(&document)?;
+        let id = self.table.id_of(&document)?;
+        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let answer = self.store.write(move |db| {
+            let mut sql = format!("UPDATE {} SET ver=ver+1,doc=jsonb(?) WHERE id=?", quoted(&table.name));
+            let mut args = vec![Sql::Text(String::from_utf8_lossy(&json).into_owned()), id.clone()];
+            expected(&expect, &mut sql, &mut args);
+            sql.push_str(" RETURNING ver");
+            let version = db
+                .prepare_cached(&sql)
+                .and_then(|mut s| s.query_row(params_from_iter(args), |row| row.get(0)).optional())
+                .map_err(|e| error::of_write(e, &table))?;
+            match version {
+                Some(version) => Ok(Outcome::Done(Row { version, json })),
+                None => not_done(db, &texts.exists, &id),
+            }
+        })?;
+        self.store.answered(answer).await
+    }
+
+    async fn update(
+        &self,
+        id: Value<'static>,
+        changes: Vec<(usize, Value<'static>)>,
+        expect: Expect,
+    ) -> Result<Outcome<Row>, StoreError> {
+        let Some(id) = super::table::id(&id) else { return Ok(Outcome::NotFound) };
+        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let mut sql = format!("UPDATE {} SET ver=ver+1", quoted(&table.name));
+        let mut args = Vec::with_capacity(changes.len() + 2);
+        for (count, (index, value)) in changes.iter().enumerate() {
+            let field = table.schema.fields.get(*index).filter(|_| *index != table.id);
+            let Some(field) = field else {
+                return Err(StoreError::Internal("a change of the id or of no field".into()));
+            };
+            sql.push_str(if count == 0 { ",doc=jsonb_set(doc" } else { "" });
+            sql.push_str(",'$.\"");
+            sql.push_str(&field.name);
+            sql.push_str("\"',jsonb(?)");
+            let mut json = Vec::new();
+            json::write_value(&mut json, &field.kind, value);
+            args.push(Sql::Text(String::from_utf8_lossy(&json).into_owned()));
+        }
+        sql.push_str(if changes.is_empty() { " WHERE id=?" } else { ") WHERE id=?" });
+        args.push(id.clone());
+        expected(&expect, &mut sql, &mut args);
+        sql.push_str(" RETURNING ver,json(doc)");
+        let answer = self.store.write(move |db| {
+            let row = db
+                .prepare_cached(&sql)
+                .and_then(|mut s| {
+                    let row = |row: &rusqlite::Row<'_>| Ok(Row { version: row.get(0)?, json: text(row, 1)? });
+                    s.query_row(params_from_iter(args), row).optional()
+                })
+                .map_err(|e| error::of_write(e, &table))?;
+            match row {
+                Some(row) if row.json.len() > MAX_DOCUMENT => Err(StoreError::TooLarge { limit: MAX_DOCUMENT }),
+                Some(row) => Ok(Outcome::Done(row)),
+                None => not_done(db, &texts.exists, &id),
+            }
+        })?;
+        self.store.answered(answer).await
+    }
+
+    async fn delete(&self, id: Value<'static>, expect: Expect) -> Result<Outcome<()>, StoreError> {
+        let Some(id) = super::table::id(&id) else { return Ok(Outcome::NotFound) };
+        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let answer = self.store.write(move |db| {
+            let mut sql = format!("DELETE FROM {} WHERE id=?", quoted(&table.name));
+            let mut args = vec![id.clone()];
+            expected(&expect, &mut sql, &mut args);
+            let gone = db
+                .prepare_cached(&sql)
+                .and_then(|mut s| s.execute(params_from_iter(args)))
+                .map_err(|e| error::of_write(e, &table))?;
+            if gone > 0 { Ok(Outcome::Done(())) } else { not_done(db, &texts.exists, &id) }
+        })?;
+        self.store.answered(answer).await
+    }
+}
+
+/// Canonical JSON, bound as text without a copy.
+struct Text<'a>(&'a [u8]);
+
+impl rusqlite::ToSql for Text<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        Ok(rusqlite::types::ToSqlOutput::Borrowed(ValueRef::Text(self.0)))
+    }
+}

@@ -1,0 +1,192 @@
+//! Queries to SQL.
+//!
+//! Names come from the schema and values are always parameters: nothing that a client sent is ever part of the text.
+
+use rusqlite::types::Value as Sql;
+
+use super::table::Table;
+use crate::crud::store::{StoreError, names};
+use crate::crud::{Comparison, Expr, Query, Sort, Value};
+
+/// SQL text and its parameters in order.
+#[derive(Debug, Default)]
+pub(super) struct Statement {
+    pub(super) text: String,
+    pub(super) args: Vec<Sql>,
+}
+
+/// Counts the rows for which `filter` holds.
+pub(super) fn count(table: &Table, filter: &Expr) -> Result<Statement, StoreError> {
+    let mut sql = Statement { text: format!("SELECT count(*) FROM \"{}\" WHERE ", table.name), args: Vec::new() };
+    sql.filter(table, filter)?;
+    Ok(sql)
+}
+
+/// Selects version, document and keys of one row more than a page holds.
+pub(super) fn page(table: &Table, query: &Query) -> Result<(Statement, Vec<Sort>), StoreError> {
+    let keys = names::keys(&table.schema, query, table.id)?;
+    let mut sql = Statement::default();
+    sql.text.push_str("SELECT ver,json(doc)");
+    for key in &keys {
+        sql.text.push(',');
+        sql.text.push_str(&table.columns[key.field]);
+    }
+    sql.text.push_str(" FROM \"");
+    sql.text.push_str(&table.name);
+    sql.text.push_str("\" WHERE ");
+    sql.filter(table, &query.filter)?;
+    if let Some(after) = &query.after {
+        sql.text.push_str(" AND ");
+        sql.after(table, &keys, after)?;
+    }
+    sql.text.push_str(" ORDER BY ");
+    for (index, key) in keys.iter().enumerate() {
+        if index > 0 {
+            sql.text.push(',');
+        }
+        sql.text.push_str(&table.columns[key.field]);
+        if key.descending {
+            sql.text.push_str(" DESC");
+        }
+    }
+    sql.text.push_str(" LIMIT ?");
+    sql.args.push(Sql::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX - 1) + 1));
+    Ok((sql, keys))
+}
+
+impl Statement {
+    /// A predicate in brackets. Inside it SQL's third truth value may occur, which counts as false; only a negation would
+    /// let it through, so that asks `IS NOT TRUE`.
+    fn filter(&mut self, table: &Table, expr: &Expr) -> Result<(), StoreError> {
+        match expr {
+            Expr::True => self.text.push('1'),
+            Expr::And(parts) => self.joined(table, parts, " AND ", "1")?,
+            Expr::Or(parts) => self.joined(table, parts, " OR ", "0")?,
+            Expr::Not(inner) => {
+                self.text.push('(');
+                self.filter(table, inner)?;
+                self.text.push_str(" IS NOT TRUE)");
+            }
+            Expr::Compare { field, op, value } => {
+                names::scalar(&table.schema, *field)?;
+                let op = match op {
+                    Comparison::Eq => "=",
+                    Comparison::Ne => " IS NOT ",
+                    Comparison::Gt => ">",
+                    Comparison::Ge => ">=",
+                    Comparison::Lt => "<",
+                    Comparison::Le => "<=",
+                };
+                self.text.push('(');
+                self.compare(table, *field, op, value)?;
+                self.text.push(')');
+            }
+            Expr::In { values, .. } if values.is_empty() => self.text.push('0'),
+            Expr::In { field, values } => {
+                names::scalar(&table.schema, *field)?;
+                self.text.push('(');
+                self.text.push_str(&table.columns[*field]);
+                self.text.push_str(" IN (");
+                for (index, value) in values.iter().enumerate() {
+                    self.text.push_str(if index > 0 { ",?" } else { "?" });
+                    self.args.push(table.bind(*field, value)?);
+                }
+                self.text.push_str("))");
+            }
+            Expr::IsNull { field } => {
+                let Some(column) = table.columns.get(*field) else {
+                    return Err(StoreError::Internal(format!("no field {field} in {}", table.name).into()));
+                };
+                self.text.push('(');
+                self.text.push_str(column);
+                self.text.push_str(" IS NULL)");
+            }
+        }
+        Ok(())
+    }
+
+    fn joined(&mut self, table: &Table, parts: &[Expr], word: &str, none: &str) -> Result<(), StoreError> {
+        self.text.push('(');
+        if parts.is_empty() {
+            self.text.push_str(none);
+        }
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                self.text.push_str(word);
+            }
+            self.filter(table, part)?;
+        }
+        self.text.push(')');
+        Ok(())
+    }
+
+    fn compare(&mut self, table: &Table, field: usize, op: &str, value: &Value<'_>) -> Result<(), StoreError> {
+        self.text.push_str(&table.columns[field]);
+        self.text.push_str(op);
+        self.text.push('?');
+        self.args.push(table.bind(field, value)?);
+        Ok(())
+    }
+
+    /// Only what comes after a boundary.
+    fn after(&mut self, table: &Table, keys: &[Sort], after: &[Value<'_>]) -> Result<(), StoreError> {
+        let never_null = |key: &Sort| !table.schema.fields[key.field].kind.inner().1;
+        let descending = keys[0].descending;
+        if keys.iter().all(|key| key.descending == descending && never_null(key)) {
+            return self.row_value(table, keys, after, descending);
+        }
+        self.text.push('(');
+        // Says nothing new, but lets SQLite start in an index instead of reading it from one end.
+        if never_null(&keys[0]) || !(descending || after[0] == Value::Null) {
+            self.compare(table, keys[0].field, if descending { "<=" } else { ">=" }, &after[0])?;
+            self.text.push_str(" AND ");
+        }
+        self.text.push('(');
+        for last in 0..keys.len() {
+            self.text.push_str(if last > 0 { " OR (" } else { "(" });
+            for (key, value) in keys[..last].iter().zip(after) {
+                self.compare(table, key.field, " IS ", value)?;
+                self.text.push_str(" AND ");
+            }
+            self.beyond(table, keys[last], &after[last])?;
+            self.text.push(')');
+        }
+        self.text.push_str("))");
+        Ok(())
+    }
+
+    /// `(f_age,id)>(?,?)`, for which SQLite walks the index from the boundary on.
+    fn row_value(&mut self, table: &Table, keys: &[Sort], after: &[Value<'_>], less: bool) -> Result<(), StoreError> {
+        let columns: Vec<_> = keys.iter().map(|key| table.columns[key.field].as_str()).collect();
+        self.text.push('(');
+        self.text.push_str(&columns.join(","));
+        self.text.push_str(if less { ")<(?" } else { ")>(?" });
+        self.text.push_str(&",?".repeat(keys.len() - 1));
+        self.text.push(')');
+        for (key, value) in keys.iter().zip(after) {
+            self.args.push(table.bind(key.field, value)?);
+        }
+        Ok(())
+    }
+
+    /// One key beyond its boundary; null is the least value.
+    fn beyond(&mut self, table: &Table, key: Sort, value: &Value<'_>) -> Result<(), StoreError> {
+        let column = &table.columns[key.field];
+        match (key.descending, value) {
+            (false, Value::Null) => {
+                self.text.push_str(column);
+                self.text.push_str(" IS NOT NULL");
+            }
+            (true, Value::Null) => self.text.push('0'),
+            (false, value) => self.compare(table, key.field, ">", value)?,
+            (true, value) => {
+                self.text.push('(');
+                self.compare(table, key.field, "<", value)?;
+                self.text.push_str(" OR ");
+                self.text.push_str(column);
+                self.text.push_str(" IS NULL)");
+            }
+        }
+        Ok(())
+    }
+}

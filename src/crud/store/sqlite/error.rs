@@ -1,0 +1,54 @@
+//! What SQLite's failures mean to a caller.
+
+use rusqlite::{Error, ErrorCode};
+
+use super::table::Table;
+use crate::crud::StoreError;
+
+const UNIQUE: i32 = 2067;
+const PRIMARY_KEY: i32 = 1555;
+
+/// The failure of a statement that cannot break a rule of a table.
+pub(super) fn plain(error: Error) -> StoreError {
+    match &error {
+        Error::SqliteFailure(cause, _) => match cause.code {
+            ErrorCode::DiskFull => StoreError::Full,
+            ErrorCode::OperationInterrupted => StoreError::Timeout,
+            ErrorCode::TooBig => StoreError::TooLarge { limit: super::super::MAX_DOCUMENT },
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed
+            | ErrorCode::OutOfMemory
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen => StoreError::Unavailable { source: error.into(), retry_after: 1 },
+            _ => StoreError::Internal(error.into()),
+        },
+        _ => StoreError::Internal(error.into()),
+    }
+}
+
+/// The failure of a write to `table`. A broken uniqueness is told as `UNIQUE constraint failed: c_user.f_email`.
+pub(super) fn of_write(error: Error, table: &Table) -> StoreError {
+    if let Error::SqliteFailure(cause, Some(text)) = &error
+        && matches!(cause.extended_code, UNIQUE | PRIMARY_KEY)
+        && let Some((_, column)) = text.rsplit_once('.')
+        && let Some(field) = table.field_of_column(column)
+    {
+        return StoreError::Duplicate { field: field.to_owned() };
+    }
+    plain(error)
+}
+
+/// The same failure for the next of those whom it concerns; errors of SQLite cannot be cloned.
+pub(super) fn again(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Full => StoreError::Full,
+        StoreError::Timeout => StoreError::Timeout,
+        StoreError::TooLarge { limit } => StoreError::TooLarge { limit: *limit },
+        StoreError::Duplicate { field } => StoreError::Duplicate { field: field.clone() },
+        StoreError::Unavailable { source, retry_after } => {
+            StoreError::Unavailable { source: source.to_string().into(), retry_after: *retry_after }
+        }
+        StoreError::Internal(source) => StoreError::Internal(source.to_string().into()),
+    }
+}

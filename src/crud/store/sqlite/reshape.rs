@@ -1,0 +1,147 @@
+//! Rows that were written under an earlier schema, in the shape of the present one.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::ConfigError;
+use crate::crud::schema::{DefaultValue, Field, Type};
+use crate::crud::{Schema, Value, json};
+
+/// A row in its new shape.
+pub(super) struct Reshaped {
+    pub(super) doc: String,
+    /// What the schema has no place for any more; it is kept in case the fields come back.
+    pub(super) rest: Option<String>,
+}
+
+/// A mistake in the schema, or a row that cannot be read.
+type Failure = Result<ConfigError, serde_json::Error>;
+
+/// Scalars are copied as they stand, so their text stays canonical.
+type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+pub(super) fn reshape(schema: &Schema, doc: &str, rest: Option<&str>) -> Result<Reshaped, Failure> {
+    let mut members: Members<'_> = serde_json::from_str(doc).map_err(Err)?;
+    let mut kept: Members<'_> = rest.map(serde_json::from_str).transpose().map_err(Err)?.unwrap_or_default();
+    let mut out = Vec::with_capacity(doc.len() + 16);
+    out.push(b'{');
+    for (index, field) in schema.fields.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(field.key());
+        match members
+            .remove(&*field.name)
+            .map(|raw| (raw, true))
+            .or_else(|| kept.remove(&*field.name).map(|raw| (raw, false)))
+        {
+            Some((raw, _)) => {
+                if !value(&mut out, &schema.name, field, &field.kind, raw)? {
+                    kept.insert(Cow::Owned(field.name.to_string()), raw);
+                }
+            }
+            None => missing(&mut out, &schema.name, field)?,
+        }
+    }
+    out.push(b'}');
+    kept.extend(members);
+    let rest = if kept.is_empty() { None } else { Some(serde_json::to_string(&kept).map_err(Err)?) };
+    Ok(Reshaped { doc: String::from_utf8_lossy(&out).into_owned(), rest })
+}
+
+/// Writes a value as `kind`; whether all of it found a place.
+fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue) -> Result<bool, Failure> {
+    let text = raw.get();
+    match kind.inner() {
+        (_, true) if text == "null" => out.extend_from_slice(b"null"),
+        (_, false) if text == "null" => {
+            return Err(Ok(ConfigError::new(format!("{at}.{} is null in some stored rows", field.name))
+                .cure("declare it as Optional")));
+        }
+        (Type::Float(_), _) if !text.contains(['.', 'e', 'E']) => {
+            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(b".0");
+        }
+        (Type::List { item, .. }, _) => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(Err)?;
+            let mut whole = true;
+            out.push(b'[');
+            for (index, raw) in items.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                whole &= value(out, at, field, item, raw)?;
+            }
+            out.push(b']');
+            return Ok(whole);
+        }
+        (Type::Model(schema), _) => {
+            let Reshaped { doc, rest } = reshape(schema, text, None)?;
+            out.extend_from_slice(doc.as_bytes());
+            return Ok(rest.is_none());
+        }
+        _ => out.extend_from_slice(text.as_bytes()),
+    }
+    Ok(true)
+}
+
+fn missing(out: &mut Vec<u8>, at: &str, field: &Field) -> Result<(), Failure> {
+    let now = || crate::crud::store::names::first_version() / 1000;
+    match &field.default {
+        Some(DefaultValue::Constant(value)) => json::write_value(out, &field.kind, value),
+        Some(DefaultValue::Uuid4) => json::write_uuid(out, &Uuid::new_v4()),
+        Some(DefaultValue::Uuid7) => json::write_uuid(out, &Uuid::now_v7()),
+        Some(DefaultValue::Now) => json::write_scalar(out, &Value::DateTime(now())),
+        None if field.kind.inner().1 => out.extend_from_slice(b"null"),
+        None => {
+            return Err(Ok(ConfigError::new(format!("stored rows have no {at}.{}, which is required", field.name))
+                .cure("give it a default, or declare it as Optional")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crud::schema::{Bounds, Text, Unknown};
+
+    fn schema(fields: Vec<Field>) -> Schema {
+        Schema { name: "M".into(), fields, id: None, unknown: Unknown::Forbid }
+    }
+
+    fn int() -> Type {
+        Type::Int(Bounds::default())
+    }
+
+    #[test]
+    fn fields_come_and_go_without_loss() {
+        let before = r#"{"a":1,"b":"x\u0000","c":{"p":1,"q":2}}"#;
+        let inner = Arc::new(schema(vec![Field::new("q", int())]));
+        let narrow = schema(vec![
+            Field::new("c", Type::Model(inner)),
+            Field::new("a", Type::Float(Bounds::default())),
+            Field::new("n", Type::Optional(Box::new(int()))),
+            Field::new("d", int()).default(DefaultValue::Constant(Value::Int(7))),
+        ]);
+        let row = reshape(&narrow, before, None).ok().unwrap();
+        assert_eq!(row.doc, r#"{"c":{"q":2},"a":1.0,"n":null,"d":7}"#);
+        let wide =
+            schema(vec![Field::new("a", Type::Float(Bounds::default())), Field::new("b", Type::Str(Text::default()))]);
+        let row = reshape(&wide, &row.doc, row.rest.as_deref()).ok().unwrap();
+        assert_eq!(row.doc, r#"{"a":1.0,"b":"x\u0000"}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_filled_is_refused() {
+        let failure = |schema: &Schema, doc: &str| reshape(schema, doc, None).err().unwrap().unwrap().to_string();
+        let required = schema(vec![Field::new("a", int())]);
+        assert!(failure(&required, "{}").contains("M.a"));
+        assert!(failure(&required, r#"{"a":null}"#).contains("null"));
+    }
+}

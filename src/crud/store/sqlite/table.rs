@@ -1,0 +1,159 @@
+//! A schema as SQLite sees it: its table, its columns, and values on their way in and out.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use rusqlite::types::{Value as Sql, ValueRef};
+use uuid::Uuid;
+
+use crate::ConfigError;
+use crate::crud::schema::Type;
+use crate::crud::store::{StoreError, names};
+use crate::crud::{Schema, Value, json};
+
+/// The table of a schema.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) schema: Arc<Schema>,
+    /// Index of the id.
+    pub(super) id: usize,
+    /// Without quotes: `c_user`.
+    pub(super) name: String,
+    /// For each field the SQL that gives its value: a column, or an expression for those that have none.
+    pub(super) columns: Vec<String>,
+}
+
+impl Table {
+    pub(super) fn new(schema: Arc<Schema>) -> Result<Self, ConfigError> {
+        let id = names::check(&schema)?;
+        let name = format!("c_{}", names::collection(&schema.name));
+        let columns = schema
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(index, field)| match index {
+                _ if index == id => "id".to_owned(),
+                _ if field.kind.is_scalar() => format!("\"{}\"", column(&field.name)),
+                _ => extract(&field.name),
+            })
+            .collect();
+        Ok(Self { schema, id, name, columns })
+    }
+
+    /// The field that a column of the table shows.
+    pub(super) fn field_of_column(&self, name: &str) -> Option<&str> {
+        if name == "id" {
+            return self.schema.fields.get(self.id).map(|field| &*field.name);
+        }
+        self.schema.fields.iter().map(|field| &*field.name).find(|field| column(field) == name)
+    }
+
+    /// The id of a document, as it is bound.
+    pub(super) fn id_of(&self, document: &Value<'_>) -> Result<Sql, StoreError> {
+        match document {
+            Value::Object(values) => values.get(self.id).and_then(id),
+            _ => None,
+        }
+        .ok_or_else(|| StoreError::Internal("a document without an id".into()))
+    }
+
+    /// A value on its way into a comparison with field `index`.
+    pub(super) fn bind(&self, index: usize, value: &Value<'_>) -> Result<Sql, StoreError> {
+        if index == self.id { id(value) } else { scalar(value) }
+            .ok_or_else(|| StoreError::Internal("a comparison with a list or a model".into()))
+    }
+
+    /// A key of a row, typed again.
+    pub(super) fn unbind(&self, index: usize, value: ValueRef<'_>) -> Result<Value<'static>, StoreError> {
+        let unfit = || StoreError::Internal(format!("a stored key of {} does not fit its type", self.name).into());
+        let kind = self.schema.fields.get(index).ok_or_else(unfit)?.kind.inner().0;
+        Ok(match (kind, value) {
+            (_, ValueRef::Null) => Value::Null,
+            (Type::Uuid, ValueRef::Blob(bytes)) => Value::Uuid(Uuid::from_slice(bytes).map_err(|_| unfit())?),
+            (Type::Uuid, ValueRef::Text(text)) => Value::Uuid(Uuid::try_parse_ascii(text).map_err(|_| unfit())?),
+            (Type::DateTime, ValueRef::Text(text)) => Value::DateTime(datetime(text).ok_or_else(unfit)?),
+            (Type::Bool, ValueRef::Integer(x)) => Value::Bool(x != 0),
+            (Type::Float(_), ValueRef::Real(x)) => Value::Float(x),
+            (Type::Int(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
+            (Type::Str(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
+                Value::Str(String::from_utf8(text.to_vec()).map_err(|_| unfit())?.into())
+            }
+            _ => return Err(unfit()),
+        })
+    }
+}
+
+/// A name as it stands in SQL, in quotes.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The generated column of a field. SQLite takes `Name` and `name` for one column, so capitals are marked.
+pub(super) fn column(field: &str) -> String {
+    let mut name = String::with_capacity(field.len() + 4);
+    name.push_str("f_");
+    for letter in field.chars() {
+        if letter.is_ascii_uppercase() || letter == '^' {
+            name.push('^');
+        }
+        name.push(letter);
+    }
+    name
+}
+
+/// The SQL that takes a field out of the document. [`names::check`] has refused names that hold quotes.
+pub(super) fn extract(field: &str) -> String {
+    let mut sql = String::with_capacity(field.len() + 12);
+    // Writing to a string cannot fail.
+    let _ = write!(sql, "doc->>'$.\"{field}\"'");
+    sql
+}
+
+/// An id as it is bound: a UUID is 16 bytes, which sort as its text does.
+pub(super) fn id(value: &Value<'_>) -> Option<Sql> {
+    match value {
+        Value::Uuid(x) => Some(Sql::Blob(x.as_bytes().to_vec())),
+        Value::Str(_) | Value::Int(_) => scalar(value),
+        _ => None,
+    }
+}
+
+/// A value as `->>` shows it: UUIDs and times are text, booleans are 0 and 1.
+fn scalar(value: &Value<'_>) -> Option<Sql> {
+    Some(match value {
+        Value::Null => Sql::Null,
+        Value::Bool(x) => Sql::Integer(i64::from(*x)),
+        Value::Int(x) => Sql::Integer(*x),
+        Value::Float(x) => Sql::Real(*x),
+        Value::Str(x) => Sql::Text(x.to_string()),
+        Value::Uuid(x) => Sql::Text(x.hyphenated().to_string()),
+        Value::DateTime(x) => Sql::Text(String::from_utf8_lossy(&json::datetime_text(*x)).into_owned()),
+        Value::List(_) | Value::Object(_) => return None,
+    })
+}
+
+/// Reads what [`json::datetime_text`] wrote.
+fn datetime(text: &[u8]) -> Option<i64> {
+    let parsed = speedate::DateTime::parse_bytes_rfc3339(text).ok()?;
+    Some(parsed.timestamp() * 1000 + i64::from(parsed.time.microsecond / 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_differ_where_sqlite_sees_no_difference() {
+        assert_eq!(column("name"), "f_name");
+        assert_eq!(column("Name"), "f_^name".replace("^n", "^N"));
+        assert_ne!(column("Name").to_lowercase(), column("name").to_lowercase());
+        assert_ne!(column("^name").to_lowercase(), column("Name").to_lowercase());
+    }
+
+    #[test]
+    fn times_are_read_back() {
+        for ms in [0, -1, 1, 1_709_210_096_007, json::FIRST_INSTANT, json::LAST_INSTANT] {
+            assert_eq!(datetime(&json::datetime_text(ms)), Some(ms));
+        }
+    }
+}

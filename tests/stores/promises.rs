@@ -1,0 +1,375 @@
+//! What every store promises, one function each, told of any store.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use uuid::Uuid;
+use ziggurat::crud::store::{Collection, Expect, Outcome, Row, Store, StoreError};
+use ziggurat::crud::{Comparison, Expr, Query, Schema, Sort, Value};
+
+use crate::rows::*;
+
+fn object(row: &[Value<'static>]) -> Value<'static> {
+    Value::Object(row.to_vec())
+}
+
+fn all(limit: usize) -> Query {
+    Query { filter: Expr::True, sort: vec![Sort { field: ID, descending: false }], limit, after: None }
+}
+
+fn string(row: &Row) -> &str {
+    std::str::from_utf8(&row.json).unwrap()
+}
+
+async fn open<S: Store>(store: &S, name: &str) -> (S::Collection, Arc<Schema>) {
+    let schema = schema(name);
+    (store.open(Arc::clone(&schema)).await.unwrap(), schema)
+}
+
+/// Create, read, replace, change, delete.
+pub async fn crud<S: Store>(store: S) {
+    let (rows, schema) = open(&store, "Crud").await;
+    let mut random = Random(1);
+    let mut row = row(&mut random);
+    let id = row[ID].clone();
+    assert_eq!(rows.get(id.clone()).await.unwrap(), None);
+    let made = rows.insert(object(&row)).await.unwrap();
+    assert_eq!(string(&made), text_of(&schema, &row));
+    assert!(made.version > 1_600_000_000_000_000, "versions start at the time in microseconds");
+    assert_eq!(rows.get(id.clone()).await.unwrap().unwrap(), made);
+
+    row[NAME] = text("new");
+    row[TAGS] = Value::List(vec![]);
+    row[PLACE] = Value::Null;
+    let Outcome::Done(replaced) = rows.replace(object(&row), Expect::Any).await.unwrap() else {
+        panic!("not replaced")
+    };
+    assert_eq!(replaced.version, made.version + 1);
+    assert_eq!(string(&replaced), text_of(&schema, &row));
+    assert_eq!(rows.get(id.clone()).await.unwrap().unwrap(), replaced);
+
+    row[AGE] = Value::Int(i64::MAX);
+    row[PLACE] = Value::Object(vec![text("$x"), Value::Null, Value::DateTime(0)]);
+    row[NICK] = text("$name");
+    let changes = [AGE, PLACE, NICK].map(|field| (field, row[field].clone())).to_vec();
+    let Outcome::Done(changed) = rows.update(id.clone(), changes, Expect::Any).await.unwrap() else {
+        panic!("not changed")
+    };
+    assert_eq!(changed.version, made.version + 2);
+    assert_eq!(string(&changed), text_of(&schema, &row));
+    let Outcome::Done(same) = rows.update(id.clone(), vec![], Expect::Any).await.unwrap() else {
+        panic!("not changed")
+    };
+    assert_eq!((same.version, same.json), (made.version + 3, changed.json));
+
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 1);
+    assert_eq!(rows.delete(id.clone(), Expect::Any).await.unwrap(), Outcome::Done(()));
+    assert_eq!(rows.get(id.clone()).await.unwrap(), None);
+    assert_eq!(rows.delete(id.clone(), Expect::Any).await.unwrap(), Outcome::NotFound);
+    assert_eq!(rows.replace(object(&row), Expect::Any).await.unwrap(), Outcome::NotFound);
+    assert_eq!(rows.update(id, vec![(AGE, Value::Int(1))], Expect::Any).await.unwrap(), Outcome::NotFound);
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 0);
+}
+
+/// A write meant for another version changes nothing.
+pub async fn versions<S: Store>(store: S) {
+    let (rows, _) = open(&store, "Versions").await;
+    let row = row(&mut Random(2));
+    let id = row[ID].clone();
+    let made = rows.insert(object(&row)).await.unwrap();
+    let wrong = || Expect::Versions(vec![made.version - 1, made.version + 1]);
+    let change = || vec![(AGE, Value::Int(9))];
+    assert_eq!(rows.replace(object(&row), wrong()).await.unwrap(), Outcome::Changed);
+    assert_eq!(rows.update(id.clone(), change(), wrong()).await.unwrap(), Outcome::Changed);
+    assert_eq!(rows.delete(id.clone(), wrong()).await.unwrap(), Outcome::Changed);
+    assert_eq!(rows.update(id.clone(), change(), Expect::Versions(vec![])).await.unwrap(), Outcome::Changed);
+    assert_eq!(rows.get(id.clone()).await.unwrap().unwrap(), made);
+    let other = Value::Uuid(Uuid::nil());
+    assert_eq!(rows.delete(other, wrong()).await.unwrap(), Outcome::NotFound);
+    let right = Expect::Versions(vec![1, made.version]);
+    let Outcome::Done(changed) = rows.update(id.clone(), change(), right).await.unwrap() else { panic!("not changed") };
+    assert_eq!(rows.delete(id.clone(), Expect::Versions(vec![changed.version])).await.unwrap(), Outcome::Done(()));
+    let again = rows.insert(object(&row)).await.unwrap();
+    assert!(again.version > changed.version, "a row made again never repeats a version");
+}
+
+/// Of many writers with the same `If-Match`, exactly one wins; without one, each is counted.
+pub async fn race<S: Store>(store: S) {
+    let (rows, _) = open(&store, "Race").await;
+    let row = row(&mut Random(3));
+    let id = row[ID].clone();
+    let mut version = rows.insert(object(&row)).await.unwrap().version;
+    for round in 0..3 {
+        let writers: Vec<_> = (0..16)
+            .map(|writer| {
+                let (rows, id) = (rows.clone(), id.clone());
+                let change = vec![(AGE, Value::Int(round * 100 + writer))];
+                tokio::spawn(async move { rows.update(id, change, Expect::Versions(vec![version])).await.unwrap() })
+            })
+            .collect();
+        let mut winners = Vec::new();
+        for writer in writers {
+            match writer.await.unwrap() {
+                Outcome::Done(row) => winners.push(row),
+                other => assert_eq!(other, Outcome::Changed),
+            }
+        }
+        assert_eq!(winners.len(), 1);
+        assert_eq!(rows.get(id.clone()).await.unwrap().unwrap(), winners[0]);
+        version = winners[0].version;
+    }
+    let writers: Vec<_> = (0..16)
+        .map(|_| {
+            let (rows, id) = (rows.clone(), id.clone());
+            tokio::spawn(async move { rows.update(id, vec![], Expect::Any).await.unwrap() })
+        })
+        .collect();
+    for writer in writers {
+        assert!(matches!(writer.await.unwrap(), Outcome::Done(_)));
+    }
+    assert_eq!(rows.get(id).await.unwrap().unwrap().version, version + 16);
+}
+
+/// Unique fields and ids; nulls do not count.
+pub async fn unique<S: Store>(store: S) {
+    let (rows, _) = open(&store, "Unique").await;
+    let mut random = Random(4);
+    let with = |random: &mut Random, mail: Value<'static>| {
+        let mut row = row(random);
+        row[MAIL] = mail;
+        row
+    };
+    let duplicate = |error: StoreError, name: &str| match error {
+        StoreError::Duplicate { field } => assert_eq!(field, name),
+        other => panic!("{other:?}"),
+    };
+    let one = with(&mut random, text("a@b"));
+    let two = with(&mut random, text("c@d"));
+    rows.insert(object(&one)).await.unwrap();
+    rows.insert(object(&two)).await.unwrap();
+    for _ in 0..2 {
+        rows.insert(object(&with(&mut random, Value::Null))).await.unwrap();
+    }
+    duplicate(rows.insert(object(&with(&mut random, text("a@b")))).await.unwrap_err(), "mail");
+    let mut same_id = with(&mut random, Value::Null);
+    same_id[ID] = one[ID].clone();
+    duplicate(rows.insert(object(&same_id)).await.unwrap_err(), "id");
+    let mut taken = two.clone();
+    taken[MAIL] = text("a@b");
+    duplicate(rows.replace(object(&taken), Expect::Any).await.unwrap_err(), "mail");
+    duplicate(rows.update(two[ID].clone(), vec![(MAIL, text("a@b"))], Expect::Any).await.unwrap_err(), "mail");
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 4);
+    // A failed write leaves the version alone, and the value is free once its row is gone.
+    rows.delete(one[ID].clone(), Expect::Any).await.unwrap();
+    let changed = rows.update(two[ID].clone(), vec![(MAIL, text("a@b"))], Expect::Any).await.unwrap();
+    assert!(matches!(changed, Outcome::Done(_)));
+    // Of many that want the same value, one gets it.
+    let writers: Vec<_> = (0..12)
+        .map(|_| {
+            let (rows, row) = (rows.clone(), with(&mut random, text("race@b")));
+            tokio::spawn(async move { rows.insert(object(&row)).await.is_ok() })
+        })
+        .collect();
+    let mut won = 0;
+    for writer in writers {
+        won += usize::from(writer.await.unwrap());
+    }
+    assert_eq!(won, 1);
+}
+
+/// Values come back equal to the byte, whatever they hold.
+pub async fn bytes<S: Store>(store: S) {
+    let (rows, schema) = open(&store, "Bytes").await;
+    let mut random = Random(5);
+    for index in 0..40 {
+        let mut row = row(&mut random);
+        row[NAME] = text(TEXTS[index % TEXTS.len()]);
+        row[NICK] = row[NAME].clone();
+        row[BIG] = Value::Int(INTS[index % INTS.len()]);
+        row[SCORE] = Value::Float(FLOATS[index % FLOATS.len()]);
+        row[WHEN] = Value::DateTime(TIMES[index % TIMES.len()]);
+        row[TAGS] = Value::List(vec![row[NAME].clone(), text("x")]);
+        row[PLACE] = Value::Object(vec![row[NAME].clone(), row[BIG].clone(), row[WHEN].clone()]);
+        let expected = text_of(&schema, &row);
+        assert_eq!(string(&rows.insert(object(&row)).await.unwrap()), expected);
+        assert_eq!(string(&rows.get(row[ID].clone()).await.unwrap().unwrap()), expected);
+        let changes = vec![(NAME, row[NAME].clone()), (SCORE, row[SCORE].clone()), (PLACE, row[PLACE].clone())];
+        let Outcome::Done(changed) = rows.update(row[ID].clone(), changes, Expect::Any).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!(string(&changed), expected);
+        // And is found by each of them.
+        for field in [NAME, NICK, BIG, SCORE, WHEN, RATE] {
+            if row[field] != Value::Null {
+                let equal = Expr::Compare { field, op: Comparison::Eq, value: row[field].clone() };
+                let this = Expr::Compare { field: ID, op: Comparison::Eq, value: row[ID].clone() };
+                let found = rows.count(Expr::And(vec![this, equal])).await.unwrap();
+                assert_eq!(found, 1, "{:?} of field {field} is not found", row[field]);
+            }
+        }
+    }
+}
+
+/// Walks a query page by page; the texts of all rows.
+async fn walk<C: Collection>(rows: &C, mut query: Query) -> Vec<String> {
+    let mut found = Vec::new();
+    loop {
+        let page = rows.list(query.clone()).await.unwrap();
+        assert!(page.versions.len() <= query.limit);
+        let items = format!("[{}]", std::str::from_utf8(&page.items).unwrap());
+        // An independent reader finds where one document ends and the next begins.
+        let items: Vec<Box<serde_json::value::RawValue>> = serde_json::from_str(&items).unwrap();
+        assert_eq!(items.len(), page.versions.len());
+        found.extend(items.iter().map(|item| item.get().to_owned()));
+        match page.next {
+            Some(next) => {
+                assert_eq!(page.versions.len(), query.limit, "only a full page has a next one");
+                query.after = Some(next);
+            }
+            None => return found,
+        }
+    }
+}
+
+/// Fills a collection with random rows.
+async fn filled<S: Store>(
+    store: &S,
+    name: &str,
+    seed: u64,
+    count: usize,
+) -> (S::Collection, Arc<Schema>, Vec<Vec<Value<'static>>>) {
+    let (rows, schema) = open(store, name).await;
+    let mut random = Random(seed);
+    let data: Vec<_> = (0..count).map(|_| row(&mut random)).collect();
+    for row in &data {
+        rows.insert(object(row)).await.unwrap();
+    }
+    (rows, schema, data)
+}
+
+/// Every comparison with every type, and random predicates, against the plain evaluator.
+pub async fn filters<S: Store>(store: S, rounds: usize) {
+    let (rows, schema, data) = filled(&store, "Filters", 6, 60).await;
+    let check = async |filter: Expr| {
+        let query = Query { filter: filter.clone(), ..all(1000) };
+        let expected: Vec<_> = answer(&query, &data).iter().map(|row| text_of(&schema, row)).collect();
+        assert_eq!(walk(&rows, query).await, expected, "{filter:?}");
+        assert_eq!(rows.count(filter.clone()).await.unwrap(), expected.len() as u64, "{filter:?}");
+    };
+    let mut random = Random(7);
+    for field in SCALARS {
+        for op in OPS {
+            let value = if random.below(2) == 0 { operand(&mut random, field) } else { data[0][field].clone() };
+            let value = if value == Value::Null { operand(&mut random, field) } else { value };
+            let compare = Expr::Compare { field, op, value };
+            check(compare.clone()).await;
+            check(Expr::Not(Box::new(compare))).await;
+        }
+        let values = vec![operand(&mut random, field), operand(&mut random, field)];
+        check(Expr::In { field, values: values.clone() }).await;
+        check(Expr::Not(Box::new(Expr::In { field, values }))).await;
+        check(Expr::In { field, values: vec![] }).await;
+    }
+    for field in 0..FIELDS {
+        check(Expr::IsNull { field }).await;
+        check(Expr::Not(Box::new(Expr::IsNull { field }))).await;
+    }
+    check(Expr::And(vec![])).await;
+    check(Expr::Or(vec![])).await;
+    check(Expr::Not(Box::new(Expr::True))).await;
+    for _ in 0..rounds {
+        check(predicate(&mut random, 3)).await;
+    }
+}
+
+/// Walks in pages meet every row once and in order, whatever the keys.
+pub async fn walks<S: Store>(store: S, rounds: usize) {
+    let (rows, schema, data) = filled(&store, "Walks", 8, 45).await;
+    let mut random = Random(9);
+    let check = async |sort: Vec<Sort>, filter: Expr, limit: usize| {
+        let query = Query { filter, sort, limit, after: None };
+        let expected: Vec<_> = answer(&query, &data).iter().map(|row| text_of(&schema, row)).collect();
+        let found = walk(&rows, query.clone()).await;
+        assert_eq!(found, expected, "{query:?}");
+        assert_eq!(found.iter().collect::<HashSet<_>>().len(), found.len());
+    };
+    let id = |descending| Sort { field: ID, descending };
+    for field in SCALARS {
+        for descending in [false, true] {
+            check(vec![Sort { field, descending }, id(false)], Expr::True, 7).await;
+            check(vec![Sort { field, descending }, id(true)], Expr::True, 11).await;
+        }
+    }
+    // Page boundaries: exactly full, one less, one more, and one row at a time.
+    for limit in [1, 44, 45, 46] {
+        check(vec![Sort { field: AGE, descending: true }, id(false)], Expr::True, limit).await;
+    }
+    for _ in 0..rounds {
+        let keys = random.below(4);
+        let mut sort: Vec<_> =
+            (0..keys).map(|_| Sort { field: random.pick(&SCALARS), descending: random.below(2) == 0 }).collect();
+        let mut seen = HashSet::new();
+        sort.retain(|key| key.field != ID && seen.insert(key.field));
+        sort.push(id(random.below(2) == 0));
+        let filter = if random.below(2) == 0 { Expr::True } else { predicate(&mut random, 1) };
+        let limit = 1 + random.below(20);
+        check(sort, filter, limit).await;
+    }
+}
+
+/// A caller that goes away does not stop its write.
+pub async fn dropped<S: Store>(store: S) {
+    let (rows, _) = open(&store, "Dropped").await;
+    let mut random = Random(10);
+    let one = row(&mut random);
+    {
+        let write = std::pin::pin!(rows.insert(object(&one)));
+        // Polled once, then dropped.
+        let _ = futures_util::poll!(write);
+    }
+    for _ in 0..200 {
+        if rows.get(one[ID].clone()).await.unwrap().is_some() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the write was lost with its caller");
+}
+
+/// Too large a document is refused, one below the limit is kept.
+pub async fn sizes<S: Store>(store: S) {
+    let (rows, schema) = open(&store, "Sizes").await;
+    let mut random = Random(11);
+    let mut row = row(&mut random);
+    row[NAME] = text(&"x".repeat(17 << 20));
+    assert!(matches!(rows.insert(object(&row)).await, Err(StoreError::TooLarge { .. })));
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 0);
+    row[NAME] = text(&"x".repeat(2 << 20));
+    assert_eq!(string(&rows.insert(object(&row)).await.unwrap()), text_of(&schema, &row));
+    assert_eq!(string(&rows.get(row[ID].clone()).await.unwrap().unwrap()), text_of(&schema, &row));
+    let huge = vec![(NICK, text(&"y".repeat(17 << 20)))];
+    assert!(matches!(rows.update(row[ID].clone(), huge, Expect::Any).await, Err(StoreError::TooLarge { .. })));
+    assert_eq!(string(&rows.get(row[ID].clone()).await.unwrap().unwrap()), text_of(&schema, &row));
+}
+
+/// Opening a collection again changes nothing; two models cannot share one.
+pub async fn reopened<S: Store>(store: S) {
+    let (rows, schema, data) = filled(&store, "Reopened", 12, 5).await;
+    let before = walk(&rows, all(10)).await;
+    let (again, _) = open(&store, "Reopened").await;
+    assert_eq!(walk(&again, all(10)).await, before);
+    assert_eq!(before.len(), data.len());
+    let mut other = (*schema).clone();
+    other.name = "reopened".into();
+    assert!(store.open(Arc::new(other)).await.is_err(), "two models in one collection");
+}
+
+/// After `close`, operations say that the store is not available, and do not hang.
+pub async fn closed<S: Store>(store: S) {
+    let (rows, _) = open(&store, "Closed").await;
+    let row = row(&mut Random(13));
+    rows.insert(object(&row)).await.unwrap();
+    store.close().await;
+    assert!(matches!(rows.get(row[ID].clone()).await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(rows.insert(object(&row)).await, Err(StoreError::Unavailable { .. })));
+}

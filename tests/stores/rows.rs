@@ -1,0 +1,291 @@
+//! The model of the conformance suite, rows of it, and a plain evaluator to compare the stores with.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use uuid::Uuid;
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
+use ziggurat::crud::{Comparison, Expr, Query, Schema, Sort, Value, json};
+
+pub const ID: usize = 0;
+pub const NAME: usize = 1;
+pub const NICK: usize = 2;
+pub const AGE: usize = 3;
+pub const BIG: usize = 4;
+pub const SCORE: usize = 5;
+pub const RATE: usize = 6;
+pub const FLAG: usize = 7;
+pub const WHEN: usize = 8;
+pub const REF: usize = 9;
+pub const COLOR: usize = 10;
+pub const TAGS: usize = 11;
+pub const PLACE: usize = 12;
+pub const MAIL: usize = 13;
+pub const FIELDS: usize = 14;
+/// What can be filtered and sorted by.
+pub const SCALARS: [usize; 12] = [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL];
+
+fn optional(kind: Type) -> Type {
+    Type::Optional(Box::new(kind))
+}
+
+/// A model with a field of every type. Its name makes it a collection of its own.
+pub fn schema(name: &str) -> Arc<Schema> {
+    let text = || Type::Str(Text::default());
+    let int = || Type::Int(Bounds::default());
+    let float = || Type::Float(Bounds::default());
+    let place = Schema {
+        name: "Place".into(),
+        fields: vec![Field::new("city", text()), Field::new("zip", optional(int())), Field::new("at", Type::DateTime)],
+        id: None,
+        unknown: Unknown::Forbid,
+    };
+    let color = vec![Value::Str("red".into()), Value::Str("green".into())];
+    let fields = vec![
+        Field::new("id", Type::Uuid).default(DefaultValue::Uuid7),
+        Field::new("name", text()),
+        Field::new("Name", optional(text())),
+        Field::new("age", int()).index(Index { unique: false }),
+        Field::new("big", optional(int())),
+        Field::new("score", float()),
+        Field::new("rate", optional(float())).index(Index { unique: false }),
+        Field::new("flag", Type::Bool),
+        Field::new("when", Type::DateTime).index(Index { unique: false }),
+        Field::new("ref", optional(Type::Uuid)),
+        Field::new("color", optional(Type::OneOf { values: color, literal: true })),
+        Field::new("tags", Type::List { item: Box::new(text()), min: None, max: None }),
+        Field::new("place", optional(Type::Model(Arc::new(place)))),
+        Field::new("mail", optional(text())).index(Index { unique: true }),
+    ];
+    assert_eq!(fields.len(), FIELDS);
+    Arc::new(Schema { name: name.into(), fields, id: Some(ID), unknown: Unknown::Forbid })
+}
+
+/// Where random values come from: xorshift, so that a failing seed can be run again.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    pub fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())].clone()
+    }
+
+    fn maybe(&mut self, value: Value<'static>) -> Value<'static> {
+        if self.below(4) == 0 { Value::Null } else { value }
+    }
+
+    pub fn uuid(&mut self) -> Uuid {
+        Uuid::from_u64_pair(self.next(), self.next())
+    }
+}
+
+pub fn text(text: &str) -> Value<'static> {
+    Value::Str(text.to_owned().into())
+}
+
+/// Texts that some layer might take for something else.
+pub const TEXTS: [&str; 34] = [
+    "",
+    " ",
+    "a",
+    "b",
+    "A",
+    "aa",
+    "ab",
+    "é",
+    "e\u{301}",
+    "ß",
+    "日本",
+    "\u{10FFFF}",
+    "\u{FFFF}",
+    "😀",
+    "\0",
+    "a\0b",
+    "a\0",
+    "\u{1}\u{7f}",
+    "\"",
+    "\\",
+    "'",
+    "$gt",
+    "$where",
+    "$name",
+    "a.b",
+    "__proto__",
+    "'; DROP TABLE c_row; --",
+    "{\"$ne\":null}",
+    "null",
+    "1",
+    "1.0",
+    "true",
+    "\u{2028}\n\r\t",
+    "%_*[a-z]",
+];
+pub const INTS: [i64; 12] =
+    [0, 1, -1, 2, 7, 255, 1 << 31, -(1 << 31) - 1, (1 << 53) + 1, -(1 << 53) - 1, i64::MAX, i64::MIN];
+pub const FLOATS: [f64; 16] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.1,
+    0.30000000000000004,
+    1e300,
+    -1e300,
+    5e-324,
+    f64::MAX,
+    f64::MIN_POSITIVE,
+    1e16,
+    1e15,
+    123456789.0,
+    9007199254740993.0,
+    1.7976931348623155e308,
+];
+pub const TIMES: [i64; 7] = [0, -1, 1, 1_709_210_096_007, json::FIRST_INSTANT, json::LAST_INSTANT, 951_782_400_000];
+
+/// A random value of the field's type.
+pub fn value(random: &mut Random, field: usize) -> Value<'static> {
+    match field {
+        ID => Value::Uuid(random.uuid()),
+        NAME => text(random.pick(&TEXTS)),
+        NICK => {
+            let value = text(random.pick(&TEXTS));
+            random.maybe(value)
+        }
+        AGE => Value::Int(random.below(5) as i64),
+        BIG => {
+            let value = Value::Int(random.pick(&INTS));
+            random.maybe(value)
+        }
+        SCORE => Value::Float(random.pick(&FLOATS)),
+        RATE => {
+            let bits = f64::from_bits(random.next());
+            let value = if bits.is_finite() { bits } else { 2.5 };
+            random.maybe(Value::Float(value))
+        }
+        FLAG => Value::Bool(random.below(2) == 0),
+        WHEN => Value::DateTime(random.pick(&TIMES)),
+        REF => {
+            let value = Value::Uuid(Uuid::from_u128(random.below(4) as u128));
+            random.maybe(value)
+        }
+        COLOR => {
+            let value = text(random.pick(&["red", "green"]));
+            random.maybe(value)
+        }
+        TAGS => Value::List((0..random.below(4)).map(|_| text(random.pick(&TEXTS))).collect()),
+        PLACE => {
+            let zip = Value::Int(random.pick(&INTS));
+            let zip = random.maybe(zip);
+            let place = vec![text(random.pick(&TEXTS)), zip, Value::DateTime(random.pick(&TIMES))];
+            random.maybe(Value::Object(place))
+        }
+        MAIL => {
+            let value = text(&format!("{}@example.org", random.next()));
+            random.maybe(value)
+        }
+        _ => unreachable!(),
+    }
+}
+
+/// A random row.
+pub fn row(random: &mut Random) -> Vec<Value<'static>> {
+    (0..FIELDS).map(|field| value(random, field)).collect()
+}
+
+/// A comparable filter value for a field, never null.
+pub fn operand(random: &mut Random, field: usize) -> Value<'static> {
+    loop {
+        let value = value(random, field);
+        if value != Value::Null {
+            return value;
+        }
+    }
+}
+
+/// A random predicate.
+pub fn predicate(random: &mut Random, depth: usize) -> Expr {
+    let field = random.pick(&SCALARS);
+    match random.below(if depth == 0 { 4 } else { 7 }) {
+        0 | 1 => Expr::Compare { field, op: random.pick(&OPS), value: operand(random, field) },
+        2 => Expr::In { field, values: (0..random.below(4)).map(|_| operand(random, field)).collect() },
+        3 => Expr::IsNull { field: random.below(FIELDS) },
+        4 => Expr::And((0..random.below(4)).map(|_| predicate(random, depth - 1)).collect()),
+        5 => Expr::Or((0..random.below(4)).map(|_| predicate(random, depth - 1)).collect()),
+        _ => Expr::Not(Box::new(predicate(random, depth - 1))),
+    }
+}
+
+pub const OPS: [Comparison; 6] =
+    [Comparison::Eq, Comparison::Ne, Comparison::Gt, Comparison::Ge, Comparison::Lt, Comparison::Le];
+
+/// The order of two values of one type; null is the least.
+pub fn order(a: &Value<'_>, b: &Value<'_>) -> Ordering {
+    match (a, b) {
+        (Value::Null, Value::Null) => Ordering::Equal,
+        (Value::Null, _) => Ordering::Less,
+        (_, Value::Null) => Ordering::Greater,
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Int(a), Value::Int(b)) | (Value::DateTime(a), Value::DateTime(b)) => a.cmp(b),
+        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).unwrap(),
+        (Value::Str(a), Value::Str(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Uuid(a), Value::Uuid(b)) => a.as_bytes().cmp(b.as_bytes()),
+        _ => panic!("{a:?} and {b:?} are of two types"),
+    }
+}
+
+/// Whether a predicate holds for a row, by the words on [`Expr`].
+pub fn holds(expr: &Expr, row: &[Value<'static>]) -> bool {
+    match expr {
+        Expr::True => true,
+        Expr::And(parts) => parts.iter().all(|part| holds(part, row)),
+        Expr::Or(parts) => parts.iter().any(|part| holds(part, row)),
+        Expr::Not(inner) => !holds(inner, row),
+        Expr::IsNull { field } => row[*field] == Value::Null,
+        Expr::In { field, values } => {
+            row[*field] != Value::Null && values.iter().any(|value| order(&row[*field], value).is_eq())
+        }
+        Expr::Compare { field, op, value } => {
+            let stored = &row[*field];
+            if *stored == Value::Null {
+                return *op == Comparison::Ne;
+            }
+            let order = order(stored, value);
+            match op {
+                Comparison::Eq => order.is_eq(),
+                Comparison::Ne => order.is_ne(),
+                Comparison::Gt => order.is_gt(),
+                Comparison::Ge => order.is_ge(),
+                Comparison::Lt => order.is_lt(),
+                Comparison::Le => order.is_le(),
+            }
+        }
+    }
+}
+
+/// The rows that a query walks over, in order.
+pub fn answer(query: &Query, rows: &[Vec<Value<'static>>]) -> Vec<Vec<Value<'static>>> {
+    let mut found: Vec<_> = rows.iter().filter(|row| holds(&query.filter, row)).cloned().collect();
+    found.sort_by(|a, b| {
+        let by_keys = query.sort.iter().map(|Sort { field, descending }| {
+            let order = order(&a[*field], &b[*field]);
+            if *descending { order.reverse() } else { order }
+        });
+        by_keys.fold(Ordering::Equal, Ordering::then).then_with(|| order(&a[ID], &b[ID]))
+    });
+    found
+}
+
+/// The canonical JSON of a row.
+pub fn text_of(schema: &Schema, row: &[Value<'static>]) -> String {
+    String::from_utf8(json::document(schema, &Value::Object(row.to_vec())).to_vec()).unwrap()
+}

@@ -1,0 +1,168 @@
+//! SQLite: the common promises, and those of a file.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
+use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
+use ziggurat::crud::store::{Collection, OpenError, Store};
+use ziggurat::crud::{Expr, Schema, Value};
+
+use crate::promises;
+use crate::rows::text;
+
+fn options() -> SqliteOptions {
+    SqliteOptions::default()
+}
+
+macro_rules! keeps {
+    ($($promise:ident ( $($argument:expr),* );)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $promise() {
+            let folder = TempDir::new().unwrap();
+            let store = SqliteStore::open(folder.path().join("rows.db"), options()).unwrap();
+            promises::$promise(store.clone() $(, $argument)*).await;
+            store.close().await;
+        }
+    )*};
+}
+
+keeps! {
+    crud();
+    versions();
+    race();
+    unique();
+    bytes();
+    filters(1500);
+    walks(400);
+    dropped();
+    sizes();
+    reopened();
+    closed();
+}
+
+#[tokio::test]
+async fn a_store_in_memory_works_alike() {
+    let store = SqliteStore::in_memory(options()).unwrap();
+    assert_eq!(store.describe(), "sqlite :memory:");
+    promises::crud(store.clone()).await;
+    promises::walks(store, 20).await;
+}
+
+fn model(fields: Vec<Field>) -> Arc<Schema> {
+    Arc::new(Schema { name: "Note".into(), fields, id: Some(0), unknown: Unknown::Forbid })
+}
+
+fn int() -> Type {
+    Type::Int(Bounds::default())
+}
+
+fn note() -> Vec<Field> {
+    vec![Field::new("id", int()), Field::new("body", Type::Str(Text::default()))]
+}
+
+async fn json(rows: &impl Collection, id: i64) -> String {
+    let row = rows.get(Value::Int(id)).await.unwrap().unwrap();
+    String::from_utf8(row.json.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn rows_outlive_the_process_and_a_grown_schema() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("notes.db");
+    let store = SqliteStore::open(&path, options()).unwrap();
+    let rows = store.open(model(note())).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(1), text("one")])).await.unwrap();
+    store.close().await;
+
+    let store = SqliteStore::open(&path, options()).unwrap();
+    let mut wider = note();
+    let default = DefaultValue::Constant(Value::Int(3));
+    wider.insert(1, Field::new("stars", int()).default(default).index(Index { unique: false }));
+    let rows = store.open(model(wider.clone())).await.unwrap();
+    assert_eq!(json(&rows, 1).await, r#"{"id":1,"stars":3,"body":"one"}"#);
+    let three = Expr::Compare { field: 1, op: ziggurat::crud::Comparison::Eq, value: Value::Int(3) };
+    assert_eq!(rows.count(three).await.unwrap(), 1);
+
+    // A field that leaves the schema is no longer answered, but comes back with it.
+    let rows = store.open(model(vec![Field::new("id", int()), wider[1].clone()])).await.unwrap();
+    assert_eq!(json(&rows, 1).await, r#"{"id":1,"stars":3}"#);
+    let rows = store.open(model(wider)).await.unwrap();
+    assert_eq!(json(&rows, 1).await, r#"{"id":1,"stars":3,"body":"one"}"#);
+    store.close().await;
+}
+
+fn refused<T>(result: Result<T, OpenError>) -> String {
+    match result {
+        Err(OpenError::Config(error)) => error.to_string(),
+        Err(error) => panic!("{error:?}"),
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_does_not_fit_is_refused_and_changes_nothing() {
+    let store = SqliteStore::in_memory(options()).unwrap();
+    let rows = store.open(model(note())).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(1), text("same")])).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(2), text("same")])).await.unwrap();
+
+    let other = vec![Field::new("id", int()), Field::new("body", int())];
+    let why = refused(store.open(model(other)).await);
+    assert!(why.contains("Note.body") && why.contains("\"str\"") && why.contains("\"int\""), "{why}");
+    let mut required = note();
+    required.push(Field::new("stars", int()));
+    let why = refused(store.open(model(required)).await);
+    assert!(why.contains("Note.stars") && why.contains("default"), "{why}");
+    let mut unique = note();
+    unique[1] = unique[1].clone().index(Index { unique: true });
+    let why = refused(store.open(model(unique)).await);
+    assert!(why.contains("Note.body") && why.contains("unique"), "{why}");
+
+    let rows = store.open(model(note())).await.unwrap();
+    assert_eq!(json(&rows, 1).await, r#"{"id":1,"body":"same"}"#);
+    // Without rows anything may change.
+    for id in [1, 2] {
+        rows.delete(Value::Int(id), ziggurat::crud::store::Expect::Any).await.unwrap();
+    }
+    store.open(model(vec![Field::new("id", int()), Field::new("body", int())])).await.unwrap();
+}
+
+#[tokio::test]
+async fn unfit_names_and_ids_are_refused() {
+    let store = SqliteStore::in_memory(options()).unwrap();
+    for name in ["a.b", "$a", "", "_id", "a\"b", "a'b"] {
+        let why = refused(store.open(model(vec![Field::new("id", int()), Field::new(name, int())])).await);
+        assert!(why.contains(&format!("{name:?}")), "{why}");
+    }
+    assert!(refused(store.open(model(vec![Field::new("id", Type::Bool)])).await).contains("id"));
+}
+
+#[tokio::test]
+async fn places_that_hold_no_store_are_told_apart() {
+    let folder = TempDir::new().unwrap();
+    let why = refused(SqliteStore::open(folder.path().join("no/such/app.db"), options()));
+    assert!(why.contains("no/such") && why.contains("does not exist"), "{why}");
+    assert!(refused(SqliteStore::open(folder.path(), options())).contains("is a folder"));
+    let text = folder.path().join("letter.txt");
+    std::fs::write(&text, "Dear Sir or Madam, this is no database at all.".repeat(50)).unwrap();
+    assert!(refused(SqliteStore::open(&text, options())).contains("not a SQLite database"));
+}
+
+#[tokio::test]
+async fn a_file_has_one_owner_unless_it_is_shared() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("app.db");
+    let first = SqliteStore::open(&path, options()).unwrap();
+    let why = refused(SqliteStore::open(&path, options()));
+    assert!(why.contains("app.db") && why.contains(&std::process::id().to_string()), "{why}");
+    first.close().await;
+    let mut shared = options();
+    shared.shared = true;
+    let one = SqliteStore::open(&path, shared.clone()).unwrap();
+    let two = SqliteStore::open(&path, shared).unwrap();
+    let rows = one.open(model(note())).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(1), text("seen by both")])).await.unwrap();
+    let rows = two.open(model(note())).await.unwrap();
+    assert_eq!(json(&rows, 1).await, r#"{"id":1,"body":"seen by both"}"#);
+}
