@@ -1,0 +1,511 @@
+"""Describes a pydantic model to the native side.
+
+The model's core schema is walked once, at registration. Whatever the native side cannot honour is an error that names the
+field: nothing is left out silently. A node, a setting or a rule that is not known here counts as such.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import json
+import math
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticUndefinedAnnotation
+
+from .models import Indexed, UnsupportedModelError, now, uuid7
+
+__all__ = ["describe"]
+
+_Node = Mapping[str, Any]
+_Description = dict[str, Any]
+
+_INT64 = range(-(2**63), 2**63)
+
+# What may stand in a node of each type beside `type`, `ref` and `metadata`. Other keys are rules that are not known here.
+_KEYS: dict[str, frozenset[str]] = {
+    "bool": frozenset({"strict"}),
+    "int": frozenset({"strict", "gt", "ge", "lt", "le", "multiple_of"}),
+    "float": frozenset({"strict", "gt", "ge", "lt", "le", "multiple_of", "allow_inf_nan"}),
+    "str": frozenset(
+        {"strict", "min_length", "max_length", "pattern", "strip_whitespace", "to_lower", "to_upper", "regex_engine"}
+    ),
+    "uuid": frozenset({"strict"}),
+    "datetime": frozenset({"strict", "tz_constraint", "microseconds_precision"}),
+    "enum": frozenset({"strict", "cls", "members", "sub_type"}),
+    "literal": frozenset({"expected"}),
+    "nullable": frozenset({"strict", "schema"}),
+    "list": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
+    "model": frozenset(
+        {
+            "cls",
+            "generic_origin",
+            "schema",
+            "custom_init",
+            "root_model",
+            "post_init",
+            "revalidate_instances",
+            "strict",
+            "frozen",
+            "config",
+        }
+    ),
+    "model-fields": frozenset(
+        {"fields", "model_name", "computed_fields", "extra_behavior", "from_attributes", "strict"}
+    ),
+    "model-field": frozenset({"schema", "frozen", "validation_alias", "serialization_alias"}),
+    "default": frozenset(
+        {"schema", "default", "default_factory", "default_factory_takes_data", "validate_default", "copy_default"}
+    ),
+}
+
+# Settings of a model that either change nothing for JSON or are honoured below.
+_CONFIG = frozenset(
+    {
+        "title",
+        "strict",
+        "extra_fields_behavior",
+        "from_attributes",
+        "loc_by_alias",
+        "revalidate_instances",
+        "validate_default",
+        "validate_by_alias",
+        "validate_by_name",
+        "serialize_by_alias",
+        "str_max_length",
+        "str_min_length",
+        "str_strip_whitespace",
+        "str_to_lower",
+        "str_to_upper",
+        "allow_inf_nan",
+        "ser_json_timedelta",
+        "ser_json_bytes",
+        "ser_json_inf_nan",
+        "val_json_bytes",
+        "hide_input_in_errors",
+        "validation_error_cause",
+        "cache_strings",
+        "url_preserve_empty_path",
+        "regex_engine",
+        "coerce_numbers_to_str",
+        "ser_json_temporal",
+        "val_temporal_unit",
+    }
+)
+
+# Settings that are fine as they are by default.
+_CONFIG_DEFAULTS: dict[str, object] = {
+    "coerce_numbers_to_str": False,
+    "ser_json_temporal": "iso8601",
+}
+
+_NAMES = {
+    "any": "Any",
+    "arguments": "a callable's arguments",
+    "bytes": "bytes",
+    "call": "a callable",
+    "callable": "a callable",
+    "chain": "a chain of validators",
+    "complex": "complex",
+    "custom-error": "a custom error",
+    "dataclass": "a dataclass",
+    "date": "date",
+    "decimal": "Decimal",
+    "dict": "dict",
+    "frozenset": "frozenset",
+    "generator": "an iterable",
+    "is-instance": "an arbitrary class",
+    "is-subclass": "a class object",
+    "json": "Json",
+    "json-or-python": "a type that reads JSON its own way",
+    "lax-or-strict": "a type that reads JSON its own way",
+    "missing-sentinel": "MISSING",
+    "multi-host-url": "a URL type",
+    "named-tuple": "a NamedTuple",
+    "none": "None alone",
+    "set": "set",
+    "tagged-union": "a discriminated union",
+    "time": "time",
+    "timedelta": "timedelta",
+    "tuple": "tuple",
+    "typed-dict": "a TypedDict",
+    "union": "a union of several types",
+    "url": "a URL type",
+}
+_SUPPORTED = (
+    "bool, int, float, str, UUID, datetime, Enum, Literal, list, nested models and Optional of these are; "
+    "serve this model from Python handlers if it needs more"
+)
+_PYTHON_CURE = "native CRUD runs no Python: express it with Field(...) constraints, remove it, or serve the model from Python handlers"
+
+
+def describe(model: type[BaseModel]) -> str:
+    """The description of `model` that the native side compiles, as JSON.
+
+    Raises `UnsupportedModelError` with every field that cannot be honoured.
+    """
+    name = getattr(model, "__name__", repr(model))
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise UnsupportedModelError(name, [f"{name}: is not a pydantic model (derive it from ziggurat.Model)"])
+    schema: _Node = model.__pydantic_core_schema__
+    if not isinstance(schema, dict):
+        # A model that names types which were not yet defined when it was made.
+        try:
+            model.model_rebuild()
+        except PydanticUndefinedAnnotation as error:
+            problem = f"{name}: {error.name} is not defined (define it before the app is built)"
+            raise UnsupportedModelError(name, [problem], location=_location(model)) from error
+        schema = model.__pydantic_core_schema__
+    walk = _Walk()
+    description = walk.model(walk.resolve(schema), model.__name__, top=True)
+    if walk.problems:
+        raise UnsupportedModelError(model.__name__, walk.problems, location=_location(model))
+    return json.dumps(description)
+
+
+def _location(model: type[BaseModel]) -> str | None:
+    try:
+        return f"{inspect.getsourcefile(model)}:{inspect.getsourcelines(model)[1]}"
+    except (OSError, TypeError):
+        return None
+
+
+class _Walk:
+    """One walk over a core schema; collects what is wrong instead of stopping at the first."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.definitions: dict[str, _Node] = {}
+        self.open: list[str] = []
+
+    def refuse(self, place: str, what: str, cure: str) -> None:
+        problem = f"{place}: {what} ({cure})"
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def resolve(self, node: _Node) -> _Node:
+        """The node itself, behind definitions and references."""
+        while True:
+            if node["type"] == "definitions":
+                for definition in node["definitions"]:
+                    self.definitions[definition["ref"]] = definition
+                node = node["schema"]
+            elif node["type"] == "definition-ref" and node["schema_ref"] in self.definitions:
+                node = self.definitions[node["schema_ref"]]
+            else:
+                return node
+
+    def validator(self, node: _Node, place: str, what: str = "validator") -> _Node | None:
+        """Refuses a function around a type; answers the type."""
+        self.refuse(place, f"{what} {_function(node)} is Python code", _PYTHON_CURE)
+        self.serializer(node, place)
+        return self.resolve(node["schema"]) if "schema" in node else None
+
+    def serializer(self, node: _Node, place: str) -> None:
+        if node.get("serialization") is not None:
+            self.refuse(place, f"serializer {_function(node['serialization'])} is Python code", _PYTHON_CURE)
+
+    def known(self, node: _Node, place: str) -> None:
+        """Refuses rules that this walk does not know."""
+        self.serializer(node, place)
+        allowed = _KEYS[node["type"]]
+        for key, value in node.items():
+            if key not in allowed and key not in ("type", "ref", "metadata", "serialization") and value is not None:
+                self.refuse(place, f"the rule {key}={value!r} is not supported natively", "remove it")
+
+    # Models
+
+    def model(self, node: _Node, place: str, *, top: bool = False) -> _Description | None:
+        while node["type"].startswith("function-"):
+            inner = self.validator(node, place, "model validator")
+            if inner is None:
+                return None
+            node = inner
+        if node["type"] != "model":
+            self.refuse(place, f"{_name(node)} is not supported natively", _SUPPORTED)
+            return None
+        self.known(node, place)
+        cls: type[BaseModel] = node["cls"]
+        if node.get("root_model"):
+            self.refuse(place, "is a RootModel", "give it a field")
+            return None
+        if node.get("custom_init"):
+            self.refuse(place, "__init__ is Python code", _PYTHON_CURE)
+        if node.get("post_init") and not cls.model_post_init.__module__.startswith("pydantic."):
+            self.refuse(place, "model_post_init is Python code", _PYTHON_CURE)
+        config: _Node = node.get("config") or {}
+        self.config(config, place)
+        fields = self.resolve(node["schema"])
+        while fields["type"].startswith("function-"):
+            inner = self.validator(fields, place, "model validator")
+            if inner is None:
+                return None
+            fields = inner
+        if fields["type"] != "model-fields":
+            self.refuse(place, f"{_name(fields)} is not supported natively", _SUPPORTED)
+            return None
+        self.known({**fields, "computed_fields": None}, place)
+        for computed in fields.get("computed_fields") or ():
+            self.refuse(f"{place}.{computed['property_name']}", "computed field is Python code", _PYTHON_CURE)
+
+        extra = fields.get("extra_behavior") or config.get("extra_fields_behavior") or "forbid"
+        if extra not in ("forbid", "ignore"):
+            self.refuse(place, f"extra={extra!r} is not supported natively", 'use extra="forbid" or extra="ignore"')
+        description: _Description = {"name": cls.__name__, "unknown": extra}
+        if top:
+            description["id"] = "id"
+            if "id" not in fields["fields"]:
+                self.refuse(f"{place}.id", "is missing", "add a field `id: UUID`")
+        ref = node.get("ref") or cls.__qualname__
+        self.open.append(ref)
+        described = [
+            self.field(field, name, f"{place}.{name}", cls, config, top=top) for name, field in fields["fields"].items()
+        ]
+        self.open.pop()
+        description["fields"] = [field for field in described if field is not None]
+        return description
+
+    def config(self, config: _Node, place: str) -> None:
+        for key, value in config.items():
+            if key not in _CONFIG or (key in _CONFIG_DEFAULTS and value not in (None, _CONFIG_DEFAULTS[key])):
+                self.refuse(place, f"the setting {key}={value!r} is not supported natively", "remove it")
+
+    # Fields
+
+    def field(
+        self, field: _Node, name: str, place: str, cls: type[BaseModel], config: _Node, *, top: bool
+    ) -> _Description | None:
+        for key in ("validation_alias", "serialization_alias"):
+            if field.get(key) not in (None, name):
+                self.refuse(
+                    place, f"{key.replace('_', ' ')} {field[key]!r} is not supported natively", "name the field so"
+                )
+        if field.get("frozen"):
+            self.refuse(place, "a frozen field is not supported natively", "remove frozen=True")
+        if field.get("serialization_exclude") or field.get("serialization_exclude_if"):
+            self.refuse(place, "exclude= is not supported natively", "leave the field out of the model that is served")
+        self.known(
+            {key: value for key, value in field.items() if not key.startswith("serialization_exclude")},
+            place,
+        )
+        node = self.resolve(field["schema"])
+        default: _Node | None = None
+        while node["type"] == "default" or node["type"].startswith("function-"):
+            if node["type"] == "default":
+                self.known({key: value for key, value in node.items() if key != "on_error"}, place)
+                if node.get("on_error") not in (None, "raise"):
+                    self.refuse(place, f"on_error={node['on_error']!r} is not supported natively", "remove it")
+                default = default or node
+                node = self.resolve(node["schema"])
+                continue
+            inner = self.validator(node, place)
+            if inner is None:
+                return None
+            node = inner
+        kind = self.kind(node, place, config)
+        if kind is None:
+            return None
+        description: _Description = {"name": name, "type": kind}
+        if default is not None:
+            value = self.default(default, place)
+            if value is not None:
+                description["default"] = value
+        marker = _marker(cls, name)
+        if marker is not None:
+            if not top:
+                self.refuse(place, "a field of a nested model cannot be indexed", "remove Indexed()")
+            elif _bare(kind)["type"] in ("list", "model"):
+                self.refuse(place, "a list or a model cannot be indexed", "remove Indexed()")
+            description["index"] = {"unique": marker.unique}
+        if top and name == "id":
+            self.id(kind, description.get("default"), place)
+        return description
+
+    def id(self, kind: _Description, default: _Description | None, place: str) -> None:
+        if kind["type"] not in ("uuid", "int", "str"):
+            self.refuse(place, "cannot identify rows", "make it a UUID, an int or a str that is always there")
+        elif default is not None and "value" in default:
+            self.refuse(place, "an id cannot have a constant default", "leave the default out")
+
+    def default(self, node: _Node, place: str) -> _Description | None:
+        if "default" in node:
+            try:
+                return {"value": _jsonable(node["default"])}
+            except TypeError as error:
+                self.refuse(place, f"the default cannot be written as JSON: {error}", "use a plain value")
+                return None
+        factory = node.get("default_factory")
+        if factory is list and not node.get("default_factory_takes_data"):
+            return {"value": []}
+        for known, name in _FACTORIES.items():
+            if factory is known:
+                return {"factory": name}
+        self.refuse(
+            place,
+            f"default factory {_callable(factory)} is Python code",
+            "use ziggurat.now, ziggurat.uuid7, uuid.uuid4 or list, or a constant default",
+        )
+        return None
+
+    # Types
+
+    def kind(self, node: _Node, place: str, config: _Node) -> _Description | None:
+        node = self.resolve(node)
+        kind = node["type"]
+        if kind == "definition-ref":
+            self.refuse(place, "the type is not defined", "define it before the app is built")
+            return None
+        if kind.startswith("function-"):
+            inner = self.validator(node, place)
+            return None if inner is None else self.kind(inner, place, config)
+        if kind == "default":
+            self.refuse(place, "a default inside of a type is not supported natively", "give it to the field")
+            return self.kind(node["schema"], place, config)
+        if kind == "model":
+            if (node.get("ref") or node["cls"].__qualname__) in self.open:
+                self.refuse(place, f"{node['cls'].__name__} holds itself", "refer to other rows by their ids")
+                return None
+            nested = self.model(node, place)
+            return None if nested is None else {"type": "model", "schema": nested}
+        if kind not in _KEYS or kind in ("model-fields", "model-field"):
+            self.refuse(place, f"{_name(node)} is not supported natively", _SUPPORTED)
+            return None
+        self.known(node, place)
+        match kind:
+            case "bool" | "uuid":
+                return {"type": kind}
+            case "int" | "float":
+                return self.number(node, place)
+            case "str":
+                return self.text(node, place, config)
+            case "datetime":
+                if node.get("tz_constraint") not in (None, "aware"):
+                    self.refuse(place, "times without an offset are not supported natively", "use AwareDatetime")
+                if node.get("microseconds_precision") not in (None, "truncate"):
+                    self.refuse(place, "microseconds_precision is not supported natively", "remove it")
+                return {"type": "datetime"}
+            case "enum":
+                return self.choice("enum", [member.value for member in node["members"]], place, node["cls"])
+            case "literal":
+                return self.choice("literal", list(node["expected"]), place)
+            case "nullable":
+                of = self.kind(node["schema"], place, config)
+                return None if of is None else {"type": "optional", "of": of}
+            case _:
+                items = self.kind(node.get("items_schema") or {"type": "any"}, f"{place}[]", config)
+                if items is None:
+                    return None
+                return {"type": "list", "items": items, **_present(node, "min_length", "max_length")}
+
+    def number(self, node: _Node, place: str) -> _Description:
+        bounds: _Description = {}
+        for key, bound in _present(node, "gt", "ge", "lt", "le", "multiple_of").items():
+            if node["type"] == "int":
+                if not (bound == int(bound) and int(bound) in _INT64):
+                    self.refuse(place, f"{key}={bound!r} is not a 64-bit integer", "use a smaller bound")
+                    continue
+                bounds[key] = int(bound)
+            elif not math.isfinite(bound):
+                self.refuse(place, f"{key}={bound!r} is not finite", "remove it")
+            else:
+                bounds[key] = float(bound)
+        return {"type": node["type"], **bounds}
+
+    def text(self, node: _Node, place: str, config: _Node) -> _Description:
+        text: _Description = {"type": "str", **_present(node, "min_length", "max_length", "pattern")}
+        for key in ("min_length", "max_length"):
+            if key not in text and config.get(f"str_{key}"):
+                text[key] = config[f"str_{key}"]
+        for ours, theirs in (("strip", "strip_whitespace"), ("lower", "to_lower"), ("upper", "to_upper")):
+            if node.get(theirs) if node.get(theirs) is not None else config.get(f"str_{theirs}"):
+                text[ours] = True
+        if "pattern" in text:
+            engine = node.get("regex_engine") or config.get("regex_engine") or "rust-regex"
+            if engine != "rust-regex" or not isinstance(text["pattern"], str):
+                self.refuse(place, "a pattern of Python's own engine is not supported natively", "give it as a str")
+                del text["pattern"]
+        return text
+
+    def choice(
+        self, kind: str, values: list[Any], place: str, cls: type[enum.Enum] | None = None
+    ) -> _Description | None:
+        if cls is not None and getattr(cls._missing_, "__func__", None) is not _NO_MISSING:
+            self.refuse(place, f"{cls.__name__}._missing_ is Python code", _PYTHON_CURE)
+        nullable = kind == "literal" and None in values
+        values = [value for value in values if not (nullable and value is None)]
+        for value in values:
+            if type(value) not in (str, int, bool) or (type(value) is int and value not in _INT64):
+                self.refuse(place, f"the choice {value!r} is not supported natively", "use str, int and bool only")
+                return None
+        description: _Description = {"type": kind, "values": values}
+        return {"type": "optional", "of": description} if nullable else description
+
+
+_NO_MISSING = enum.Enum._missing_.__func__  # type: ignore[attr-defined]
+_FACTORIES: dict[object, str] = {uuid.uuid4: "uuid4", uuid7: "uuid7", now: "now"}
+if hasattr(uuid, "uuid7"):
+    _FACTORIES[uuid.uuid7] = "uuid7"
+
+
+def _present(node: _Node, *keys: str) -> _Description:
+    return {key: node[key] for key in keys if node.get(key) is not None}
+
+
+def _bare(kind: _Description) -> _Description:
+    while kind["type"] == "optional":
+        kind = kind["of"]
+    return kind
+
+
+def _name(node: _Node) -> str:
+    kind: str = node["type"]
+    return _NAMES.get(kind, f"the type {kind!r}")
+
+
+def _function(node: _Node) -> str:
+    function = node.get("function")
+    if isinstance(function, Mapping):
+        function = function.get("function")
+    return _callable(function) if function is not None else str(node.get("type"))
+
+
+def _callable(function: object) -> str:
+    name = getattr(function, "__qualname__", None) or type(function).__qualname__
+    return str(name).rpartition("<locals>.")[2]
+
+
+def _marker(cls: type[BaseModel], name: str) -> Indexed | None:
+    """The `Indexed` of a field, also where it stands inside of an Optional."""
+    info = cls.model_fields[name]
+    markers = [*info.metadata, *_annotated(info.annotation)]
+    return next((marker for marker in markers if isinstance(marker, Indexed)), None)
+
+
+def _annotated(annotation: Any) -> Iterator[Any]:
+    yield from getattr(annotation, "__metadata__", ())
+    for inner in get_args(annotation):
+        yield from _annotated(inner)
+
+
+def _jsonable(value: Any) -> Any:
+    """A default as JSON holds it."""
+    match value:
+        case enum.Enum():
+            return _jsonable(value.value)
+        case None | bool() | int() | float() | str():
+            return value
+        case uuid.UUID():
+            return str(value)
+        case datetime():
+            return value.isoformat()
+        case list():
+            return [_jsonable(item) for item in value]
+        case BaseModel():
+            return {name: _jsonable(getattr(value, name)) for name in type(value).model_fields}
+        case _:
+            raise TypeError(f"a {type(value).__name__} is not JSON")

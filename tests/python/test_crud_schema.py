@@ -1,0 +1,362 @@
+"""What of a pydantic model reaches native CRUD, and what is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Optional
+
+import pytest
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NaiveDatetime,
+    PastDatetime,
+    PositiveInt,
+    RootModel,
+    SecretStr,
+    StringConstraints,
+    computed_field,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
+from ziggurat._schema import describe
+from ziggurat.exceptions import ConfigError
+from ziggurat.models import Indexed, Model, UnsupportedModelError, now, uuid7
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Shape(enum.StrEnum):
+    ROUND = "round"
+
+
+class Address(BaseModel):
+    city: str
+    zip: str = "0"
+
+
+def described(annotation: Any, default: Any = ..., *, config: ConfigDict | None = None) -> dict[str, Any]:
+    """The description of a field with this annotation."""
+    namespace: dict[str, Any] = {"__annotations__": {"id": uuid.UUID, "x": annotation}, "__module__": __name__}
+    if default is not ...:
+        namespace["x"] = default
+    if config is not None:
+        namespace["model_config"] = config
+    description = json.loads(describe(type("M", (BaseModel,), namespace)))
+    field: dict[str, Any] = description["fields"][1]
+    assert field.pop("name") == "x"
+    return field
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (bool, {"type": "bool"}),
+        (int, {"type": "int"}),
+        (PositiveInt, {"type": "int", "gt": 0}),
+        (Annotated[int, Field(ge=1, le=9, multiple_of=2)], {"type": "int", "ge": 1, "le": 9, "multiple_of": 2}),
+        (Annotated[int, Field(ge=1.0)], {"type": "int", "ge": 1}),
+        (Annotated[float, Field(lt=1)], {"type": "float", "lt": 1.0}),
+        (str, {"type": "str"}),
+        (
+            Annotated[str, Field(min_length=1, max_length=5, pattern="^a")],
+            {"type": "str", "min_length": 1, "max_length": 5, "pattern": "^a"},
+        ),
+        (
+            Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True)],
+            {"type": "str", "strip": True, "lower": True},
+        ),
+        (uuid.UUID, {"type": "uuid"}),
+        (datetime, {"type": "datetime"}),
+        (AwareDatetime, {"type": "datetime"}),
+        (Colour, {"type": "enum", "values": ["red", "blue"]}),
+        (Level, {"type": "enum", "values": [1, 2]}),
+        (Shape, {"type": "enum", "values": ["round"]}),
+        (Literal["a", 1, True], {"type": "literal", "values": ["a", 1, True]}),
+        (Literal["a", None], {"type": "optional", "of": {"type": "literal", "values": ["a"]}}),
+        (Optional[int], {"type": "optional", "of": {"type": "int"}}),  # noqa: UP045
+        (Annotated[int | None, Field(ge=0)], {"type": "optional", "of": {"type": "int", "ge": 0}}),
+        (
+            Annotated[list[Annotated[str, Field(max_length=4)]], Field(min_length=1, max_length=3)],
+            {"type": "list", "items": {"type": "str", "max_length": 4}, "min_length": 1, "max_length": 3},
+        ),
+        (
+            list[Address | None],
+            {
+                "type": "list",
+                "items": {
+                    "type": "optional",
+                    "of": {
+                        "type": "model",
+                        "schema": {
+                            "name": "Address",
+                            "unknown": "forbid",
+                            "fields": [
+                                {"name": "city", "type": {"type": "str"}},
+                                {"name": "zip", "type": {"type": "str"}, "default": {"value": "0"}},
+                            ],
+                        },
+                    },
+                },
+            },
+        ),
+    ],
+)
+def test_types_and_constraints(annotation: Any, expected: dict[str, Any]) -> None:
+    assert described(annotation) == {"type": expected}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "expected"),
+    [
+        (int, 3, {"value": 3}),
+        (int | None, None, {"value": None}),
+        (Colour, Colour.BLUE, {"value": "blue"}),
+        (list[int], [1], {"value": [1]}),
+        (list[int], Field(default_factory=list), {"value": []}),
+        (Address, Address(city="Ur"), {"value": {"city": "Ur", "zip": "0"}}),
+        (datetime, datetime(2024, 5, 1, tzinfo=UTC), {"value": "2024-05-01T00:00:00+00:00"}),
+        (uuid.UUID, Field(default_factory=uuid.uuid4), {"factory": "uuid4"}),
+        (uuid.UUID, Field(default_factory=uuid7), {"factory": "uuid7"}),
+        (datetime, Field(default_factory=now), {"factory": "now"}),
+    ],
+)
+def test_defaults(annotation: Any, default: Any, expected: dict[str, Any]) -> None:
+    assert described(annotation, default)["default"] == expected
+
+
+def test_settings_of_the_model_reach_its_fields() -> None:
+    config = ConfigDict(str_strip_whitespace=True, str_max_length=5, str_to_upper=True, strict=True, frozen=True)
+    assert described(str, config=config)["type"] == {"type": "str", "max_length": 5, "strip": True, "upper": True}
+
+
+def test_unknown_fields_are_forbidden_unless_the_model_says_otherwise() -> None:
+    class Plain(BaseModel):
+        id: uuid.UUID
+
+    class Ours(Model):
+        id: uuid.UUID
+
+    class Lenient(Model):
+        model_config = ConfigDict(extra="ignore")
+        id: uuid.UUID
+
+    assert [json.loads(describe(model))["unknown"] for model in (Plain, Ours, Lenient)] == [
+        "forbid",
+        "forbid",
+        "ignore",
+    ]
+
+
+def test_indexes() -> None:
+    class User(Model):
+        id: uuid.UUID
+        email: Annotated[str, Indexed(unique=True)]
+        nick: Annotated[str, Indexed()] | None = None
+        name: str
+
+    fields = json.loads(describe(User))["fields"]
+    assert [field.get("index") for field in fields] == [None, {"unique": True}, {"unique": False}, None]
+
+
+def test_private_attributes_and_forward_references_are_fine() -> None:
+    class Later(Model):
+        id: uuid.UUID
+        next: SoonDefined | None = None  # noqa: F821
+        _secret: int = 3
+
+    globals()["SoonDefined"] = Address
+    try:
+        assert json.loads(describe(Later))["fields"][1]["type"]["of"]["schema"]["name"] == "Address"
+    finally:
+        del globals()["SoonDefined"]
+
+
+class Sneaky(enum.Enum):
+    A = "a"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Sneaky:
+        return cls.A
+
+
+@dataclasses.dataclass
+class Plain:
+    a: int
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "what"),
+    [
+        (Decimal, ..., "M.x: Decimal is not supported natively"),
+        (date, ..., "M.x: date is not supported natively"),
+        (timedelta, ..., "M.x: timedelta is not supported natively"),
+        (bytes, ..., "M.x: bytes is not supported natively"),
+        (dict[str, int], ..., "M.x: dict is not supported natively"),
+        (set[int], ..., "M.x: set is not supported natively"),
+        (tuple[int, str], ..., "M.x: tuple is not supported natively"),
+        (Any, ..., "M.x: Any is not supported natively"),
+        (list, ..., "M.x[]: Any is not supported natively"),
+        (int | str, ..., "M.x: a union of several types is not supported natively"),
+        (Sequence[int], ..., "M.x: a type that reads JSON its own way is not supported natively"),
+        (SecretStr, ..., "M.x: a type that reads JSON its own way is not supported natively"),
+        (Plain, ..., "M.x: a dataclass is not supported natively"),
+        (RootModel[int], ..., "M.x: is a RootModel"),
+        (Annotated[int, AfterValidator(abs)], ..., "M.x: validator abs is Python code"),
+        (list[Annotated[int, AfterValidator(abs)]], ..., "M.x[]: validator abs is Python code"),
+        (Sneaky, ..., "M.x: Sneaky._missing_ is Python code"),
+        (NaiveDatetime, ..., "M.x: times without an offset are not supported natively"),
+        (PastDatetime, ..., "M.x: the rule now_op='past' is not supported natively"),
+        (Annotated[int, Field(le=2**63)], ..., "M.x: le=9223372036854775808 is not a 64-bit integer"),
+        (Literal[Colour.RED], ..., "M.x: the choice <Colour.RED: 'red'> is not supported natively"),
+        (int, Field(alias="y"), "M.x: validation alias 'y' is not supported natively"),
+        (int, Field(serialization_alias="y"), "M.x: serialization alias 'y' is not supported natively"),
+        (int, Field(exclude=True), "M.x: exclude= is not supported natively"),
+        (int, Field(frozen=True), "M.x: a frozen field is not supported natively"),
+        (int, Field(default_factory=lambda: 1), "M.x: default factory <lambda> is Python code"),
+        (datetime, Field(default_factory=datetime.now), "M.x: default factory datetime.now is Python code"),
+        (Annotated[list[int], Indexed()], ..., "M.x: a list or a model cannot be indexed"),
+    ],
+)
+def test_what_is_not_honoured_is_refused(annotation: Any, default: Any, what: str) -> None:
+    with pytest.raises(UnsupportedModelError) as caught:
+        described(annotation, default)
+    assert caught.value.problems[0].startswith(what + " (")
+
+
+def test_python_code_in_a_model_is_refused_all_at_once() -> None:
+    class User(Model):
+        id: uuid.UUID
+        name: str
+        born: date
+
+        @field_validator("name")
+        @classmethod
+        def tidy(cls, value: str) -> str:
+            return value
+
+        @field_serializer("name")
+        def shout(self, value: str) -> str:
+            return value.upper()
+
+        @model_validator(mode="after")
+        def whole(self) -> User:
+            return self
+
+        @computed_field  # type: ignore[prop-decorator]
+        @property
+        def initial(self) -> str:
+            return self.name[:1]
+
+        def model_post_init(self, context: Any) -> None:
+            pass
+
+    with pytest.raises(UnsupportedModelError) as caught:
+        describe(User)
+    text = str(caught.value)
+    for part in ("tidy", "shout", "whole", "User.initial: computed field", "model_post_init", "User.born: date"):
+        assert part in text
+    assert isinstance(caught.value, ConfigError)
+    assert f"(at {__file__}:" in text
+
+
+def test_validators_before_and_wrapping_the_model_are_refused() -> None:
+    class User(Model):
+        id: uuid.UUID
+
+        @model_validator(mode="before")
+        @classmethod
+        def early(cls, data: Any) -> Any:
+            return data
+
+    with pytest.raises(UnsupportedModelError, match=r"model validator .*early is Python code"):
+        describe(User)
+
+
+def test_a_custom_init_is_refused() -> None:
+    class User(Model):
+        id: uuid.UUID
+
+        def __init__(self, **data: Any) -> None:
+            super().__init__(**data)
+
+    with pytest.raises(UnsupportedModelError, match="__init__ is Python code"):
+        describe(User)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ConfigDict(extra="allow"),
+        ConfigDict(coerce_numbers_to_str=True),
+    ],
+)
+def test_settings_that_cannot_be_honoured_are_refused(config: ConfigDict) -> None:
+    with pytest.raises(UnsupportedModelError, match="not supported natively"):
+        described(int, config=config)
+
+
+def test_patterns_of_pythons_own_engine_are_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"M\.x: a pattern of Python's own engine"):
+        described(Annotated[str, Field(pattern="a(?=b)")], config=ConfigDict(regex_engine="python-re"))
+
+
+def test_a_model_that_holds_itself_is_refused() -> None:
+    with pytest.raises(UnsupportedModelError, match=r"Tree.kids\[\]: Tree holds itself"):
+        describe(Tree)
+
+
+class Tree(Model):
+    id: uuid.UUID
+    kids: list[Tree]
+
+
+def test_undefined_types_are_named() -> None:
+    class User(Model):
+        id: uuid.UUID
+        pet: NeverDefined  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(UnsupportedModelError, match="NeverDefined is not defined"):
+        describe(User)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "what"),
+    [
+        ({"name": str}, "M.id: is missing"),
+        ({"id": float}, "M.id: cannot identify rows"),
+        ({"id": uuid.UUID | None}, "M.id: cannot identify rows"),
+    ],
+)
+def test_every_model_has_an_id(annotations: dict[str, Any], what: str) -> None:
+    with pytest.raises(UnsupportedModelError, match=what):
+        describe(type("M", (BaseModel,), {"__annotations__": annotations}))
+
+
+def test_only_models_are_served() -> None:
+    with pytest.raises(UnsupportedModelError, match="is not a pydantic model"):
+        describe(Plain)  # type: ignore[arg-type]
+
+
+def test_uuid7_sorts_by_time() -> None:
+    made = [uuid7() for _ in range(3)]
+    assert all(value.version == 7 and value.variant == uuid.RFC_4122 for value in made)
+    assert abs((made[0].int >> 80) / 1000 - now().timestamp()) < 60
