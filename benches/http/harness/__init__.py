@@ -1,0 +1,1 @@
+"""The parts of the HTTP benchmark; `../run` puts them together."""

@@ -1,0 +1,210 @@
+"""What is asked of every server, and what a right answer looks like."""
+
+import http.client
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .process import Failed
+
+HERE = Path(__file__).resolve().parent.parent
+PAGE_SIZE = 20
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        if not self.headers.get("content-type", "").startswith("application/json"):
+            raise Failed(f"content-type is {self.headers.get('content-type')!r}, not JSON")
+        return json.loads(self.body)
+
+
+@dataclass
+class Seeded:
+    """The rows that were created in one server before measuring."""
+
+    ids: list[str] = field(default_factory=list)
+
+
+def _same(got: Any, wanted: Any) -> None:
+    if got != wanted:
+        raise Failed(f"answered {got!r} instead of {wanted!r}")
+
+
+def _plain(answer: Answer, _: Seeded) -> None:
+    _same(answer.body, b"Hello, World!")
+    _same(answer.headers.get("content-type", "").split(";")[0], "text/plain")
+
+
+def _equals(wanted: Any) -> Callable[[Answer, Seeded], None]:
+    return lambda answer, _: _same(answer.json(), wanted)
+
+
+USER = json.loads((HERE / "user.json").read_bytes())
+
+
+def _user(value: Any) -> str:
+    """Checks one user and gives its id."""
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        raise Failed(f"answered {value!r} instead of a user")
+    _same({k: v for k, v in value.items() if k != "id"}, USER)
+    return value["id"]
+
+
+def _one(answer: Answer, seeded: Seeded) -> None:
+    _same(_user(answer.json()), seeded.ids[0])
+    if "etag" not in answer.headers:
+        raise Failed("answered without an ETag")
+
+
+def _page(answer: Answer, seeded: Seeded) -> None:
+    page = answer.json()
+    _same(sorted(page), ["items", "next"])
+    ids = [_user(item) for item in page["items"]]
+    _same(len(ids), PAGE_SIZE)
+    _same(ids, sorted(ids))
+    if not isinstance(page["next"], str):
+        raise Failed("answered a first page without a cursor")
+
+
+def _created(answer: Answer, _: Seeded) -> None:
+    id = _user(answer.json())
+    if not answer.headers.get("location", "").endswith(f"/user/{id}"):
+        raise Failed(f"answered with location {answer.headers.get('location')!r}")
+    if "etag" not in answer.headers:
+        raise Failed("answered without an ETag")
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A bad request that every server has to refuse, so that none is fast by not looking."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    # 400 or 422: frameworks differ in what they call a value of the wrong kind.
+    statuses: tuple[int, ...] = (400, 422)
+
+
+@dataclass(frozen=True)
+class Workload:
+    name: str
+    # Servers are started once per group: `web` without a store, `sqlite` and `mongodb` with one.
+    group: str
+    path: str
+    check: Callable[[Answer, Seeded], None]
+    method: str = "GET"
+    body: Path | None = None
+    status: int = 200
+    # Walk through the seeded rows instead of asking for one path.
+    by_id: bool = False
+    wrong: Wrong | None = None
+
+    def first_path(self, seeded: Seeded) -> str:
+        return f"{self.path}/{seeded.ids[0]}" if self.by_id else self.path
+
+
+MESSAGE = {
+    "message": "Hello, World!",
+    "numbers": [1, 2, 3, 4, 5],
+    "nested": {"ok": True, "ratio": 0.5, "nothing": None},
+}
+RECEIPT = {"customer": "Ada Lovelace", "total": 54.25, "note": "leave at the door"}
+
+
+def _crud(group: str) -> list[Workload]:
+    old = json.dumps({**USER, "age": 151}).encode()
+    nobody = "/user/00000000-0000-7000-8000-000000000000"
+    return [
+        Workload(f"{group} get", group, "/user", _one, by_id=True, wrong=Wrong("GET", nobody, None, (404,))),
+        Workload(
+            f"{group} list", group, f"/user?limit={PAGE_SIZE}", _page, wrong=Wrong("GET", "/user?limit=x")
+        ),
+        Workload(
+            f"{group} create",
+            group,
+            "/user",
+            _created,
+            "POST",
+            HERE / "user.json",
+            201,
+            wrong=Wrong("POST", "/user", old, (422,)),
+        ),
+    ]
+
+
+WORKLOADS = [
+    Workload("plaintext", "web", "/plaintext", _plain),
+    Workload("json", "web", "/json", _equals(MESSAGE)),
+    Workload(
+        "typed",
+        "web",
+        "/items/42?q=ziggurat",
+        _equals({"id": 42, "q": "ziggurat"}),
+        wrong=Wrong("GET", "/items/x?q=ziggurat"),
+    ),
+    Workload(
+        "validated",
+        "web",
+        "/orders",
+        _equals(RECEIPT),
+        "POST",
+        HERE / "order.json",
+        wrong=Wrong("POST", "/orders", b'{"customer":"A","lines":[{"sku":"s","quantity":0,"price":1}]}'),
+    ),
+    Workload("sleep0", "web", "/sleep", _equals({"slept": True})),
+    Workload("native", "web", "/native", _equals({"status": "ok"})),
+    *_crud("sqlite"),
+    *_crud("mongodb"),
+]
+
+
+class Client:
+    """A keep-alive connection for checking and seeding."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def send(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        headers = {"content-type": "application/json"} if body is not None else {}
+        self.connection.request(method, path, body, headers)
+        response = self.connection.getresponse()
+        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def seed(client: Client, rows: int) -> Seeded:
+    body = (HERE / "user.json").read_bytes()
+    seeded = Seeded()
+    for _ in range(rows):
+        answer = client.send("POST", "/user", body)
+        if answer.status != 201:
+            raise Failed(f"POST /user answered {answer.status}: {answer.body[:300]!r}")
+        seeded.ids.append(answer.json()["id"])
+    return seeded
+
+
+def check(workload: Workload, client: Client, seeded: Seeded) -> Answer:
+    """Asks once for the right answer and once for the refusal of a bad request."""
+    body = workload.body.read_bytes() if workload.body else None
+    path = workload.first_path(seeded)
+    answer = client.send(workload.method, path, body)
+    if answer.status != workload.status:
+        raise Failed(f"{workload.method} {path} answered {answer.status}: {answer.body[:300]!r}")
+    try:
+        workload.check(answer, seeded)
+    except (Failed, ValueError, KeyError, TypeError) as error:
+        raise Failed(f"{workload.method} {path}: {error}") from error
+    if wrong := workload.wrong:
+        refusal = client.send(wrong.method, wrong.path, wrong.body)
+        if refusal.status not in wrong.statuses:
+            raise Failed(f"{wrong.method} {wrong.path} answered {refusal.status}, not {wrong.statuses}")
+    return answer
