@@ -241,9 +241,7 @@ class Ziggurat:
                     location=location,
                 )
         if not verbs:
-            raise ConfigError(
-                f"{path}: no methods are given", cure='write methods=["GET"]', location=location
-            )
+            raise ConfigError(f"{path}: no methods are given", cure='write methods=["GET"]', location=location)
         if not 200 <= status <= 599:
             raise ConfigError(f"{path}: {status} is not a status of an answer", location=location)
         scopes = _scopes(auth, path, location)
@@ -638,10 +636,7 @@ class Ziggurat:
     @property
     def routes(self) -> list[RouteInfo]:
         """Every route, in the order of registration."""
-        return [
-            RouteInfo(**{**entry, "stack": tuple(entry["stack"])})
-            for entry in json.loads(self.build().routes())
-        ]
+        return [RouteInfo(**{**entry, "stack": tuple(entry["stack"])}) for entry in json.loads(self.build().routes())]
 
     def stack(self, path: str) -> list[StackInfo]:
         """What a request to the concrete `path` passes, for each method that is answered there."""

@@ -327,9 +327,7 @@ def inspect_handler(
 _Wrong = Callable[[str, str], ConfigError]
 
 
-def _fill(
-    name: str, annotation: Any, default: object, in_path: list[str], wrong: _Wrong
-) -> Param | BodyParam | None:
+def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong: _Wrong) -> Param | BodyParam | None:
     """What fills the parameter `name`; `None` is the request."""
     if isinstance(default, (_Marker, Body, FieldInfo)):
         raise wrong(

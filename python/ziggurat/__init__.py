@@ -1,0 +1,27 @@
+"""HTTP services in Python on a Rust Tower stack.
+
+Every request passes a stack of Rust layers to a leaf: a native CRUD service, any other native service, or a Python
+handler. Python runs only where business logic needs it.
+"""
+
+from . import layers
+from ._ziggurat import __version__
+from .app import Ziggurat
+from .exceptions import ConfigError, HTTPException
+from .params import Body, Header, Path, Query
+from .requests import Request
+from .responses import Response
+
+__all__ = [
+    "Body",
+    "ConfigError",
+    "HTTPException",
+    "Header",
+    "Path",
+    "Query",
+    "Request",
+    "Response",
+    "Ziggurat",
+    "__version__",
+    "layers",
+]

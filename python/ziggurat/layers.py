@@ -1,0 +1,324 @@
+"""The Rust layers that stand around every route, as settings.
+
+Give them outermost first: `Ziggurat(layers=[layers.Trace(), layers.Compression(), layers.Jwt(secret=...)])`. Each runs in Rust
+for native and Python routes alike. `CatchPanic`, `RequestId`, `Timeout` and `BodyLimit` are always there, outermost and
+in this order; name one yourself to choose its settings and its place.
+
+A setting that cannot be meant is refused here, when the object is made, with the line of your code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ._location import user_location
+from .exceptions import ConfigError
+
+__all__ = [
+    "BodyLimit",
+    "CatchPanic",
+    "Compression",
+    "Cors",
+    "Jwt",
+    "Layer",
+    "RequestId",
+    "SensitiveHeaders",
+    "Timeout",
+    "Trace",
+]
+
+JwtAlgorithm = Literal[
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"
+]
+Coding = Literal["br", "zstd", "gzip", "deflate"]
+Level = Literal["trace", "debug", "info", "warn", "error"]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SYMMETRIC = ("HS256", "HS384", "HS512")
+_ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
+_CODINGS = ("br", "zstd", "gzip", "deflate")
+_LEVELS = ("trace", "debug", "info", "warn", "error")
+
+
+class Layer:
+    """What every layer's settings have in common."""
+
+    def to_spec(self) -> dict[str, Any]:
+        """The settings as the native side reads them: `{"type": name, ...}`; what was left out stays out."""
+        assert dataclasses.is_dataclass(self)
+        spec: dict[str, Any] = {"type": self.name}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                spec[field.name] = list(value) if isinstance(value, tuple) else value
+        return spec
+
+    @property
+    def name(self) -> str:
+        """As it stands in a printed stack."""
+        return type(self).__name__
+
+    def _wrong(self, what: str, cure: str) -> ConfigError:
+        return ConfigError(f"layers.{self.name}: {what}", cure=cure, location=user_location())
+
+    def _freeze(self, field: str, *, allowed: Sequence[str] | None = None, empty: bool = True) -> None:
+        """Replaces an iterable of strings by a tuple and checks its items."""
+        value = getattr(self, field)
+        if value is None:
+            return
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise self._wrong(f"{field} must be a list of strings, not {value!r}", f"write {field}=[{value!r}]")
+        items = tuple(value)
+        for item in items:
+            if not isinstance(item, str):
+                raise self._wrong(f"{field} holds {item!r}, which is not a string", "give strings")
+            if allowed is not None and item not in allowed:
+                raise self._wrong(f"{field} holds {item!r}, which is not known", f"known are {', '.join(allowed)}")
+        if len(set(items)) != len(items):
+            raise self._wrong(f"{field} names something twice", "name each once")
+        if not items and not empty:
+            raise self._wrong(f"{field} is empty", "leave it out for the default, or name at least one")
+        object.__setattr__(self, field, items)
+
+    def _check_choice(self, field: str, allowed: Sequence[str]) -> None:
+        value = getattr(self, field)
+        if value is not None and value not in allowed:
+            raise self._wrong(f"{field}={value!r} is not known", f"known are {', '.join(allowed)}")
+
+    def _check_int(self, field: str, low: int, high: int | None = None) -> None:
+        value = getattr(self, field)
+        if value is None:
+            return
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._wrong(f"{field}={value!r} is not a whole number", f"give a whole number from {low}")
+        if value < low or (high is not None and value > high):
+            span = f"from {low}" if high is None else f"from {low} to {high}"
+            raise self._wrong(f"{field}={value!r} is out of range", f"give a whole number {span}")
+
+    def _check_bool(self, *fields: str) -> None:
+        for field in fields:
+            value = getattr(self, field)
+            if not isinstance(value, bool):
+                raise self._wrong(f"{field}={value!r} is not a bool", "give True or False")
+
+    def _check_text(self, *fields: str) -> None:
+        for field in fields:
+            value = getattr(self, field)
+            if value is not None and not isinstance(value, str):
+                raise self._wrong(f"{field} must be a string, not {type(value).__name__}", "give a string")
+
+    def _check_header(self, field: str, names: Iterable[str]) -> None:
+        for name in names:
+            if not _TOKEN.fullmatch(name):
+                raise self._wrong(f"{field} holds {name!r}, which is not a header name", "use letters, digits and '-'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Layer):
+    """Writes one log line for each answered request: method, matched path, status, latency, bytes, request id."""
+
+    format: Literal["text", "json"] = "text"
+    """`text` for people, `json` for one JSON object a line."""
+    level: Level = "info"
+    """Level of the line; a 5xx is always an error."""
+
+    def __post_init__(self) -> None:
+        self._check_choice("format", ("text", "json"))
+        self._check_choice("level", _LEVELS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jwt(Layer):
+    """Checks the bearer token of a request; handlers find its claims in `request.auth`.
+
+    A bad token is a 401 on every route. A missing one is a 401 where `required`, and on routes with `auth=`.
+    `exp` must be there and hold; `nbf`, `iss` and `aud` are checked as set. The algorithm is never taken from the token.
+    """
+
+    secret: str | bytes | None = dataclasses.field(default=None, repr=False)
+    """The shared key of HS256, HS384 and HS512, at least as long as the hash: 32, 48 or 64 bytes."""
+    public_key_pem: str | None = dataclasses.field(default=None, repr=False)
+    """The public key of the RS, PS, ES and EdDSA algorithms, as PEM text."""
+    algorithms: Sequence[JwtAlgorithm] | None = None
+    """What is accepted; default HS256 with `secret`. With `public_key_pem` it has to be named."""
+    issuer: str | None = None
+    """What `iss` has to be."""
+    audience: str | None = None
+    """What `aud` has to contain. A token with an `aud` is refused when none is set."""
+    leeway: int = 30
+    """Seconds by which clocks may differ."""
+    required: bool = True
+    """Whether a request without a token is refused on every route, rather than only on those with `auth=`."""
+
+    def __post_init__(self) -> None:
+        if (self.secret is None) == (self.public_key_pem is None):
+            given = "neither" if self.secret is None else "both"
+            raise self._wrong(f"{given} of secret and public_key_pem given", "give exactly one key")
+        self._check_text("public_key_pem", "issuer", "audience")
+        self._freeze("algorithms", allowed=_SYMMETRIC + _ASYMMETRIC, empty=False)
+        self._check_int("leeway", 0, 3600)
+        self._check_bool("required")
+        if self.secret is not None:
+            self._check_secret(self.secret)
+        else:
+            self._check_public_key(str(self.public_key_pem))
+
+    def _check_secret(self, secret: str | bytes) -> None:
+        if not isinstance(secret, (str, bytes)):
+            raise self._wrong(f"secret must be a string, not {type(secret).__name__}", "give a string")
+        if isinstance(secret, bytes):
+            try:
+                object.__setattr__(self, "secret", secret.decode())
+            except UnicodeDecodeError:
+                raise self._wrong("secret is not UTF-8", "give its hexadecimal or base64 text") from None
+        if self.algorithms is None:
+            object.__setattr__(self, "algorithms", ("HS256",))
+        for algorithm in self.algorithms or ():
+            if algorithm not in _SYMMETRIC:
+                raise self._wrong(f"{algorithm} needs a public key, not a secret", "give public_key_pem=")
+            least = int(algorithm[2:]) // 8
+            size = len(secret if isinstance(secret, bytes) else secret.encode())
+            # RFC 7518, section 3.2: a shorter key is weaker than the hash.
+            if size < least:
+                raise self._wrong(
+                    f"the secret has {size} bytes, {algorithm} needs at least {least}",
+                    'make one with: python3 -c "import secrets; print(secrets.token_hex(32))"',
+                )
+
+    def _check_public_key(self, pem: str) -> None:
+        if "PRIVATE KEY" in pem:
+            raise self._wrong("public_key_pem holds a private key", "give the public half only")
+        if "-----BEGIN" not in pem:
+            raise self._wrong("public_key_pem is not PEM text", "it starts with -----BEGIN PUBLIC KEY-----")
+        if self.algorithms is None:
+            raise self._wrong("algorithms is missing", 'name the key\'s own, as algorithms=["ES256"]')
+        for algorithm in self.algorithms:
+            if algorithm not in _ASYMMETRIC:
+                # Accepting both would let the public key be used as a shared secret (RFC 8725, section 2.1).
+                raise self._wrong(f"{algorithm} takes a secret, not a public key", "give secret= instead")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compression(Layer):
+    """Compresses answers for clients that accept it, and flushes each chunk of an event stream."""
+
+    algorithms: Sequence[Coding] = _CODINGS  # type: ignore[assignment]
+    """Codings on offer, the preferred first."""
+    min_size: int = 512
+    """Bodies known to be smaller than this many bytes are left alone."""
+    level: int | None = None
+    """From 1, fastest, to 9, smallest; each coding's own default for serving when left out."""
+
+    def __post_init__(self) -> None:
+        self._freeze("algorithms", allowed=_CODINGS, empty=False)
+        self._check_int("min_size", 0)
+        self._check_int("level", 1, 9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatchPanic(Layer):
+    """Turns a panic further in into a 500 problem document."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestId(Layer):
+    """Gives each request an id, seen in the log, in `request.request_id` and in the answer."""
+
+    header: str = "x-request-id"
+    """The header that carries it."""
+    trust_incoming: bool = False
+    """Whether an id sent by the client is kept; for services behind a proxy that sets it."""
+
+    def __post_init__(self) -> None:
+        self._check_text("header")
+        self._check_header("header", [self.header])
+        self._check_bool("trust_incoming")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeout(Layer):
+    """Answers 504 when what is further in takes longer, and cancels it."""
+
+    seconds: float = 60.0
+    """How long it may take until the head of the answer is there."""
+
+    def __post_init__(self) -> None:
+        value: object = self.seconds
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self._wrong(f"seconds={value!r} is not a number", "give seconds, as 2.5")
+        if not 0 < value <= 86_400:
+            raise self._wrong(f"seconds={value!r} is out of range", "give more than 0 and at most a day")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cors(Layer):
+    """Lets pages of other origins call the service. The arguments are Starlette's."""
+
+    allow_origins: Sequence[str] = ()
+    """Origins as `https://example.org`, or `["*"]`."""
+    allow_methods: Sequence[str] = ("GET",)
+    """Methods, or `["*"]`."""
+    allow_headers: Sequence[str] = ()
+    """Request headers, or `["*"]`."""
+    allow_credentials: bool = False
+    """Whether cookies and `Authorization` may be sent."""
+    allow_origin_regex: str | None = None
+    """A pattern that the whole origin has to match."""
+    expose_headers: Sequence[str] = ()
+    """Answer headers that the page may read."""
+    max_age: int = 600
+    """Seconds for which a browser keeps a preflight answer."""
+
+    def __post_init__(self) -> None:
+        for field in ("allow_origins", "allow_methods", "allow_headers", "expose_headers"):
+            self._freeze(field)
+        self._check_bool("allow_credentials")
+        self._check_text("allow_origin_regex")
+        self._check_int("max_age", 0)
+        if not self.allow_origins and self.allow_origin_regex is None:
+            raise self._wrong("no origin is allowed", "give allow_origins= or allow_origin_regex=")
+        for origin in self.allow_origins:
+            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+", origin):
+                raise self._wrong(f"{origin!r} is not an origin", "write scheme and host, as https://example.org")
+        self._check_header("allow_headers", (h for h in self.allow_headers if h != "*"))
+        self._check_header("expose_headers", (h for h in self.expose_headers if h != "*"))
+        self._check_header("allow_methods", (m for m in self.allow_methods if m != "*"))
+        for field in ("allow_origins", "allow_methods", "allow_headers", "expose_headers"):
+            value = getattr(self, field)
+            if "*" in value and len(value) > 1:
+                raise self._wrong(f'{field} names "*" and others', 'write ["*"] or the others')
+            if self.allow_credentials and "*" in value:
+                # A browser ignores the wildcard for requests with credentials (Fetch standard).
+                raise self._wrong(f'{field}=["*"] cannot go with allow_credentials', "name them one by one")
+        if self.allow_origin_regex is not None:
+            try:
+                re.compile(self.allow_origin_regex)
+            except re.error as error:
+                raise self._wrong(f"allow_origin_regex is not a pattern: {error}", "correct it") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyLimit(Layer):
+    """Answers 413 to a request whose body is larger."""
+
+    max_bytes: int = 1024 * 1024
+    """The most bytes a body may have."""
+
+    def __post_init__(self) -> None:
+        self._check_int("max_bytes", 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SensitiveHeaders(Layer):
+    """Keeps the values of these headers out of logs."""
+
+    headers: Sequence[str] = ("authorization", "cookie", "set-cookie", "proxy-authorization")
+    """Header names."""
+
+    def __post_init__(self) -> None:
+        self._freeze("headers", empty=False)
+        self._check_header("headers", self.headers)

@@ -1,0 +1,214 @@
+//! A server to talk to, and clients that talk to it byte by byte.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use ziggurat::service::server::{ConnectInfo, Drained, Server, ServerBuilder};
+use ziggurat::{Body, Problem, Request, Response};
+
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type Outcome = Result<(), Failure>;
+
+/// No test should wait longer for anything, even on a crowded machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Running {
+    pub addr: SocketAddr,
+    /// Requests whose work is neither finished nor dropped.
+    pub at_work: Arc<AtomicUsize>,
+    stop: Option<oneshot::Sender<()>>,
+    hurry: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Drained>,
+}
+
+/// A port of its own for every test.
+pub fn server() -> ServerBuilder {
+    Server::builder().port(0)
+}
+
+pub async fn start(builder: ServerBuilder) -> Running {
+    let bound = builder.build().unwrap().bind().unwrap();
+    let addr = bound.local_addr();
+    let at_work = Arc::<AtomicUsize>::default();
+    let service = {
+        let at_work = at_work.clone();
+        tower::service_fn(move |request: Request| answer(request, AtWork::begin(&at_work)))
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (hurry, hurried) = oneshot::channel::<()>();
+    let task = tokio::spawn(async move {
+        let stopped = async { drop(stopped.await) };
+        let hurried = async { drop(hurried.await) };
+        bound.serve_until(service, stopped, hurried).await.unwrap()
+    });
+    Running { addr, at_work, stop: Some(stop), hurry: Some(hurry), task }
+}
+
+impl Running {
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    pub fn hurry(&mut self) {
+        drop(self.hurry.take());
+    }
+
+    pub async fn drained(mut self) -> Drained {
+        self.stop();
+        // Kept until the end: a dropped sender is a signal.
+        let hurry = self.hurry.take();
+        let drained = within(self.task).await.unwrap();
+        drop(hurry);
+        drained
+    }
+
+    pub async fn connect(&self) -> Client {
+        Client { stream: TcpStream::connect(self.addr).await.unwrap(), buffer: Vec::new() }
+    }
+
+    /// Sends `bytes` on a connection of its own and reads until the server closes it.
+    pub async fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut client = self.connect().await;
+        client.send(bytes).await;
+        client.rest().await
+    }
+
+    /// Waits until `count` requests are at work.
+    pub async fn working(&self, count: usize) {
+        until(|| self.at_work.load(Ordering::SeqCst) == count).await;
+    }
+}
+
+pub async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("it takes too long")
+}
+
+pub async fn until(condition: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < PATIENCE, "it never comes to that");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What a client received as one response.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+pub struct Client {
+    pub stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        within(self.stream.write_all(bytes.as_ref())).await.unwrap();
+    }
+
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
+        self.answer().await
+    }
+
+    /// Reads one response with a known length.
+    pub async fn answer(&mut self) -> Answer {
+        let end = loop {
+            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(self.read().await > 0, "closed before a head: {:?}", String::from_utf8_lossy(&self.buffer));
+        };
+        let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
+        let length = header(&head, "content-length").map_or(0, |value| value.parse().unwrap());
+        while self.buffer.len() < length {
+            assert!(self.read().await > 0, "closed before the end of a body");
+        }
+        let body = String::from_utf8(self.buffer.drain(..length).collect()).unwrap();
+        Answer { status: head[9..12].parse().unwrap(), head, body }
+    }
+
+    async fn read(&mut self) -> usize {
+        within(self.stream.read_buf(&mut self.buffer)).await.unwrap()
+    }
+
+    /// Everything until the server closes the connection; a reset counts as a close.
+    pub async fn rest(&mut self) -> String {
+        let _ = within(self.stream.read_to_end(&mut self.buffer)).await;
+        String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
+    }
+
+    /// How long it takes until the server closes the connection without saying anything.
+    pub async fn closed_after(&mut self) -> Duration {
+        let begin = Instant::now();
+        assert_eq!(self.rest().await, "");
+        begin.elapsed()
+    }
+}
+
+pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines().filter_map(|line| line.split_once(": ")).find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|p| p.1)
+}
+
+/// Counts a request as at work until it is answered or dropped.
+struct AtWork(Arc<AtomicUsize>);
+
+impl AtWork {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn answer(request: Request, at_work: AtWork) -> Result<Response, Infallible> {
+    let argument: u64 = request.uri().query().and_then(|query| query.parse().ok()).unwrap_or(0);
+    let response = match request.uri().path() {
+        "/hello" => Response::new(Body::from("hello")),
+        "/hint" => Response::new(Body::from(format!("{:?}", request.body().size_hint().exact()))),
+        "/peer" => {
+            let info = request.extensions().get::<ConnectInfo>().unwrap();
+            Response::new(Body::from(format!("{} {}", info.peer_addr, info.local_addr)))
+        }
+        "/echo" => match request.into_body().collect().await {
+            Ok(body) => Response::new(Body::from(body.to_bytes())),
+            Err(error) => Problem::unreadable(&*error).into_response(),
+        },
+        "/unread" => Problem::too_large(1).into_response(),
+        "/sleep" => {
+            tokio::time::sleep(Duration::from_millis(argument)).await;
+            Response::new(Body::from("slept"))
+        }
+        "/endless" => {
+            // The work lasts as long as the body.
+            let chunks = futures_util::stream::repeat_with(move || {
+                let _ = &at_work;
+                Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 16 * 1024]))
+            });
+            return Ok(Response::new(Body::from_stream(chunks)));
+        }
+        "/panic" => panic!("a handler that panics"),
+        _ => Problem::not_found("no such test").into_response(),
+    };
+    drop(at_work);
+    Ok(response)
+}
