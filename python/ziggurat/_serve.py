@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._loop import new_event_loop
+from ._terminal import banner
 
 if TYPE_CHECKING:
     from .app import Started, Ziggurat
@@ -72,7 +73,7 @@ async def _serve(
                         route.name,
                     )
                 if on_started is None:
-                    print(f"ziggurat: {started}", file=sys.stderr, flush=True)
+                    print(banner(app, started, sys.stderr), file=sys.stderr, flush=True)
                 else:
                     on_started(started)
                 await stopping.wait()

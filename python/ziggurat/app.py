@@ -587,6 +587,12 @@ class Ziggurat:
                 location=location,
             )
 
+    def use_store(self, url: str | None) -> None:
+        """Replaces the store, as a deployment or a test may want; before the app is built."""
+        if url != self._store:
+            self._refuse_when_built(f"the store {url}", caller_location())
+            self._store = url
+
     # What was built
 
     def build(self) -> _ziggurat.App:
@@ -653,8 +659,8 @@ class Ziggurat:
 
     def run(
         self,
-        host: str = "127.0.0.1",
-        port: int = 8000,
+        host: str | None = None,
+        port: int | None = None,
         *,
         log_level: str | None = None,
         drain_timeout: float = 30.0,
@@ -665,15 +671,18 @@ class Ziggurat:
 
         A second signal drops them. It runs PyLoop on this thread, which must be the main thread. `server` takes the settings of the
         native server: `backlog`, `reuse_port`, `keep_alive_timeout`, `max_connections` and so on. `on_started` is told the address;
-        without it a line is written to standard error.
+        without it a banner is written to standard error. What is not given comes from `ZIGGURAT_HOST`, `ZIGGURAT_PORT` and
+        `ZIGGURAT_LOG_LEVEL`, else it is 127.0.0.1, 8000 and info. `ZIGGURAT_STORE` replaces the app's store.
         """
+        from . import _settings
         from ._serve import run
 
+        self.use_store(_settings.setting("store", None, str, self._store))
         run(
             self,
-            host,
-            port,
-            log_level=log_level,
+            _settings.setting("host", host, str, "127.0.0.1"),
+            _settings.setting("port", port, _settings.port, 8000),
+            log_level=_settings.setting("log_level", log_level, _settings.log_level, None),
             settings={"drain_timeout": drain_timeout, **server},
             on_started=on_started,
         )

@@ -1,0 +1,44 @@
+"""Settings of a run: what is given in code or on the command line, else the environment, else a default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+from .exceptions import ConfigError
+
+__all__ = ["LOG_LEVELS", "setting"]
+
+T = TypeVar("T")
+
+LOG_LEVELS = ("trace", "debug", "info", "warning", "error")
+
+
+def setting(name: str, given: T | None, read: Callable[[str], T], default: T) -> T:
+    """`given`, else `ZIGGURAT_<NAME>` as `read` understands it, else `default`."""
+    if given is not None:
+        return given
+    variable = f"ZIGGURAT_{name.upper()}"
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        return default
+    try:
+        return read(text)
+    except ValueError as error:
+        raise ConfigError(f"the environment variable {variable} is {text!r}", cure=str(error)) from None
+
+
+def port(text: str) -> int:
+    """A port number; 0 lets the system choose."""
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise ValueError("give a port from 0 to 65535")
+    return int(text)
+
+
+def log_level(text: str) -> str:
+    """One of `LOG_LEVELS`; `warn` is understood too."""
+    level = {"warn": "warning"}.get(text.lower(), text.lower())
+    if level not in LOG_LEVELS:
+        raise ValueError(f"choose from {', '.join(LOG_LEVELS)}")
+    return level

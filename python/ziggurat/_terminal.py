@@ -1,0 +1,121 @@
+"""What is written to the terminal: the start-up banner, errors that point at the user's line, colours where they show."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import platform
+import re
+import sys
+import traceback
+from typing import TYPE_CHECKING, TextIO
+
+from . import _ziggurat
+from .exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from .app import Started, Ziggurat
+
+__all__ = ["banner", "error_report", "paint", "public_writes"]
+
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def paint(text: str, colour: str, stream: TextIO) -> str:
+    """`text` in `colour`, if `stream` is a terminal that shows it (https://no-color.org)."""
+    if not text or not stream.isatty() or "NO_COLOR" in os.environ:
+        return text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def banner(app: Ziggurat, started: Started, stream: TextIO) -> str:
+    """What a run says once it listens."""
+    host = f"[{started.host}]" if ":" in started.host else started.host
+    name = paint(f"Ziggurat {_ziggurat.__version__}", "bold", stream)
+    lines = [
+        f"{name} on {platform.python_implementation()} {platform.python_version()}",
+        f"  address  {paint(f'http://{host}:{started.port}', 'green', stream)}",
+    ]
+    if started.store:
+        lines.append(f"  store    {started.store}")
+    lines.append(f"  routes   {started.native_routes} native, {started.python_routes} Python")
+    entering = started.natives_entering_python
+    if entering:
+        names = ", ".join(f"{route.method or '*'} {route.path}" for route in entering)
+        warning = paint("warning", "yellow", stream)
+        lines.append(f"{warning}: a Python middleware wraps these native routes: {names}")
+    public = public_writes(app)
+    if public:
+        warning = paint("warning", "yellow", stream)
+        lines.append(f"{warning}: everybody may write through {', '.join(public)}; give @app.crud an auth=")
+    return "\n".join(lines)
+
+
+def public_writes(app: Ziggurat) -> list[str]:
+    """The writing CRUD routes that ask for no token."""
+    from .layers import Jwt
+
+    if any(isinstance(layer, Jwt) and layer.required for layer in app.layers):
+        return []
+    methods = {"create": "POST", "replace": "PUT", "patch": "PATCH", "delete": "DELETE"}
+    made = []
+    for crud in app.crud_specs:
+        verbs = [methods[op] for op in crud.ops if op in methods and crud.auth.get(op) is None]
+        if verbs:
+            made.append(f"{'/'.join(verbs)} {crud.path}")
+    return made
+
+
+def error_report(error: BaseException, stream: TextIO) -> str:
+    """The error in one sentence, what to do about it, and the line of the user's code, without a traceback."""
+    if isinstance(error, ConfigError):
+        what, cure, place = _config_error(error)
+    elif isinstance(error, SyntaxError):
+        what, cure, place = error.msg, None, f"{error.filename}:{error.lineno}" if error.filename else None
+    else:
+        what, cure, place = f"{type(error).__name__}: {error}", None, _user_frame(error)
+    lines = [f"{paint('error', 'red', stream)}: {what}"]
+    if cure:
+        lines.append(f"{paint('help', 'green', stream)}: {cure}")
+    if place:
+        lines += _excerpt(place, stream)
+    return "\n".join(lines)
+
+
+def _config_error(error: ConfigError) -> tuple[str, str | None, str | None]:
+    what = getattr(error, "what", None)
+    if what is not None:
+        return what, error.cure, error.location or _user_frame(error)
+    match = re.fullmatch(r"(.*?)(?: \(at (.+:\d+)\))?", str(error), re.DOTALL)
+    assert match is not None
+    return match[1], None, match[2] or _user_frame(error)
+
+
+def _user_frame(error: BaseException) -> str | None:
+    """The innermost frame of the traceback that is the user's own code."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((_PACKAGE, "<")) and not _is_library(frame.filename)
+    ]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else None
+
+
+def _is_library(path: str) -> bool:
+    folders = (os.path.dirname(os.__file__), sys.prefix + os.sep, sys.base_prefix + os.sep)
+    return path.startswith(folders)
+
+
+def _excerpt(place: str, stream: TextIO) -> list[str]:
+    name, _, number = place.rpartition(":")
+    if os.path.isabs(name):
+        relative = os.path.relpath(name)
+        shown = name if relative.startswith("..") else relative
+    else:
+        shown = name
+    lines = [f"  {paint('-->', 'blue', stream)} {shown}:{number}"]
+    source = linecache.getline(name, int(number)).rstrip() if number.isdigit() else ""
+    if source:
+        lines.append(f"  {paint(f'{number} |', 'blue', stream)} {source}")
+    return lines

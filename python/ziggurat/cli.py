@@ -1,0 +1,235 @@
+"""The `ziggurat` command."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import hmac
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+from . import _ziggurat
+from ._settings import LOG_LEVELS, port
+from ._terminal import error_report, paint
+from .app import RouteInfo, Ziggurat
+from .exceptions import ConfigError
+
+__all__ = ["main"]
+
+OK, FAILED, USAGE = 0, 1, 2
+"""Exit codes; argparse ends with `USAGE` by itself."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command and gives its exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        code: int = options.command(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader, as `head`, has gone; nothing is wrong. What is still buffered must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except SystemExit:
+        raise
+    except Exception as error:
+        if options.traceback:
+            traceback.print_exception(error)
+        else:
+            print(error_report(error, sys.stderr), file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ziggurat", description="HTTP services on a Rust Tower stack.")
+    parser.add_argument("--version", action="version", version=f"ziggurat {_ziggurat.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(command=function)
+        made.add_argument("--traceback", action="store_true", help="show the whole traceback of an error")
+        return made
+
+    def with_app(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        made = command(name, function, text)
+        made.add_argument("app", help="module:attribute or path/to/file.py:attribute; the attribute may be left out")
+        return made
+
+    run = with_app("run", _run, "Serve an app.")
+    run.add_argument("--host", help="address to listen on [ZIGGURAT_HOST, 127.0.0.1]")
+    run.add_argument("--port", type=_port, help="port to listen on, 0 for a free one [ZIGGURAT_PORT, 8000]")
+    run.add_argument("--store", help="store URL instead of the app's own [ZIGGURAT_STORE]")
+    run.add_argument("--log-level", choices=LOG_LEVELS, help="least level that is logged [ZIGGURAT_LOG_LEVEL, info]")
+
+    routes = with_app("routes", _routes, "List the routes of an app and what each passes.")
+    routes.add_argument("--json", action="store_true", help="print JSON")
+    routes.add_argument("--path", help="show the whole stack of one concrete path, as /user/1")
+
+    openapi = with_app("openapi", _openapi, "Print the OpenAPI document of an app.")
+    openapi.add_argument("--out", metavar="FILE", help="write it to a file")
+
+    token = command("token", _token, "Make an HS256 token for trying out protected routes.")
+    token.add_argument("--secret", help="the secret of layers.Jwt [ZIGGURAT_JWT_SECRET]")
+    token.add_argument("--sub", required=True, help="who it stands for")
+    token.add_argument("--scope", default="", help='what it allows, as "user:read user:write"')
+    token.add_argument("--issuer", help="the iss claim")
+    token.add_argument("--audience", help="the aud claim")
+    token.add_argument("--expires-in", type=int, default=3600, metavar="SECONDS", help="lifetime [3600]")
+    return parser
+
+
+def _port(text: str) -> int:
+    try:
+        return port(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _run(options: argparse.Namespace) -> int:
+    app = load(options.app)
+    if options.store is not None:
+        # The command line is stronger than the environment, which `run` reads.
+        os.environ["ZIGGURAT_STORE"] = options.store
+    app.run(options.host, options.port, log_level=options.log_level)
+    return OK
+
+
+def _load_for_reading(target: str) -> Ziggurat:
+    """An app that is built but not served: it must not touch its real store."""
+    app = load(target)
+    app.use_store("sqlite:///:memory:")
+    return app
+
+
+def _routes(options: argparse.Namespace) -> int:
+    app = _load_for_reading(options.app)
+    if options.path is not None:
+        stacks = app.stack(options.path)
+        if not stacks:
+            raise ConfigError(f"no route answers at {options.path}", cure="list them with: ziggurat routes")
+        for stack in stacks:
+            print(stack)
+        return OK
+    routes = app.routes
+    if options.json:
+        fields = ("method", "path", "name", "kind", "location", "stack", "enters_python")
+        print(json.dumps([{name: getattr(route, name) for name in fields} for route in routes], indent=2))
+        return OK
+    for line in _table(routes):
+        print(line)
+    return OK
+
+
+def _table(routes: Sequence[RouteInfo]) -> list[str]:
+    rows = [(route.method or "*", route.path, route.kind, route.name) for route in routes]
+    head = ("METHOD", "PATH", "KIND", "NAME")
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+
+    def line(row: Sequence[str], stack: str) -> str:
+        return "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=True)), stack]).rstrip()
+
+    made = [paint(line(head, "STACK"), "bold", sys.stdout)]
+    for row, route in zip(rows, routes, strict=True):
+        stack = " > ".join(route.stack)
+        made.append(line(row, f"{stack}  {paint('[Python]', 'yellow', sys.stdout)}" if route.enters_python else stack))
+    return made
+
+
+def _openapi(options: argparse.Namespace) -> int:
+    from . import openapi
+
+    app = _load_for_reading(options.app)
+    text = json.dumps(openapi.document(app, json.loads(app.build().crud_openapi())), indent=2)
+    if options.out is None:
+        print(text)
+    else:
+        with open(options.out, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    return OK
+
+
+def _token(options: argparse.Namespace) -> int:
+    secret = options.secret or os.environ.get("ZIGGURAT_JWT_SECRET", "")
+    if len(secret.encode()) < 32:
+        raise ConfigError("the secret has less than 32 bytes", cure="give the one of layers.Jwt with --secret")
+    now = int(time.time())
+    claims: dict[str, Any] = {"sub": options.sub, "iat": now, "exp": now + options.expires_in}
+    if options.scope:
+        claims["scope"] = " ".join(options.scope.replace(",", " ").split())
+    if options.issuer:
+        claims["iss"] = options.issuer
+    if options.audience:
+        claims["aud"] = options.audience
+
+    def part(value: bytes) -> str:
+        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+    signed = ".".join(part(json.dumps(each).encode()) for each in ({"alg": "HS256", "typ": "JWT"}, claims))
+    print(f"{signed}.{part(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}")
+    return OK
+
+
+def load(target: str) -> Ziggurat:
+    """The app that `target` names."""
+    name, _, attribute = target.partition(":")
+    if not name:
+        raise ConfigError(f"{target!r} names no module", cure="write module:app")
+    # As with `python -m`: modules of the current folder come first.
+    if sys.path[:1] not in ([""], [os.getcwd()]):
+        sys.path.insert(0, os.getcwd())
+    module = _load_file(name) if name.endswith(".py") else _load_module(name)
+    found: Any = module
+    for step in (attribute or "app").split("."):
+        if not hasattr(found, step):
+            _refuse_attribute(module, name, attribute or "app")
+        found = getattr(found, step)
+    if not isinstance(found, Ziggurat):
+        raise ConfigError(
+            f"{name}:{attribute or 'app'} is a {type(found).__name__}, not a Ziggurat app",
+            cure="name the variable that holds Ziggurat(...)",
+        )
+    return found
+
+
+def _refuse_attribute(module: ModuleType, name: str, attribute: str) -> NoReturn:
+    apps = [key for key, value in vars(module).items() if isinstance(value, Ziggurat)]
+    cure = f"write {name}:{apps[0]}" if apps else "make one: app = Ziggurat()"
+    raise ConfigError(f"{name} has no {attribute!r}", cure=cure, location=f"{module.__file__}:1")
+
+
+def _load_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise ConfigError(
+                f"there is no module {name!r} in {os.getcwd()} or among the installed ones",
+                cure="write module:app, with dots for folders, or path/to/file.py:app",
+            ) from None
+        raise
+
+
+def _load_file(path: str) -> ModuleType:
+    if not os.path.isfile(path):
+        raise ConfigError(f"there is no file {path!r}", cure="give the path of a Python file")
+    # Its own folder comes first on the path, as with `python path/to/file.py`.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, os.path.abspath(path))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

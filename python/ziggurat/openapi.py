@@ -1,0 +1,314 @@
+"""The OpenAPI 3.1 document: built once, when the app is built, from the same plans that serve the requests."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from .layers import Jwt
+from .params import MISSING, Param, Plan
+from .responses import Response
+
+if TYPE_CHECKING:
+    from .app import CrudSpec, Op, RouteSpec, Ziggurat
+
+__all__ = ["document"]
+
+Json = dict[str, Any]
+
+_REF = "#/components/schemas/{model}"
+_SCHEME = "bearer"
+_PROBLEMS = {
+    "400": "The body is not valid JSON",
+    "401": "No valid token",
+    "403": "The token lacks a scope",
+    "404": "Nothing is there",
+    "413": "The body is too large",
+    "415": "The body has another content type",
+    "422": "Values break the rules; `errors` lists all of them",
+}
+_OPERATIONS: dict[Op, tuple[str, bool]] = {
+    "list": ("get", False),
+    "create": ("post", False),
+    "get": ("get", True),
+    "replace": ("put", True),
+    "patch": ("patch", True),
+    "delete": ("delete", True),
+}
+"""Method of each CRUD operation, and whether it is about one row."""
+
+_SCALARS: dict[str, Json] = {
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "str": {"type": "string"},
+    "uuid": {"type": "string", "format": "uuid"},
+    "datetime": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date"},
+}
+_LIMITS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+}
+
+
+def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
+    """The document of `app`; `crud` holds the `paths` and `components` of its native resources."""
+    jwt = next((layer for layer in app.layers if isinstance(layer, Jwt)), None)
+    paths: dict[str, Json] = {path: dict(item) for path, item in crud.get("paths", {}).items()}
+    taken = crud.get("components", {}).get("schemas", {})
+    for spec in app.crud_specs:
+        _secure_resource(spec, paths, jwt)
+
+    routes = [route for route in app.route_specs if route.include_in_schema]
+    schemas = _Schemas(routes, taken)
+    ids = _operation_ids(routes, {op["operationId"] for op in _operations(paths) if "operationId" in op})
+    for route in routes:
+        operation = _operation(route, schemas, ids[id(route)], jwt)
+        paths.setdefault(_template(route.path), {})[route.method.lower()] = operation
+
+    info: Json = {"title": app.title, "version": app.version}
+    if app.description:
+        info["description"] = app.description
+    components: Json = {key: dict(value) for key, value in crud.get("components", {}).items()}
+    components["schemas"] = {**taken, **schemas.definitions, "Problem": _PROBLEM, "Violation": _VIOLATION}
+    if jwt is not None:
+        components["securitySchemes"] = {_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    made: Json = {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
+    tags = dict.fromkeys(tag for operation in _operations(paths) for tag in operation.get("tags", ()))
+    if tags:
+        made["tags"] = [{"name": tag} for tag in tags]
+    return made
+
+
+def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str, jwt: Jwt | None) -> Json:
+    plan = route.plan
+    made: Json = {"operationId": operation_id}
+    if route.tags:
+        made["tags"] = list(route.tags)
+    if route.summary:
+        made["summary"] = route.summary
+    if route.description:
+        made["description"] = route.description
+    if route.deprecated:
+        made["deprecated"] = True
+    parameters = [_parameter(param) for param in plan.params]
+    if parameters:
+        made["parameters"] = parameters
+
+    problems: set[str] = set()
+    if plan.body is not None:
+        body: Json = {
+            "required": plan.body.required,
+            "content": {"application/json": {"schema": schemas.body(plan)}},
+        }
+        if plan.body.description:
+            body["description"] = plan.body.description
+        made["requestBody"] = body
+        problems |= {"400", "413", "422"}
+    if any(param.source == "path" for param in plan.params):
+        problems.add("404")
+    if plan.params:
+        problems.add("422")
+    made["responses"] = {str(route.status): _success(plan, schemas)}
+    _secure(made, route.auth, jwt)
+    _add_problems(made, problems)
+    # Whatever a handler raises by itself, and what any route may answer: 500, 503, 504.
+    made["responses"]["default"] = _problem("Any other failure")
+    return made
+
+
+def _success(plan: Plan, schemas: _Schemas) -> Json:
+    made: Json = {"description": "Success"}
+    returns = plan.returns
+    if returns is str:
+        made["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif returns is bytes:
+        made["content"] = {"application/octet-stream": {"schema": {}}}
+    elif not (isinstance(returns, type) and issubclass(returns, Response)):
+        made["content"] = {"application/json": {"schema": schemas.returned(plan)}}
+    return made
+
+
+def _parameter(param: Param) -> Json:
+    if param.enum is not None:
+        values = [member.value for member in param.enum]
+        whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+        schema: Json = {"type": "integer" if whole else "string", "enum": values if whole else [str(v) for v in values]}
+    else:
+        schema = dict(_SCALARS[param.kind])
+    schema |= {_LIMITS[limit]: value for limit, value in param.constraints.items()}
+    if param.many:
+        schema = {"type": "array", "items": schema}
+    if not param.required and param.default is not None:
+        # A default without a JSON form works in Python and cannot be shown.
+        with contextlib.suppress(PydanticSerializationError):
+            schema["default"] = to_jsonable_python(param.default)
+    made: Json = {"name": param.alias, "in": param.source, "required": param.required, "schema": schema}
+    if param.description:
+        made["description"] = param.description
+    return made
+
+
+def _secure(operation: Json, scopes: list[str] | None, jwt: Jwt | None) -> None:
+    """Says which token a route asks for, and what it answers without."""
+    if scopes is None and (jwt is None or not jwt.required):
+        return
+    operation["security"] = [{_SCHEME: list(scopes or ())}] if jwt is not None else []
+    _add_problems(operation, {"401", "403"} if scopes else {"401"})
+
+
+def _secure_resource(spec: CrudSpec, paths: dict[str, Json], jwt: Jwt | None) -> None:
+    for op, scopes in spec.auth.items():
+        method, one_row = _OPERATIONS[op]
+        for path, item in paths.items():
+            base, _, last = path.rpartition("/")
+            about_row = last.startswith("{") and base == spec.path.rstrip("/")
+            if method in item and (about_row if one_row else path == spec.path):
+                _secure(item[method], scopes, jwt)
+
+
+def _add_problems(operation: Json, statuses: Iterable[str]) -> None:
+    responses = operation.setdefault("responses", {})
+    for status in sorted(statuses):
+        responses.setdefault(status, _problem(_PROBLEMS[status]))
+
+
+def _problem(description: str) -> Json:
+    schema = {"$ref": _REF.format(model="Problem")}
+    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _template(path: str) -> str:
+    """`/files/{path:path}` as OpenAPI writes it."""
+    return re.sub(r"\{\*?(\w+)(?::\w+)?\}", r"{\1}", path)
+
+
+def _operations(paths: Mapping[str, Json]) -> Iterable[Json]:
+    for item in paths.values():
+        for method, operation in item.items():
+            if method in {"get", "put", "post", "delete", "options", "head", "patch", "trace"}:
+                yield operation
+
+
+def _operation_ids(routes: list[RouteSpec], taken: set[str]) -> dict[int, str]:
+    """A name for each route that no other has: the function's, with method and path where that is not enough."""
+
+    def slug(text: str) -> str:
+        return re.sub(r"\W+", "_", text).strip("_")
+
+    names = Counter(slug(route.name) for route in routes)
+    made: dict[int, str] = {}
+    used = set(taken)
+    for route in routes:
+        short = slug(route.name)
+        by_method = f"{short}_{route.method.lower()}"
+        candidates = [short] if names[short] == 1 else []
+        candidates += [by_method, f"{by_method}_{slug(route.path) or 'root'}"]
+        number = 2
+        while candidates[0] in used:
+            if len(candidates) == 1:
+                candidates.append(f"{by_method}_{slug(route.path)}_{number}")
+                number += 1
+            candidates.pop(0)
+        used.add(candidates[0])
+        made[id(route)] = candidates[0]
+    return made
+
+
+class _Schemas:
+    """JSON schemas of every body and return type, with one set of definitions for all of them.
+
+    They are made together so that pydantic can tell apart models of the same name, and the two forms of one model.
+    """
+
+    def __init__(self, routes: list[RouteSpec], taken: Mapping[str, Any]) -> None:
+        inputs: list[tuple[tuple[int, str], str, TypeAdapter[Any]]] = []
+        for plan in {id(route.plan): route.plan for route in routes}.values():
+            if plan.body is not None:
+                self._add(inputs, (id(plan), "body"), "validation", plan.body.annotation)
+            if plan.returns is not MISSING:
+                self._add(inputs, (id(plan), "returns"), "serialization", plan.returns)
+        made, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)  # type: ignore[arg-type]
+        self._made: dict[tuple[int, str], Json] = {key: value for (key, _), value in made.items()}
+        self.definitions: dict[str, Json] = definitions.get("$defs", {})
+        self._rename({name for name in self.definitions if name in taken or name in ("Problem", "Violation")})
+
+    @staticmethod
+    def _add(
+        inputs: list[tuple[tuple[int, str], str, TypeAdapter[Any]]], key: tuple[int, str], mode: str, annotation: Any
+    ) -> None:
+        """Leaves out what has no JSON schema: it is then shown as any JSON value."""
+        try:
+            adapter = TypeAdapter(annotation)
+            adapter.json_schema(mode=mode)  # type: ignore[arg-type]
+        except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema, PydanticUserError):
+            return
+        inputs.append((key, mode, adapter))
+
+    def _rename(self, clashing: set[str]) -> None:
+        """Gives way to the native resources, which have a schema of the same name for another shape."""
+        if not clashing:
+            return
+        names = {_REF.format(model=name): _REF.format(model=f"{name}-Python") for name in clashing}
+
+        def walk(node: Any) -> Any:
+            if isinstance(node, dict):
+                return {
+                    key: names.get(value, value) if key == "$ref" and isinstance(value, str) else walk(value)
+                    for key, value in node.items()
+                }
+            return [walk(item) for item in node] if isinstance(node, list) else node
+
+        self._made = {key: walk(schema) for key, schema in self._made.items()}
+        self.definitions = {
+            (f"{name}-Python" if name in clashing else name): walk(schema) for name, schema in self.definitions.items()
+        }
+
+    def body(self, plan: Plan) -> Json:
+        """What the body of a request has to be."""
+        return self._made.get((id(plan), "body"), {})
+
+    def returned(self, plan: Plan) -> Json:
+        """What the handler returns; `{}` is any JSON value."""
+        return self._made.get((id(plan), "returns"), {})
+
+
+_VIOLATION: Json = {
+    "type": "object",
+    "description": "One thing that was wrong with a request.",
+    "required": ["code", "detail"],
+    "properties": {
+        "pointer": {"type": "string", "description": "Place in the body, as a JSON pointer (RFC 6901)"},
+        "parameter": {"type": "string", "description": "Query parameter"},
+        "path": {"type": "string", "description": "Path parameter"},
+        "header": {"type": "string", "description": "Header"},
+        "code": {"type": "string", "description": "Kind, as pydantic names it"},
+        "detail": {"type": "string"},
+        "limit": {"description": "The bound that was passed", "type": ["integer", "number", "string"]},
+    },
+}
+_PROBLEM: Json = {
+    "type": "object",
+    "description": "A problem document (RFC 9457).",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "errors": {"type": "array", "items": {"$ref": _REF.format(model="Violation")}},
+    },
+}
