@@ -8,6 +8,7 @@ from . import layers
 from ._ziggurat import __version__
 from .app import Ziggurat
 from .exceptions import ConfigError, HTTPException
+from .models import Indexed, Model, now, uuid7
 from .params import Body, Header, Path, Query
 from .requests import Request
 from .responses import Response
@@ -17,6 +18,8 @@ __all__ = [
     "ConfigError",
     "HTTPException",
     "Header",
+    "Indexed",
+    "Model",
     "Path",
     "Query",
     "Request",
@@ -24,4 +27,6 @@ __all__ = [
     "Ziggurat",
     "__version__",
     "layers",
+    "now",
+    "uuid7",
 ]
