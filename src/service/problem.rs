@@ -18,8 +18,13 @@ const TYPE_BASE: &str = "https://ziggurat.dev/e/";
 ///
 /// `code` becomes the last segment of `type`, `title` is the same for every occurrence of a code, and `detail` helps with
 /// this occurrence. Values that a client sent are not echoed: they may be secrets.
+///
+/// It is one pointer wide, so that a `Result` which may hold one stays small.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     status: StatusCode,
     code: Cow<'static, str>,
     title: Cow<'static, str>,
@@ -83,14 +88,14 @@ impl Violation {
 impl Problem {
     /// A problem with `status`, a `code` such as `not_found`, and its standing `title`.
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, title: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             code: code.into(),
             title: title.into(),
             detail: None,
             errors: Vec::new(),
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// 400: the request cannot be read.
@@ -139,7 +144,7 @@ impl Problem {
     /// 422: the request was read, but its values break the rules listed in `errors`.
     pub fn validation(errors: Vec<Violation>) -> Self {
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", "Validation failed");
-        problem.errors = errors;
+        problem.0.errors = errors;
         problem
     }
 
@@ -159,21 +164,21 @@ impl Problem {
     /// Says what would help with this occurrence.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     /// Lists what was wrong.
     #[must_use]
     pub fn errors(mut self, errors: Vec<Violation>) -> Self {
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
     /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
@@ -185,7 +190,7 @@ impl Problem {
 
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The document as JSON bytes.
@@ -197,8 +202,8 @@ impl Problem {
     /// The answer, in any body type that holds bytes.
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_bytes()));
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        *response.status_mut() = self.0.status;
+        *response.headers_mut() = self.0.headers;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
@@ -207,14 +212,14 @@ impl Problem {
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &format_args!("{TYPE_BASE}{}", self.code))?;
-        map.serialize_entry("title", &self.title)?;
-        map.serialize_entry("status", &self.status.as_u16())?;
-        if let Some(detail) = &self.detail {
+        map.serialize_entry("type", &format_args!("{TYPE_BASE}{}", self.0.code))?;
+        map.serialize_entry("title", &self.0.title)?;
+        map.serialize_entry("status", &self.0.status.as_u16())?;
+        if let Some(detail) = &self.0.detail {
             map.serialize_entry("detail", detail)?;
         }
-        if !self.errors.is_empty() {
-            map.serialize_entry("errors", &self.errors)?;
+        if !self.0.errors.is_empty() {
+            map.serialize_entry("errors", &self.0.errors)?;
         }
         map.end()
     }

@@ -9,6 +9,10 @@ async fn a_head_that_is_too_large_is_a_431() -> Outcome {
     assert!(fits.starts_with("HTTP/1.1 200 "), "{fits}");
     let large = server.exchange(request(&format!("X: {}\r\n", "x".repeat(70_000)))).await;
     assert!(large.starts_with("HTTP/1.1 431 "), "{large}");
+    assert_eq!(header(&large, "content-type"), Some("application/problem+json"));
+    let (head, body) = large.split_once("\r\n\r\n").ok_or("no body")?;
+    assert_eq!(header(head, "content-length"), Some(body.len().to_string().as_str()));
+    assert!(body.contains("\"status\":431"), "{body}");
     Ok(())
 }
 
@@ -32,6 +36,9 @@ async fn a_target_that_is_too_long_is_a_414() -> Outcome {
         |length: usize| format!("GET /hello?{} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", "x".repeat(length));
     let fits = server.exchange(target(16 * 1024 - 7)).await;
     assert!(fits.starts_with("HTTP/1.1 200 "), "{fits}");
+    let absurd = server.exchange(target(65_535 - 7)).await;
+    assert!(absurd.starts_with("HTTP/1.1 4"), "{absurd}");
+    assert_eq!(header(&absurd, "content-type"), Some("application/problem+json"));
     let long = server.exchange(target(16 * 1024)).await;
     assert!(long.starts_with("HTTP/1.1 414 "), "{long}");
     assert_eq!(header(&long, "content-type"), Some("application/problem+json"));

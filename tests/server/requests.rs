@@ -83,6 +83,7 @@ async fn garbage_is_a_400() -> Outcome {
     for garbage in ["\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "{}\r\n\r\n"] {
         let answer = server.exchange(garbage).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{garbage:?}: {answer}");
+        assert_eq!(header(&answer, "content-type"), Some("application/problem+json"));
     }
     Ok(())
 }

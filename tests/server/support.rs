@@ -103,10 +103,8 @@ pub async fn until(condition: impl Fn() -> bool) {
 }
 
 /// What a client received as one response.
-#[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    pub head: String,
     pub body: String,
 }
 
@@ -139,7 +137,7 @@ impl Client {
             assert!(self.read().await > 0, "closed before the end of a body");
         }
         let body = String::from_utf8(self.buffer.drain(..length).collect()).unwrap();
-        Answer { status: head[9..12].parse().unwrap(), head, body }
+        Answer { status: head[9..12].parse().unwrap(), body }
     }
 
     async fn read(&mut self) -> usize {

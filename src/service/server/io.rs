@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::activity::Activity;
+use super::automatic;
 
 /// How long the rest of an unwanted request is read after the answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -25,14 +26,22 @@ pub(super) struct WatchedIo {
     activity: Arc<Activity>,
     /// How many bytes of the HTTP/2 preface have come; none once they turned out to be something else.
     preface: Option<usize>,
+    /// A problem document that goes out in place of hyper's own answer.
+    substitute: Option<Substitute>,
     shut: bool,
     linger: Option<Pin<Box<Sleep>>>,
     lingered: usize,
 }
 
+struct Substitute {
+    bytes: Vec<u8>,
+    written: usize,
+    stands_for: usize,
+}
+
 impl WatchedIo {
     pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, preface: Some(0), shut: false, linger: None, lingered: 0 }
+        Self { stream, activity, preface: Some(0), substitute: None, shut: false, linger: None, lingered: 0 }
     }
 
     fn note_read(&mut self, bytes: &[u8]) {
@@ -54,6 +63,33 @@ impl WatchedIo {
             Poll::Pending => self.activity.blocked(),
             Poll::Ready(Err(_)) => {}
         }
+    }
+
+    /// Sends `substitute`, and then claims that the bytes it stands for were written.
+    fn poll_substitute(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        while let Some(own) = &mut self.substitute {
+            let rest = &own.bytes[own.written..];
+            if rest.is_empty() {
+                let stands_for = own.stands_for;
+                self.substitute = None;
+                return Poll::Ready(Ok(stands_for));
+            }
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => own.written += count,
+            }
+        }
+        Poll::Ready(Ok(0))
+    }
+
+    /// Begins to substitute hyper's own answer, if `bytes` is one.
+    fn substitutes(&mut self, bytes: &[u8]) -> bool {
+        if self.substitute.is_none()
+            && let Some(document) = automatic::document_for(bytes)
+        {
+            self.substitute = Some(Substitute { bytes: document, written: 0, stands_for: bytes.len() });
+        }
+        self.substitute.is_some()
     }
 
     /// Reads and forgets what the client still sends. Closing a socket with unread bytes resets it, and the client would
@@ -92,7 +128,11 @@ impl AsyncRead for WatchedIo {
 
 impl AsyncWrite for WatchedIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let result = if self.substitutes(bytes) {
+            self.poll_substitute(cx)
+        } else {
+            Pin::new(&mut self.stream).poll_write(cx, bytes)
+        };
         self.note_write(&result);
         result
     }
@@ -102,7 +142,11 @@ impl AsyncWrite for WatchedIo {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        let result = if matches!(slices, [only] if self.substitutes(only)) {
+            self.poll_substitute(cx)
+        } else {
+            Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        };
         self.note_write(&result);
         result
     }

@@ -39,6 +39,7 @@
 
 mod accept;
 mod activity;
+mod automatic;
 mod bound;
 mod builder;
 mod connection;

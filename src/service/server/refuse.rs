@@ -39,7 +39,9 @@ impl Refusals {
             // A socket closed with unread bytes is reset, and the answer lost: so read what there is, before and after.
             let mut scratch = [0; 4096];
             let _ = tokio::time::timeout(PATIENCE, async {
-                stream.read(&mut scratch).await?;
+                if stream.read(&mut scratch).await? == 0 {
+                    return Ok(());
+                }
                 stream.write_all(&answer).await?;
                 stream.shutdown().await?;
                 while stream.read(&mut scratch).await? > 0 {}
