@@ -17,27 +17,27 @@ use tokio::task::JoinHandle;
 use ziggurat::service::server::{ConnectInfo, Drained, Server, ServerBuilder};
 use ziggurat::{Body, Problem, Request, Response};
 
-pub type Failure = Box<dyn std::error::Error + Send + Sync>;
-pub type Outcome = Result<(), Failure>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Outcome = Result<(), Failure>;
 
 /// No test should wait longer for anything, even on a crowded machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Running {
-    pub addr: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) addr: SocketAddr,
     /// Requests whose work is neither finished nor dropped.
-    pub at_work: Arc<AtomicUsize>,
+    pub(crate) at_work: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
     hurry: Option<oneshot::Sender<()>>,
     task: JoinHandle<Drained>,
 }
 
 /// A port of its own for every test.
-pub fn server() -> ServerBuilder {
+pub(crate) fn server() -> ServerBuilder {
     Server::builder().port(0)
 }
 
-pub async fn start(builder: ServerBuilder) -> Running {
+pub(crate) async fn start(builder: ServerBuilder) -> Running {
     let bound = builder.build().unwrap().bind().unwrap();
     let addr = bound.local_addr();
     let at_work = Arc::<AtomicUsize>::default();
@@ -56,15 +56,15 @@ pub async fn start(builder: ServerBuilder) -> Running {
 }
 
 impl Running {
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
     }
 
-    pub fn hurry(&mut self) {
+    pub(crate) fn hurry(&mut self) {
         drop(self.hurry.take());
     }
 
-    pub async fn drained(mut self) -> Drained {
+    pub(crate) async fn drained(mut self) -> Drained {
         self.stop();
         // Kept until the end: a dropped sender is a signal.
         let hurry = self.hurry.take();
@@ -73,28 +73,28 @@ impl Running {
         drained
     }
 
-    pub async fn connect(&self) -> Client {
+    pub(crate) async fn connect(&self) -> Client {
         Client { stream: TcpStream::connect(self.addr).await.unwrap(), buffer: Vec::new() }
     }
 
     /// Sends `bytes` on a connection of its own and reads until the server closes it.
-    pub async fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) async fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut client = self.connect().await;
         client.send(bytes).await;
         client.rest().await
     }
 
     /// Waits until `count` requests are at work.
-    pub async fn working(&self, count: usize) {
+    pub(crate) async fn working(&self, count: usize) {
         until(|| self.at_work.load(Ordering::SeqCst) == count).await;
     }
 }
 
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("it takes too long")
 }
 
-pub async fn until(condition: impl Fn() -> bool) {
+pub(crate) async fn until(condition: impl Fn() -> bool) {
     let begin = Instant::now();
     while !condition() {
         assert!(begin.elapsed() < PATIENCE, "it never comes to that");
@@ -103,28 +103,28 @@ pub async fn until(condition: impl Fn() -> bool) {
 }
 
 /// What a client received as one response.
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Client {
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         within(self.stream.write_all(bytes.as_ref())).await.unwrap();
     }
 
-    pub async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")).await;
         self.answer().await
     }
 
     /// Reads one response with a known length.
-    pub async fn answer(&mut self) -> Answer {
+    pub(crate) async fn answer(&mut self) -> Answer {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
@@ -145,20 +145,20 @@ impl Client {
     }
 
     /// Everything until the server closes the connection; a reset counts as a close.
-    pub async fn rest(&mut self) -> String {
+    pub(crate) async fn rest(&mut self) -> String {
         let _ = within(self.stream.read_to_end(&mut self.buffer)).await;
         String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
     }
 
     /// How long it takes until the server closes the connection without saying anything.
-    pub async fn closed_after(&mut self) -> Duration {
+    pub(crate) async fn closed_after(&mut self) -> Duration {
         let begin = Instant::now();
         assert_eq!(self.rest().await, "");
         begin.elapsed()
     }
 }
 
-pub fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().filter_map(|line| line.split_once(": ")).find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|p| p.1)
 }
 
