@@ -12,8 +12,8 @@ from ziggurat import Model, Ziggurat, openapi
 
 STORE = os.environ.get("BENCH_STORE")
 
-# The fixed document that every app serves natively is its description. Here it stands at another path and says what
-# the peers say, so that all answer the same.
+# The fixed document that every app serves natively is its description. Here it stands at another path and
+# says what the peers say, so that all answer the same.
 openapi.document = lambda *_: {"status": "ok"}
 app = Ziggurat(store=STORE, openapi_path="/native")
 
