@@ -57,3 +57,20 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// A request body went past the limit on its length while it was read.
+///
+/// Readers that meet it answer 413; [`Problem::unreadable`](crate::Problem::unreadable) does so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BodyTooLarge {
+    /// The number of bytes that would have been allowed.
+    pub limit: usize,
+}
+
+impl fmt::Display for BodyTooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the body has more than {} bytes", self.limit)
+    }
+}
+
+impl std::error::Error for BodyTooLarge {}

@@ -13,5 +13,5 @@ pub mod python;
 pub mod service;
 
 pub use body::Body;
-pub use error::{BoxError, ConfigError};
+pub use error::{BodyTooLarge, BoxError, ConfigError};
 pub use service::{Problem, Request, Response, Route};

@@ -119,6 +119,9 @@ impl Problem {
     pub fn unreadable(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(cause) = next {
+            if let Some(too_large) = cause.downcast_ref::<crate::BodyTooLarge>() {
+                return Self::too_large(too_large.limit);
+            }
             if cause.is::<http_body_util::LengthLimitError>() {
                 return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Body too large")
                     .detail("the body is larger than this route accepts");

@@ -9,7 +9,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError};
 
 use crate::service::{Location, Problem, Violation};
-use crate::{Body, BoxError};
+use crate::{Body, BodyTooLarge, BoxError};
 
 /// Media types of a whole document.
 pub(super) const DOCUMENT: &[&str] = &["application/json"];
@@ -95,6 +95,9 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
 fn unreadable(error: &BoxError, limit: usize) -> Problem {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
     while let Some(error) = cause {
+        if let Some(too_large) = error.downcast_ref::<BodyTooLarge>() {
+            return Problem::too_large(too_large.limit);
+        }
         if error.is::<LengthLimitError>() {
             return Problem::too_large(limit);
         }
