@@ -1,0 +1,99 @@
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, Response, StatusCode};
+use jsonwebtoken::errors::ErrorKind;
+
+use crate::Problem;
+
+/// Why a request was refused. An extension of the answer, for layers outside; clients are not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// There is no bearer token.
+    Missing,
+    /// `Authorization` was sent more than once, or holds no well-formed token.
+    Malformed,
+    /// The token is longer than 8 KiB.
+    TooLong,
+    /// `alg` is not allowed.
+    Algorithm,
+    /// The token has `crit`.
+    Critical,
+    /// The signature is not by our key.
+    Signature,
+    /// `exp` has passed.
+    Expired,
+    /// `nbf` lies ahead.
+    NotYetValid,
+    /// Another claim is missing, ill-typed or not what was asked for.
+    Claim,
+    /// The token lacks a scope.
+    Scope,
+}
+
+impl Fault {
+    pub(super) fn of(error: &jsonwebtoken::errors::Error) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidSignature => Self::Signature,
+            ErrorKind::ExpiredSignature => Self::Expired,
+            ErrorKind::ImmatureSignature => Self::NotYetValid,
+            ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::MissingAlgorithm => {
+                Self::Algorithm
+            }
+            ErrorKind::InvalidIssuer
+            | ErrorKind::InvalidAudience
+            | ErrorKind::InvalidSubject
+            | ErrorKind::InvalidClaimFormat(_)
+            | ErrorKind::MissingRequiredClaim(_) => Self::Claim,
+            _ => Self::Malformed,
+        }
+    }
+
+    /// The refusal: 401 alike for every fault of a token, 403 for a missing scope (RFC 6750, 3.1).
+    pub(super) fn into_response<B: From<Bytes>>(self, scopes: &[String]) -> Response<B> {
+        tracing::debug!(fault = %self, "a request was refused");
+        let problem = match self {
+            Self::Missing => unauthorized("this needs a bearer token in the Authorization header", "Bearer"),
+            Self::Scope => {
+                let listed = scopes.join(" ");
+                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{listed}\"");
+                Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", "Not allowed")
+                    .detail(format!("the token must have each of these scopes: {listed}"))
+                    .header(
+                        WWW_AUTHENTICATE,
+                        HeaderValue::from_str(&challenge)
+                            .unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\"")),
+                    )
+            }
+            _ => unauthorized("the bearer token is not valid", "Bearer error=\"invalid_token\""),
+        };
+        let mut response = problem.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+fn unauthorized(detail: &'static str, challenge: &'static str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not authenticated")
+        .detail(detail)
+        .header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "no bearer token",
+            Self::Malformed => "malformed token or header",
+            Self::TooLong => "token too long",
+            Self::Algorithm => "algorithm not allowed",
+            Self::Critical => "critical header extensions",
+            Self::Signature => "wrong signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not yet valid",
+            Self::Claim => "a claim is missing or wrong",
+            Self::Scope => "a scope is missing",
+        })
+    }
+}
