@@ -1,0 +1,86 @@
+//! A store that fails: the client learns what helps, and nothing else.
+
+use std::sync::Arc;
+
+use http::{Method, Request};
+use http_body_util::BodyExt;
+use serde_json::Value as Json;
+use tower::ServiceExt;
+use ziggurat::Body;
+use ziggurat::crud::{
+    Collection, Expect, Expr, Outcome, Page, Query, Resource, ResourceOptions, Row, Schema, StoreError, Value,
+};
+use ziggurat::service::{Dispatcher, RouteTableBuilder};
+
+use crate::support::USER;
+
+/// A collection that fails as it is told.
+#[derive(Clone)]
+struct Failing(fn() -> StoreError);
+
+impl Collection for Failing {
+    async fn get(&self, _: Value<'static>) -> Result<Option<Row>, StoreError> {
+        Err(self.0())
+    }
+    async fn list(&self, _: Query) -> Result<Page, StoreError> {
+        Err(self.0())
+    }
+    async fn count(&self, _: Expr) -> Result<u64, StoreError> {
+        Err(self.0())
+    }
+    async fn insert(&self, _: Value<'static>) -> Result<Row, StoreError> {
+        Err(self.0())
+    }
+    async fn replace(&self, _: Value<'static>, _: Expect) -> Result<Outcome<Row>, StoreError> {
+        Err(self.0())
+    }
+    async fn update(
+        &self,
+        _: Value<'static>,
+        _: Vec<(usize, Value<'static>)>,
+        _: Expect,
+    ) -> Result<Outcome<Row>, StoreError> {
+        Err(self.0())
+    }
+    async fn delete(&self, _: Value<'static>, _: Expect) -> Result<Outcome<()>, StoreError> {
+        Err(self.0())
+    }
+}
+
+#[tokio::test]
+async fn every_failure_has_its_status() {
+    type Case = (fn() -> StoreError, u16, Option<&'static str>);
+    let failures: [Case; 6] = [
+        (|| StoreError::Unavailable { source: "root:hunter2@db".into(), retry_after: 7 }, 503, Some("7")),
+        (|| StoreError::Full, 503, Some("60")),
+        (|| StoreError::Timeout, 504, None),
+        (|| StoreError::Internal("root:hunter2@db".into()), 500, None),
+        (|| StoreError::TooLarge { limit: 16 }, 413, None),
+        (|| StoreError::Duplicate { field: "email".into() }, 409, None),
+    ];
+    for (failure, status, retry_after) in failures {
+        let schema = Arc::new(Schema::from_description(USER).unwrap());
+        let mut table = RouteTableBuilder::new();
+        Resource::new(schema, ResourceOptions::new()).mount(Failing(failure), &mut table).unwrap();
+        let dispatcher = Dispatcher::new(table.build().unwrap());
+        let id = "/user/00000000-0000-7000-8000-000000000000";
+        for (method, path, body) in [
+            (Method::GET, "/user", ""),
+            (Method::GET, id, ""),
+            (Method::POST, "/user", r#"{"name":"x"}"#),
+            (Method::PUT, id, r#"{"name":"x"}"#),
+            (Method::PATCH, id, r#"{"name":"x"}"#),
+            (Method::PATCH, id, r#"{"home":{"city":"x"}}"#),
+            (Method::DELETE, id, ""),
+        ] {
+            let request = Request::builder().method(&method).uri(path).header("content-type", "application/json");
+            let response = dispatcher.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+            assert_eq!(response.status(), status, "{method} {path}");
+            assert_eq!(response.headers().get("retry-after").map(|value| value.to_str().unwrap()), retry_after);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let document: Json = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document["status"], status);
+            assert!(!document.to_string().contains("hunter2"), "{document}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The HTTP contract of native CRUD: the real service over a real store, called as a service.
+#![cfg(feature = "sqlite")]
+#![allow(unreachable_pub)] // Modules of a test binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers outside of test functions fail the test too.
+
+mod bodies;
+mod conditions;
+mod failures;
+mod items;
+mod lists;
+mod mounting;
+mod support;
