@@ -5,6 +5,7 @@
 
 mod etag;
 pub mod json;
+mod openapi;
 mod ops;
 pub mod query;
 mod resource;
@@ -13,6 +14,7 @@ mod service;
 pub mod store;
 mod value;
 
+pub use openapi::{openapi, openapi_of};
 pub use query::{Comparison, Expr, Query, Sort};
 pub use resource::{Op, Resource, ResourceOptions};
 pub use schema::Schema;

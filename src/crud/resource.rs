@@ -225,6 +225,16 @@ impl Resource {
         self.options.client_id
     }
 
+    /// How many rows a page has when the client does not say, and at most.
+    pub fn page_size(&self) -> (usize, usize) {
+        (self.options.default_limit, self.options.max_limit)
+    }
+
+    /// Whether something wraps `op` alone.
+    pub fn is_guarded(&self, op: Op) -> bool {
+        self.options.guards.iter().any(|guard| guard.op == op)
+    }
+
     /// What cannot work, found before the first request.
     ///
     /// # Errors
@@ -276,6 +286,13 @@ impl Resource {
     pub fn mount(&self, collection: impl Collection, table: &mut RouteTableBuilder) -> Result<(), ConfigError> {
         let id = self.checked_id()?;
         let item_path = self.item_path();
+        for field in self.schema.fields.iter().filter(|field| ["limit", "cursor", "sort"].contains(&&*field.name)) {
+            tracing::warn!(
+                "{}.{} cannot be filtered by: lists have a parameter of that name",
+                self.schema.name,
+                field.name
+            );
+        }
         for op in self.ops() {
             let route = service::route(op, self, id, collection.clone());
             let mut leaf = Leaf::new(format!("{}.{op}", self.schema.name), LeafKind::Crud, route)

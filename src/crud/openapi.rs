@@ -1,0 +1,487 @@
+//! OpenAPI 3.1 of a resource: paths and component schemas, made once at start-up.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::resource::{Op, Resource};
+use super::schema::{DefaultValue, Field, Schema, Type, Unknown};
+use super::{Value, json as canonical};
+
+/// The `paths` and `components` of one resource.
+///
+/// Components `Problem` and `Violation` are among them; the schemas of a model `User` are called `User`, `UserCreate`,
+/// `UserReplace` and `UserPatch`.
+pub fn openapi(resource: &Resource) -> Json {
+    openapi_of([resource])
+}
+
+/// The `paths` and `components` of several resources. Nested models of one name that differ get names of their own.
+pub fn openapi_of<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Json {
+    let mut paths = Map::new();
+    let mut components = Components { schemas: Map::new(), resource: String::new() };
+    components.schemas.insert("Problem".into(), problem());
+    components.schemas.insert("Violation".into(), violation());
+    for resource in resources {
+        components.resource = resource.schema().name.clone();
+        for op in resource.ops() {
+            let path = if op.is_on_item() { resource.item_path() } else { resource.path().to_owned() };
+            let item = paths.entry(path).or_insert_with(|| json!({}));
+            item[op.method().as_str().to_lowercase()] = operation(op, resource, &mut components);
+        }
+    }
+    json!({"paths": paths, "components": {"schemas": components.schemas}})
+}
+
+/// What a schema is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Purpose {
+    Answer,
+    Create,
+    Replace,
+    Patch,
+}
+
+impl Purpose {
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Answer => "",
+            Self::Create => "Create",
+            Self::Replace => "Replace",
+            Self::Patch => "Patch",
+        }
+    }
+}
+
+struct Components {
+    schemas: Map<String, Json>,
+    /// The resource whose schemas are being made.
+    resource: String,
+}
+
+impl Components {
+    /// A reference to the schema of a model, which is added when it is new.
+    fn model(&mut self, schema: &Schema, purpose: Purpose, id_allowed: bool) -> Json {
+        let made = self.object(schema, purpose, id_allowed);
+        let mut name = format!("{}{}", schema.name, purpose.suffix());
+        if self.schemas.get(&name).is_some_and(|other| *other != made) {
+            name = format!("{}_{name}", self.resource);
+        }
+        let reference = json!({"$ref": format!("#/components/schemas/{name}")});
+        self.schemas.insert(name, made);
+        reference
+    }
+
+    fn object(&mut self, schema: &Schema, purpose: Purpose, id_allowed: bool) -> Json {
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for (index, field) in schema.fields.iter().enumerate() {
+            let is_id = schema.id == Some(index);
+            if is_id && !id_allowed {
+                continue;
+            }
+            let must = match purpose {
+                Purpose::Answer => true,
+                Purpose::Patch => false,
+                Purpose::Replace => field.default.is_none() && !is_id,
+                Purpose::Create => field.default.is_none() && !(is_id && matches!(field.kind, Type::Uuid)),
+            };
+            if must {
+                required.push(field.name.to_string());
+            }
+            properties.insert(field.name.to_string(), self.field(field, purpose, is_id));
+        }
+        let mut object = json!({"type": "object", "title": schema.name, "properties": properties});
+        if !required.is_empty() {
+            object["required"] = json!(required);
+        }
+        if purpose != Purpose::Answer && schema.unknown == Unknown::Forbid {
+            object["additionalProperties"] = json!(false);
+        }
+        object
+    }
+
+    fn field(&mut self, field: &Field, purpose: Purpose, is_id: bool) -> Json {
+        let mut schema = self.kind(&field.kind, purpose);
+        if purpose != Purpose::Answer
+            && purpose != Purpose::Patch
+            && let Some(DefaultValue::Constant(value)) = &field.default
+        {
+            schema["default"] = constant(&field.kind, value);
+        }
+        if is_id && purpose == Purpose::Answer {
+            schema["description"] = json!("Identifies the row");
+        }
+        schema
+    }
+
+    fn kind(&mut self, kind: &Type, purpose: Purpose) -> Json {
+        let mut schema = Map::new();
+        let mut put = |key: &str, value: Option<Json>| {
+            if let Some(value) = value {
+                schema.insert(key.to_owned(), value);
+            }
+        };
+        match kind {
+            Type::Bool => put("type", Some(json!("boolean"))),
+            Type::Int(bounds) => {
+                put("type", Some(json!("integer")));
+                put("format", Some(json!("int64")));
+                put("exclusiveMinimum", bounds.gt.map(Json::from));
+                put("minimum", bounds.ge.map(Json::from));
+                put("exclusiveMaximum", bounds.lt.map(Json::from));
+                put("maximum", bounds.le.map(Json::from));
+                put("multipleOf", bounds.multiple_of.map(|limit| Json::from(limit.unsigned_abs())));
+            }
+            Type::Float(bounds) => {
+                put("type", Some(json!("number")));
+                put("exclusiveMinimum", bounds.gt.map(Json::from));
+                put("minimum", bounds.ge.map(Json::from));
+                put("exclusiveMaximum", bounds.lt.map(Json::from));
+                put("maximum", bounds.le.map(Json::from));
+                put("multipleOf", bounds.multiple_of.map(|limit| Json::from(limit.abs())));
+            }
+            Type::Str(rules) => {
+                put("type", Some(json!("string")));
+                put("minLength", rules.min.map(Json::from));
+                put("maxLength", rules.max.map(Json::from));
+                put("pattern", rules.pattern.as_ref().map(|pattern| json!(pattern.as_str())));
+            }
+            Type::Uuid => {
+                put("type", Some(json!("string")));
+                put("format", Some(json!("uuid")));
+            }
+            Type::DateTime => {
+                put("type", Some(json!("string")));
+                put("format", Some(json!("date-time")));
+            }
+            Type::OneOf { values, .. } => {
+                put("enum", Some(values.iter().map(|value| constant(kind, value)).collect()));
+                if values.iter().all(|value| matches!(value, Value::Str(_))) {
+                    put("type", Some(json!("string")));
+                } else if values.iter().all(|value| matches!(value, Value::Int(_))) {
+                    put("type", Some(json!("integer")));
+                }
+            }
+            Type::Optional(inner) => {
+                let inner = self.kind(inner, purpose);
+                put("anyOf", Some(json!([inner, {"type": "null"}])));
+            }
+            Type::List { item, min, max } => {
+                // Lists are replaced whole, also by a patch.
+                let within = if purpose == Purpose::Patch { Purpose::Replace } else { purpose };
+                let items = self.kind(item, within);
+                put("type", Some(json!("array")));
+                put("items", Some(items));
+                put("minItems", min.map(Json::from));
+                put("maxItems", max.map(Json::from));
+            }
+            Type::Model(nested) => return self.model(nested, purpose, true),
+        }
+        Json::Object(schema)
+    }
+}
+
+/// A value of a schema as JSON.
+fn constant(kind: &Type, value: &Value<'_>) -> Json {
+    let mut text = Vec::new();
+    canonical::write_value(&mut text, kind, value);
+    // What the canonical writer makes is JSON.
+    serde_json::from_slice(&text).unwrap_or(Json::Null)
+}
+
+fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
+    let schema = resource.schema();
+    let name = &schema.name;
+    let answer = components.model(schema, Purpose::Answer, true);
+    let etag = json!({"ETag": {"description": "The version of the answer", "schema": {"type": "string"}}});
+    let one = |description: &str| json!({"description": description, "headers": etag, "content": {"application/json": {"schema": answer}}});
+    let nothing = |description: &str| json!({"description": description});
+    let mut responses = Map::new();
+    let mut parameters = Vec::new();
+    let mut body = None;
+    let mut problems = Vec::new();
+    if op.is_on_item() {
+        parameters.push(id_parameter(schema, components));
+        problems.push(404);
+    }
+    match op {
+        Op::List => {
+            parameters.extend(list_parameters(resource, schema));
+            parameters.push(header("If-None-Match", "Answers 304 when the page still has this entity tag"));
+            let mut page = one("A page of rows, and the cursor of the next one");
+            page["headers"]["Link"] =
+                json!({"description": "The next page, rel=\"next\"", "schema": {"type": "string"}});
+            page["content"]["application/json"]["schema"] = json!({
+                "type": "object",
+                "required": ["items", "next"],
+                "properties": {
+                    "items": {"type": "array", "items": answer},
+                    "next": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "Send it as `cursor`; null on the last page"},
+                },
+            });
+            responses.insert("200".into(), page);
+            responses.insert("304".into(), nothing("The page has not changed"));
+            problems.extend([400, 422]);
+        }
+        Op::Get => {
+            parameters.push(header("If-None-Match", "Answers 304 when the row still has this entity tag"));
+            responses.insert("200".into(), one("The row"));
+            responses.insert("304".into(), nothing("The row has not changed"));
+            problems.extend([400, 412]);
+        }
+        Op::Create => {
+            let sent = components.model(schema, Purpose::Create, resource.client_chooses_id());
+            body = Some(json!({"application/json": {"schema": sent}}));
+            let mut created = one("The new row");
+            created["headers"]["Location"] = json!({"description": "Its path", "schema": {"type": "string"}});
+            responses.insert("201".into(), created);
+            problems.extend([400, 409, 413, 415, 422]);
+        }
+        Op::Replace => {
+            let sent = components.model(schema, Purpose::Replace, true);
+            body = Some(json!({"application/json": {"schema": sent}}));
+            responses.insert("200".into(), one("The row as it is now"));
+            problems.extend([400, 409, 412, 413, 415, 422]);
+        }
+        Op::Patch => {
+            let sent = components.model(schema, Purpose::Patch, true);
+            body = Some(json!({
+                "application/merge-patch+json": {"schema": sent},
+                "application/json": {"schema": sent},
+            }));
+            responses.insert("200".into(), one("The row as it is now"));
+            problems.extend([400, 409, 412, 413, 415, 422]);
+        }
+        Op::Delete => {
+            responses.insert("204".into(), nothing("The row is gone"));
+            problems.extend([400, 412]);
+        }
+    }
+    if op.is_write() {
+        if op.is_on_item() {
+            parameters.push(header("If-Match", "The write is done only if the row has one of these entity tags"));
+        }
+        if op != Op::Delete {
+            parameters.push(header("Prefer", "`return=minimal` leaves the document out of the answer"));
+        }
+        if matches!(op, Op::Replace | Op::Patch) {
+            responses.insert("204".into(), nothing("Done, and `Prefer: return=minimal` was sent"));
+        }
+    }
+    if resource.is_guarded(op) {
+        problems.extend([401, 403]);
+    }
+    problems.extend([503, 504]);
+    for status in problems {
+        responses.insert(status.to_string(), failure(status));
+    }
+    let mut operation = json!({
+        "operationId": format!("{}_{op}", name.to_lowercase()),
+        "summary": summary(op, name),
+        "tags": [name],
+        "parameters": parameters,
+        "responses": responses,
+        "x-ziggurat-native": true,
+    });
+    if let Some(content) = body {
+        operation["requestBody"] = json!({"required": true, "content": content});
+    }
+    operation
+}
+
+fn summary(op: Op, name: &str) -> String {
+    match op {
+        Op::List => format!("List {name} rows"),
+        Op::Create => format!("Create a {name}"),
+        Op::Get => format!("Get a {name}"),
+        Op::Replace => format!("Replace a {name}"),
+        Op::Patch => format!("Change fields of a {name}"),
+        Op::Delete => format!("Delete a {name}"),
+    }
+}
+
+fn header(name: &str, description: &str) -> Json {
+    json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}})
+}
+
+fn id_parameter(schema: &Schema, components: &mut Components) -> Json {
+    let kind =
+        schema.id.map_or(json!({"type": "string"}), |id| components.kind(&schema.fields[id].kind, Purpose::Answer));
+    json!({"name": "id", "in": "path", "required": true, "schema": kind})
+}
+
+fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
+    let scalars = || schema.fields.iter().filter(|field| field.kind.is_scalar());
+    let names: Vec<&str> = scalars().map(|field| &*field.name).collect();
+    let (default, max) = resource.page_size();
+    let query = |name: &str, description: String, schema: Json| json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema});
+    let mut parameters = vec![
+        query(
+            "limit",
+            "How many rows a page has at most".into(),
+            json!({"type": "integer", "minimum": 1, "maximum": max, "default": default}),
+        ),
+        query("cursor", "The `next` of the page before".into(), json!({"type": "string"})),
+        query(
+            "sort",
+            format!("Fields separated by commas, a minus before one for largest first: {}", names.join(", ")),
+            json!({"type": "string"}),
+        ),
+    ];
+    for field in scalars().filter(|field| !["limit", "cursor", "sort"].contains(&&*field.name)) {
+        let ops = operators(&field.kind);
+        let description =
+            format!("`value`, or `operator.value` with one of {}; given more than once, all must hold", ops.join(", "));
+        let mut parameter = query(&field.name, description, json!({"type": "array", "items": {"type": "string"}}));
+        parameter["style"] = json!("form");
+        parameter["explode"] = json!(true);
+        parameter["x-filter-ops"] = json!(ops);
+        parameters.push(parameter);
+    }
+    parameters
+}
+
+fn operators(kind: &Type) -> Vec<&'static str> {
+    let (inner, nullable) = kind.inner();
+    let mut ops = vec!["eq", "ne", "in"];
+    if !matches!(inner, Type::Bool | Type::OneOf { .. }) {
+        ops.extend(["gt", "gte", "lt", "lte"]);
+    }
+    if nullable {
+        ops.push("is");
+    }
+    ops.push("not");
+    ops
+}
+
+fn failure(status: u16) -> Json {
+    let description = match status {
+        400 => "The request cannot be read",
+        401 => "No valid token",
+        403 => "The token lacks a scope",
+        404 => "There is no row with this id",
+        409 => "Another row has the same value in a unique field, or other writers came between",
+        412 => "The row has another version",
+        413 => "The body is too large",
+        415 => "The body has another content type",
+        422 => "Values break the rules; `errors` lists all of them",
+        503 => "The store cannot be reached; try again after `Retry-After`",
+        _ => "The store did not answer in time",
+    };
+    json!({
+        "description": description,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    })
+}
+
+fn problem() -> Json {
+    json!({
+        "type": "object",
+        "title": "Problem",
+        "description": "A problem document (RFC 9457)",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Violation"}},
+        },
+    })
+}
+
+fn violation() -> Json {
+    json!({
+        "type": "object",
+        "title": "Violation",
+        "required": ["code", "detail"],
+        "properties": {
+            "pointer": {"type": "string", "description": "JSON pointer into the body"},
+            "parameter": {"type": "string", "description": "Name of a query parameter"},
+            "path": {"type": "string", "description": "Name of a path parameter"},
+            "header": {"type": "string", "description": "Name of a header"},
+            "code": {"type": "string"},
+            "detail": {"type": "string"},
+            "limit": {"description": "The bound that was passed"},
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crud::ResourceOptions;
+
+    fn document() -> Json {
+        let schema = Schema::from_description(
+            r#"{"name":"User","id":"id","fields":[
+              {"name":"id","type":{"type":"uuid"}},
+              {"name":"name","type":{"type":"str","min_length":1}},
+              {"name":"age","type":{"type":"optional","of":{"type":"int","ge":0}},"default":{"value":null}},
+              {"name":"home","type":{"type":"model","schema":{"name":"Home","fields":[{"name":"city","type":{"type":"str"}}]}}}]}"#,
+        )
+        .unwrap();
+        let options = ResourceOptions::new().guard(Op::Delete, "RequireAuth", |route| route);
+        openapi(&Resource::new(Arc::new(schema), options))
+    }
+
+    #[test]
+    fn every_operation_is_described() {
+        let document = document();
+        for (path, method, statuses) in [
+            ("/user", "get", "200 304 400 422 503 504"),
+            ("/user", "post", "201 400 409 413 415 422 503 504"),
+            ("/user/{id}", "get", "200 304 400 404 412 503 504"),
+            ("/user/{id}", "put", "200 204 400 404 409 412 413 415 422 503 504"),
+            ("/user/{id}", "patch", "200 204 400 404 409 412 413 415 422 503 504"),
+            ("/user/{id}", "delete", "204 400 401 403 404 412 503 504"),
+        ] {
+            let operation = &document["paths"][path][method];
+            assert_eq!(operation["x-ziggurat-native"], json!(true), "{method} {path}");
+            let mut found: Vec<&str> = operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+            found.sort_unstable();
+            assert_eq!(found.join(" "), statuses, "{method} {path}");
+        }
+        let parameters = document["paths"]["/user"]["get"]["parameters"].as_array().unwrap();
+        let age = parameters.iter().find(|parameter| parameter["name"] == "age").unwrap();
+        assert_eq!(age["x-filter-ops"], json!(["eq", "ne", "in", "gt", "gte", "lt", "lte", "is", "not"]));
+        assert!(parameters.iter().all(|parameter| parameter["name"] != "home"));
+    }
+
+    #[test]
+    fn schemas_differ_by_purpose() {
+        let schemas = &document()["components"]["schemas"];
+        assert_eq!(schemas["User"]["required"], json!(["id", "name", "age", "home"]));
+        assert_eq!(schemas["UserCreate"]["required"], json!(["name", "home"]));
+        assert_eq!(schemas["UserCreate"]["properties"]["id"], Json::Null);
+        assert_eq!(schemas["UserReplace"]["properties"]["id"]["format"], "uuid");
+        assert_eq!(schemas["UserPatch"]["required"], Json::Null);
+        assert_eq!(schemas["UserPatch"]["properties"]["home"]["$ref"], "#/components/schemas/HomePatch");
+        assert_eq!(
+            schemas["UserCreate"]["properties"]["age"],
+            json!({"anyOf": [{"type": "integer", "format": "int64", "minimum": 0}, {"type": "null"}], "default": null})
+        );
+    }
+
+    #[test]
+    fn every_reference_has_a_target() {
+        fn references<'a>(json: &'a Json, found: &mut Vec<&'a str>) {
+            match json {
+                Json::Object(map) => {
+                    found.extend(map.get("$ref").and_then(Json::as_str));
+                    map.values().for_each(|value| references(value, found));
+                }
+                Json::Array(items) => items.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 20);
+        for reference in found {
+            assert!(document.pointer(&reference[1..]).is_some(), "{reference}");
+        }
+    }
+}
