@@ -2,6 +2,8 @@
 //!
 //! A [`Store`] opens a [`Collection`] for each schema. Both stores pass one conformance suite and give byte-equal rows.
 
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+mod any;
 #[cfg(feature = "mongodb")]
 pub mod mongo;
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
@@ -10,6 +12,9 @@ mod names;
 mod shape;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+pub use any::{AnyCollection, AnyStore};
 
 use std::fmt;
 use std::future::Future;

@@ -1,1 +1,191 @@
-//! MongoDB.
+//! MongoDB: replica sets and sharded clusters, when one machine is not enough.
+//!
+//! Writes are acknowledged by a majority with its journal, reads see only such writes. Documents are kept as others would
+//! expect them: `_id`, native types, fields by name; `_v` is the version. Reads go from the bytes of the reply to JSON
+//! without a tree of values in between.
+//!
+//! Every call of the driver runs in a task of its own: dropping the driver's futures half-way can leave a connection in a
+//! bad state, and a client that disconnects drops them.
+
+mod collection;
+mod compile;
+mod decode;
+mod encode;
+mod ensure;
+mod error;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bson::doc;
+use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, WriteConcern};
+use mongodb::{Client, Database};
+use tokio::sync::RwLock;
+
+pub use collection::MongoCollection;
+
+use super::{OpenError, Store, StoreError, names};
+use crate::ConfigError;
+use crate::crud::Schema;
+
+/// How a MongoDB store works. What the URI says goes before it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MongoOptions {
+    /// The database, unless the URI names one.
+    pub database: String,
+    /// How long an operation may take.
+    pub timeout: Duration,
+    /// How long to look for a primary.
+    pub server_selection_timeout: Duration,
+    /// The most connections to each server.
+    pub max_pool_size: u32,
+}
+
+impl Default for MongoOptions {
+    fn default() -> Self {
+        Self {
+            database: "ziggurat".into(),
+            timeout: Duration::from_secs(3),
+            server_selection_timeout: Duration::from_secs(2),
+            max_pool_size: 100,
+        }
+    }
+}
+
+/// A database of a MongoDB deployment.
+#[derive(Debug, Clone)]
+pub struct MongoStore {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    client: Client,
+    database: Database,
+    /// Hosts and database, without credentials.
+    name: String,
+    timeout: Duration,
+    closed: AtomicBool,
+    /// Held for reading by each operation, for writing by `close`.
+    under_way: Arc<RwLock<()>>,
+}
+
+impl MongoStore {
+    /// Connects, and fails when no server answers.
+    ///
+    /// # Errors
+    /// When the URI is wrong, or nothing answers there. No error shows credentials.
+    pub async fn connect(uri: &str, options: MongoOptions) -> Result<Self, OpenError> {
+        let uri = uri.to_owned();
+        tokio::spawn(async move { Self::connected(&uri, options).await })
+            .await
+            .unwrap_or_else(|error| Err(StoreError::Internal(error.into()).into()))
+    }
+
+    async fn connected(uri: &str, options: MongoOptions) -> Result<Self, OpenError> {
+        let mut client = ClientOptions::parse(uri)
+            .await
+            .map_err(|error| ConfigError::new(format!("the MongoDB URI is wrong: {}", without_secrets(uri, &error))))?;
+        client.app_name.get_or_insert_with(|| "ziggurat".into());
+        client.server_selection_timeout.get_or_insert(options.server_selection_timeout);
+        client.connect_timeout.get_or_insert(options.server_selection_timeout);
+        client.max_pool_size.get_or_insert(options.max_pool_size);
+        client.max_connecting.get_or_insert(8);
+        client.read_concern.get_or_insert_with(ReadConcern::majority);
+        client
+            .write_concern
+            .get_or_insert_with(|| WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build());
+        let hosts: Vec<_> = client.hosts.iter().map(ToString::to_string).collect();
+        let database = client.default_database.clone().unwrap_or(options.database);
+        let name = format!("{}/{database}", hosts.join(","));
+        let client = Client::with_options(client)
+            .map_err(|error| ConfigError::new(format!("the MongoDB URI is wrong: {}", without_secrets(uri, &error))))?;
+        let database = client.database(&database);
+        let ping = database.run_command(doc! { "ping": 1 });
+        match tokio::time::timeout(options.server_selection_timeout + options.timeout, ping).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                let why = format!("MongoDB at {name} does not answer: {}", without_secrets(uri, &error));
+                return Err(error::unavailable(why).into());
+            }
+            Err(_) => return Err(error::unavailable(format!("MongoDB at {name} does not answer in time")).into()),
+        }
+        let inner = Inner {
+            client,
+            database,
+            name,
+            timeout: options.timeout,
+            closed: AtomicBool::new(false),
+            under_way: Arc::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Runs an operation to its end in a task of its own; the answer is waited for as long as an operation may take.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        tokio::time::timeout(self.inner.timeout, self.run_on(work)).await.unwrap_or(Err(StoreError::Timeout))
+    }
+
+    /// As `run`, without a deadline.
+    async fn run_on<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        // The lock is free unless the store is being closed, so this never waits.
+        let Ok(under_way) = Arc::clone(&self.inner.under_way).try_read_owned() else { return Err(closed()) };
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        let task = tokio::spawn(async move {
+            let _under_way = under_way;
+            work.await
+        });
+        task.await.unwrap_or_else(|error| Err(StoreError::Internal(error.into())))
+    }
+}
+
+fn closed() -> StoreError {
+    error::unavailable("the store is closed")
+}
+
+/// The driver's text, unless it repeats what stands before the `@` of the URI.
+fn without_secrets(uri: &str, error: &mongodb::error::Error) -> String {
+    let text = error.to_string();
+    let secret = uri.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(secret, _)| secret);
+    let shown = secret.is_some_and(|secret| secret.split(':').any(|part| !part.is_empty() && text.contains(part)));
+    if shown { "its user or password cannot be used; escape characters such as @ : / with %".into() } else { text }
+}
+
+impl Store for MongoStore {
+    type Collection = MongoCollection;
+
+    async fn open(&self, schema: Arc<Schema>) -> Result<MongoCollection, OpenError> {
+        let id = names::check(&schema)?;
+        let rows = self.inner.database.collection(&names::collection(&schema.name));
+        let (database, wanted) = (self.inner.database.clone(), Arc::clone(&schema));
+        // Building an index may take its time, so there is no deadline.
+        self.run_on(async move { Ok(ensure::ensure(&database, &wanted).await) }).await??;
+        Ok(MongoCollection::new(self.clone(), rows, schema, id))
+    }
+
+    fn describe(&self) -> String {
+        format!("mongodb {}", self.inner.name)
+    }
+
+    async fn close(&self) {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // A server that hangs shall not hang the shutdown.
+        let _ = tokio::time::timeout(self.inner.timeout, self.inner.under_way.write()).await;
+        let client = self.inner.client.clone();
+        let shutdown = tokio::spawn(async move { client.shutdown().immediate(true).await });
+        let _ = tokio::time::timeout(self.inner.timeout, shutdown).await;
+    }
+}

@@ -1,0 +1,174 @@
+//! A store chosen by a URL.
+
+use std::fmt;
+use std::sync::Arc;
+
+#[cfg(feature = "mongodb")]
+use super::mongo::{MongoCollection, MongoOptions, MongoStore};
+#[cfg(feature = "sqlite")]
+use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
+use super::{Collection, Expect, OpenError, Outcome, Page, Row, Store, StoreError};
+use crate::ConfigError;
+use crate::crud::{Expr, Query, Schema, Value};
+
+const KNOWN: &str = "write sqlite:///app.db, sqlite:////var/lib/app.db, sqlite:///:memory: or mongodb://host/database";
+
+/// One of the stores.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AnyStore {
+    /// SQLite.
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteStore),
+    /// MongoDB.
+    #[cfg(feature = "mongodb")]
+    Mongo(MongoStore),
+}
+
+/// A collection of one of the stores.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AnyCollection {
+    /// SQLite.
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteCollection),
+    /// MongoDB.
+    #[cfg(feature = "mongodb")]
+    Mongo(MongoCollection),
+}
+
+impl AnyStore {
+    /// Opens the store that `url` names.
+    ///
+    /// - `sqlite:///app.db` is a file beside the program, `sqlite:////var/lib/app.db` an absolute path;
+    /// - `sqlite:///:memory:` is gone when the store is closed;
+    /// - `?durability=full|normal|off` and `?shared=true` set what [`SqliteOptions`] tells of;
+    /// - `mongodb://` and `mongodb+srv://` are the URIs of MongoDB.
+    ///
+    /// # Errors
+    /// When the URL is not understood or the store cannot be opened. Credentials are never part of the text.
+    pub async fn open_url(url: &str) -> Result<Self, OpenError> {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(ConfigError::new("the URL of the store has no scheme").cure(KNOWN).into());
+        };
+        match scheme {
+            "sqlite" => sqlite(rest),
+            "mongodb" | "mongodb+srv" => mongo(url).await,
+            _ => Err(ConfigError::new(format!("no store is called {scheme:?}")).cure(KNOWN).into()),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(rest: &str) -> Result<AnyStore, OpenError> {
+    let (path, settings) = rest.split_once('?').unwrap_or((rest, ""));
+    let Some(path) = path.strip_prefix('/').filter(|path| !path.is_empty()) else {
+        return Err(ConfigError::new(format!("sqlite://{path} names no file")).cure(KNOWN).into());
+    };
+    let mut options = SqliteOptions::default();
+    for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
+        match setting {
+            "durability=full" => options.durability = Durability::Full,
+            "durability=normal" => options.durability = Durability::Normal,
+            "durability=off" => options.durability = Durability::Off,
+            "shared=true" => options.shared = true,
+            "shared=false" => options.shared = false,
+            _ => {
+                return Err(ConfigError::new(format!("the setting {setting:?} of the store is not known"))
+                    .cure("there are durability=full|normal|off and shared=true|false")
+                    .into());
+            }
+        }
+    }
+    let store = if path == ":memory:" { SqliteStore::in_memory(options) } else { SqliteStore::open(path, options) };
+    store.map(AnyStore::Sqlite)
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn sqlite(_: &str) -> Result<AnyStore, OpenError> {
+    Err(ConfigError::new("this build has no SQLite").cure("build with the cargo feature `sqlite`").into())
+}
+
+#[cfg(feature = "mongodb")]
+async fn mongo(url: &str) -> Result<AnyStore, OpenError> {
+    MongoStore::connect(url, MongoOptions::default()).await.map(AnyStore::Mongo)
+}
+
+#[cfg(not(feature = "mongodb"))]
+async fn mongo(_: &str) -> Result<AnyStore, OpenError> {
+    Err(ConfigError::new("this build has no MongoDB").cure("build with the cargo feature `mongodb`").into())
+}
+
+/// Does the same with whichever it is.
+macro_rules! either {
+    ($any:ident, $self:expr, $inner:ident => $body:expr) => {
+        match $self {
+            #[cfg(feature = "sqlite")]
+            $any::Sqlite($inner) => $body,
+            #[cfg(feature = "mongodb")]
+            $any::Mongo($inner) => $body,
+        }
+    };
+}
+
+impl fmt::Display for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe())
+    }
+}
+
+impl Store for AnyStore {
+    type Collection = AnyCollection;
+
+    async fn open(&self, schema: Arc<Schema>) -> Result<AnyCollection, OpenError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => store.open(schema).await.map(AnyCollection::Sqlite),
+            #[cfg(feature = "mongodb")]
+            Self::Mongo(store) => store.open(schema).await.map(AnyCollection::Mongo),
+        }
+    }
+
+    fn describe(&self) -> String {
+        either!(AnyStore, self, store => store.describe())
+    }
+
+    async fn close(&self) {
+        either!(AnyStore, self, store => store.close().await);
+    }
+}
+
+impl Collection for AnyCollection {
+    async fn get(&self, id: Value<'static>) -> Result<Option<Row>, StoreError> {
+        either!(AnyCollection, self, rows => rows.get(id).await)
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, StoreError> {
+        either!(AnyCollection, self, rows => rows.list(query).await)
+    }
+
+    async fn count(&self, filter: Expr) -> Result<u64, StoreError> {
+        either!(AnyCollection, self, rows => rows.count(filter).await)
+    }
+
+    async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {
+        either!(AnyCollection, self, rows => rows.insert(document).await)
+    }
+
+    async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {
+        either!(AnyCollection, self, rows => rows.replace(document, expect).await)
+    }
+
+    async fn update(
+        &self,
+        id: Value<'static>,
+        changes: Vec<(usize, Value<'static>)>,
+        expect: Expect,
+    ) -> Result<Outcome<Row>, StoreError> {
+        either!(AnyCollection, self, rows => rows.update(id, changes, expect).await)
+    }
+
+    async fn delete(&self, id: Value<'static>, expect: Expect) -> Result<Outcome<()>, StoreError> {
+        either!(AnyCollection, self, rows => rows.delete(id, expect).await)
+    }
+}

@@ -1,0 +1,242 @@
+//! The operations on one collection.
+
+use std::sync::Arc;
+
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use futures_util::StreamExt;
+use mongodb::options::ReturnDocument;
+
+use super::{MongoStore, compile, decode, encode, error};
+use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, StoreError, names};
+use crate::crud::{Expr, Query, Schema, Value, json};
+
+type Rows = mongodb::Collection<RawDocumentBuf>;
+
+/// Rows of one schema in a MongoDB store.
+#[derive(Debug, Clone)]
+pub struct MongoCollection {
+    store: MongoStore,
+    rows: Rows,
+    schema: Arc<Schema>,
+    id: usize,
+}
+
+impl MongoCollection {
+    pub(super) fn new(store: MongoStore, rows: Rows, schema: Arc<Schema>, id: usize) -> Self {
+        Self { store, rows, schema, id }
+    }
+
+    fn parts(&self) -> (Rows, Arc<Schema>) {
+        (self.rows.clone(), Arc::clone(&self.schema))
+    }
+
+    /// Sets fields and counts the version up, if there is such a row of such a version.
+    async fn change(
+        &self,
+        id: Bson,
+        set: Document,
+        expect: Expect,
+        whole: bool,
+    ) -> Result<Outcome<RawDocumentBuf>, StoreError> {
+        let (rows, schema) = self.parts();
+        let timeout = self.store.inner.timeout;
+        self.store
+            .run(async move {
+                let size = set.to_vec().map_err(|error| StoreError::Internal(error.into()))?.len();
+                if size > MAX_DOCUMENT {
+                    return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
+                }
+                let mut update = doc! { "$inc": { "_v": 1_i64 } };
+                if !set.is_empty() {
+                    update.insert("$set", set);
+                }
+                let mut change = rows
+                    .find_one_and_update(this(&id, &expect), update)
+                    .return_document(ReturnDocument::After)
+                    .max_time(timeout);
+                if !whole {
+                    change = change.projection(doc! { "_v": 1 });
+                }
+                match change.await.map_err(|e| error::of(e, &schema))? {
+                    Some(document) => Ok(Outcome::Done(document)),
+                    None => not_done(&rows, &schema, &id, &expect).await,
+                }
+            })
+            .await
+    }
+}
+
+/// The row with this id, if it is of the expected version. Rows that others wrote have no version, which counts as 0.
+fn this(id: &Bson, expect: &Expect) -> Document {
+    let mut filter = doc! { "_id": { "$eq": id.clone() } };
+    if let Expect::Versions(versions) = expect {
+        let mut versions: Vec<_> = versions.iter().map(|version| Bson::Int64(*version)).collect();
+        if versions.contains(&Bson::Int64(0)) {
+            versions.push(Bson::Null);
+        }
+        filter.insert("_v", doc! { "$in": versions });
+    }
+    filter
+}
+
+/// Why a conditional write found no row.
+async fn not_done<T>(rows: &Rows, schema: &Schema, id: &Bson, expect: &Expect) -> Result<Outcome<T>, StoreError> {
+    if *expect == Expect::Any {
+        return Ok(Outcome::NotFound);
+    }
+    let found = rows.find_one(doc! { "_id": { "$eq": id.clone() } }).projection(doc! { "_id": 1 }).await;
+    Ok(match found.map_err(|e| error::of(e, schema))? {
+        Some(_) => Outcome::Changed,
+        None => Outcome::NotFound,
+    })
+}
+
+fn row(schema: &Schema, document: &RawDocumentBuf) -> Result<Row, StoreError> {
+    let mut json = Vec::with_capacity(document.as_bytes().len() * 5 / 4);
+    let version = decode::document(&mut json, schema, document)?;
+    Ok(Row { version, json: json.into() })
+}
+
+fn unfit() -> StoreError {
+    StoreError::Internal("a document without an id".into())
+}
+
+/// The members of a document and its id.
+fn taken_apart<'a>(schema: &Schema, document: &'a Value<'static>) -> Result<(&'a [Value<'static>], Bson), StoreError> {
+    let Value::Object(values) = document else { return Err(unfit()) };
+    let id = schema.id.and_then(|id| values.get(id)).and_then(|id| encode::id(schema, id)).ok_or_else(unfit)?;
+    Ok((values, id))
+}
+
+impl Collection for MongoCollection {
+    async fn get(&self, id: Value<'static>) -> Result<Option<Row>, StoreError> {
+        let Some(id) = encode::id(&self.schema, &id) else { return Ok(None) };
+        let (rows, schema) = self.parts();
+        let timeout = self.store.inner.timeout;
+        self.store
+            .run(async move {
+                let found = rows.find_one(doc! { "_id": { "$eq": id } }).max_time(timeout).await;
+                found.map_err(|e| error::of(e, &schema))?.map(|document| row(&schema, &document)).transpose()
+            })
+            .await
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, StoreError> {
+        let (filter, sort, keys) = compile::page(&self.schema, &query, self.id)?;
+        let (rows, schema) = self.parts();
+        let timeout = self.store.inner.timeout;
+        let most = i64::try_from(query.limit).unwrap_or(i64::MAX - 1) + 1;
+        self.store
+            .run(async move {
+                let failed = |e| error::of(e, &schema);
+                let find = rows.find(filter).sort(sort).limit(most).max_time(timeout);
+                // One batch unless the rows are large.
+                let find = find.batch_size(u32::try_from(most).unwrap_or(u32::MAX));
+                let mut batches = find.batch().await.map_err(failed)?;
+                let mut page = Page { items: bytes::Bytes::new(), versions: Vec::new(), next: None };
+                let mut items = Vec::new();
+                let mut last = Vec::new();
+                while let Some(batch) = batches.next().await {
+                    let batch = batch.map_err(failed)?;
+                    for document in batch.doc_slices().map_err(failed)? {
+                        let document = document.map_err(|e| StoreError::Internal(e.into()))?;
+                        let Some(document) = document.as_document() else { continue };
+                        if page.versions.len() == query.limit {
+                            page.next = Some(std::mem::take(&mut last));
+                            continue;
+                        }
+                        if !page.versions.is_empty() {
+                            items.push(b',');
+                        }
+                        page.versions.push(decode::document(&mut items, &schema, document)?);
+                        if page.versions.len() == query.limit {
+                            for key in &keys {
+                                last.push(decode::scalar(&schema, key.field, document)?);
+                            }
+                        }
+                    }
+                }
+                page.items = items.into();
+                Ok(page)
+            })
+            .await
+    }
+
+    async fn count(&self, filter: Expr) -> Result<u64, StoreError> {
+        let filter = compile::filter(&self.schema, &filter)?;
+        let (rows, schema) = self.parts();
+        let timeout = self.store.inner.timeout;
+        self.store
+            .run(async move { rows.count_documents(filter).max_time(timeout).await.map_err(|e| error::of(e, &schema)) })
+            .await
+    }
+
+    async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {
+        let (values, _) = taken_apart(&self.schema, &document)?;
+        let version = names::first_version();
+        let bytes = encode::document(&self.schema, values, version)?;
+        if bytes.as_bytes().len() > MAX_DOCUMENT {
+            return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
+        }
+        let (rows, schema) = self.parts();
+        self.store
+            .run(async move {
+                rows.insert_one(bytes).await.map_err(|e| error::of(e, &schema))?;
+                Ok(Row { version, json: json::document(&schema, &document) })
+            })
+            .await
+    }
+
+    async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {
+        let (values, id) = taken_apart(&self.schema, &document)?;
+        // Setting every field, not replacing the document: the version can be counted up in the same step, and fields
+        // that other programs keep beside ours stay.
+        let fields = self.schema.fields.iter().zip(values).enumerate().filter(|(index, _)| *index != self.id);
+        let set =
+            fields.map(|(_, (field, value))| (field.name.to_string(), encode::bson(&field.kind, value))).collect();
+        Ok(match self.change(id, set, expect, false).await? {
+            Outcome::Done(changed) => {
+                let version = decode::version(&changed);
+                Outcome::Done(Row { version, json: json::document(&self.schema, &document) })
+            }
+            Outcome::NotFound => Outcome::NotFound,
+            Outcome::Changed => Outcome::Changed,
+        })
+    }
+
+    async fn update(
+        &self,
+        id: Value<'static>,
+        changes: Vec<(usize, Value<'static>)>,
+        expect: Expect,
+    ) -> Result<Outcome<Row>, StoreError> {
+        let Some(id) = encode::id(&self.schema, &id) else { return Ok(Outcome::NotFound) };
+        let mut set = Document::new();
+        for (index, value) in &changes {
+            let Some(field) = self.schema.fields.get(*index).filter(|_| *index != self.id) else {
+                return Err(StoreError::Internal("a change of the id or of no field".into()));
+            };
+            set.insert(&*field.name, encode::bson(&field.kind, value));
+        }
+        Ok(match self.change(id, set, expect, true).await? {
+            Outcome::Done(document) => Outcome::Done(row(&self.schema, &document)?),
+            Outcome::NotFound => Outcome::NotFound,
+            Outcome::Changed => Outcome::Changed,
+        })
+    }
+
+    async fn delete(&self, id: Value<'static>, expect: Expect) -> Result<Outcome<()>, StoreError> {
+        let Some(id) = encode::id(&self.schema, &id) else { return Ok(Outcome::NotFound) };
+        let (rows, schema) = self.parts();
+        self.store
+            .run(async move {
+                let gone = rows.delete_one(this(&id, &expect)).await.map_err(|e| error::of(e, &schema))?;
+                if gone.deleted_count > 0 {
+                    Ok(Outcome::Done(()))
+                } else {
+                    not_done(&rows, &schema, &id, &expect).await
+                }
+            })
+            .await
+    }
+}

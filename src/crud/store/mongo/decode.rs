@@ -1,0 +1,193 @@
+//! BSON to JSON, guided by the schema, straight from the bytes of the reply.
+//!
+//! What others have written is read as far as it has one meaning: any number type for a number, legacy and textual UUIDs,
+//! fields in any order, fields that are missing. What does not fit its field's type is an error that names the field.
+
+use bson::spec::BinarySubtype;
+use bson::{RawBsonRef, RawDocument};
+use uuid::Uuid;
+
+use super::encode;
+use crate::crud::schema::{DefaultValue, Field, Type};
+use crate::crud::store::StoreError;
+use crate::crud::{Schema, Value, json};
+
+/// What is known of a document after one pass over its elements.
+struct Members<'a> {
+    values: Vec<Option<RawBsonRef<'a>>>,
+    version: i64,
+}
+
+fn broken(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Internal(Box::new(error))
+}
+
+fn unfit(field: &str, value: RawBsonRef<'_>) -> StoreError {
+    StoreError::Internal(format!("a stored {field} is {:?}, which does not fit its type", value.element_type()).into())
+}
+
+fn members<'a>(schema: &Schema, document: &'a RawDocument) -> Result<Members<'a>, StoreError> {
+    let mut members = Members { values: vec![None; schema.fields.len()], version: 0 };
+    // Our own documents have their fields in the order of the schema, so each is nearly always the next one.
+    let mut next = 0;
+    for element in document.iter_elements() {
+        let element = element.map_err(broken)?;
+        let name = element.key().as_str().as_bytes();
+        let index = match name {
+            b"_id" if schema.id.is_some() => schema.id,
+            b"_v" => {
+                members.version = integer(element.value().map_err(broken)?).unwrap_or(0);
+                None
+            }
+            _ => {
+                let fields = schema.fields.len();
+                let found = (next..fields)
+                    .chain(0..next)
+                    .find(|index| schema.id != Some(*index) && schema.fields[*index].name.as_bytes() == name);
+                next = found.map_or(next, |index| index + 1);
+                found
+            }
+        };
+        if let Some(index) = index {
+            members.values[index] = Some(element.value().map_err(broken)?);
+        }
+    }
+    Ok(members)
+}
+
+/// Appends a stored document as JSON, fields in the schema's order; its version, which is 0 when others wrote it.
+pub(super) fn document(out: &mut Vec<u8>, schema: &Schema, document: &RawDocument) -> Result<i64, StoreError> {
+    let members = members(schema, document)?;
+    out.push(b'{');
+    for (index, (field, value)) in schema.fields.iter().zip(&members.values).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(field.key());
+        match (value, &field.default) {
+            (Some(value), _) => write(out, field, &field.kind, *value)?,
+            (None, Some(DefaultValue::Constant(value))) => json::write_value(out, &field.kind, value),
+            (None, _) => out.extend_from_slice(b"null"),
+        }
+    }
+    out.push(b'}');
+    Ok(members.version)
+}
+
+/// The version of a document.
+pub(super) fn version(document: &RawDocument) -> i64 {
+    document.get("_v").ok().flatten().and_then(integer).unwrap_or(0)
+}
+
+/// The value of a scalar field, typed again; null when it is missing.
+pub(super) fn scalar(schema: &Schema, index: usize, document: &RawDocument) -> Result<Value<'static>, StoreError> {
+    let field = &schema.fields[index];
+    let Some(value) = document.get(encode::key(schema, index)).map_err(broken)? else { return Ok(Value::Null) };
+    Ok(match (field.kind.inner().0, value) {
+        (_, RawBsonRef::Null | RawBsonRef::Undefined) => Value::Null,
+        (_, RawBsonRef::Boolean(x)) => Value::Bool(x),
+        (Type::Float(_), value) => Value::Float(float(value).ok_or_else(|| unfit(&field.name, value))?),
+        (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(&field.name, value))?),
+        (_, RawBsonRef::String(x)) => Value::Str(x.to_owned().into()),
+        (_, RawBsonRef::DateTime(x)) => Value::DateTime(x.timestamp_millis()),
+        (_, value) => Value::Int(integer(value).ok_or_else(|| unfit(&field.name, value))?),
+    })
+}
+
+fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -> Result<(), StoreError> {
+    let unfit = || unfit(&field.name, value);
+    match (kind.inner().0, value) {
+        (_, RawBsonRef::Null | RawBsonRef::Undefined) => out.extend_from_slice(b"null"),
+        (Type::Bool | Type::OneOf { .. }, RawBsonRef::Boolean(x)) => json::write_scalar(out, &Value::Bool(x)),
+        (Type::Str(_) | Type::OneOf { .. }, RawBsonRef::String(x)) => json::write_str(out, x),
+        (Type::Str(_), RawBsonRef::ObjectId(x)) => json::write_str(out, &encode::object_id(x)),
+        (Type::DateTime, RawBsonRef::DateTime(x)) => json::write_datetime(out, x.timestamp_millis()),
+        (Type::Int(_) | Type::OneOf { .. }, value) => json::write_int(out, integer(value).ok_or_else(unfit)?),
+        (Type::Float(_), value) => json::write_float(out, float(value).ok_or_else(unfit)?),
+        (Type::Uuid, value) => json::write_uuid(out, &uuid(value).ok_or_else(unfit)?),
+        (Type::Model(schema), RawBsonRef::Document(inner)) => document(out, schema, inner).map(drop)?,
+        (Type::List { item, .. }, RawBsonRef::Array(items)) => {
+            out.push(b'[');
+            for (index, value) in items.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                write(out, field, item, value.map_err(broken)?)?;
+            }
+            out.push(b']');
+        }
+        _ => return Err(unfit()),
+    }
+    Ok(())
+}
+
+/// An integer, also one that a JavaScript program has written as a double.
+fn integer(value: RawBsonRef<'_>) -> Option<i64> {
+    match value {
+        RawBsonRef::Int64(x) => Some(x),
+        RawBsonRef::Int32(x) => Some(x.into()),
+        // Doubles of this range are whole numbers that fit.
+        RawBsonRef::Double(x) if x.fract() == 0.0 && x.abs() < 9.2e18 => Some(x as i64),
+        _ => None,
+    }
+}
+
+fn float(value: RawBsonRef<'_>) -> Option<f64> {
+    match value {
+        RawBsonRef::Double(x) => Some(x),
+        RawBsonRef::Int32(x) => Some(x.into()),
+        RawBsonRef::Int64(x) => Some(x as f64),
+        _ => None,
+    }
+}
+
+fn uuid(value: RawBsonRef<'_>) -> Option<Uuid> {
+    match value {
+        RawBsonRef::Binary(x) if matches!(x.subtype, BinarySubtype::Uuid | BinarySubtype::UuidOld) => {
+            Uuid::from_slice(x.bytes).ok()
+        }
+        RawBsonRef::String(x) => Uuid::try_parse(x).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Bson, RawDocumentBuf, doc};
+
+    use super::*;
+    use crate::crud::schema::{Bounds, Text, Unknown};
+
+    fn schema() -> Schema {
+        let fields = vec![
+            Field::new("id", Type::Str(Text::default())),
+            Field::new("n", Type::Int(Bounds::default())).default(DefaultValue::Constant(Value::Int(3))),
+            Field::new("x", Type::Optional(Box::new(Type::Float(Bounds::default())))),
+        ];
+        Schema { name: "M".into(), fields, id: Some(0), unknown: Unknown::Forbid }
+    }
+
+    fn read(document: &bson::Document) -> Result<(i64, String), StoreError> {
+        let raw = RawDocumentBuf::try_from(document).unwrap();
+        let mut out = Vec::new();
+        let version = super::document(&mut out, &schema(), &raw)?;
+        Ok((version, String::from_utf8(out).unwrap()))
+    }
+
+    #[test]
+    fn what_others_wrote_is_read() {
+        let read = |document| read(&document).unwrap();
+        assert_eq!(read(doc! { "x": 2, "n": 1.0, "_id": "a" }), (0, r#"{"id":"a","n":1,"x":2.0}"#.into()));
+        assert_eq!(read(doc! { "_id": "a", "_v": 7, "more": [1] }), (7, r#"{"id":"a","n":3,"x":null}"#.into()));
+        let nan = doc! { "_id": "a", "id": "not the id", "n": 1_i64, "x": f64::NAN };
+        assert_eq!(read(nan), (0, r#"{"id":"a","n":1,"x":null}"#.into()));
+    }
+
+    #[test]
+    fn what_has_no_meaning_is_an_error_that_names_the_field() {
+        for bad in [Bson::from("1"), Bson::from(1.5), Bson::from(true)] {
+            let error = read(&doc! { "_id": "a", "n": bad }).unwrap_err().to_string();
+            assert!(error.contains("stored n"), "{error}");
+        }
+    }
+}

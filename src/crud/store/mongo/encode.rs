@@ -1,0 +1,179 @@
+//! Typed values to BSON: integers are always 64 bits wide, UUIDs binary of subtype 4, times milliseconds.
+
+use bson::oid::ObjectId;
+use bson::spec::BinarySubtype;
+use bson::{Binary, Bson, DateTime, Document, RawDocumentBuf};
+
+use crate::crud::schema::Type;
+use crate::crud::store::StoreError;
+use crate::crud::{Schema, Value};
+
+/// The name that a field has in the store.
+pub(super) fn key<'a>(schema: &'a Schema, index: usize) -> &'a str {
+    if schema.id == Some(index) { "_id" } else { &schema.fields[index].name }
+}
+
+/// A new document, written straight to bytes: the id first, the version last.
+pub(super) fn document(schema: &Schema, values: &[Value<'_>], version: i64) -> Result<RawDocumentBuf, StoreError> {
+    let mut out = Vec::with_capacity(64 + schema.fields.len() * 32);
+    nested(&mut out, |out| {
+        if let Some(id) = schema.id.and_then(|id| values.get(id)) {
+            element(out, "_id", &Type::Uuid, id);
+        }
+        members(out, schema, values);
+        element(out, "_v", &Type::Uuid, &Value::Int(version));
+    });
+    RawDocumentBuf::from_bytes(out).map_err(|error| StoreError::Internal(error.into()))
+}
+
+fn members(out: &mut Vec<u8>, schema: &Schema, values: &[Value<'_>]) {
+    for (index, (field, value)) in schema.fields.iter().zip(values).enumerate() {
+        if schema.id != Some(index) {
+            element(out, &field.name, &field.kind, value);
+        }
+    }
+}
+
+/// Appends a document whose length is filled in when it is known.
+fn nested(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    body(out);
+    out.push(0);
+    let length = length(out.len() - start);
+    out[start..start + 4].copy_from_slice(&length);
+}
+
+/// Lengths in BSON are 32 bits; what is longer is refused before it is sent.
+fn length(length: usize) -> [u8; 4] {
+    i32::try_from(length).unwrap_or(i32::MAX).to_le_bytes()
+}
+
+/// Appends type, name and value. Only lists and models need their type to be known.
+fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
+    let code = match value {
+        Value::Float(_) => 0x01,
+        Value::Str(_) => 0x02,
+        Value::Object(_) => 0x03,
+        Value::List(_) => 0x04,
+        Value::Uuid(_) => 0x05,
+        Value::Bool(_) => 0x08,
+        Value::DateTime(_) => 0x09,
+        Value::Null => 0x0A,
+        Value::Int(_) => 0x12,
+    };
+    out.push(code);
+    out.extend_from_slice(name.as_bytes());
+    out.push(0);
+    match (value, kind.inner().0) {
+        (Value::Float(x), _) => out.extend_from_slice(&x.to_le_bytes()),
+        (Value::Int(x) | Value::DateTime(x), _) => out.extend_from_slice(&x.to_le_bytes()),
+        (Value::Bool(x), _) => out.push(u8::from(*x)),
+        (Value::Null, _) => {}
+        (Value::Str(x), _) => {
+            out.extend_from_slice(&length(x.len() + 1));
+            out.extend_from_slice(x.as_bytes());
+            out.push(0);
+        }
+        (Value::Uuid(x), _) => {
+            out.extend_from_slice(&length(16));
+            out.push(4);
+            out.extend_from_slice(x.as_bytes());
+        }
+        (Value::Object(values), Type::Model(schema)) => nested(out, |out| members(out, schema, values)),
+        (Value::List(items), Type::List { item, .. }) => nested(out, |out| {
+            let mut number = itoa::Buffer::new();
+            for (index, value) in items.iter().enumerate() {
+                element(out, number.format(index), item, value);
+            }
+        }),
+        // A value of another type than its field's cannot come from validation.
+        (Value::Object(_) | Value::List(_), _) => nested(out, |_| {}),
+    }
+}
+
+/// A value as a part of an update or a filter.
+pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
+    match (value, kind.inner().0) {
+        (Value::Null, _) => Bson::Null,
+        (Value::Bool(x), _) => Bson::Boolean(*x),
+        (Value::Int(x), _) => Bson::Int64(*x),
+        (Value::Float(x), _) => Bson::Double(*x),
+        (Value::Str(x), _) => Bson::String(x.to_string()),
+        (Value::Uuid(x), _) => Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: x.as_bytes().to_vec() }),
+        (Value::DateTime(x), _) => Bson::DateTime(DateTime::from_millis(*x)),
+        (Value::Object(values), Type::Model(schema)) => {
+            let members = schema.fields.iter().zip(values);
+            Bson::Document(members.map(|(field, value)| (field.name.to_string(), bson(&field.kind, value))).collect())
+        }
+        (Value::List(items), Type::List { item, .. }) => Bson::Array(items.iter().map(|v| bson(item, v)).collect()),
+        (Value::Object(_), _) => Bson::Document(Document::new()),
+        (Value::List(_), _) => Bson::Array(Vec::new()),
+    }
+}
+
+/// An id as it is kept; none for what cannot be the id of any row.
+pub(super) fn id(schema: &Schema, value: &Value<'_>) -> Option<Bson> {
+    match value {
+        Value::Uuid(_) | Value::Str(_) | Value::Int(_) => {
+            let kind = &schema.fields.get(schema.id?)?.kind;
+            Some(bson(kind, value))
+        }
+        _ => None,
+    }
+}
+
+/// An id that others made, in the text that answers show.
+pub(super) fn object_id(id: ObjectId) -> String {
+    id.to_hex()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::crud::schema::{Bounds, Field, Text, Unknown};
+
+    #[test]
+    fn bytes_are_what_the_driver_would_write() {
+        let text = || Type::Str(Text::default());
+        let int = || Type::Int(Bounds::default());
+        let make = |name: &str, fields, id| Schema { name: name.into(), fields, id, unknown: Unknown::Forbid };
+        let inner = make("P", vec![Field::new("id", int()), Field::new("t", text())], None);
+        let list = Type::List { item: Box::new(Type::Model(Arc::new(inner))), min: None, max: None };
+        let fields = vec![
+            Field::new("n", Type::Optional(Box::new(int()))),
+            Field::new("id", Type::Uuid),
+            Field::new("f", Type::Float(Bounds::default())),
+            Field::new("b", Type::Bool),
+            Field::new("w", Type::DateTime),
+            Field::new("é", Type::Optional(Box::new(list))),
+        ];
+        let schema = make("M", fields, Some(1));
+        let uuid = Uuid::from_u128(7);
+        let item = Value::Object(vec![Value::Int(1), Value::Str("a\0b".into())]);
+        let values = [
+            Value::Null,
+            Value::Uuid(uuid),
+            Value::Float(-0.0),
+            Value::Bool(true),
+            Value::DateTime(-5),
+            Value::List(vec![item]),
+        ];
+        let ours = document(&schema, &values, 9).unwrap();
+        let theirs = bson::doc! {
+            "_id": Binary { subtype: BinarySubtype::Uuid, bytes: uuid.as_bytes().to_vec() },
+            "n": Bson::Null,
+            "f": -0.0,
+            "b": true,
+            "w": DateTime::from_millis(-5),
+            "é": [{ "id": 1_i64, "t": "a\0b" }],
+            "_v": 9_i64,
+        };
+        assert_eq!(ours.as_bytes(), theirs.to_vec().unwrap());
+        assert_eq!(bson(&schema.fields[5].kind, &values[5]), theirs["é"]);
+    }
+}

@@ -1,0 +1,214 @@
+//! MongoDB: the common promises, and those of a server that comes and goes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
+use ziggurat::crud::store::mongo::{MongoOptions, MongoStore};
+use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
+use ziggurat::crud::store::{Collection, Expect, OpenError, Outcome, Store, StoreError};
+use ziggurat::crud::{Expr, Query, Schema, Sort, Value};
+
+use crate::rows::{self, ID, Random, text};
+use crate::support::{Mongo, Server, is_off};
+use crate::{promises, rows::text_of};
+
+async fn connect(uri: &str) -> MongoStore {
+    MongoStore::connect(uri, MongoOptions::default()).await.unwrap()
+}
+
+macro_rules! keeps {
+    ($($promise:ident ( $($argument:expr),* );)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $promise() {
+            if is_off() {
+                return;
+            }
+            let mongo = Mongo::shared();
+            let store = connect(&mongo.database()).await;
+            promises::$promise(store.clone() $(, $argument)*).await;
+            store.close().await;
+        }
+    )*};
+}
+
+keeps! {
+    crud();
+    versions();
+    race();
+    unique();
+    bytes();
+    filters(120);
+    walks(25);
+    dropped();
+    sizes();
+    reopened();
+    closed();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_equal_those_of_sqlite_to_the_byte() {
+    if is_off() {
+        return;
+    }
+    let mongo = Mongo::shared();
+    let schema = rows::schema("Same");
+    let one = connect(&mongo.database()).await.open(Arc::clone(&schema)).await.unwrap();
+    let two = SqliteStore::in_memory(SqliteOptions::default()).unwrap().open(Arc::clone(&schema)).await.unwrap();
+    let mut random = Random(21);
+    for _ in 0..30 {
+        let row = Value::Object(rows::row(&mut random));
+        assert_eq!(one.insert(row.clone()).await.unwrap().json, two.insert(row).await.unwrap().json);
+    }
+    for _ in 0..20 {
+        let sort = Sort { field: random.pick(&rows::SCALARS[1..]), descending: random.below(2) == 0 };
+        let sort = vec![sort, Sort { field: ID, descending: random.below(2) == 0 }];
+        let filter = rows::predicate(&mut random, 1);
+        let query = Query { filter, sort, limit: 9, after: None };
+        let (a, b) = (one.list(query.clone()).await.unwrap(), two.list(query.clone()).await.unwrap());
+        assert_eq!((&a.items, &a.next), (&b.items, &b.next), "{query:?}");
+    }
+}
+
+fn model(fields: Vec<Field>) -> Arc<Schema> {
+    Arc::new(Schema { name: "Note".into(), fields, id: Some(0), unknown: Unknown::Forbid })
+}
+
+fn note() -> Vec<Field> {
+    vec![Field::new("id", Type::Int(Bounds::default())), Field::new("body", Type::Str(Text::default()))]
+}
+
+async fn json(rows: &impl Collection, id: i64) -> String {
+    let row = rows.get(Value::Int(id)).await.unwrap().unwrap();
+    String::from_utf8(row.json.to_vec()).unwrap()
+}
+
+fn refused<T>(result: Result<T, OpenError>) -> String {
+    match result {
+        Err(OpenError::Config(error)) => error.to_string(),
+        Err(error) => panic!("{error:?}"),
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_may_grow_but_not_contradict_the_rows() {
+    if is_off() {
+        return;
+    }
+    let mongo = Mongo::shared();
+    let store = connect(&mongo.database()).await;
+    let rows = store.open(model(note())).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(1), text("same")])).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(2), text("same")])).await.unwrap();
+    let why = refused(store.open(model(vec![note()[0].clone(), Field::new("body", Type::Bool)])).await);
+    assert!(why.contains("Note.body"), "{why}");
+    let mut unique = note();
+    unique[1] = unique[1].clone().index(Index { unique: true });
+    let why = refused(store.open(model(unique)).await);
+    assert!(why.contains("Note.body") && why.contains("unique"), "{why}");
+    let mut required = note();
+    required.push(Field::new("stars", Type::Int(Bounds::default())));
+    let why = refused(store.open(model(required.clone())).await);
+    assert!(why.contains("Note.stars"), "{why}");
+    required[2] = required[2].clone().default(DefaultValue::Constant(Value::Int(3)));
+    let rows = store.open(model(required)).await.unwrap();
+    assert_eq!(json(&rows, 1).await, r#"{"id":1,"body":"same","stars":3}"#);
+    let three = Expr::Compare { field: 2, op: ziggurat::crud::Comparison::Eq, value: Value::Int(3) };
+    assert_eq!(rows.count(three).await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_other_programs_have_version_0_and_can_be_changed() {
+    if is_off() {
+        return;
+    }
+    let mongo = Mongo::shared();
+    let uri = mongo.database();
+    let store = connect(&uri).await;
+    let rows = store.open(model(note())).await.unwrap();
+    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+    let foreign = client.default_database().unwrap().collection("note");
+    foreign.insert_one(bson::doc! { "_id": 7, "body": "theirs", "more": [1, 2] }).await.unwrap();
+    let row = rows.get(Value::Int(7)).await.unwrap().unwrap();
+    assert_eq!((row.version, &row.json[..]), (0, &br#"{"id":7,"body":"theirs"}"#[..]));
+    let new = Value::Object(vec![Value::Int(7), text("ours")]);
+    let Outcome::Done(row) = rows.replace(new, Expect::Versions(vec![0])).await.unwrap() else {
+        panic!("not replaced")
+    };
+    assert_eq!(row.version, 1);
+    let kept = foreign.find_one(bson::doc! { "_id": 7 }).await.unwrap().unwrap();
+    assert_eq!(kept, bson::doc! { "_id": 7, "body": "ours", "more": [1, 2], "_v": 1_i64 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_there_is_told_without_credentials() {
+    let started = Instant::now();
+    let uri = "mongodb://alice:hunter2@127.0.0.1:1/app?directConnection=true";
+    let error = MongoStore::connect(uri, MongoOptions::default()).await.unwrap_err();
+    assert!(matches!(error, OpenError::Store(StoreError::Unavailable { .. })), "{error:?}");
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("127.0.0.1:1/app") && !text.contains("hunter2") && !text.contains("alice"), "{text}");
+    assert!(started.elapsed() < Duration::from_secs(6));
+    let wrong = "mongodb://alice:hunt/er2@host/app";
+    let text = refused(MongoStore::connect(wrong, MongoOptions::default()).await);
+    assert!(!text.contains("er2") && !text.contains("alice"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_goes_and_comes_back_loses_nothing_and_needs_no_restart_of_ours() {
+    if is_off() {
+        return;
+    }
+    let server = Server::start();
+    let store = connect(&server.uri("app")).await;
+    let schema = rows::schema("Ledger");
+    let rows = store.open(Arc::clone(&schema)).await.unwrap();
+    let mut random = Random(22);
+    let mut ledger = Vec::new();
+    for _ in 0..2 {
+        for _ in 0..20 {
+            let row = rows::row(&mut random);
+            rows.insert(Value::Object(row.clone())).await.unwrap();
+            ledger.push(row);
+        }
+        server.kill();
+        let started = Instant::now();
+        let id = ledger[0][ID].clone();
+        let error = rows.get(id.clone()).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::Timeout), "{error:?}");
+        assert!(started.elapsed() < Duration::from_secs(4), "an answer within the deadline");
+        let error = rows.insert(Value::Object(rows::row(&mut random))).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::Timeout), "{error:?}");
+        server.restart();
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while let Err(error) = rows.get(id.clone()).await {
+            assert!(Instant::now() < deadline, "{error:?}");
+        }
+        for row in &ledger {
+            let found = rows.get(row[ID].clone()).await.unwrap().expect("an acknowledged write");
+            assert_eq!(String::from_utf8_lossy(&found.json), text_of(&schema, row));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_hangs_is_not_waited_for() {
+    if is_off() {
+        return;
+    }
+    let server = Server::start();
+    let store = connect(&server.uri("app")).await;
+    let rows = store.open(model(note())).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(1), text("one")])).await.unwrap();
+    server.signal("STOP");
+    let started = Instant::now();
+    let error = rows.get(Value::Int(1)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Timeout | StoreError::Unavailable { .. }), "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(4));
+    server.signal("CONT");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while let Err(error) = rows.get(Value::Int(1)).await {
+        assert!(Instant::now() < deadline, "{error:?}");
+    }
+}
