@@ -89,6 +89,46 @@ async fn garbage_is_a_400() -> Outcome {
 }
 
 #[tokio::test]
+async fn targets_that_are_no_paths_are_refused() -> Outcome {
+    let server = start(server()).await;
+    for line in ["CONNECT example.org:80 HTTP/1.1", "TRACE /hello-there HTTP/1.1"] {
+        let answer = server.exchange(format!("{line}\r\nHost: t\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{line}: {answer}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn noise_harms_nobody() -> Outcome {
+    let server = start(server().head_timeout(std::time::Duration::from_millis(100))).await;
+    let seeds =
+        ["GET /hello HTTP/1.1\r\nHost: t\r\nX: y\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x12\x04\0\0\0\0\0"];
+    // A fixed sequence, so that a failure can be repeated.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    for round in 0..60 {
+        let mut bytes = seeds[round % 2].as_bytes().to_vec();
+        for _ in 0..1 + random() % 6 {
+            let at = random() % bytes.len();
+            bytes[at] = random() as u8;
+        }
+        bytes.truncate(1 + random() % bytes.len());
+        let mut client = server.connect().await;
+        client.send(&bytes).await;
+        let _ = tokio::io::AsyncWriteExt::shutdown(&mut client.stream).await;
+        client.rest().await;
+    }
+    assert_eq!(server.connect().await.get("/hello").await.status, 200);
+    assert_eq!(server.drained().await.dropped, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_panic_ends_one_connection_only() -> Outcome {
     let server = start(server()).await;
     let mut bystander = server.connect().await;

@@ -84,6 +84,32 @@ async fn a_request_that_is_on_its_way_is_answered() -> Outcome {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_server_that_is_dropped_drops_its_connections() -> Outcome {
+    let server = start(server()).await;
+    let mut busy = server.connect().await;
+    busy.send("GET /sleep?600000 HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    server.working(1).await;
+    server.abort();
+    server.working(0).await;
+    assert_eq!(busy.rest().await, "");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn signals_are_counted() -> Outcome {
+    use rustix::process::{Signal, getpid, kill_process};
+    let signals = ziggurat::service::server::Signals::install()?;
+    let (stop, hurry) = (tokio::spawn(signals.stop()), tokio::spawn(signals.hurry()));
+    kill_process(getpid(), Signal::TERM)?;
+    within(stop).await?;
+    assert!(!hurry.is_finished());
+    kill_process(getpid(), Signal::INT)?;
+    within(hurry).await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn under_load_every_begun_answer_is_whole() -> Outcome {
     let mut server = start(server()).await;

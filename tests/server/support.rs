@@ -64,6 +64,11 @@ impl Running {
         drop(self.hurry.take());
     }
 
+    /// Drops the server in the middle of its work.
+    pub(crate) fn abort(&self) {
+        self.task.abort();
+    }
+
     pub(crate) async fn drained(mut self) -> Drained {
         self.stop();
         // Kept until the end: a dropped sender is a signal.

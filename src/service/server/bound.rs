@@ -108,7 +108,8 @@ impl BoundServer {
 
     /// Serves until `shutdown` is ready, then lets requests in flight finish within the drain timeout.
     ///
-    /// Each connection works on its own clone of `service`. It runs on the Tokio runtime that polls it.
+    /// Each connection works on its own clone of `service`, as a task of the Tokio runtime that polls this future. When the
+    /// future is dropped, so are all connections.
     ///
     /// # Errors
     /// When the listener breaks. Trouble with single connections, or a lack of descriptors, is logged and outlived.
@@ -135,6 +136,8 @@ impl BoundServer {
             connections: Arc::new(Connections::default()),
             refusals: Refusals::new(),
         };
+        // Covers a caller that drops this future as well as connections that a drain could not end.
+        let _all_dropped = DropAll(host.connections.clone());
         {
             let mut shutdown = pin!(shutdown);
             loop {
@@ -241,6 +244,15 @@ impl Connections {
             }
             emptied.await;
         }
+    }
+}
+
+/// Drops all connections when it is dropped itself.
+struct DropAll(Arc<Connections>);
+
+impl Drop for DropAll {
+    fn drop(&mut self) {
+        self.0.order(Order::Drop);
     }
 }
 
