@@ -108,9 +108,9 @@ async fn an_awaited_continue_is_sent() -> Outcome {
 async fn an_answer_survives_the_body_it_refused() -> Outcome {
     let server = start(server()).await;
     let mut client = server.connect().await;
-    client.send(post("/unread", "Content-Length: 3000000\r\n\r\n")).await;
+    client.send(post("/unread", "Content-Length: 24000000\r\n\r\n")).await;
     // A client that reads only when it has sent everything, as many do.
-    let body = vec![b'x'; 3_000_000];
+    let body = vec![b'x'; 24_000_000];
     within(client.stream.write_all(&body)).await?;
     let answer = client.rest().await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");

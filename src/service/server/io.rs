@@ -16,7 +16,7 @@ use super::automatic;
 /// How long the rest of an unwanted request is read after the answer.
 const LINGER: Duration = Duration::from_secs(2);
 /// How many bytes of it are read at most.
-const LINGER_BYTES: usize = 4 * 1024 * 1024;
+const LINGER_BYTES: usize = 64 * 1024 * 1024;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -95,7 +95,7 @@ impl WatchedIo {
     /// Reads and forgets what the client still sends. Closing a socket with unread bytes resets it, and the client would
     /// lose the answer that told it why (RFC 9112, 9.6).
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [0; 4096];
+        let mut scratch = [0; 16 * 1024];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
