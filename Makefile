@@ -41,7 +41,7 @@ run: $(VENV)/.wheel ## Build everything and start examples/python/quickstart.py 
 
 test: test-rust test-python ## All tests: Rust, doctests, examples, Python, on both stores
 
-test-rust: $(VENV)/.tools $(MONGO_VENV)/.ready
+test-rust: $(VENV)/.tools $(MONGO_VENV)/.ready ## Rust tests, doctests and examples
 	@if [ "$(FEATURES)" != python ]; then \
 	  echo "note: libpython's development files are missing (Debian: apt install libpython3-dev);"; \
 	  echo "note: the Rust tests of the Python bridge are left out"; fi
@@ -53,7 +53,7 @@ else
 endif
 	cargo test --locked --features $(FEATURES) --doc
 
-test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready
+test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests against the wheel
 	$(BIN)/python -m pytest
 
 fmt: $(VENV)/.tools ## Format Rust and Python

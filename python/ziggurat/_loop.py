@@ -123,9 +123,7 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
             handle._run()
             took = self.time() - begun
             if took >= self.slow_callback_duration:
-                base_events.logger.warning(
-                    "Executing %s took %.3f seconds", base_events._format_handle(handle), took
-                )
+                base_events.logger.warning("Executing %s took %.3f seconds", base_events._format_handle(handle), took)
         finally:
             self._current_handle = None
 

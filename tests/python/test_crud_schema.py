@@ -29,6 +29,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
 from ziggurat._schema import describe
 from ziggurat.exceptions import ConfigError
 from ziggurat.models import Indexed, Model, UnsupportedModelError, now, uuid7

@@ -1,0 +1,120 @@
+"""What several test files use: a MongoDB server, and apps that run in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The server that `ZIGGURAT_MONGO_URI` names, else a throw-away one from `ZIGGURAT_MONGO_SERVER`."""
+    given = os.environ.get("ZIGGURAT_MONGO_URI")
+    if given:
+        yield given
+        return
+    program = os.environ.get("ZIGGURAT_MONGO_SERVER", "")
+    if not Path(program).is_file():
+        pytest.skip("no MongoDB server: set ZIGGURAT_MONGO_URI, or ZIGGURAT_MONGO_SERVER to secantusd-py")
+    folder = tmp_path_factory.mktemp("mongo")
+    port = free_port()
+    command = [program, "--port", str(port), "--storage-path", str(folder / "data"), "--cache-size", "256M"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen([*command, "--sync-on-commit", "--log-level", "WARNING"], stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert server.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, "the MongoDB server does not listen"
+                time.sleep(0.05)
+        yield f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    finally:
+        server.kill()
+        server.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/test.db"
+    uri: str = request.getfixturevalue("mongo_uri")
+    base, _, options = uri.partition("?")
+    # A database of its own for each test.
+    name = "zg_" + re.sub(r"\W+", "_", request.node.name)[:30] + f"_{os.getpid()}_{time.monotonic_ns() % 10**9}"
+    return f"{base.rstrip('/')}/{name}" + (f"?{options}" if options else "")
+
+
+class Served:
+    """An app in a process of its own."""
+
+    def __init__(self, command: list[str], cwd: Path, env: dict[str, str]) -> None:
+        self._log = cwd / f"served-{time.monotonic_ns()}.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=cwd, stdout=log, stderr=log, env={**os.environ, "NO_COLOR": "1", **env}
+            )
+        self.url = self._wait_for_address()
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def _wait_for_address(self) -> str:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = re.search(r"address +(http://\S+)", self.output())
+            if found:
+                return found[1]
+            assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.output()}"
+            time.sleep(0.02)
+        self.process.kill()
+        raise AssertionError(f"no address within a minute:\n{self.output()}")
+
+    def stop(self) -> int:
+        """Asks it to end, and gives its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"it did not end on SIGTERM:\n{self.output()}") from None
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Starts an app with the command line given, on a free port; it is stopped at the end of the test."""
+    running: list[Served] = []
+
+    def start(*command: str, **env: str) -> Served:
+        served = Served([sys.executable, *command], tmp_path, {"ZIGGURAT_PORT": "0", **env})
+        running.append(served)
+        return served
+
+    yield start
+    for served in running:
+        code = served.stop()
+        assert code == 0, f"it ended with {code}:\n{served.output()}"

@@ -1,0 +1,194 @@
+"""The command line: what it runs and prints, and how it says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from ziggurat import __version__
+
+SECRET = "0123456789abcdef0123456789abcdef"
+APP = """
+from uuid import UUID
+from ziggurat import Model, Ziggurat
+
+class User(Model):
+    id: UUID
+    name: str
+
+app = Ziggurat(store="sqlite:///real.db", title="T")
+
+@app.crud(User)
+class UserRoutes: ...
+
+@app.get("/hello")
+async def hello() -> str:
+    return "hello"
+
+@app.middleware(paths=["/user"])
+async def slow(request, call_next):
+    return await call_next(request)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "shop.py").write_text(APP)
+    return tmp_path
+
+
+def cli(cwd: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ziggurat", *args],
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1", **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def test_version_and_usage(tmp_path: Path) -> None:
+    assert cli(tmp_path, "--version").stdout == f"ziggurat {__version__}\n"
+    assert cli(tmp_path).returncode == 2
+    assert cli(tmp_path, "run", "x:y", "--port", "99999").returncode == 2
+
+
+def test_run_serves_and_says_where(project: Path, serve: Callable[..., Any]) -> None:
+    served = serve("-m", "ziggurat", "run", "shop:app", "--host", "127.0.0.1", "--port", "0")
+    assert fetch(served.url + "/hello") == "hello"
+    text = served.output()
+    assert f"Ziggurat {__version__} on " in text
+    assert "7 native, 1 Python" in text
+    assert "sqlite" in text
+    assert "GET /user" in text.split("a Python middleware wraps these native routes:")[1].splitlines()[0]
+    assert "everybody may write through POST/PUT/PATCH/DELETE /user" in text
+    assert served.stop() == 0
+    assert (project / "real.db").exists()
+
+
+def test_settings_from_the_environment_and_stronger_ones_from_flags(project: Path, serve: Callable[..., Any]) -> None:
+    served = serve("-m", "ziggurat", "run", "shop.py", ZIGGURAT_STORE="sqlite:///env.db", ZIGGURAT_HOST="127.0.0.1")
+    assert fetch(served.url + "/user") == '{"items":[],"next":null}'
+    assert served.stop() == 0
+    assert (project / "env.db").exists()
+    assert not (project / "real.db").exists()
+    served = serve("-m", "ziggurat", "run", "shop", "--store", "sqlite:///flag.db", ZIGGURAT_STORE="sqlite:///env2.db")
+    assert served.stop() == 0
+    assert (project / "flag.db").exists()
+    assert not (project / "env2.db").exists()
+
+
+def test_a_setting_from_the_environment_can_be_wrong(project: Path) -> None:
+    done = cli(project, "run", "shop", ZIGGURAT_PORT="eighty")
+    assert done.returncode == 1
+    assert "ZIGGURAT_PORT is 'eighty'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_taken_port_is_one_sentence(project: Path, serve: Callable[..., Any]) -> None:
+    served = serve("-m", "ziggurat", "run", "shop", "--store", "sqlite:///a.db")
+    port = served.url.rpartition(":")[2]
+    done = cli(project, "run", "shop", "--store", "sqlite:///b.db", "--port", port)
+    assert done.returncode == 1
+    assert port in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_routes_lists_stacks_and_touches_no_store(project: Path) -> None:
+    done = cli(project, "routes", "shop:app")
+    assert done.returncode == 0, done.stderr
+    lines = {tuple(line.split()[:2]): line for line in done.stdout.splitlines()}
+    assert lines[("GET", "/hello")].endswith("[Python]")
+    assert "CatchPanic > RequestId > " in lines[("GET", "/hello")]
+    assert lines[("POST", "/user")].endswith("[Python]")
+    assert not lines[("PUT", "/user/{id}")].endswith("[Python]")
+    assert not (project / "real.db").exists()
+
+    routes = json.loads(cli(project, "routes", "shop:app", "--json").stdout)
+    assert {route["kind"] for route in routes} == {"crud", "native", "python"}
+    done = cli(project, "routes", "shop:app", "--path", "/hello")
+    assert done.stdout.startswith("GET: CatchPanic > ")
+    done = cli(project, "routes", "shop:app", "--path", "/nope")
+    assert done.returncode == 1
+    assert "no route answers at /nope" in done.stderr
+
+
+def test_openapi_prints_or_writes(project: Path) -> None:
+    done = cli(project, "openapi", "shop:app")
+    assert json.loads(done.stdout)["info"]["title"] == "T"
+    assert cli(project, "openapi", "shop:app", "--out", "api.json").stdout == ""
+    assert json.loads((project / "api.json").read_text()) == json.loads(done.stdout)
+    assert not (project / "real.db").exists()
+
+
+def test_token_is_what_another_library_accepts(tmp_path: Path) -> None:
+    made = cli(tmp_path, "token", "--sub", "ada", "--scope", "a,b", "--audience", "x", ZIGGURAT_JWT_SECRET=SECRET)
+    claims = jwt.decode(made.stdout.strip(), SECRET, algorithms=["HS256"], audience="x")
+    assert (claims["sub"], claims["scope"], claims["exp"] - claims["iat"]) == ("ada", "a b", 3600)
+    done = cli(tmp_path, "token", "--sub", "ada", "--secret", "short")
+    assert done.returncode == 1
+    assert "less than 32 bytes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("nope:app", "there is no module 'nope'"),
+        ("shop:nope", "shop has no 'nope'"),
+        ("shop:User", "is a ModelMetaclass, not a Ziggurat app"),
+        ("nope.py", "there is no file 'nope.py'"),
+        (":app", "names no module"),
+    ],
+)
+def test_a_wrong_target_is_one_sentence(project: Path, target: str, says: str) -> None:
+    done = cli(project, "routes", target)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "help: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "says", "line"),
+    [
+        ("from ziggurat import layers\nlayers.Jwt(secret='x')\n", "layers.Jwt: the secret has 1 bytes", 2),
+        ("import json\nimport nothing_of_this_name\n", "No module named 'nothing_of_this_name'", 2),
+        ("def f(:\n", "invalid syntax", 1),
+        ("x = 1\n\nraise ValueError('no')\n", "ValueError: no", 3),
+        (
+            "from ziggurat import Ziggurat\napp = Ziggurat()\n@app.get('/a')\nasync def a(x: complex): ...\n",
+            "the parameter 'x' has the type complex",
+            3,
+        ),
+        ("from ziggurat import Ziggurat\n\napp = Ziggurat(store='oracle://x')\n", "oracle", 3),
+    ],
+    ids=["layer", "import", "syntax", "raise", "parameter", "store"],
+)
+def test_errors_point_at_the_users_line(tmp_path: Path, source: str, says: str, line: int) -> None:
+    (tmp_path / "broken.py").write_text(source)
+    done = cli(tmp_path, "routes" if "store" not in source else "run", "broken:app")
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert f"--> broken.py:{line}" in done.stderr
+    assert f"{line} | {source.splitlines()[line - 1].strip()}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (
+        "Traceback" in cli(tmp_path, "routes" if "store" not in source else "run", "broken:app", "--traceback").stderr
+    )

@@ -1,0 +1,132 @@
+"""Settings of layers: what is passed on, and what is refused when it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+import pytest
+
+from ziggurat import ConfigError, Ziggurat, layers
+
+SECRET = "0123456789abcdef0123456789abcdef"
+PUBLIC_PEM = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
+
+
+def test_only_what_was_given_is_passed_on() -> None:
+    assert layers.Trace(format="json").to_spec() == {"type": "Trace", "format": "json", "level": "info"}
+    assert layers.CatchPanic().to_spec() == {"type": "CatchPanic"}
+    jwt = layers.Jwt(secret=SECRET, audience="app", required=False).to_spec()
+    assert jwt == {
+        "type": "Jwt",
+        "secret": SECRET,
+        "algorithms": ["HS256"],
+        "audience": "app",
+        "leeway": 30.0,
+        "required": False,
+    }
+    assert "level" not in layers.Compression().to_spec()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Trace(format="json", level="warning"),
+        layers.Jwt(secret=SECRET, issuer=["a", "b"], leeway=1.5),
+        layers.Jwt(secret=SECRET.encode() * 2, algorithms=["HS512"]),
+        layers.Compression(algorithms=["gzip", "br"], min_size=0, level=3),
+        layers.CatchPanic(),
+        layers.RequestId(header="x-trace", trust_incoming=True),
+        layers.Timeout(seconds=0.5),
+        layers.Cors(allow_origins=["https://a.example"], allow_methods=["GET", "POST"], allow_credentials=True),
+        layers.Cors(allow_origins=["*"], allow_headers=["*"], max_age=0),
+        layers.Cors(allow_origin_regex=r"https://.*\.example"),
+        layers.BodyLimit(max_bytes=10),
+        layers.SensitiveHeaders(headers=["x-key"]),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
+    app = Ziggurat(layers=[layer])
+
+    @app.get("/")
+    async def root() -> None: ...
+
+    assert layer.name in app.stack("/")[0].passes
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "says"),
+    [
+        ("Trace", {"format": "xml"}, "format='xml' is not known; known are text, json"),
+        ("Trace", {"level": "loud"}, "level='loud' is not known"),
+        ("Jwt", {}, "neither of secret and public_key_pem"),
+        ("Jwt", {"secret": SECRET, "public_key_pem": PUBLIC_PEM}, "both of secret and public_key_pem"),
+        ("Jwt", {"secret": "short"}, "the secret has 5 bytes, HS256 needs at least 32"),
+        ("Jwt", {"secret": SECRET, "algorithms": ["HS512"]}, "the secret has 32 bytes, HS512 needs at least 64"),
+        ("Jwt", {"secret": SECRET, "algorithms": ["none"]}, "algorithms holds 'none', which is not known"),
+        ("Jwt", {"secret": SECRET, "algorithms": ["RS256"]}, "RS256 needs a public key, not a secret"),
+        ("Jwt", {"secret": SECRET, "algorithms": "HS256"}, "algorithms must be a list of strings"),
+        ("Jwt", {"secret": SECRET, "algorithms": []}, "algorithms is empty"),
+        ("Jwt", {"public_key_pem": PUBLIC_PEM, "algorithms": ["HS256"]}, "HS256 takes a secret, not a public key"),
+        ("Jwt", {"public_key_pem": "-----BEGIN PRIVATE KEY-----"}, "holds a private key"),
+        ("Jwt", {"public_key_pem": "abc"}, "is not PEM text"),
+        ("Jwt", {"secret": SECRET, "leeway": -1}, "leeway=-1 is out of range"),
+        ("Jwt", {"secret": SECRET, "required": "no"}, "required='no' is not a bool"),
+        ("Compression", {"algorithms": ["lzma"]}, "known are br, zstd, gzip, deflate"),
+        ("Compression", {"algorithms": ["br", "br"]}, "names something twice"),
+        ("Compression", {"level": 12}, "level=12 is out of range; give a whole number from 1 to 9"),
+        ("Compression", {"min_size": True}, "min_size=True is not a whole number"),
+        ("RequestId", {"header": "x id"}, "'x id', which is not a header name"),
+        ("Timeout", {"seconds": 0}, "seconds=0 is out of range"),
+        ("Timeout", {"seconds": "1m"}, "seconds='1m' is not a number"),
+        ("Cors", {}, "no origin is allowed"),
+        ("Cors", {"allow_origins": ["example.org"]}, "'example.org' is not an origin"),
+        ("Cors", {"allow_origins": ["https://example.org/"]}, "is not an origin"),
+        ("Cors", {"allow_origins": "https://example.org"}, "allow_origins must be a list of strings"),
+        ("Cors", {"allow_origins": ["*"], "allow_credentials": True}, "cannot go with allow_credentials"),
+        ("Cors", {"allow_origins": ["*", "https://a.example"]}, 'names "*" and others'),
+        ("BodyLimit", {"max_bytes": 0}, "max_bytes=0 is out of range"),
+        ("SensitiveHeaders", {"headers": []}, "headers is empty"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_at_its_line(kind: str, settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        getattr(layers, kind)(**settings)
+    assert says in str(caught.value)
+    assert str(caught.value).startswith(f"layers.{kind}: ")
+    assert caught.value.cure
+    file, _, line = (caught.value.location or "").rpartition(":")
+    assert file == __file__
+    assert (
+        "getattr(layers, kind)"
+        in inspect.getsource(inspect.getmodule(test_only_what_was_given_is_passed_on)).splitlines()[int(line) - 1]
+    )  # type: ignore[arg-type]
+
+
+def test_settings_are_frozen_keyword_only_and_keep_secrets_to_themselves() -> None:
+    jwt = layers.Jwt(secret=SECRET)
+    assert SECRET not in repr(jwt)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        jwt.secret = "other"  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        layers.Timeout(5)  # type: ignore[misc]
+
+
+def test_every_setting_has_a_doc() -> None:
+    source = inspect.getsource(layers)
+    for name in layers.__all__:
+        kind = getattr(layers, name)
+        assert kind.__doc__
+        if dataclasses.is_dataclass(kind):
+            for field in dataclasses.fields(kind):
+                declaration = source[source.index(f"class {name}(") :]
+                declaration = declaration[declaration.index(f"    {field.name}: ") :]
+                assert declaration.splitlines()[1].lstrip().startswith('"""'), f"{name}.{field.name}"
+
+
+@pytest.mark.parametrize("given", [layers.Trace, "Trace", None])
+def test_what_is_not_a_layer_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigError, match="is not a layer"):
+        Ziggurat(layers=[given]).build()
