@@ -82,7 +82,7 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     if app.description:
         info["description"] = app.description
     components: Json = {key: dict(value) for key, value in crud.get("components", {}).items()}
-    components["schemas"] = {**taken, **schemas.definitions, "Problem": _PROBLEM, "Violation": _VIOLATION}
+    components["schemas"] = {"Problem": _PROBLEM, "Violation": _VIOLATION, **taken, **schemas.definitions}
     if jwt is not None:
         components["securitySchemes"] = {_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     made: Json = {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
