@@ -4,10 +4,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tower::util::MapResponse;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Dispatcher, LeafInfo, Request, Response, Route, RouteTable};
+use crate::Body;
 
 type Wrap = Box<dyn FnOnce(Route) -> Route + Send>;
 
@@ -24,14 +26,18 @@ impl StackBuilder {
     }
 
     /// Adds a layer inside those added before; `name` is what the printed stack shows.
+    ///
+    /// A layer that changes the type of the response body fits when its body can become a [`Body`].
     #[must_use]
-    pub fn layer<L>(self, name: impl Into<String>, layer: L) -> Self
+    pub fn layer<L, B>(self, name: impl Into<String>, layer: L) -> Self
     where
         L: Layer<Route> + Send + 'static,
-        L::Service: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
         <L::Service as Service<Request>>::Future: Send + 'static,
+        B: Into<Body> + 'static,
     {
-        self.wrap(name, move |route| route.layer(layer))
+        let own_body: fn(Response<B>) -> Response = |response| response.map(Into::into);
+        self.wrap(name, move |route| Route::new(MapResponse::new(layer.layer(route), own_body)))
     }
 
     /// Adds any wrapping of a route inside the layers added before.

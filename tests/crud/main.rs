@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers outside of test functions fail the test too.
 
 mod bodies;
+#[cfg(all(feature = "layers", feature = "server"))]
+mod compose;
 mod conditions;
 mod failures;
 mod items;
