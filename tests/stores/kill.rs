@@ -22,23 +22,21 @@ async fn writes_until_it_is_killed() {
     let store = SqliteStore::open(path, SqliteOptions::default()).unwrap();
     let schema = rows::schema("Kill");
     let collection = store.open(schema.clone()).await.unwrap();
-    let tasks: Vec<_> = (1..=16)
-        .map(|task| {
-            let (collection, schema) = (collection.clone(), schema.clone());
-            tokio::spawn(async move {
-                let mut random = Random(seed * 100 + task);
-                loop {
-                    let row = rows::row(&mut random);
-                    collection.insert(Value::Object(row.clone())).await.unwrap();
-                    // One write call for each line, so that lines are whole when the end comes.
-                    println!("acknowledged {}", text_of(&schema, &row));
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 1..=16 {
+        let (collection, schema) = (collection.clone(), schema.clone());
+        tasks.spawn(async move {
+            let mut random = Random(seed * 100 + task);
+            loop {
+                let row = rows::row(&mut random);
+                collection.insert(Value::Object(row.clone())).await.unwrap();
+                // One write call for each line, so that lines are whole when the end comes.
+                println!("acknowledged {}", text_of(&schema, &row));
+            }
+        });
     }
+    // Ends only when one of them fails.
+    tasks.join_next().await.unwrap().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -94,7 +94,7 @@ impl Server {
         let program = program();
         // Acknowledged writes outlive a kill only with `--sync-on-commit`. The shell holds the pipe whose other end is
         // ours, and kills the server when that is closed, however we die.
-        let script = "\"$@\" </dev/null & server=$!; echo $server; cat >/dev/null; kill -9 $server";
+        let script = "\"$@\" </dev/null >/dev/null & server=$!; echo $server; cat >/dev/null; kill -9 $server";
         let mut child = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(&program)

@@ -9,7 +9,7 @@ use crate::crud::store::StoreError;
 use crate::crud::{Schema, Value};
 
 /// The name that a field has in the store.
-pub(super) fn key<'a>(schema: &'a Schema, index: usize) -> &'a str {
+pub(super) fn key(schema: &Schema, index: usize) -> &str {
     if schema.id == Some(index) { "_id" } else { &schema.fields[index].name }
 }
 

@@ -86,9 +86,7 @@ impl MongoStore {
     }
 
     async fn connected(uri: &str, options: MongoOptions) -> Result<Self, OpenError> {
-        let mut client = ClientOptions::parse(uri)
-            .await
-            .map_err(|error| ConfigError::new(format!("the MongoDB URI is wrong: {}", without_secrets(uri, &error))))?;
+        let mut client = ClientOptions::parse(uri).await.map_err(|error| misread(uri, &error))?;
         client.app_name.get_or_insert_with(|| "ziggurat".into());
         client.server_selection_timeout.get_or_insert(options.server_selection_timeout);
         client.connect_timeout.get_or_insert(options.server_selection_timeout);
@@ -101,14 +99,13 @@ impl MongoStore {
         let hosts: Vec<_> = client.hosts.iter().map(ToString::to_string).collect();
         let database = client.default_database.clone().unwrap_or(options.database);
         let name = format!("{}/{database}", hosts.join(","));
-        let client = Client::with_options(client)
-            .map_err(|error| ConfigError::new(format!("the MongoDB URI is wrong: {}", without_secrets(uri, &error))))?;
+        let client = Client::with_options(client).map_err(|error| misread(uri, &error))?;
         let database = client.database(&database);
         let ping = database.run_command(doc! { "ping": 1 });
         match tokio::time::timeout(options.server_selection_timeout + options.timeout, ping).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
-                let why = format!("MongoDB at {name} does not answer: {}", without_secrets(uri, &error));
+                let why = format!("MongoDB at {name} does not answer: {}", masked(uri, &error));
                 return Err(error::unavailable(why).into());
             }
             Err(_) => return Err(error::unavailable(format!("MongoDB at {name} does not answer in time")).into()),
@@ -154,12 +151,27 @@ fn closed() -> StoreError {
     error::unavailable("the store is closed")
 }
 
-/// The driver's text, unless it repeats what stands before the `@` of the URI.
-fn without_secrets(uri: &str, error: &mongodb::error::Error) -> String {
+/// What stands before the `@` of a URI.
+fn secrets(uri: &str) -> impl Iterator<Item = &str> {
+    let userinfo = uri.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(userinfo, _)| userinfo);
+    userinfo.into_iter().flat_map(|userinfo| userinfo.split([':', '/'])).filter(|part| !part.is_empty())
+}
+
+/// The driver's text about a server. It names hosts and no credentials today; this keeps it so.
+fn masked(uri: &str, error: &mongodb::error::Error) -> String {
+    // The user is no secret, and often as short a word as "app".
+    secrets(uri).skip(1).fold(error.to_string(), |text, secret| text.replace(secret, "***"))
+}
+
+/// What is wrong with a URI. The driver's text may quote the part that it did not understand.
+fn misread(uri: &str, error: &mongodb::error::Error) -> ConfigError {
     let text = error.to_string();
-    let secret = uri.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(secret, _)| secret);
-    let shown = secret.is_some_and(|secret| secret.split(':').any(|part| !part.is_empty() && text.contains(part)));
-    if shown { "its user or password cannot be used; escape characters such as @ : / with %".into() } else { text }
+    if secrets(uri).any(|secret| text.contains(secret)) {
+        ConfigError::new("the MongoDB URI is wrong somewhere around its user and password")
+            .cure("write characters such as @ : / in them as %40 %3A %2F")
+    } else {
+        ConfigError::new(format!("the MongoDB URI is wrong: {text}"))
+    }
 }
 
 impl Store for MongoStore {

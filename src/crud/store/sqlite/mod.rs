@@ -17,6 +17,8 @@ mod queue;
 mod readers;
 mod reshape;
 mod table;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};

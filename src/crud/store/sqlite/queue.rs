@@ -64,6 +64,12 @@ impl<T> Queue<T> {
         batch.extend(state.items.drain(..take));
     }
 
+    /// How many items wait.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
     /// Refuses further items; those that are queued are still popped.
     pub(super) fn close(&self) {
         self.lock().closed = true;
