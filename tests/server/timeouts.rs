@@ -79,6 +79,19 @@ async fn idle_time_is_not_head_time() -> Outcome {
 }
 
 #[tokio::test]
+async fn the_rest_of_an_ignored_body_is_not_a_head() -> Outcome {
+    let server = start(server().head_timeout(SHORT).keep_alive_timeout(LONG)).await;
+    let mut client = server.connect().await;
+    client.send("POST /sleep?200 HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n").await;
+    tokio::time::sleep(ms(50)).await;
+    client.send("0123456789").await;
+    assert_eq!(client.answer().await.body, "slept");
+    tokio::time::sleep(SHORT * 2).await;
+    assert_eq!(client.get("/hello").await.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_leaf_at_work_is_not_hurried() -> Outcome {
     let builder = server().head_timeout(SHORT).first_byte_timeout(SHORT).keep_alive_timeout(SHORT);
     let server = start(builder.write_timeout(SHORT).body_timeout(SHORT)).await;

@@ -73,7 +73,8 @@ impl Activity {
     }
 
     pub(super) fn began_reading(&self) {
-        if !self.head.load(Ordering::Relaxed) && self.in_flight() == 0 {
+        // What comes after a body was given up may be its rest, which hyper reads if there is little of it.
+        if !self.head.load(Ordering::Relaxed) && self.in_flight() == 0 && !self.is_unread() {
             self.head.store(true, Ordering::Relaxed);
         }
     }
@@ -152,6 +153,8 @@ impl InFlight {
         activity.in_flight.fetch_add(1, Ordering::AcqRel);
         activity.requests.fetch_add(1, Ordering::Relaxed);
         activity.head.store(false, Ordering::Relaxed);
+        // That there is a request shows that the rest of the one before has been read.
+        activity.unread.store(false, Ordering::Relaxed);
         Self { activity: activity.clone(), sending: false }
     }
 
