@@ -103,7 +103,8 @@ impl fmt::Debug for Guard {
 #[must_use]
 pub struct ResourceOptions {
     path: Option<String>,
-    ops: Vec<Op>,
+    /// None means all.
+    ops: Option<Vec<Op>>,
     client_id: bool,
     pub(super) default_limit: usize,
     pub(super) max_limit: usize,
@@ -124,7 +125,7 @@ impl ResourceOptions {
     pub const fn new() -> Self {
         Self {
             path: None,
-            ops: Vec::new(),
+            ops: None,
             client_id: false,
             default_limit: 50,
             max_limit: 1000,
@@ -140,9 +141,9 @@ impl ResourceOptions {
         self
     }
 
-    /// Only these operations; other methods are answered 405. None given means all.
+    /// Only these operations; other methods are answered 405.
     pub fn ops(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
-        self.ops = ops.into_iter().collect();
+        self.ops = Some(ops.into_iter().collect());
         self
     }
 
@@ -216,8 +217,8 @@ impl Resource {
 
     /// The operations that are served.
     pub fn ops(&self) -> impl Iterator<Item = Op> {
-        let ops = &self.options.ops;
-        Op::ALL.into_iter().filter(move |op| ops.is_empty() || ops.contains(op))
+        let ops = self.options.ops.as_deref().unwrap_or(&Op::ALL);
+        Op::ALL.into_iter().filter(move |op| ops.contains(op))
     }
 
     /// Whether clients choose the ids of new rows.
@@ -238,8 +239,8 @@ impl Resource {
     /// What cannot work, found before the first request.
     ///
     /// # Errors
-    /// When the model has no id, its ids must come from clients and may not, the path has parameters, or the sizes of
-    /// pages make no sense.
+    /// When the model has no id, its ids must come from clients and may not, the path has parameters, no
+    /// operation is served, or the sizes of pages make no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.checked_id().map(|_| ())
     }
@@ -265,6 +266,12 @@ impl Resource {
             return wrong(
                 ConfigError::new(format!("{name}: a collection cannot be at {:?}", self.path))
                     .cure("give it a path of its own without parameters, as \"/users\""),
+            );
+        }
+        if self.ops().next().is_none() {
+            return wrong(
+                ConfigError::new(format!("{name}: none of the operations is served"))
+                    .cure("name at least one of list, create, get, replace, patch, delete"),
             );
         }
         if self.options.default_limit == 0 || self.options.default_limit > self.options.max_limit {

@@ -84,6 +84,8 @@ async fn what_cannot_work_is_refused() {
     assert!(error.contains("cannot be at \"/a/{b}\""), "{error}");
     let error = mounted(USER, ResourceOptions::new().page_size(20, 10)).await.unwrap_err();
     assert!(error.contains("pages of 20 rows and at most 10"), "{error}");
+    let error = mounted(USER, ResourceOptions::new().ops([])).await.unwrap_err();
+    assert!(error.contains("none of the operations is served"), "{error}");
     assert!("lst".parse::<Op>().unwrap_err().to_string().contains("choose from list, create"));
     assert_eq!("patch".parse::<Op>().unwrap(), Op::Patch);
 }

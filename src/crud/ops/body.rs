@@ -1,15 +1,13 @@
 //! Request bodies: the right type, not too long, all there.
 
-use std::error::Error;
-
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, header};
 use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError};
+use http_body_util::BodyExt;
 
+use crate::Body;
 use crate::service::{Location, Problem, Violation};
-use crate::{Body, BodyTooLarge, BoxError};
 
 /// Media types of a whole document.
 pub(super) const DOCUMENT: &[&str] = &["application/json"];
@@ -72,7 +70,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| unreadable(&error, limit))?.into_data() else {
+        let Ok(data) = frame.map_err(|error| Problem::unreadable(error.as_ref()))?.into_data() else {
             continue;
         };
         if first.len() + all.len() + data.len() > limit {
@@ -91,26 +89,12 @@ async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// A body limit outside of us fails the stream; anything else is a client that left or broke off.
-fn unreadable(error: &BoxError, limit: usize) -> Problem {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error.as_ref());
-    while let Some(error) = cause {
-        if let Some(too_large) = error.downcast_ref::<BodyTooLarge>() {
-            return Problem::too_large(too_large.limit);
-        }
-        if error.is::<LengthLimitError>() {
-            return Problem::too_large(limit);
-        }
-        cause = error.source();
-    }
-    Problem::bad_request("the body could not be read to its end")
-}
-
 #[cfg(test)]
 mod tests {
     use http_body_util::Limited;
 
     use super::*;
+    use crate::BoxError;
 
     fn typed(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))])

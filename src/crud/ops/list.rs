@@ -24,8 +24,9 @@ pub(in crate::crud) async fn list<C: Collection>(
     let (parts, _) = request.into_parts();
     let listing = query::listing(&served.schema, parts.uri.query(), served.default_limit, served.max_limit)?;
     let none_match = Condition::if_none_match(&parts.headers)?;
-    let page = served.done(served.collection.list(listing.query.clone()).await)?;
-    let cursor = page.next.as_ref().map(|boundary| listing.cursor(boundary));
+    let (query, cursors) = (listing.query, listing.cursors);
+    let page = served.done(served.collection.list(query).await)?;
+    let cursor = page.next.as_ref().map(|boundary| cursors.encode(boundary));
 
     let mut body = Vec::with_capacity(page.items.len() + cursor.as_ref().map_or(0, String::len) + 32);
     body.extend_from_slice(b"{\"items\":[");

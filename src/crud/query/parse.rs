@@ -24,16 +24,22 @@ const LONGEST_VALUE: usize = 4096;
 
 /// The parameters that are not fields.
 const CONTROLS: [&str; 3] = ["limit", "sort", "cursor"];
-/// A list request and what is needed to make the cursor of the next page.
+/// A list request and what makes the cursor of the next page.
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) query: Query,
+    pub(crate) cursors: Cursors,
+}
+
+/// Makes cursors that belong to one filter and sort.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursors {
     hash: u64,
 }
 
-impl Listing {
+impl Cursors {
     /// The cursor of the page after `boundary`.
-    pub(crate) fn cursor(&self, boundary: &[Value<'static>]) -> String {
+    pub(crate) fn encode(self, boundary: &[Value<'static>]) -> String {
         cursor::encode(self.hash, boundary)
     }
 }
@@ -85,7 +91,7 @@ pub(crate) fn listing(
         1 => conditions.remove(0),
         _ => Expr::And(conditions),
     };
-    Ok(Listing { query: Query { filter, sort, limit, after }, hash })
+    Ok(Listing { query: Query { filter, sort, limit, after }, cursors: Cursors { hash } })
 }
 
 fn hash(schema: &Schema, sort: &[Sort], filters: &mut [(Cow<'_, str>, Cow<'_, str>)]) -> u64 {

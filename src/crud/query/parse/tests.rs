@@ -163,7 +163,7 @@ fn cursors_come_back_typed() {
         Value::Float(0.1),
         Value::Uuid(uuid::Uuid::from_u128(7)),
     ];
-    let cursor = first.cursor(&boundary);
+    let cursor = first.cursors.encode(&boundary);
     let after = |raw: String| listing(&schema, Some(&raw), 50, 1000).map(|listing| listing.query.after);
     assert_eq!(after(format!("age=gte.0&sort=-age,name,at,score&cursor={cursor}&limit=3")).unwrap(), Some(boundary));
 
@@ -185,7 +185,23 @@ fn forged_boundaries_are_refused() {
         vec![Value::Int(1), Value::Null],
         vec![Value::Int(1), Value::Str("x".into())],
     ] {
-        let raw = format!("sort=age&cursor={}", first.cursor(&forged));
+        let raw = format!("sort=age&cursor={}", first.cursors.encode(&forged));
         assert_eq!(listing(&schema, Some(&raw), 50, 1000).unwrap_err().status(), 400, "{forged:?}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_query_string_panics(raw in "([a-z$._(),=&%+\"-]|name|age|in\\.|not\\.|cursor|sort|\\PC){0,60}") {
+        let _ = parse(&raw);
+    }
+
+    #[test]
+    fn quoted_choices_come_back(texts in proptest::collection::vec("\\PC{0,12}", 1..6)) {
+        let quoted: Vec<String> = texts
+            .iter()
+            .map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
+            .collect();
+        proptest::prop_assert_eq!(choices(&format!("({})", quoted.join(","))).unwrap(), texts);
     }
 }

@@ -241,3 +241,42 @@ fn patches_merge_nested_models() {
     assert_eq!(apply(&full, &format!(r#"{{"id":"{ID}"}}"#)), Ok(full.clone()));
     assert_eq!(apply(&full, "[]"), Err(" model_type".to_owned()));
 }
+
+/// The same text as serde_json's own tree, for a schema that takes everything the text may hold.
+#[test]
+fn accepted_documents_agree_with_serde_json() {
+    let schema = schema(
+        r#"{"name":"s","type":{"type":"str"}},{"name":"i","type":{"type":"int"}},{"name":"f","type":{"type":"float"}},
+           {"name":"l","type":{"type":"list","items":{"type":"optional","of":{"type":"bool"}}}}"#,
+    );
+    let strategy = (
+        "\\PC*",
+        proptest::num::i64::ANY,
+        proptest::num::f64::NORMAL,
+        proptest::collection::vec(proptest::option::of(proptest::bool::ANY), 0..5),
+    );
+    let mut runner = proptest::test_runner::TestRunner::default();
+    runner
+        .run(&strategy, |(s, i, f, l)| {
+            let sent = serde_json::json!({"s": s, "i": i, "f": f, "l": l});
+            let body = sent.to_string();
+            let values = document(&schema, body.as_bytes(), IdRule::Generated).unwrap();
+            let mut answered: serde_json::Value =
+                serde_json::from_slice(&crate::crud::json::document(&schema, &Value::Object(values))).unwrap();
+            answered.as_object_mut().unwrap().remove("id");
+            proptest::prop_assert_eq!(answered, sent);
+            Ok(())
+        })
+        .unwrap();
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_body_panics(body in proptest::collection::vec(proptest::num::u8::ANY, 0..80), json in "[\\[\\]{}:,\"a0x.e-]{0,60}") {
+        let schema = schema(r#"{"name":"a","type":{"type":"list","items":{"type":"int"}}},{"name":"x","type":{"type":"str"}}"#);
+        for bytes in [&body[..], json.as_bytes()] {
+            let _ = document(&schema, bytes, IdRule::Chosen);
+            let _ = patch(&schema, bytes, &Value::Null);
+        }
+    }
+}
