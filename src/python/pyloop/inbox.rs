@@ -1,6 +1,6 @@
 //! The one way into the loop thread: a bounded queue of jobs, a queue of notices, and the wake-up.
 //!
-//! Nothing here knows Python. A producer pushes and then looks whether the loop sleeps; the loop says that it will
+//! Nothing here runs Python. A producer pushes and then looks whether the loop sleeps; the loop says that it will
 //! sleep and then looks whether something was pushed. Both steps are sequentially consistent, so one of the two always
 //! sees the other, and only a push that meets a sleeping loop costs a system call.
 
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 
 use crossbeam_queue::{ArrayQueue, SegQueue};
+use pyo3::Python;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
@@ -38,7 +39,17 @@ impl LoopHandle {
     pub(crate) fn submit(&self, job: Box<dyn Job>) -> Result<Submitted, Overloaded> {
         Inbox::submit(&self.inbox, job)
     }
+
+    /// Runs `f` on the loop thread, attached, before the next jobs. Never refused, and lost when the loop is closed: it is
+    /// for what a job that was accepted waits for.
+    pub(crate) fn deliver(&self, f: Delivery) {
+        self.inbox.notices.push(Notice::Deliver(f));
+        self.inbox.wake();
+    }
 }
+
+/// What is brought back to the loop thread for a job.
+pub(crate) type Delivery = Box<dyn FnOnce(Python<'_>) + Send>;
 
 /// A job on its way; dropping it before the job has finished cancels the job.
 #[must_use = "dropping it cancels the job"]
@@ -56,11 +67,13 @@ impl Drop for Submitted {
     }
 }
 
-/// What the loop thread is told beside jobs. Never refused, so it is not bounded; each is a few bytes and belongs to a
-/// job that was accepted.
+/// What the loop thread is told beside jobs. Never refused, so it is not bounded; each belongs to a job that was
+/// accepted.
 pub(super) enum Notice {
     /// Nobody waits for the job with this id any longer.
     Cancel(u64),
+    /// What a running job waits for has come.
+    Deliver(Delivery),
 }
 
 /// A job in the queue.

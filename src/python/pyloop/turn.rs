@@ -132,9 +132,14 @@ impl<'a, 'py> Turns<'a, 'py> {
 
     fn take_inbox(&mut self) -> PyResult<()> {
         let (py, inbox) = (self.event_loop.py(), self.core.inbox());
-        while let Some(Notice::Cancel(id)) = inbox.pop_notice() {
-            if let Some(task) = self.core.jobs().get(py, id) {
-                task.bind(py).call_method0(intern!(py, "cancel"))?;
+        while let Some(notice) = inbox.pop_notice() {
+            match notice {
+                Notice::Cancel(id) => {
+                    if let Some(task) = self.core.jobs().get(py, id) {
+                        task.bind(py).call_method0(intern!(py, "cancel"))?;
+                    }
+                }
+                Notice::Deliver(deliver) => deliver(py),
             }
         }
         let mut begun = None;
