@@ -1,12 +1,35 @@
 //! Is answered by Python; the only folder that names `pyo3`.
+//!
+//! Services here run on the runtime's workers and hand plain Rust data to the loop thread; Python objects are made, used and
+//! dropped there.
 
+mod app;
 pub mod attach;
+mod convert;
+mod errors;
+mod handler;
+mod headers;
+mod log;
+mod middleware;
+mod objects;
 mod pyloop;
+mod query;
+mod request;
+mod response;
 
 use pyo3::prelude::*;
 
+pub use app::{LoadError, PythonApp};
+
 /// Fills the native module `ziggurat._ziggurat`.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<app::App>()?;
+    module.add_class::<headers::Headers>()?;
+    module.add_class::<query::QueryParams>()?;
+    module.add_class::<request::Request>()?;
+    module.add_class::<response::Response>()?;
+    module.add_function(wrap_pyfunction!(log::init_log, module)?)?;
     pyloop::register(module)?;
     Ok(())
 }

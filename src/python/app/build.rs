@@ -1,0 +1,241 @@
+//! From what Python declared to a frozen stack.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
+use pyo3::prelude::*;
+use tower::service_fn;
+
+use super::settings::{AppSettings, CrudSettings, parse};
+
+use crate::crud::store::AnyStore;
+use crate::crud::{Op, OpenError, Resource, ResourceOptions, Schema, Store, openapi_of};
+use crate::layers::jwt::RequireAuth;
+use crate::layers::{LayerSpec, foundation};
+use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
+use crate::python::middleware::{Leaves, MiddlewareSettings, PyMiddlewareLayer, Scope};
+use crate::python::objects::{Objects, Shared};
+use crate::service::{Dispatcher, Leaf, LeafInfo, LeafKind, Request, Response, Route, RouteTableBuilder, Stack};
+use crate::{Body, ConfigError};
+
+/// What was declared so far.
+pub(super) struct Draft {
+    store: Option<String>,
+    layers: Vec<LayerSpec>,
+    location: String,
+    sync_threads: usize,
+    routes: Vec<Declared>,
+    resources: Vec<(Resource, String)>,
+    middleware: Vec<(String, Option<Vec<String>>)>,
+    pub(super) objects: Objects,
+}
+
+enum Declared {
+    Handler { method: Option<Method>, path: String, plan: Arc<Plan>, handler: usize },
+    Document { path: String, content_type: HeaderValue, body: Bytes },
+}
+
+/// What serves.
+pub(super) struct Built {
+    pub(super) stack: Stack,
+    pub(super) shared: Arc<Shared>,
+    pub(super) store: Option<AnyStore>,
+    middleware: Vec<(String, Scope)>,
+}
+
+impl Draft {
+    pub(super) fn new(settings: &str) -> Result<Self, ConfigError> {
+        let settings: AppSettings<'_> = parse(settings, "app settings")?;
+        let layers =
+            LayerSpec::list_from_json(settings.layers.get()).map_err(|error| error.at_if_known(&settings.location))?;
+        Ok(Self {
+            store: settings.store,
+            layers,
+            sync_threads: settings.sync_threads.unwrap_or_else(SyncPool::default_threads),
+            location: settings.location,
+            routes: Vec::new(),
+            resources: Vec::new(),
+            middleware: Vec::new(),
+            objects: Objects::default(),
+        })
+    }
+
+    pub(super) fn add_handler(
+        &mut self,
+        method: Option<Method>,
+        path: &str,
+        plan: Arc<Plan>,
+        callable: Callable,
+    ) -> Result<(), ConfigError> {
+        if plan.auth.is_some() {
+            self.check_auth(&plan.name, &plan.location)?;
+        }
+        let handler = self.objects.handlers.len();
+        self.objects.handlers.push(callable);
+        self.routes.push(Declared::Handler { method, path: path.to_owned(), plan, handler });
+        Ok(())
+    }
+
+    pub(super) fn add_document(&mut self, path: &str, content_type: HeaderValue, body: Bytes) {
+        self.routes.push(Declared::Document { path: path.to_owned(), content_type, body });
+    }
+
+    pub(super) fn add_middleware(&mut self, function: Py<PyAny>, name: String, paths: Option<Vec<String>>) {
+        self.objects.middleware.push(function);
+        self.middleware.push((name, paths));
+    }
+
+    pub(super) fn add_crud(&mut self, description: &str, options: &str) -> Result<(), ConfigError> {
+        let given: CrudSettings = parse(options, "CRUD settings")?;
+        let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&given.location))?;
+        let ops = given.ops.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>()?;
+        let mut options = ResourceOptions::new()
+            .path(given.path)
+            .ops(ops)
+            .client_id(given.client_id)
+            .page_size(given.default_limit, given.max_limit)
+            .body_limit(given.body_limit)
+            .at(given.location.clone());
+        for (op, scopes) in given.auth {
+            let Some(scopes) = scopes else { continue };
+            self.check_auth(&schema.name, &given.location)?;
+            let guard = RequireAuth::new().scopes(scopes.iter().cloned());
+            options = options.guard(op.parse()?, guard_name(&scopes), move |route| route.layer(guard.clone()));
+        }
+        let resource = Resource::new(Arc::new(schema), options);
+        resource.check()?;
+        self.resources.push((resource, given.location));
+        Ok(())
+    }
+
+    fn check_auth(&self, name: &str, location: &str) -> Result<(), ConfigError> {
+        if self.layers.iter().any(|layer| layer.name() == "Jwt") {
+            return Ok(());
+        }
+        Err(ConfigError::new(format!("{name} asks for a token, but no layer checks tokens"))
+            .cure("add layers.Jwt(...) to the app's layers")
+            .at_if_known(location))
+    }
+
+    pub(super) fn crud_openapi(&self) -> String {
+        openapi_of(self.resources.iter().map(|(resource, _)| resource)).to_string()
+    }
+
+    /// Everything that can fail fails here, before the first request.
+    pub(super) async fn build(self) -> Result<(Built, Arc<Objects>), ConfigError> {
+        let Self { store, layers, location, sync_threads, routes, resources, middleware, objects } = self;
+        let objects = Arc::new(objects);
+        let shared = Shared::new(sync_threads);
+        let mut table = RouteTableBuilder::new();
+        for route in routes {
+            match route {
+                Declared::Handler { method, path, plan, handler } => {
+                    let service =
+                        PyHandlerService::new(plan.clone(), handler, Arc::downgrade(&objects), shared.clone());
+                    let mut leaf =
+                        Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
+                    if let Some(scopes) = &plan.auth {
+                        let guard = RequireAuth::new().scopes(scopes.iter().cloned());
+                        leaf = leaf.layer(guard_name(scopes), |route| route.layer(guard));
+                    }
+                    table.add(method, &path, leaf)?;
+                }
+                Declared::Document { path, content_type, body } => {
+                    table.add(Some(Method::GET), &path, document(&path, content_type, body))?;
+                }
+            }
+        }
+        let store = match &store {
+            Some(url) => Some(AnyStore::open_url(url).await.map_err(|error| config(error).at_if_known(&location))?),
+            None => None,
+        };
+        for (resource, location) in &resources {
+            let Some(store) = &store else {
+                return Err(ConfigError::new(format!(
+                    "{} is to be served, but the app has no store",
+                    resource.schema().name
+                ))
+                .cure("give one, as Ziggurat(store=\"sqlite:///app.db\")")
+                .at_if_known(location));
+            };
+            let opened = store.open(resource.schema().clone()).await;
+            resource.mount(opened.map_err(|error| config(error).at_if_known(location))?, &mut table)?;
+        }
+        let dispatcher = Dispatcher::new(table.build()?);
+        let leaves = Leaves(dispatcher.clone());
+        let mut builder = Stack::builder();
+        for spec in foundation(layers) {
+            let name = spec.name();
+            let layer = spec.build().map_err(|error| error.at_if_known(&location))?;
+            builder = builder.wrap(name, move |route| layer.apply(route));
+        }
+        let mut wrapped = Vec::with_capacity(middleware.len());
+        for (index, (name, paths)) in middleware.into_iter().enumerate() {
+            let scope = Scope::new(paths);
+            let settings = MiddlewareSettings {
+                name: name.clone(),
+                index,
+                scope: scope.clone(),
+                objects: Arc::downgrade(&objects),
+                shared: shared.clone(),
+                leaves: leaves.clone(),
+            };
+            builder = builder.layer(name.clone(), PyMiddlewareLayer(Arc::new(settings)));
+            wrapped.push((name, scope));
+        }
+        let stack = builder.build(dispatcher);
+        Ok((Built { stack, shared, store, middleware: wrapped }, objects))
+    }
+}
+
+/// A store that cannot be opened is a mistake at start-up, whatever its cause.
+fn config(error: OpenError) -> ConfigError {
+    match error {
+        OpenError::Config(error) => error,
+        OpenError::Store(error) => ConfigError::new(error.to_string()),
+    }
+}
+
+/// `RequireAuth`, with the scopes that it asks for.
+fn guard_name(scopes: &[String]) -> String {
+    match scopes {
+        [] => "RequireAuth".to_owned(),
+        scopes => format!("RequireAuth({})", scopes.join(" ")),
+    }
+}
+
+/// A fixed answer.
+fn document(name: &str, content_type: HeaderValue, body: Bytes) -> Leaf {
+    let service = service_fn(move |_: Request| {
+        let mut response = Response::new(Body::from(body.clone()));
+        response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    Leaf::new(name, LeafKind::Native, Route::new(service))
+}
+
+impl Built {
+    /// What a request to `leaf` passes, outermost first and the leaf last, and which of it is written in Python.
+    ///
+    /// Without a concrete path, a middleware is named when it may wrap the leaf.
+    pub(super) fn passes<'a>(
+        &'a self,
+        leaf: &'a LeafInfo,
+        path: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a str, bool)> {
+        // Middleware is innermost in the stack.
+        let native = self.stack.layers().len() - self.middleware.len();
+        let layers = self.stack.layers()[..native].iter().map(|name| (&**name, false));
+        let middleware = self.middleware.iter().filter(move |(_, scope)| match path {
+            Some(path) => scope.holds(path),
+            None => scope.may_hold(&leaf.path),
+        });
+        layers
+            .chain(middleware.map(|(name, _)| (&**name, true)))
+            .chain(leaf.layers.iter().map(|name| (&**name, false)))
+            .chain(std::iter::once((&*leaf.name, leaf.kind == LeafKind::Python)))
+    }
+}

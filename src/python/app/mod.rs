@@ -1,0 +1,305 @@
+//! `_ziggurat.App`: what `ziggurat.Ziggurat` fills, freezes and serves.
+
+mod build;
+mod embed;
+mod serving;
+mod settings;
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use http_body_util::BodyExt;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::{PyBytes, PyDict};
+use serde_json::json;
+use tower::ServiceExt;
+
+pub use embed::{LoadError, PythonApp};
+
+use self::build::{Built, Draft};
+use self::serving::Serving;
+use super::errors::config_error;
+use super::handler::Plan;
+use super::headers::text;
+use super::objects::Objects;
+use super::pyloop::LoopCore;
+use super::{attach, handler};
+use crate::crud::Store;
+use crate::service::LeafKind;
+use crate::service::server::runtime;
+use crate::{Body, ConfigError};
+
+/// An application as the native side sees it.
+#[pyclass(frozen, module = "ziggurat._ziggurat")]
+pub(super) struct App {
+    draft: Mutex<Option<Draft>>,
+    built: OnceLock<Built>,
+    /// The one strong reference to the app's Python objects once it is built.
+    objects: Mutex<Option<Arc<Objects>>>,
+    serving: Mutex<Option<Serving>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn io_error(error: &std::io::Error) -> PyErr {
+    PyRuntimeError::new_err(format!("the Tokio runtime cannot be started: {error}"))
+}
+
+impl App {
+    fn built(&self) -> PyResult<&Built> {
+        self.built.get().ok_or_else(|| PyRuntimeError::new_err("the app is not built yet"))
+    }
+
+    fn draft<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Draft) -> Result<R, ConfigError>) -> PyResult<R> {
+        let mut draft = lock(&self.draft);
+        let Some(draft) = draft.as_mut() else {
+            return Err(config_error(py, &ConfigError::new("the app is built already")));
+        };
+        f(draft).map_err(|error| config_error(py, &error))
+    }
+}
+
+#[pymethods]
+impl App {
+    #[new]
+    fn new(py: Python<'_>, settings: &str) -> PyResult<Self> {
+        let draft = Draft::new(settings).map_err(|error| config_error(py, &error))?;
+        Ok(Self {
+            draft: Mutex::new(Some(draft)),
+            built: OnceLock::new(),
+            objects: Mutex::new(None),
+            serving: Mutex::new(None),
+        })
+    }
+
+    #[pyo3(signature = (method, path, plan, function, objects))]
+    fn add_handler(
+        &self,
+        py: Python<'_>,
+        method: Option<&str>,
+        path: &str,
+        plan: &str,
+        function: Py<PyAny>,
+        objects: Vec<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let method = method
+            .map(|method| Method::from_bytes(method.as_bytes()))
+            .transpose()
+            .map_err(|_| PyValueError::new_err("that is not a method"))?;
+        let plan = Arc::new(Plan::parse(plan, path).map_err(|error| config_error(py, &error))?);
+        let callable = handler::Callable::new(py, function, objects, plan.clone())?;
+        self.draft(py, |draft| draft.add_handler(method, path, plan, callable))
+    }
+
+    fn add_crud(&self, py: Python<'_>, description: &str, options: &str) -> PyResult<()> {
+        self.draft(py, |draft| draft.add_crud(description, options))
+    }
+
+    fn add_document(&self, py: Python<'_>, path: &str, content_type: &str, body: &[u8]) -> PyResult<()> {
+        let content_type = HeaderValue::from_str(content_type)
+            .map_err(|_| PyValueError::new_err(format!("{content_type:?} is not a media type")))?;
+        let body = Bytes::copy_from_slice(body);
+        self.draft(py, |draft| {
+            draft.add_document(path, content_type, body);
+            Ok(())
+        })
+    }
+
+    #[pyo3(signature = (function, name, location, paths = None))]
+    fn add_middleware(
+        &self,
+        py: Python<'_>,
+        function: Py<PyAny>,
+        name: String,
+        location: String,
+        paths: Option<Vec<String>>,
+    ) -> PyResult<()> {
+        let _ = location;
+        self.draft(py, |draft| {
+            draft.add_middleware(function, name, paths);
+            Ok(())
+        })
+    }
+
+    /// Fragments of the OpenAPI document for the CRUD routes, as JSON.
+    fn crud_openapi(&self, py: Python<'_>) -> PyResult<String> {
+        self.draft(py, |draft| Ok(draft.crud_openapi()))
+    }
+
+    /// Opens the store, mounts the leaves and puts the stack together.
+    fn build(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(draft) = lock(&self.draft).take() else {
+            return Err(config_error(py, &ConfigError::new("the app is built already")));
+        };
+        let runtime = runtime().map_err(|error| io_error(&error))?;
+        // Opening a store waits for files and servers.
+        let built = py.detach(|| runtime.block_on(draft.build()));
+        let (built, objects) = built.map_err(|error| config_error(py, &error))?;
+        *lock(&self.objects) = Some(objects);
+        self.built.set(built).map_err(|_| PyRuntimeError::new_err("the app is built already"))
+    }
+
+    /// The route table as JSON.
+    fn routes(&self) -> PyResult<String> {
+        let built = self.built()?;
+        let routes = built.stack.table().leaves().iter().map(|leaf| {
+            let passes: Vec<&str> = built.passes(leaf, None).map(|(name, _)| name).collect();
+            json!({
+                "method": leaf.method.as_ref().map(Method::as_str),
+                "path": &*leaf.path,
+                "name": leaf.name,
+                "kind": leaf.kind.as_str(),
+                "location": leaf.location,
+                "stack": passes,
+                "enters_python": built.passes(leaf, None).any(|(_, python)| python),
+            })
+        });
+        Ok(serde_json::Value::from_iter(routes).to_string())
+    }
+
+    /// What a request to a concrete path passes, as JSON.
+    fn stack(&self, path: &str) -> PyResult<String> {
+        let built = self.built()?;
+        let stacks = built.stack.table().at(path).into_iter().map(|leaf| {
+            let passes: Vec<(&str, bool)> = built.passes(&leaf, Some(path)).collect();
+            let python: Vec<&str> = passes.iter().filter(|(_, python)| *python).map(|(name, _)| *name).collect();
+            json!({
+                "method": leaf.method.as_ref().map(Method::as_str),
+                "passes": passes.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+                "enters_python": python,
+            })
+        });
+        Ok(serde_json::Value::from_iter(stacks).to_string())
+    }
+
+    /// How often this process entered the interpreter on behalf of a leaf of each kind.
+    #[allow(clippy::unused_self, reason = "Python calls it on the app")]
+    fn attach_counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = PyDict::new(py);
+        for (kind, count) in LeafKind::ALL.into_iter().zip(attach::counts()) {
+            counts.set_item(kind.as_str(), count)?;
+        }
+        Ok(counts)
+    }
+
+    /// What the store is, without credentials.
+    fn store(&self) -> PyResult<Option<String>> {
+        Ok(self.built()?.store.as_ref().map(Store::describe))
+    }
+
+    /// The loop that runs the app's coroutines from now on.
+    fn set_loop(&self, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let handle = match event_loop {
+            Some(event_loop) => Some(event_loop.cast::<LoopCore>()?.get().handle()),
+            None => None,
+        };
+        self.built()?.shared.set_event_loop(handle);
+        Ok(())
+    }
+
+    /// Sends a request through the stack and waits for the whole answer.
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        target: &str,
+        headers: Vec<(String, String)>,
+        body: &[u8],
+    ) -> PyResult<(u16, Vec<(String, String)>, Bound<'py, PyBytes>)> {
+        let built = self.built()?;
+        if super::convert::classes(py)?.current_loop.bind(py).call0()?.is_truthy()? {
+            return Err(PyRuntimeError::new_err(
+                "request() waits for the answer and would stop the event loop that is to give it; call it from another thread",
+            ));
+        }
+        let mut request = http::Request::builder().method(method).uri(target);
+        for (name, value) in &headers {
+            request = request.header(name, value.as_bytes());
+        }
+        let request = request
+            .body(Body::from(Bytes::copy_from_slice(body)))
+            .map_err(|error| PyValueError::new_err(format!("not a request: {error}")))?;
+        let runtime = runtime().map_err(|error| io_error(&error))?;
+        let stack = built.stack.clone();
+        // Spawned, so that the services run where they always run and not on this thread.
+        let answer = async move {
+            let Ok(response) = stack.oneshot(request).await;
+            let (parts, body) = response.into_parts();
+            body.collect().await.map(|body| (parts, body.to_bytes()))
+        };
+        let (parts, bytes) = py
+            .detach(|| runtime.block_on(runtime.spawn(answer)))
+            .map_err(|error| PyRuntimeError::new_err(format!("the stack panicked: {error}")))?
+            .map_err(|error| PyRuntimeError::new_err(format!("the answer broke off: {error}")))?;
+        let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+        Ok((parts.status.as_u16(), headers, PyBytes::new(py, &bytes)))
+    }
+
+    /// Binds the address and serves on the runtime; gives the address.
+    fn listen(&self, py: Python<'_>, host: String, port: u16, settings: &str) -> PyResult<(String, u16)> {
+        let stack = self.built()?.stack.clone();
+        let server = settings::server(host, port, settings).map_err(|error| config_error(py, &error))?;
+        let runtime = runtime().map_err(|error| io_error(&error))?;
+        let serving = py
+            .detach(|| Serving::begin(runtime, server, stack))
+            .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let address = serving.address();
+        let before = lock(&self.serving).replace(serving);
+        drop(before);
+        Ok((address.ip().to_string(), address.port()))
+    }
+
+    /// Stops accepting and waits for requests in flight; gives how many finished and how many were dropped.
+    fn drain(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
+        let taken = lock(&self.serving).as_mut().and_then(Serving::stop);
+        let Some(stopped) = taken else { return Ok((0, 0)) };
+        let runtime = runtime().map_err(|error| io_error(&error))?;
+        let drained = py.detach(|| runtime.block_on(stopped));
+        match drained {
+            Ok(Ok(drained)) => Ok((drained.finished, drained.dropped)),
+            Ok(Err(error)) => Err(PyRuntimeError::new_err(error.to_string())),
+            Err(error) => Err(PyRuntimeError::new_err(format!("the server panicked: {error}"))),
+        }
+    }
+
+    /// Drops what is still in flight while draining.
+    fn hurry(&self) {
+        if let Some(serving) = lock(&self.serving).as_mut() {
+            serving.hurry();
+        }
+    }
+
+    /// Closes the store. Requests that need it are answered 503 afterwards.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(store) = self.built()?.store.clone() else { return Ok(()) };
+        let runtime = runtime().map_err(|error| io_error(&error))?;
+        py.detach(|| runtime.block_on(store.close()));
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(objects) = self.objects.try_lock()
+            && let Some(objects) = &*objects
+        {
+            objects.traverse(&visit)?;
+        }
+        if let Ok(draft) = self.draft.try_lock()
+            && let Some(draft) = &*draft
+        {
+            draft.objects.traverse(&visit)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        let objects = lock(&self.objects).take();
+        drop(objects);
+        let draft = lock(&self.draft).take();
+        drop(draft);
+    }
+}

@@ -1,0 +1,55 @@
+//! A server that runs on the runtime while the loop thread does something else.
+
+use std::net::SocketAddr;
+
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::service::Stack;
+use crate::service::server::{Drained, ServeError, Server};
+
+type Served = JoinHandle<Result<Drained, ServeError>>;
+
+pub(super) struct Serving {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    hurry: Option<oneshot::Sender<()>>,
+    served: Option<Served>,
+}
+
+impl Serving {
+    pub(super) fn begin(runtime: &Runtime, server: Server, stack: Stack) -> Result<Self, ServeError> {
+        let bound = server.bind()?;
+        let address = bound.local_addr();
+        let (stop, stopped) = oneshot::channel();
+        let (hurry, hurried) = oneshot::channel();
+        let served = runtime.spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            let hurried = async {
+                if hurried.await.is_err() {
+                    // Nobody can hurry any more.
+                    std::future::pending::<()>().await;
+                }
+            };
+            bound.serve_until(stack, stopped, hurried).await
+        });
+        Ok(Self { address, stop: Some(stop), hurry: Some(hurry), served: Some(served) })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to drain; gives what to wait for, once.
+    pub(super) fn stop(&mut self) -> Option<Served> {
+        drop(self.stop.take());
+        self.served.take()
+    }
+
+    pub(super) fn hurry(&mut self) {
+        if let Some(hurry) = self.hurry.take() {
+            let _ = hurry.send(());
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Settings as Python writes them: JSON.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::ConfigError;
+use crate::service::server::Server;
+
+/// The app's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AppSettings<'a> {
+    #[serde(default)]
+    pub(super) store: Option<String>,
+    #[serde(borrow)]
+    pub(super) layers: &'a RawValue,
+    #[serde(default)]
+    pub(super) location: String,
+    #[serde(default)]
+    pub(super) sync_threads: Option<usize>,
+}
+
+/// A CRUD resource's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CrudSettings {
+    pub(super) path: String,
+    pub(super) ops: Vec<String>,
+    /// By operation; none is open, an empty list asks for any valid token.
+    pub(super) auth: std::collections::BTreeMap<String, Option<Vec<String>>>,
+    pub(super) client_id: bool,
+    pub(super) default_limit: usize,
+    pub(super) max_limit: usize,
+    pub(super) body_limit: usize,
+    pub(super) location: String,
+}
+
+pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a str, what: &str) -> Result<T, ConfigError> {
+    serde_json::from_str(json).map_err(|error| {
+        let text = error.to_string();
+        // The position is one in JSON that the user never wrote.
+        ConfigError::new(format!("{what}: {}", text.split(" at line ").next().unwrap_or(&text)))
+    })
+}
+
+/// The server's, named as the methods of `ServerBuilder`; times are seconds.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ServerSettings {
+    backlog: Option<u32>,
+    reuse_port: Option<bool>,
+    first_byte_timeout: Option<f64>,
+    head_timeout: Option<f64>,
+    keep_alive_timeout: Option<f64>,
+    body_timeout: Option<f64>,
+    write_timeout: Option<f64>,
+    drain_timeout: Option<f64>,
+    max_head_bytes: Option<usize>,
+    max_head_fields: Option<usize>,
+    max_uri_bytes: Option<usize>,
+    max_connections: Option<usize>,
+    max_streams: Option<u32>,
+}
+
+pub(super) fn server(host: String, port: u16, json: &str) -> Result<Server, ConfigError> {
+    let given: ServerSettings = parse(json, "server settings")?;
+    let mut builder = Server::builder().host(host).port(port);
+    macro_rules! take {
+        ($($name:ident),*) => { $(if let Some(value) = given.$name { builder = builder.$name(value); })* };
+    }
+    macro_rules! take_seconds {
+        ($($name:ident),*) => { $(if let Some(seconds) = given.$name {
+            let time = Duration::try_from_secs_f64(seconds).map_err(|_| {
+                ConfigError::new(format!("{} is {seconds}, which is not a time", stringify!($name)))
+                    .cure("give a number of seconds")
+            })?;
+            builder = builder.$name(time);
+        })* };
+    }
+    take!(backlog, reuse_port, max_head_bytes, max_head_fields, max_uri_bytes, max_connections, max_streams);
+    take_seconds!(first_byte_timeout, head_timeout, keep_alive_timeout, body_timeout, write_timeout, drain_timeout);
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_settings_are_checked() {
+        assert!(server("127.0.0.1".into(), 0, r#"{"drain_timeout": 1.5, "backlog": 8}"#).is_ok());
+        let error = server("127.0.0.1".into(), 0, r#"{"drain_time": 1}"#).unwrap_err().to_string();
+        assert!(error.contains("unknown field `drain_time`") && !error.contains("line"), "{error}");
+        assert!(
+            server("127.0.0.1".into(), 0, r#"{"drain_timeout": -1}"#)
+                .unwrap_err()
+                .to_string()
+                .contains("drain_timeout")
+        );
+    }
+}

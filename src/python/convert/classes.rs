@@ -1,0 +1,46 @@
+//! Classes of the standard library that are told apart when answers are encoded.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyType;
+
+/// Looked up once, kept for the life of the process.
+pub(in crate::python) struct Classes {
+    pub(super) uuid: Py<PyType>,
+    pub(super) decimal: Py<PyType>,
+    pub(super) r#enum: Py<PyType>,
+    pub(super) dataclass_fields: Py<PyAny>,
+    pub(in crate::python) http_exception: Py<PyType>,
+    pub(in crate::python) config_error: Py<PyType>,
+    pub(in crate::python) validation_error: Py<PyType>,
+    pub(in crate::python) cancelled: Py<PyType>,
+    pub(in crate::python) copy_context: Py<PyAny>,
+    pub(in crate::python) logger: Py<PyAny>,
+    pub(in crate::python) running_loop: Py<PyAny>,
+    /// Gives None where no loop runs, instead of raising.
+    pub(in crate::python) current_loop: Py<PyAny>,
+}
+
+pub(in crate::python) fn classes(py: Python<'_>) -> PyResult<&Classes> {
+    static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
+    CLASSES.get_or_try_init(py, || {
+        let class = |module: &str, name: &str| -> PyResult<Py<PyType>> {
+            Ok(py.import(module)?.getattr(name)?.cast_into::<PyType>()?.unbind())
+        };
+        let object = |module: &str, name: &str| PyResult::Ok(py.import(module)?.getattr(name)?.unbind());
+        Ok(Classes {
+            uuid: class("uuid", "UUID")?,
+            decimal: class("decimal", "Decimal")?,
+            r#enum: class("enum", "Enum")?,
+            dataclass_fields: object("dataclasses", "fields")?,
+            http_exception: class("ziggurat.exceptions", "HTTPException")?,
+            config_error: class("ziggurat.exceptions", "ConfigError")?,
+            validation_error: class("pydantic_core", "ValidationError")?,
+            cancelled: class("asyncio", "CancelledError")?,
+            copy_context: object("contextvars", "copy_context")?,
+            logger: py.import("logging")?.call_method1("getLogger", ("ziggurat",))?.unbind(),
+            running_loop: object("asyncio", "get_running_loop")?,
+            current_loop: object("asyncio", "_get_running_loop")?,
+        })
+    })
+}

@@ -1,0 +1,135 @@
+//! Exceptions as answers, and start-up errors as exceptions.
+
+use http::StatusCode;
+use pyo3::exceptions::PyException;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+
+use super::convert::classes;
+use super::headers::{header_name, header_value};
+use crate::ConfigError;
+use crate::service::{Location, Problem, Violation};
+
+/// `ziggurat.ConfigError` with the words of `error`.
+pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
+    let raised = || PyResult::Ok(PyErr::from_value(classes(py)?.config_error.bind(py).call1((error.to_string(),))?));
+    raised().unwrap_or_else(|error| error)
+}
+
+/// What the client is told about an exception. What nobody expected is logged with its traceback, and the client learns
+/// nothing of it.
+pub(super) fn answer(py: Python<'_>, error: PyErr, whose: &str) -> crate::Response {
+    if let Some(problem) = http_exception(py, &error) {
+        return problem.into_response();
+    }
+    log(py, &error, whose);
+    Problem::internal().into_response()
+}
+
+fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Problem> {
+    let value = error.value(py);
+    if !value.is_instance(classes(py).ok()?.http_exception.bind(py)).ok()? {
+        return None;
+    }
+    // An exception that was tampered with until it no longer fits is one that nobody expected.
+    let status: u16 = value.getattr(intern!(py, "status")).ok()?.extract().ok()?;
+    let status = StatusCode::from_u16(status).ok().filter(|s| s.is_client_error() || s.is_server_error())?;
+    let title = status.canonical_reason().unwrap_or("Error");
+    let code = title.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    let mut problem = Problem::new(status, code, sentence(title));
+    if let Ok(Some(detail)) = value.getattr(intern!(py, "detail")).ok()?.extract::<Option<String>>() {
+        problem = problem.detail(detail);
+    }
+    let headers = value.getattr(intern!(py, "headers")).ok()?.cast_into::<PyDict>().ok()?;
+    for (name, text) in headers.iter() {
+        let (name, text): (String, String) = (name.extract().ok()?, text.extract().ok()?);
+        problem = problem.header(header_name(&name).ok()?, header_value(&name, &text).ok()?);
+    }
+    Some(problem)
+}
+
+/// `Not Found` as the other problems spell it: `Not found`.
+fn sentence(title: &str) -> String {
+    let mut words = title.split(' ');
+    let mut text = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        text.push(' ');
+        text.push_str(&word.to_lowercase());
+    }
+    text
+}
+
+/// Tells Python's `ziggurat` logger about an exception, with its traceback.
+pub(super) fn log(py: Python<'_>, error: &PyErr, whose: &str) {
+    let tell = || -> PyResult<()> {
+        let kwargs = PyDict::new(py);
+        let info = (error.get_type(py), error.value(py), error.traceback(py));
+        kwargs.set_item(intern!(py, "exc_info"), info)?;
+        let logger = classes(py)?.logger.bind(py);
+        logger.call_method(intern!(py, "error"), ("%s raised an exception", whose), Some(&kwargs))?;
+        Ok(())
+    };
+    if let Err(failure) = tell() {
+        // A broken logging handler must not turn one failure into two.
+        tracing::error!(handler = whose, %error, logging = %failure, "a handler failed, and so did logging it");
+    }
+}
+
+/// Whether a task ended because it was cancelled.
+pub(super) fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
+    classes(py).is_ok_and(|classes| error.get_type(py).is_subclass(classes.cancelled.bind(py)).unwrap_or(false))
+}
+
+/// A pydantic `ValidationError` of a JSON body as a problem: 400 when it is not JSON, 422 otherwise.
+pub(super) fn invalid_body(py: Python<'_>, error: &PyErr) -> PyResult<Option<Problem>> {
+    let value = error.value(py);
+    if !value.is_instance(classes(py)?.validation_error.bind(py))? {
+        return Ok(None);
+    }
+    let kwargs = PyDict::new(py);
+    for unwanted in ["include_url", "include_context", "include_input"] {
+        kwargs.set_item(unwanted, false)?;
+    }
+    let errors = value.call_method(intern!(py, "errors"), (), Some(&kwargs))?.cast_into::<PyList>()?;
+    let mut violations = Vec::with_capacity(errors.len().min(100));
+    for error in errors.iter().take(100) {
+        let code: String = error.get_item("type")?.extract()?;
+        let message: String = error.get_item("msg")?.extract()?;
+        if code == "json_invalid" {
+            return Ok(Some(Problem::bad_request(format!("the body is not JSON: {message}"))));
+        }
+        let pointer = pointer(error.get_item("loc")?.cast::<PyTuple>()?)?;
+        violations.push(Violation::new(Location::Pointer(pointer), code, message));
+    }
+    Ok(Some(Problem::validation(violations)))
+}
+
+/// A pydantic location as a JSON pointer (RFC 6901).
+fn pointer(location: &Bound<'_, PyTuple>) -> PyResult<String> {
+    let mut text = String::new();
+    for step in location.iter() {
+        text.push('/');
+        match step.cast::<PyString>() {
+            Ok(name) => text.push_str(&name.to_str()?.replace('~', "~0").replace('/', "~1")),
+            Err(_) => text.push_str(step.str()?.to_str()?),
+        }
+    }
+    Ok(text)
+}
+
+/// `ziggurat.HTTPException` with the status of `problem`, for a middleware to catch or let through.
+pub(super) fn http_error(py: Python<'_>, problem: &Problem) -> PyErr {
+    let status = problem.status();
+    let detail = status.canonical_reason().unwrap_or("the body could not be read");
+    let raised = || {
+        let class = classes(py)?.http_exception.bind(py);
+        PyResult::Ok(PyErr::from_value(class.call1((status.as_u16(), detail))?))
+    };
+    raised().unwrap_or_else(|error| error)
+}
+
+/// For what only a bug of ours could cause.
+pub(super) fn bug(what: &str) -> PyErr {
+    PyException::new_err(what.to_owned())
+}

@@ -1,0 +1,264 @@
+//! One call of a handler, on its way to the thread that runs it and back.
+
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use http::StatusCode;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::{PyBytes, PyTuple};
+use tokio::sync::oneshot;
+
+use super::call::{adopt_context, vectorcall};
+use super::plan::{Arg, Plan};
+use super::scalar::Scalar;
+use crate::python::convert::{classes, to_python};
+use crate::python::objects::{Objects, Surroundings};
+use crate::python::pyloop::{Finish, Job, Refused, Started};
+use crate::python::request::{BodySource, Head, Request};
+use crate::python::{attach, errors, response};
+use crate::service::{LeafKind, Problem};
+
+/// The Python half of a handler.
+pub(in crate::python) struct Callable {
+    function: Py<PyAny>,
+    objects: Vec<Py<PyAny>>,
+    keywords: Option<Py<PyTuple>>,
+    plan: Arc<Plan>,
+    status: StatusCode,
+}
+
+impl Callable {
+    pub(in crate::python) fn new(
+        py: Python<'_>,
+        function: Py<PyAny>,
+        objects: Vec<Py<PyAny>>,
+        plan: Arc<Plan>,
+    ) -> PyResult<Self> {
+        let keywords = match plan.keywords.is_empty() {
+            true => None,
+            // Names that are interned once are compared by pointer when arguments are matched.
+            false => {
+                let names = plan.keywords.iter().map(|name| pyo3::types::PyString::intern(py, name));
+                Some(PyTuple::new(py, names.collect::<Vec<_>>())?.unbind())
+            }
+        };
+        let status = StatusCode::from_u16(plan.status).unwrap_or(StatusCode::OK);
+        Ok(Self { function, objects, keywords, plan, status })
+    }
+
+    pub(in crate::python) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)?;
+        self.objects.iter().try_for_each(|object| visit.call(object))
+    }
+}
+
+/// What a handler is called with.
+pub(super) struct Input {
+    pub(super) scalars: Vec<Scalar>,
+    pub(super) body: Bytes,
+    pub(super) head: Option<Box<Head>>,
+}
+
+/// A call on its way.
+pub(super) struct Call {
+    pub(super) handler: usize,
+    pub(super) objects: Weak<Objects>,
+    pub(super) input: Input,
+    pub(super) surroundings: Option<u64>,
+    pub(super) reply: oneshot::Sender<crate::Response>,
+}
+
+enum Failed {
+    /// The body does not fit the model.
+    Refused(Box<Problem>),
+    Raised(PyErr),
+}
+
+impl From<PyErr> for Failed {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl Callable {
+    /// Makes the arguments and calls the function.
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        input: Input,
+        surroundings: Option<Surroundings>,
+    ) -> Result<Bound<'py, PyAny>, Failed> {
+        let Input { scalars, body, mut head } = input;
+        let mut args = Vec::with_capacity(self.plan.args.len());
+        let mut state = surroundings.map(|surroundings| surroundings.state);
+        for arg in &self.plan.args {
+            args.push(match arg {
+                Arg::Param(index) => to_python(py, &scalars[*index], &self.objects)?,
+                Arg::Body => self.validate(py, &body)?,
+                Arg::Request => {
+                    let head = head.take().ok_or_else(|| errors::bug("a handler has one request"))?;
+                    let request = Request::new(*head, BodySource::Read(body.clone()));
+                    Bound::new(py, request.with_state(py, state.take()))?.into_any()
+                }
+            });
+        }
+        let keywords = self.keywords.as_ref().map(|names| names.bind(py));
+        Ok(vectorcall(self.function.bind(py), &args, keywords)?)
+    }
+
+    fn validate<'py>(&self, py: Python<'py>, body: &Bytes) -> Result<Bound<'py, PyAny>, Failed> {
+        let Some(plan) = &self.plan.body else { return Err(errors::bug("a body has a plan").into()) };
+        if body.is_empty()
+            && let Some(default) = plan.default
+        {
+            return Ok(self.objects[default].bind(py).clone());
+        }
+        let validate = self.objects[plan.validate].bind(py);
+        validate.call1((PyBytes::new(py, body),)).map_err(|error| match errors::invalid_body(py, &error) {
+            Ok(Some(problem)) => Failed::Refused(Box::new(problem)),
+            Ok(None) => Failed::Raised(error),
+            Err(failure) => Failed::Raised(failure),
+        })
+    }
+
+    fn respond(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> crate::Response {
+        match result.and_then(|value| response::answer(&value, self.status)) {
+            Ok(response) => response,
+            Err(error) => errors::answer(py, error, &self.plan.name),
+        }
+    }
+
+    fn fail(&self, py: Python<'_>, failed: Failed) -> crate::Response {
+        match failed {
+            Failed::Refused(problem) => problem.into_response(),
+            Failed::Raised(error) => errors::answer(py, error, &self.plan.name),
+        }
+    }
+}
+
+fn stopped() -> crate::Response {
+    Problem::unavailable("the application is stopping", 5).into_response()
+}
+
+/// For `async def`: runs on the loop.
+pub(super) struct LoopCall(pub(super) Call);
+
+impl Job for LoopCall {
+    fn start(self: Box<Self>, py: Python<'_>) -> Started {
+        attach::on_loop(py, LeafKind::Python, |py| self.0.start(py))
+    }
+
+    fn refused(self: Box<Self>, why: Refused) {
+        let problem = match why {
+            Refused::Cancelled => return,
+            Refused::Overloaded => overloaded(),
+            Refused::Stopped => Problem::unavailable("the application is stopping", 5),
+        };
+        let _ = self.0.reply.send(problem.into_response());
+    }
+}
+
+pub(super) fn overloaded() -> Problem {
+    Problem::unavailable("too many requests are waiting for Python", 1)
+}
+
+impl Call {
+    fn start(self, py: Python<'_>) -> Started {
+        let Self { handler, objects, input, surroundings, reply } = self;
+        let Some(objects) = objects.upgrade() else {
+            let _ = reply.send(stopped());
+            return Started::Finished;
+        };
+        let callable = &objects.handlers[handler];
+        let surroundings = surroundings.and_then(|id| objects.surroundings(py, id));
+        let adopted = match &surroundings {
+            Some(surroundings) => adopt_context(surroundings.context.bind(py)),
+            None => Ok(()),
+        };
+        match adopted.map_err(Failed::Raised).and_then(|()| callable.call(py, input, surroundings)) {
+            Ok(coroutine) => {
+                let finish = Box::new(Reply { handler, objects: Arc::downgrade(&objects), reply });
+                Started::Coroutine { coroutine: coroutine.unbind(), finish }
+            }
+            Err(failed) => {
+                let _ = reply.send(callable.fail(py, failed));
+                Started::Finished
+            }
+        }
+    }
+
+    /// For `def`: runs on a thread of the pool, in a context of its own.
+    pub(super) fn run(self, py: Python<'_>) {
+        if self.reply.is_closed() {
+            return;
+        }
+        let Self { handler, objects, input, surroundings, reply } = self;
+        let Some(objects) = objects.upgrade() else {
+            let _ = reply.send(stopped());
+            return;
+        };
+        let callable = &objects.handlers[handler];
+        let response = attach::on_loop(py, LeafKind::Python, |py| {
+            let surroundings = surroundings.and_then(|id| objects.surroundings(py, id));
+            match run_in_context(py, callable, input, surroundings) {
+                Ok(value) => callable.respond(py, Ok(value)),
+                Err(failed) => callable.fail(py, failed),
+            }
+        });
+        let _ = reply.send(response);
+    }
+}
+
+fn run_in_context<'py>(
+    py: Python<'py>,
+    callable: &Callable,
+    input: Input,
+    surroundings: Option<Surroundings>,
+) -> Result<Bound<'py, PyAny>, Failed> {
+    // Threads of the pool set nothing, so what is current here is empty; a middleware's context is copied, since one
+    // context cannot be entered by two threads.
+    let context = match &surroundings {
+        Some(surroundings) => surroundings.context.bind(py).call_method0(intern!(py, "copy"))?,
+        None => classes(py)?.copy_context.bind(py).call0()?,
+    };
+    let mut failed = None;
+    let mut input = Some((input, surroundings));
+    let entered = super::context::run(&context, || {
+        let (input, surroundings) = input.take()?;
+        callable.call(py, input, surroundings).map_err(|error| failed = Some(error)).ok()
+    })?;
+    match (entered, failed) {
+        (_, Some(failed)) => Err(failed),
+        (Some(value), None) => Ok(value),
+        (None, None) => Err(errors::bug("a handler was called without input").into()),
+    }
+}
+
+/// Waits for a handler's coroutine.
+struct Reply {
+    handler: usize,
+    objects: Weak<Objects>,
+    reply: oneshot::Sender<crate::Response>,
+}
+
+impl Finish for Reply {
+    fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
+        if self.reply.is_closed() {
+            // The client is gone; only what nobody asked for is worth a line in the log.
+            if let Err(error) = &result
+                && !errors::is_cancelled(py, error)
+            {
+                errors::log(py, error, "a handler whose client is gone");
+            }
+            return;
+        }
+        let response = match (self.objects.upgrade(), result) {
+            (_, Err(error)) if errors::is_cancelled(py, &error) => stopped(),
+            (Some(objects), result) => objects.handlers[self.handler].respond(py, result),
+            (None, _) => stopped(),
+        };
+        let _ = self.reply.send(response);
+    }
+}

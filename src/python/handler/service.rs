@@ -1,0 +1,206 @@
+//! The leaf: checks a request on the worker, and hands it over.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use tokio::sync::oneshot;
+use tower_service::Service;
+
+use super::job::{Call, Input, LoopCall, overloaded};
+use super::plan::{Param, Plan, Source};
+use super::scalar::{Scalar, read};
+use crate::Body;
+use crate::python::headers::text;
+use crate::python::objects::{Objects, Shared, SurroundingsId};
+use crate::python::query;
+use crate::python::request::Head;
+use crate::service::{Location, PathParams, Problem, Request, Response, Violation};
+
+/// Answers requests with a Python handler.
+///
+/// It is always ready. When Python is busy beyond its limits it answers 503 at once, and when the client goes away the
+/// handler's coroutine is cancelled.
+#[derive(Clone)]
+pub(in crate::python) struct PyHandlerService(Arc<Inner>);
+
+struct Inner {
+    plan: Arc<Plan>,
+    handler: usize,
+    objects: Weak<Objects>,
+    shared: Arc<Shared>,
+}
+
+impl PyHandlerService {
+    pub(in crate::python) fn new(plan: Arc<Plan>, handler: usize, objects: Weak<Objects>, shared: Arc<Shared>) -> Self {
+        Self(Arc::new(Inner { plan, handler, objects, shared }))
+    }
+}
+
+impl Service<Request> for PyHandlerService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let inner = self.0.clone();
+        Box::pin(async move { Ok(inner.answer(request).await.unwrap_or_else(Problem::into_response)) })
+    }
+}
+
+impl Inner {
+    async fn answer(&self, request: Request) -> Result<Response, Problem> {
+        let (parts, body) = request.into_parts();
+        let scalars = self.plan.read(&parts)?;
+        let needs_request = self.plan.needs_request();
+        let mut bytes = Bytes::new();
+        if let Some(plan) = &self.plan.body {
+            bytes = read_body(body).await?;
+            if bytes.is_empty() {
+                if plan.default.is_none() {
+                    return Err(missing_body());
+                }
+            } else {
+                check_media_type(&parts.headers)?;
+            }
+        } else if needs_request {
+            bytes = read_body(body).await?;
+        }
+        let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
+        let head = needs_request.then(|| Box::new(Head::new(parts)));
+        let (reply, answer) = oneshot::channel();
+        let call = Call {
+            handler: self.handler,
+            objects: self.objects.clone(),
+            input: Input { scalars, body: bytes, head },
+            surroundings,
+            reply,
+        };
+        if !self.plan.is_async {
+            self.shared.sync.submit(call).map_err(|_| overloaded())?;
+            return answer.await.map_err(|_| lost());
+        }
+        let Some(event_loop) = self.shared.event_loop() else {
+            return Err(Problem::unavailable("the application's event loop does not run", 5));
+        };
+        // Dropped with this future when the client goes away, which cancels the coroutine.
+        let _submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(|_| overloaded())?;
+        answer.await.map_err(|_| lost())
+    }
+}
+
+/// The loop was closed, or the interpreter ended, with the call still open.
+fn lost() -> Problem {
+    Problem::unavailable("the application stopped before it answered", 5)
+}
+
+/// Bounded by the body-limit layer, which every app has.
+pub(in crate::python) async fn read_body(body: Body) -> Result<Bytes, Problem> {
+    if let Some(bytes) = body.as_bytes() {
+        return Ok(bytes.clone());
+    }
+    match body.collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) => Err(Problem::unreadable(&*error)),
+    }
+}
+
+fn missing_body() -> Problem {
+    Problem::validation(vec![Violation::new(Location::Pointer(String::new()), "missing", "a JSON body is needed")])
+}
+
+/// `application/json`, or any type that ends with `+json`; none said is taken for JSON.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(given) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let text = given.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if json {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
+        .detail("this route takes application/json"))
+}
+
+impl Plan {
+    /// All parameters, in the plan's order; or all that is wrong with them.
+    fn read(&self, parts: &Parts) -> Result<Vec<Scalar>, Problem> {
+        let mut scalars = Vec::with_capacity(self.params.len());
+        let mut wrong = Vec::new();
+        let path = parts.extensions.get::<PathParams>();
+        let pairs: Vec<(String, String)> = match parts.uri.query() {
+            Some(text) if self.needs_query() => query::pairs(text).collect(),
+            _ => Vec::new(),
+        };
+        for param in &self.params {
+            let found = match param.source {
+                Source::Path => {
+                    let value = path.and_then(|path| path.at(param.position));
+                    param.one(value)
+                }
+                Source::Query => {
+                    let mut values = pairs.iter().filter(|(name, _)| *name == param.alias).map(|(_, value)| &**value);
+                    if param.many { param.all(values) } else { param.one(values.next_back()) }
+                }
+                Source::Header => {
+                    let values: Vec<String> = parts.headers.get_all(&param.alias).iter().map(text).collect();
+                    let mut values = values.iter().map(String::as_str);
+                    if param.many { param.all(values) } else { param.one(values.next_back()) }
+                }
+            };
+            match found {
+                Ok(scalar) => scalars.push(scalar),
+                Err(violations) => wrong.extend(violations),
+            }
+        }
+        if wrong.is_empty() { Ok(scalars) } else { Err(Problem::validation(wrong)) }
+    }
+}
+
+impl Param {
+    fn location(&self) -> Location {
+        match self.source {
+            Source::Path => Location::Path(self.alias.clone()),
+            Source::Query => Location::Parameter(self.alias.clone()),
+            Source::Header => Location::Header(self.alias.clone()),
+        }
+    }
+
+    fn one(&self, value: Option<&str>) -> Result<Scalar, Vec<Violation>> {
+        match (value, self.default) {
+            (Some(text), _) => self.read(text).map_err(|violation| vec![violation]),
+            (None, Some(default)) => Ok(Scalar::Object(default)),
+            (None, None) => Err(vec![Violation::new(self.location(), "missing", "is required")]),
+        }
+    }
+
+    fn all<'a>(&self, values: impl Iterator<Item = &'a str>) -> Result<Scalar, Vec<Violation>> {
+        let mut items = Vec::new();
+        let mut wrong = Vec::new();
+        for text in values {
+            match self.read(text) {
+                Ok(item) => items.push(item),
+                Err(violation) => wrong.push(violation),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        if items.is_empty() { self.one(None) } else { Ok(Scalar::List(items)) }
+    }
+
+    fn read(&self, text: &str) -> Result<Scalar, Violation> {
+        read(text, self.kind, &self.members, &self.rule, || self.location())
+    }
+}

@@ -1,0 +1,246 @@
+//! A request that a middleware holds while it decides.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use bytes::Bytes;
+use http::Extensions;
+use http::request::Parts;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tokio::task::AbortHandle;
+
+use crate::Body;
+use crate::python::convert::classes;
+use crate::python::handler::read_body;
+use crate::python::objects::{Objects, Shared, Slot, Surroundings, SurroundingsId};
+use crate::python::pyloop::LoopHandle;
+use crate::python::request::{Request, body_json, ready};
+use crate::python::response::Response;
+use crate::python::{attach, errors};
+use crate::service::server::runtime;
+use crate::service::{LeafKind, Problem, Route};
+
+/// What belongs to one request in one middleware. It holds no Python object.
+pub(in crate::python) struct Exchange {
+    shared: Arc<Shared>,
+    objects: Weak<Objects>,
+    inner: Route,
+    /// For whom Python is entered.
+    kind: LeafKind,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Taken by `call_next`, which may be called once.
+    parts: Option<Parts>,
+    body: Held,
+    /// What runs for this request on the runtime.
+    running: Vec<AbortHandle>,
+    /// What was lent to requests further in.
+    lent: Vec<u64>,
+    /// What the inner answer told the layers outside.
+    told: Option<Extensions>,
+    over: bool,
+}
+
+enum Held {
+    Unread(Body),
+    Read(Bytes),
+    /// It is being read now.
+    Reading,
+    Passed,
+}
+
+/// What a task on the runtime brings back.
+type Brought = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+
+impl Exchange {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        objects: Weak<Objects>,
+        inner: Route,
+        kind: LeafKind,
+        parts: Parts,
+        body: Body,
+    ) -> Arc<Self> {
+        let state = State {
+            parts: Some(parts),
+            body: Held::Unread(body),
+            running: Vec::new(),
+            lent: Vec::new(),
+            told: None,
+            over: false,
+        };
+        Arc::new(Self { shared, objects, inner, kind, state: Mutex::new(state) })
+    }
+
+    // Never held while Python runs.
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn kind(&self) -> LeafKind {
+        self.kind
+    }
+
+    fn event_loop(&self) -> PyResult<LoopHandle> {
+        self.shared.event_loop().ok_or_else(|| PyRuntimeError::new_err("the application's event loop does not run"))
+    }
+
+    /// Runs `work` on the runtime; gives a future of the loop that gets what it brings.
+    fn spawn(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        work: impl Future<Output = Brought> + Send + 'static,
+    ) -> PyResult<Py<PyAny>> {
+        let event_loop = self.event_loop()?;
+        let objects = self.objects.upgrade().ok_or_else(|| errors::bug("the application is gone"))?;
+        let runtime = runtime().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let running = classes(py)?.running_loop.bind(py).call0()?;
+        let future = running.call_method0(intern!(py, "create_future"))?;
+        let slot = objects.keep(Slot::Future(future.clone().unbind()));
+        let (weak, kind) = (self.objects.clone(), self.kind);
+        let task = runtime.spawn(async move {
+            let brought = work.await;
+            event_loop.deliver(Box::new(move |py| attach::on_loop(py, kind, |py| fulfil(py, &weak, slot, brought))));
+        });
+        let over = self.with(|state| {
+            state.running.push(task.abort_handle());
+            state.lent.push(slot);
+            state.over
+        });
+        if over {
+            self.end(py);
+        }
+        Ok(future.unbind())
+    }
+
+    /// `request.body()` and `request.json()` in a middleware.
+    pub(in crate::python) fn read_body(self: &Arc<Self>, py: Python<'_>, json: bool) -> PyResult<Py<PyAny>> {
+        let held = self.with(|state| match std::mem::replace(&mut state.body, Held::Reading) {
+            Held::Read(bytes) => {
+                state.body = Held::Read(bytes.clone());
+                Ok(Held::Read(bytes))
+            }
+            Held::Unread(body) => Ok(Held::Unread(body)),
+            Held::Reading => Err("the body is being read already; await that first"),
+            Held::Passed => {
+                state.body = Held::Passed;
+                Err("call_next has the body; read it before calling call_next")
+            }
+        });
+        match held.map_err(PyRuntimeError::new_err)? {
+            Held::Read(bytes) => ready(py, bytes_or_json(py, &bytes, json)?),
+            Held::Unread(body) => {
+                let this = self.clone();
+                self.spawn(py, async move {
+                    let read = read_body(body).await;
+                    if let Ok(bytes) = &read {
+                        this.with(|state| state.body = Held::Read(bytes.clone()));
+                    }
+                    Box::new(move |py: Python<'_>| match read {
+                        Ok(bytes) => bytes_or_json(py, &bytes, json),
+                        Err(problem) => Err(errors::http_error(py, &problem)),
+                    }) as Brought
+                })
+            }
+            Held::Reading | Held::Passed => Err(errors::bug("a body that is not there was given")),
+        }
+    }
+
+    /// Calls the inner service; gives a future of the loop that gets the response.
+    pub(super) fn call_next(self: &Arc<Self>, py: Python<'_>, request: &Bound<'_, Request>) -> PyResult<Py<PyAny>> {
+        let taken = self.with(|state| {
+            if matches!(state.body, Held::Reading) {
+                return Err("the body is being read; await that before calling call_next");
+            }
+            let Some(parts) = state.parts.take() else {
+                return Err("call_next was called already; a request goes in once");
+            };
+            Ok((parts, std::mem::replace(&mut state.body, Held::Passed)))
+        });
+        let (mut parts, held) = taken.map_err(PyRuntimeError::new_err)?;
+        let body = match held {
+            Held::Read(bytes) => Body::from(bytes),
+            Held::Unread(body) => body,
+            Held::Reading | Held::Passed => Body::empty(),
+        };
+        let objects = self.objects.upgrade().ok_or_else(|| errors::bug("the application is gone"))?;
+        let context = classes(py)?.copy_context.bind(py).call0()?.unbind();
+        let state = request.get().state_dict(py).clone().unbind();
+        let id = objects.keep(Slot::Surroundings(Surroundings { context, state }));
+        self.with(|state| state.lent.push(id));
+        parts.extensions.insert(SurroundingsId(id));
+        let inner = self.inner.clone();
+        let this = self.clone();
+        self.spawn(py, async move {
+            let Ok(response) = inner.answer(http::Request::from_parts(parts, body)).await;
+            this.with(|state| state.told = Some(response.extensions().clone()));
+            Box::new(move |py: Python<'_>| Ok(Py::new(py, Response::from_http(py, response)?)?.into_any())) as Brought
+        })
+    }
+
+    /// Ends what still runs for this request and releases what was lent. To be called on the loop thread.
+    pub(super) fn end(&self, py: Python<'_>) {
+        let _ = py;
+        let (running, lent) = self.with(|state| {
+            state.over = true;
+            (std::mem::take(&mut state.running), std::mem::take(&mut state.lent))
+        });
+        for task in running {
+            task.abort();
+        }
+        if let Some(objects) = self.objects.upgrade() {
+            for id in lent {
+                drop(objects.take(id));
+            }
+        }
+    }
+
+    /// Adds to a middleware's answer what the inner one told the layers outside, as which route it was.
+    pub(super) fn tell(&self, response: &mut crate::Response) {
+        if let Some(mut told) = self.with(|state| state.told.take()) {
+            std::mem::swap(response.extensions_mut(), &mut told);
+            response.extensions_mut().extend(told);
+        }
+    }
+
+    /// The middleware was not run.
+    pub(super) fn refuse(problem: Problem) -> crate::Response {
+        problem.into_response()
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // Only tasks: a loop that was closed under the middleware never called `end`, and the slots go with the app.
+        for task in self.state.get_mut().unwrap_or_else(PoisonError::into_inner).running.drain(..) {
+            task.abort();
+        }
+    }
+}
+
+fn bytes_or_json(py: Python<'_>, bytes: &[u8], json: bool) -> PyResult<Py<PyAny>> {
+    if json { body_json(py, bytes) } else { Ok(PyBytes::new(py, bytes).into_any().unbind()) }
+}
+
+fn fulfil(py: Python<'_>, objects: &Weak<Objects>, slot: u64, brought: Brought) {
+    let Some(objects) = objects.upgrade() else { return };
+    let Some(Slot::Future(future)) = objects.take(slot) else { return };
+    let future = future.bind(py);
+    let settle = || -> PyResult<()> {
+        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+            return Ok(());
+        }
+        match brought(py) {
+            Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
+            Err(error) => future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?,
+        };
+        Ok(())
+    };
+    if let Err(error) = settle() {
+        errors::log(py, &error, "an answer for a middleware");
+    }
+}

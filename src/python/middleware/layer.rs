@@ -1,0 +1,191 @@
+//! The Tower layer of a Python middleware.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use http::StatusCode;
+use pyo3::prelude::*;
+use tokio::sync::oneshot;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{CallNext, Exchange, Scope};
+use crate::python::objects::{Objects, Shared, SurroundingsId};
+use crate::python::pyloop::{Finish, Job, Refused, Started};
+use crate::python::request::{BodySource, Head, Request as PyRequest};
+use crate::python::{attach, errors, response};
+use crate::service::{Dispatcher, LeafKind, Problem, Request, Response, Route};
+
+/// Tells of which kind the leaf is that a request will reach.
+#[derive(Debug, Clone)]
+pub(in crate::python) struct Leaves(pub(in crate::python) Dispatcher);
+
+impl Leaves {
+    fn kind(&self, request: &Request) -> LeafKind {
+        let leaves = self.0.table().at(request.uri().path());
+        let named = leaves.iter().find(|leaf| leaf.method.as_ref() == Some(request.method()));
+        named.or(leaves.first()).map_or(LeafKind::Python, |leaf| leaf.kind)
+    }
+}
+
+/// Wraps services in a Python middleware.
+#[derive(Clone)]
+pub(in crate::python) struct PyMiddlewareLayer(pub(in crate::python) Arc<Settings>);
+
+pub(in crate::python) struct Settings {
+    pub(in crate::python) name: String,
+    pub(in crate::python) index: usize,
+    pub(in crate::python) scope: Scope,
+    pub(in crate::python) objects: Weak<Objects>,
+    pub(in crate::python) shared: Arc<Shared>,
+    pub(in crate::python) leaves: Leaves,
+}
+
+impl Layer<Route> for PyMiddlewareLayer {
+    type Service = PyMiddleware;
+
+    fn layer(&self, inner: Route) -> PyMiddleware {
+        PyMiddleware { settings: self.0.clone(), inner }
+    }
+}
+
+/// A service inside a Python middleware.
+#[derive(Clone)]
+pub(in crate::python) struct PyMiddleware {
+    settings: Arc<Settings>,
+    inner: Route,
+}
+
+impl Service<Request> for PyMiddleware {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if !self.settings.scope.holds(request.uri().path()) {
+            return Box::pin(self.inner.answer(request));
+        }
+        let (settings, inner) = (self.settings.clone(), self.inner.clone());
+        Box::pin(async move { Ok(settings.answer(inner, request).await.unwrap_or_else(Problem::into_response)) })
+    }
+}
+
+impl Settings {
+    async fn answer(&self, inner: Route, request: Request) -> Result<Response, Problem> {
+        let Some(event_loop) = self.shared.event_loop() else {
+            return Err(Problem::unavailable("the application's event loop does not run", 5));
+        };
+        let kind = self.leaves.kind(&request);
+        let (parts, body) = request.into_parts();
+        let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
+        let head = Head::of(&parts);
+        let exchange = Exchange::new(self.shared.clone(), self.objects.clone(), inner, kind, parts, body);
+        let (reply, answer) = oneshot::channel();
+        let job = MiddlewareJob {
+            index: self.index,
+            name: self.name.clone(),
+            objects: self.objects.clone(),
+            exchange: exchange.clone(),
+            head,
+            surroundings,
+            reply,
+        };
+        // Dropped with this future when the client goes away, which cancels the coroutine.
+        let _submitted = event_loop
+            .submit(Box::new(job))
+            .map_err(|_| Problem::unavailable("too many requests are waiting for Python", 1))?;
+        let mut response =
+            answer.await.map_err(|_| Problem::unavailable("the application stopped before it answered", 5))?;
+        exchange.tell(&mut response);
+        Ok(response)
+    }
+}
+
+struct MiddlewareJob {
+    index: usize,
+    name: String,
+    objects: Weak<Objects>,
+    exchange: Arc<Exchange>,
+    head: Head,
+    surroundings: Option<u64>,
+    reply: oneshot::Sender<Response>,
+}
+
+impl Job for MiddlewareJob {
+    fn start(self: Box<Self>, py: Python<'_>) -> Started {
+        attach::on_loop(py, self.exchange.kind(), |py| self.begin(py))
+    }
+
+    fn refused(self: Box<Self>, why: Refused) {
+        let problem = match why {
+            Refused::Cancelled => return,
+            Refused::Overloaded => Problem::unavailable("too many requests are waiting for Python", 1),
+            Refused::Stopped => Problem::unavailable("the application is stopping", 5),
+        };
+        let _ = self.reply.send(problem.into_response());
+    }
+}
+
+impl MiddlewareJob {
+    fn begin(self, py: Python<'_>) -> Started {
+        let Self { index, name, objects, exchange, head, surroundings, reply } = self;
+        let Some(objects) = objects.upgrade() else {
+            let _ = reply.send(Problem::unavailable("the application is stopping", 5).into_response());
+            return Started::Finished;
+        };
+        let called = || -> PyResult<Py<PyAny>> {
+            let mut state = None;
+            if let Some(outer) = surroundings.and_then(|id| objects.surroundings(py, id)) {
+                crate::python::handler::adopt_context(outer.context.bind(py))?;
+                state = Some(outer.state);
+            }
+            let request = PyRequest::new(head, BodySource::Exchange(exchange.clone())).with_state(py, state);
+            let arguments = (Py::new(py, request)?, Py::new(py, CallNext(exchange.clone()))?);
+            objects.middleware[index].call1(py, arguments)
+        };
+        match called() {
+            Ok(coroutine) => {
+                Started::Coroutine { coroutine, finish: Box::new(MiddlewareReply { name, exchange, reply }) }
+            }
+            Err(error) => {
+                let _ = reply.send(errors::answer(py, error, &name));
+                exchange.end(py);
+                Started::Finished
+            }
+        }
+    }
+}
+
+struct MiddlewareReply {
+    name: String,
+    exchange: Arc<Exchange>,
+    reply: oneshot::Sender<Response>,
+}
+
+impl Finish for MiddlewareReply {
+    fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
+        let Self { name, exchange, reply } = *self;
+        exchange.end(py);
+        let cancelled = result.as_ref().is_err_and(|error| errors::is_cancelled(py, error));
+        let answered = result.and_then(|value| match value.is_none() {
+            true => Err(pyo3::exceptions::PyTypeError::new_err(format!(
+                "the middleware {name} returned None; return the response of call_next, or one of its own"
+            ))),
+            false => response::answer(&value, StatusCode::OK),
+        });
+        let response = match answered {
+            Ok(response) => response,
+            Err(_) if cancelled && reply.is_closed() => return,
+            Err(_) if cancelled => Exchange::refuse(Problem::unavailable("the application is stopping", 5)),
+            Err(error) => errors::answer(py, error, &name),
+        };
+        let _ = reply.send(response);
+    }
+}

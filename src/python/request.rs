@@ -1,0 +1,262 @@
+//! A request as Python sees it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderMap, Method, Uri, Version};
+use pyo3::exceptions::PyStopIteration;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+use super::headers::{Headers, text};
+use super::middleware::Exchange;
+use super::query::QueryParams;
+use crate::layers::jwt::Claims;
+use crate::service::PathParams;
+use crate::service::server::ConnectInfo;
+
+/// What is kept of a request's head until Python asks for it.
+pub(super) struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+    params: Option<PathParams>,
+    peer: Option<SocketAddr>,
+    claims: Option<Claims>,
+}
+
+impl Head {
+    pub(super) fn new(parts: Parts) -> Self {
+        let extensions = &parts.extensions;
+        Self {
+            params: extensions.get().cloned(),
+            peer: extensions.get().map(|info: &ConnectInfo| info.peer_addr),
+            claims: extensions.get().cloned(),
+            method: parts.method,
+            uri: parts.uri,
+            version: parts.version,
+            headers: parts.headers,
+        }
+    }
+
+    pub(super) fn of(parts: &Parts) -> Self {
+        let extensions = &parts.extensions;
+        Self {
+            params: extensions.get().cloned(),
+            peer: extensions.get().map(|info: &ConnectInfo| info.peer_addr),
+            claims: extensions.get().cloned(),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            headers: parts.headers.clone(),
+        }
+    }
+}
+
+/// Where the body comes from.
+pub(super) enum BodySource {
+    /// A handler's: it was read before Python was entered.
+    Read(Bytes),
+    /// A middleware's: it is read when it is asked for.
+    Exchange(Arc<Exchange>),
+}
+
+/// A request. Every part is made when it is first asked for.
+#[pyclass(frozen, module = "ziggurat")]
+pub(super) struct Request {
+    head: Head,
+    body: BodySource,
+    headers: PyOnceLock<Py<Headers>>,
+    query: PyOnceLock<Py<QueryParams>>,
+    auth: PyOnceLock<Option<Py<PyAny>>>,
+    state: PyOnceLock<Py<PyDict>>,
+}
+
+impl Request {
+    pub(super) fn new(head: Head, body: BodySource) -> Self {
+        Self {
+            head,
+            body,
+            headers: PyOnceLock::new(),
+            query: PyOnceLock::new(),
+            auth: PyOnceLock::new(),
+            state: PyOnceLock::new(),
+        }
+    }
+
+    /// Shares the state that a middleware outside began.
+    pub(super) fn with_state(self, py: Python<'_>, state: Option<Py<PyDict>>) -> Self {
+        if let Some(state) = state {
+            let _ = self.state.set(py, state);
+        }
+        self
+    }
+
+    pub(super) fn state_dict<'py>(&self, py: Python<'py>) -> &Bound<'py, PyDict> {
+        self.state.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
+    }
+
+    /// Whether this is the request that `exchange` carries.
+    pub(super) fn is_of(&self, exchange: &Arc<Exchange>) -> bool {
+        matches!(&self.body, BodySource::Exchange(own) if Arc::ptr_eq(own, exchange))
+    }
+}
+
+#[pymethods]
+impl Request {
+    #[getter]
+    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        match self.head.method {
+            Method::GET => intern!(py, "GET").clone(),
+            Method::POST => intern!(py, "POST").clone(),
+            _ => PyString::new(py, self.head.method.as_str()),
+        }
+    }
+
+    #[getter]
+    fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    #[getter]
+    fn url(&self) -> String {
+        let uri = &self.head.uri;
+        let host = uri.authority().map(|authority| authority.as_str().to_owned());
+        let host = host.or_else(|| self.head.headers.get(HOST).map(text)).unwrap_or_default();
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        format!("{}://{host}{target}", uri.scheme_str().unwrap_or("http"))
+    }
+
+    #[getter]
+    fn query_string(&self) -> &str {
+        self.head.uri.query().unwrap_or_default()
+    }
+
+    #[getter]
+    fn query(&self, py: Python<'_>) -> PyResult<Py<QueryParams>> {
+        let made = self.query.get_or_try_init(py, || Py::new(py, QueryParams::new(self.query_string())))?;
+        Ok(made.clone_ref(py))
+    }
+
+    #[getter]
+    fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
+        let made = self.headers.get_or_try_init(py, || Py::new(py, Headers::of_request(self.head.headers.clone())))?;
+        Ok(made.clone_ref(py))
+    }
+
+    #[getter]
+    fn path_params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let params = PyDict::new(py);
+        for (name, value) in self.head.params.iter().flat_map(PathParams::iter) {
+            params.set_item(name, value)?;
+        }
+        Ok(params)
+    }
+
+    /// Address and port of the other end of the connection, which may be a proxy.
+    #[getter]
+    fn client(&self) -> Option<(String, u16)> {
+        self.head.peer.map(|peer| (peer.ip().to_string(), peer.port()))
+    }
+
+    /// The claims of a verified token.
+    #[getter]
+    fn auth(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let made = self.auth.get_or_try_init(py, || match &self.head.claims {
+            Some(claims) => loads(py, claims.as_json().as_bytes()).map(Some),
+            None => Ok(None),
+        })?;
+        Ok(made.as_ref().map(|claims| claims.clone_ref(py)))
+    }
+
+    /// Room for what a middleware wants to tell a handler.
+    #[getter]
+    fn state(&self, py: Python<'_>) -> Py<PyDict> {
+        self.state_dict(py).clone().unbind()
+    }
+
+    #[getter]
+    fn request_id(&self) -> Option<String> {
+        self.head.headers.get("x-request-id").map(text)
+    }
+
+    #[getter]
+    fn http_version(&self) -> &'static str {
+        match self.head.version {
+            Version::HTTP_10 => "1.0",
+            Version::HTTP_2 => "2",
+            _ => "1.1",
+        }
+    }
+
+    fn body(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.body {
+            BodySource::Read(bytes) => ready(py, PyBytes::new(py, bytes).into_any().unbind()),
+            BodySource::Exchange(exchange) => exchange.read_body(py, false),
+        }
+    }
+
+    fn json(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.body {
+            BodySource::Read(bytes) => ready(py, body_json(py, bytes)?),
+            BodySource::Exchange(exchange) => exchange.read_body(py, true),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Request {} {}>", self.head.method, self.head.uri.path())
+    }
+}
+
+/// `json.loads`: what handlers get is what Python's own parser makes of it.
+fn loads(py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+    Ok(py.import(intern!(py, "json"))?.call_method1(intern!(py, "loads"), (PyBytes::new(py, bytes),))?.unbind())
+}
+
+/// A body as JSON; one that is not becomes a 400 unless it is caught.
+pub(super) fn body_json(py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+    loads(py, bytes).map_err(|error| {
+        let class = super::convert::classes(py).map(|classes| classes.http_exception.bind(py));
+        let made = class.and_then(|class| class.call1((400, format!("the body is not JSON: {}", error.value(py)))));
+        match made {
+            Ok(exception) => {
+                let raised = PyErr::from_value(exception);
+                raised.set_cause(py, Some(error));
+                raised
+            }
+            Err(failure) => failure,
+        }
+    })
+}
+
+/// An awaitable that is done: it hands out its value without a turn of the loop.
+#[pyclass(frozen)]
+struct Ready {
+    value: std::sync::Mutex<Option<Py<PyAny>>>,
+}
+
+pub(super) fn ready(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
+    Ok(Py::new(py, Ready { value: std::sync::Mutex::new(Some(value)) })?.into_any())
+}
+
+#[pymethods]
+impl Ready {
+    fn __await__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let value = self.value.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        Err(PyStopIteration::new_err((value.unwrap_or_else(|| py.None()),)))
+    }
+}

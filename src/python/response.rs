@@ -1,0 +1,212 @@
+//! What Python answers, as an HTTP response.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http::{Extensions, HeaderValue, StatusCode};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use super::convert::to_json;
+use super::headers::{Headers, collect, header_value};
+use crate::Body;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// An answer with its own status, headers and body.
+#[pyclass(frozen, subclass, module = "ziggurat")]
+pub(super) struct Response {
+    headers: Py<Headers>,
+    // Never locked while Python runs.
+    state: Mutex<State>,
+}
+
+struct State {
+    status: StatusCode,
+    body: Body,
+    /// What layers outside want to know of an answer that came from inside.
+    extensions: Extensions,
+}
+
+impl Response {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An answer that came from inside, for a middleware to look at.
+    pub(super) fn from_http(py: Python<'_>, response: crate::Response) -> PyResult<Self> {
+        let (parts, body) = response.into_parts();
+        let headers = Py::new(py, Headers::of_response(parts.headers))?;
+        let state = Mutex::new(State { status: parts.status, body, extensions: parts.extensions });
+        Ok(Self { headers, state })
+    }
+
+    /// What is sent. A body that is in memory can be sent again, a stream only once.
+    fn to_http(&self, py: Python<'_>) -> PyResult<crate::Response> {
+        let headers = self.headers.bind(py).get().snapshot();
+        let mut state = self.lock();
+        let body = match state.body.as_bytes() {
+            Some(bytes) => Body::from(bytes.clone()),
+            None => std::mem::take(&mut state.body),
+        };
+        Ok(assemble(state.status, headers, state.extensions.clone(), body))
+    }
+}
+
+fn assemble(status: StatusCode, mut headers: HeaderMap, extensions: Extensions, body: Body) -> crate::Response {
+    // RFC 9110, 15.3.5 and 15.4.5: these have no content.
+    let body = if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational() {
+        headers.remove(CONTENT_TYPE);
+        headers.remove(CONTENT_LENGTH);
+        Body::empty()
+    } else {
+        body
+    };
+    let mut response = crate::Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    *response.extensions_mut() = extensions;
+    response
+}
+
+fn status(number: u16) -> PyResult<StatusCode> {
+    StatusCode::from_u16(number)
+        .ok()
+        .filter(|status| (200..600).contains(&status.as_u16()))
+        .ok_or_else(|| PyValueError::new_err(format!("{number} is not the status of an answer; use 200 to 599")))
+}
+
+/// The bytes of `value` and what they are.
+fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Bytes, HeaderValue)> {
+    if let Ok(text) = value.cast::<PyString>()
+        && !value.hasattr(intern!(value.py(), "_value_"))?
+    {
+        return Ok((Bytes::copy_from_slice(text.to_str()?.as_bytes()), TEXT));
+    }
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok((Bytes::copy_from_slice(bytes.as_bytes()), OCTETS));
+    }
+    if let Some(kind) = unencodable(value)? {
+        return Err(PyTypeError::new_err(format!(
+            "a handler answered {kind}; return a dict, list, scalar, dataclass, pydantic model, str, bytes or Response"
+        )));
+    }
+    Ok((to_json(value)?.into(), JSON))
+}
+
+fn unencodable(value: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
+    let py = value.py();
+    Ok(if value.hasattr(intern!(py, "__anext__"))? {
+        Some("an async generator, which is not supported")
+    } else if value.hasattr(intern!(py, "__await__"))? {
+        Some("an awaitable that was not awaited")
+    } else if value.hasattr(intern!(py, "__next__"))? {
+        Some("a generator or iterator, which is not supported")
+    } else {
+        None
+    })
+}
+
+/// What a handler or middleware returned, as a response; plain values get `default` as their status.
+pub(super) fn answer(value: &Bound<'_, PyAny>, default: StatusCode) -> PyResult<crate::Response> {
+    if let Ok(response) = value.cast::<Response>() {
+        return response.get().to_http(value.py());
+    }
+    if default == StatusCode::NO_CONTENT && value.is_none() {
+        return Ok(assemble(default, HeaderMap::new(), Extensions::new(), Body::empty()));
+    }
+    let (bytes, kind) = encode(value)?;
+    let mut headers = HeaderMap::with_capacity(2);
+    headers.insert(CONTENT_TYPE, kind);
+    Ok(assemble(default, headers, Extensions::new(), bytes.into()))
+}
+
+#[pymethods]
+impl Response {
+    #[new]
+    #[pyo3(signature = (status = 200, headers = None, body = None, *, content = None, media_type = None))]
+    fn new(
+        py: Python<'_>,
+        status: u16,
+        headers: Option<&Bound<'_, PyAny>>,
+        body: Option<&Bound<'_, PyAny>>,
+        content: Option<&Bound<'_, PyAny>>,
+        media_type: Option<&str>,
+    ) -> PyResult<Self> {
+        let status = self::status(status)?;
+        let mut headers = headers.map(collect).transpose()?.unwrap_or_default();
+        let value = match (body, content) {
+            (Some(_), Some(_)) => return Err(PyTypeError::new_err("body and content are two names of one thing")),
+            (body, content) => body.or(content),
+        };
+        let mut bytes = Bytes::new();
+        if let Some(value) = value {
+            let (encoded, kind) = encode(value)?;
+            bytes = encoded;
+            headers.entry(CONTENT_TYPE).or_insert(kind);
+        }
+        if let Some(media_type) = media_type {
+            headers.insert(CONTENT_TYPE, header_value("content-type", media_type)?);
+        }
+        // It is counted when it is sent; a wrong one would break the connection.
+        headers.remove(CONTENT_LENGTH);
+        let state = State { status, body: bytes.into(), extensions: Extensions::new() };
+        Ok(Self { headers: Py::new(py, Headers::of_response(headers))?, state: Mutex::new(state) })
+    }
+
+    #[getter]
+    fn status(&self) -> u16 {
+        self.lock().status.as_u16()
+    }
+
+    #[setter]
+    fn set_status(&self, value: u16) -> PyResult<()> {
+        self.lock().status = status(value)?;
+        Ok(())
+    }
+
+    #[getter]
+    fn headers(&self, py: Python<'_>) -> Py<Headers> {
+        self.headers.clone_ref(py)
+    }
+
+    #[getter]
+    fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        use http_body::Body as _;
+        let bytes = {
+            let state = self.lock();
+            match state.body.as_bytes() {
+                Some(bytes) => bytes.clone(),
+                None if state.body.is_end_stream() => Bytes::new(),
+                None => return Err(PyRuntimeError::new_err("the body is a stream, which is sent as it comes")),
+            }
+        };
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    #[setter]
+    fn set_body(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let bytes = match value.cast::<PyString>() {
+            Ok(text) => Bytes::copy_from_slice(text.to_str()?.as_bytes()),
+            Err(_) => Bytes::copy_from_slice(value.cast::<PyBytes>()?.as_bytes()),
+        };
+        // What was counted or tagged before is not true of the new bytes.
+        let headers = self.headers.bind(py);
+        for stale in ["content-length", "etag"] {
+            if headers.contains(stale)? {
+                headers.del_item(stale)?;
+            }
+        }
+        self.lock().body = bytes.into();
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Response {}>", self.status())
+    }
+}
