@@ -92,6 +92,7 @@ class InProcess:
 
     def __init__(self, app: Ziggurat) -> None:
         self._app = app
+        self._native = app.build()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,7 +102,6 @@ class InProcess:
     @classmethod
     def start(cls, app: Ziggurat) -> InProcess:
         """Returns once the start-up hooks have run."""
-        app.build()
         self = cls(app)
         self._thread.start()
         self._ready.wait()
@@ -133,7 +133,7 @@ class InProcess:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        native = self._app.build()
+        native = self._native
         native.set_loop(self._loop)
         try:
             async with contextlib.asynccontextmanager(self._app._lifecycle)():

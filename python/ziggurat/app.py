@@ -178,6 +178,7 @@ class Ziggurat:
         self._shutdown: list[Hook] = []
         self._native: _ziggurat.App | None = None
         self._build_lock = threading.RLock()
+        self._start_lock = threading.Lock()
         self._location = caller_location()
         self._in_process: Any = None
 
@@ -691,13 +692,13 @@ class Ziggurat:
         """Runs PyLoop on a thread of its own, so that `request` can be called. Does nothing when it runs already."""
         from ._serve import InProcess
 
-        with self._build_lock:
+        with self._start_lock:
             if self._in_process is None:
                 self._in_process = InProcess.start(self)
 
     def stop(self) -> None:
         """Runs the shutdown hooks and ends what `start` began."""
-        with self._build_lock:
+        with self._start_lock:
             running, self._in_process = self._in_process, None
         if running is not None:
             running.stop()
