@@ -17,6 +17,8 @@ mod ready;
 mod runtime;
 mod signals;
 mod task;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod turn;
 mod watch;

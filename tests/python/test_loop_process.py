@@ -1,0 +1,271 @@
+"""Signals, interrupts and forks: what a loop shares with its process."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
+import pytest
+from ziggurat._loop import PyLoop, new_event_loop
+
+Factory = Callable[[], PyLoop]
+
+
+@pytest.fixture(params=[False, True], ids=["epoll", "tokio"])
+def factory(request: pytest.FixtureRequest) -> Factory:
+    return partial(PyLoop, park_in_tokio=request.param)
+
+
+@pytest.fixture
+def loop(factory: Factory) -> Iterator[PyLoop]:
+    loop = factory()
+    yield loop
+    loop.close()
+
+
+def send_later(number: signal.Signals, delay: float = 0.02) -> None:
+    threading.Timer(delay, os.kill, (os.getpid(), number)).start()
+
+
+def test_a_signal_reaches_its_handler(loop: PyLoop) -> None:
+    seen: list[str] = []
+
+    def handler(name: str) -> None:
+        seen.append(name)
+        loop.stop()
+
+    loop.add_signal_handler(signal.SIGUSR1, handler, "usr1")
+    send_later(signal.SIGUSR1)
+    loop.run_forever()
+    assert seen == ["usr1"]
+    assert loop.remove_signal_handler(signal.SIGUSR1)
+    assert not loop.remove_signal_handler(signal.SIGUSR1)
+
+
+def test_a_signal_that_came_before_the_run_is_not_lost(loop: PyLoop) -> None:
+    loop.add_signal_handler(signal.SIGUSR1, loop.stop)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    timer = loop.call_later(10, pytest.fail, "the signal was lost")
+    loop.run_forever()
+    timer.cancel()
+
+
+def test_a_signal_between_two_runs_is_not_lost(loop: PyLoop) -> None:
+    loop.run_until_complete(asyncio.sleep(0))
+
+    async def add() -> None:
+        loop.add_signal_handler(signal.SIGUSR1, loop.stop)
+
+    loop.run_until_complete(add())
+    os.kill(os.getpid(), signal.SIGUSR1)
+    timer = loop.call_later(10, pytest.fail, "the signal was lost")
+    loop.run_forever()
+    timer.cancel()
+
+
+def test_signals_without_a_handler_on_the_loop_do_not_end_the_run(loop: PyLoop) -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, _: seen.append(number))
+    try:
+        send_later(signal.SIGUSR2)
+        begun = time.monotonic()
+        loop.run_until_complete(asyncio.sleep(0.1))
+        assert time.monotonic() - begun >= 0.1
+        assert seen == [signal.SIGUSR2]
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_removing_the_last_handler_keeps_interrupts_working(loop: PyLoop) -> None:
+    async def main() -> None:
+        loop.add_signal_handler(signal.SIGUSR1, print)
+        loop.remove_signal_handler(signal.SIGUSR1)
+        send_later(signal.SIGINT)
+        await asyncio.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(main())
+
+
+def test_interrupting_a_parked_loop(loop: PyLoop) -> None:
+    send_later(signal.SIGINT)
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert time.monotonic() - begun < 5
+    loop.run_until_complete(asyncio.sleep(0))
+
+
+def test_interrupting_a_runner_cancels_the_main_task(factory: Factory) -> None:
+    seen: list[str] = []
+
+    async def main() -> None:
+        send_later(signal.SIGINT)
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    with pytest.raises(KeyboardInterrupt), asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
+    assert seen == ["cancelled"]
+
+
+def test_the_wakeup_descriptor_is_given_back(factory: Factory) -> None:
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(write_fd, False)
+    before = signal.set_wakeup_fd(write_fd)
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(asyncio.sleep(0))
+        assert signal.set_wakeup_fd(before) == write_fd
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(read_fd)
+        os.close(write_fd)
+
+
+def test_handlers_need_the_main_thread(factory: Factory) -> None:
+    problems: list[BaseException] = []
+
+    def work() -> None:
+        async def main() -> None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, print)
+
+        try:
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(main())
+        except RuntimeError as problem:
+            problems.append(problem)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(problems) == 1
+
+
+def in_child(work: Callable[[], None], timeout: float = 20) -> int:
+    """Forks, does the work in the child, and gives its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    pytest.fail("the child hangs")
+
+
+def use_a_loop() -> None:
+    async def main() -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(await reader.readline())
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"hello\n")
+        assert await reader.read() == b"hello\n"
+        writer.close()
+        server.close()
+        assert await asyncio.to_thread(lambda: 5) == 5
+        await asyncio.sleep(0.01)
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(main())
+
+
+def test_a_child_of_a_process_that_used_a_loop_can_use_its_own() -> None:
+    use_a_loop()
+    assert in_child(use_a_loop) == 0
+
+
+def test_a_child_forked_inside_a_running_loop(factory: Factory) -> None:
+    def work() -> None:
+        # The child starts inside the callback, with the parent's loop still on its stack.
+        asyncio._set_running_loop(None)
+        use_a_loop()
+
+    async def main() -> int:
+        return in_child(work)
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert runner.run(main()) == 0
+        # The epoll set is shared with the child; the parent's must still work.
+        runner.run(asyncio.sleep(0.01))
+        assert runner.run(asyncio.to_thread(lambda: 5)) == 5
+
+
+def test_a_child_may_close_the_loop_of_its_parent_but_not_run_it(loop: PyLoop) -> None:
+    loop.run_until_complete(asyncio.sleep(0))
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(asyncio.sleep(0))
+        except RuntimeError as problem:
+            assert "before a fork" in str(problem)
+        else:
+            raise AssertionError("it ran")
+        loop.close()
+
+    assert in_child(work) == 0
+    ran: list[int] = []
+    loop.call_later(0.01, ran.append, 1)
+    threading.Timer(0.02, loop.call_soon_threadsafe, (loop.stop,)).start()
+    loop.run_forever()
+    assert ran == [1]
+
+
+def square_on_a_loop(number: int) -> int:
+    async def main() -> int:
+        await asyncio.sleep(0.001)
+        return number * number
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main())
+
+
+def test_a_pool_of_forked_processes(factory: Factory) -> None:
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+            return await asyncio.gather(*(loop.run_in_executor(pool, square_on_a_loop, n) for n in range(6)))
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert runner.run(main()) == [n * n for n in range(6)]
+
+
+def test_a_process_ends_with_a_loop_left_open() -> None:
+    program = """
+        import asyncio, signal
+        from ziggurat._loop import PyLoop
+
+        loop = PyLoop()
+        loop.add_signal_handler(signal.SIGUSR1, print)
+        loop.run_until_complete(asyncio.sleep(0.001))
+        loop.call_later(60, print)
+        print("end")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "end\n"
+    assert done.returncode == 0, done.stderr
