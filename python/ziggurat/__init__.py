@@ -5,6 +5,7 @@ handler. Python runs only where business logic needs it.
 """
 
 from . import layers
+from ._loop import PyLoop, install, new_event_loop
 from ._ziggurat import __version__
 from .app import Ziggurat
 from .exceptions import ConfigError, HTTPException
@@ -21,12 +22,15 @@ __all__ = [
     "Indexed",
     "Model",
     "Path",
+    "PyLoop",
     "Query",
     "Request",
     "Response",
     "Ziggurat",
     "__version__",
+    "install",
     "layers",
+    "new_event_loop",
     "now",
     "uuid7",
 ]

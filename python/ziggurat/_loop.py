@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from ziggurat import _ziggurat
 
 if TYPE_CHECKING:
+    import socket
+
     from _typeshed import FileDescriptorLike
 
 __all__ = ["PyLoop", "install", "new_event_loop"]
@@ -79,13 +81,19 @@ class _CoreSelector(selectors.BaseSelector):
         raise RuntimeError("the loop waits in its native core")
 
 
-class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: ignore[misc, name-defined]
+class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop.
 
     `inbox_capacity` bounds the jobs that wait for the loop, and `in_flight_limit` the suspended coroutines of jobs;
     what is above is refused. `park_in_tokio` makes the loop wait in its Tokio runtime even while nothing is spawned
     there, which it otherwise need not.
     """
+
+    if TYPE_CHECKING:
+        # What the base class stores, and its published types leave out.
+        _csock: socket.socket
+        _current_handle: asyncio.Handle | None
+        _signal_handlers: dict[int, asyncio.Handle]
 
     def __init__(
         self,
@@ -123,7 +131,8 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
             handle._run()
             took = self.time() - begun
             if took >= self.slow_callback_duration:
-                base_events.logger.warning("Executing %s took %.3f seconds", base_events._format_handle(handle), took)
+                name = base_events._format_handle(handle)  # type: ignore[attr-defined]
+                base_events.logger.warning("Executing %s took %.3f seconds", name, took)  # type: ignore[attr-defined]
         finally:
             self._current_handle = None
 

@@ -33,12 +33,5 @@ pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LoopCore>()?;
     module.add_class::<handle::Handle>()?;
-    module.add_class::<handle::TimerHandle>()?;
-    module.add_function(wrap_pyfunction!(attach_counts, module)?)
-}
-
-/// How often the interpreter was entered on behalf of native, CRUD and Python leaves.
-#[pyfunction]
-fn attach_counts() -> [u64; 3] {
-    super::attach::counts()
+    module.add_class::<handle::TimerHandle>()
 }

@@ -55,9 +55,7 @@ impl Finish for Call {
     fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
         let outcome = match result {
             Ok(value) => Outcome::Result(value.str().unwrap().to_string()),
-            Err(error) => {
-                Outcome::Raised(error.get_type(py).name().unwrap().to_string(), error.value(py).to_string())
-            }
+            Err(error) => Outcome::Raised(error.get_type(py).name().unwrap().to_string(), error.value(py).to_string()),
         };
         let _ = self.outcome.send(outcome);
     }
