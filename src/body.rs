@@ -193,6 +193,12 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_cheap_to_move() {
+        // It is moved through every layer, and an incoming one is kept inside it.
+        assert!(size_of::<Body>() <= 128, "{}", size_of::<Body>());
+    }
+
+    #[test]
     fn a_body_is_not_boxed_twice() {
         let body = Body::new(Body::from("x"));
         assert_eq!(body.as_bytes().map(|b| &b[..]), Some(&b"x"[..]));

@@ -89,6 +89,30 @@ async fn garbage_is_a_400() -> Outcome {
 }
 
 #[tokio::test]
+async fn an_inherited_socket_is_served() -> Outcome {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let addr = listener.local_addr()?;
+    let server = start(server().host("not used").listener(listener)).await;
+    assert_eq!(server.addr, addr);
+    assert_eq!(server.connect().await.get("/hello").await.status, 200);
+    Ok(())
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_port_can_be_shared_on_request_only() -> Outcome {
+    let first = start(server().reuse_port(true)).await;
+    let again = || server().port(first.addr.port());
+    assert!(again().build()?.bind().is_err());
+    let second = start(again().reuse_port(true)).await;
+    assert_eq!(second.addr, first.addr);
+    let drained = first.drained().await;
+    assert_eq!(drained.dropped, 0);
+    assert_eq!(second.connect().await.get("/hello").await.status, 200, "the other one serves on");
+    Ok(())
+}
+
+#[tokio::test]
 async fn targets_that_are_no_paths_are_refused() -> Outcome {
     let server = start(server()).await;
     for line in ["CONNECT example.org:80 HTTP/1.1", "TRACE /hello-there HTTP/1.1"] {

@@ -13,8 +13,8 @@
 //! | idle between requests | 75 s | closed |
 //! | stop | 30 s for what is in flight | reset |
 //!
-//! A head over 64 KiB or 100 fields is a 431, a target over 16 KiB a 414, a missing, second or malformed `Host` a 400, a
-//! connection over the limit a 503.
+//! A head over 64 KiB (16 KiB in HTTP/2) or of more than 100 fields is a 431, a target over 16 KiB a 414, a missing, second
+//! or malformed `Host` a 400, a connection over the limit a 503. Each of them is a problem document.
 //!
 //! It differs from `axum::serve` in these limits. hyper's own header timer is not used: it covers the idle time as well, so
 //! that both would have the same length, and it costs a boxed timer per request. Here one timer per connection serves
