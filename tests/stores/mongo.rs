@@ -119,6 +119,21 @@ async fn a_schema_may_grow_but_not_contradict_the_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_the_schema_no_longer_has_is_told_with_the_cure() {
+    if is_off() {
+        return;
+    }
+    let mongo = Mongo::shared();
+    let store = connect(&mongo.database()).await;
+    let mut unique = note();
+    unique[1] = unique[1].clone().index(Index { unique: true });
+    store.open(model(unique.clone())).await.unwrap();
+    store.open(model(unique)).await.unwrap();
+    let why = refused(store.open(model(note())).await);
+    assert!(why.contains(r#"db.note.dropIndex("zg_u_body")"#), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_other_programs_have_version_0_and_can_be_changed() {
     if is_off() {
         return;

@@ -129,6 +129,18 @@ async fn a_schema_that_does_not_fit_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_field_need_not_stay_unique() {
+    let store = SqliteStore::in_memory(options()).unwrap();
+    let mut unique = note();
+    unique[1] = unique[1].clone().index(Index { unique: true });
+    let rows = store.open(model(unique)).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(1), text("same")])).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(2), text("same")])).await.unwrap_err();
+    let rows = store.open(model(note())).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(2), text("same")])).await.unwrap();
+}
+
+#[tokio::test]
 async fn unfit_names_and_ids_are_refused() {
     let store = SqliteStore::in_memory(options()).unwrap();
     for name in ["a.b", "$a", "", "_id", "a\"b", "a'b"] {
@@ -157,8 +169,7 @@ async fn a_file_has_one_owner_unless_it_is_shared() {
     let why = refused(SqliteStore::open(&path, options()));
     assert!(why.contains("app.db") && why.contains(&std::process::id().to_string()), "{why}");
     first.close().await;
-    let mut shared = options();
-    shared.shared = true;
+    let shared = options().shared(true);
     let one = SqliteStore::open(&path, shared.clone()).unwrap();
     let two = SqliteStore::open(&path, shared).unwrap();
     let rows = one.open(model(note())).await.unwrap();

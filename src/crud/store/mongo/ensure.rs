@@ -79,8 +79,29 @@ fn default_of(field: &Field, default: &DefaultValue) -> Bson {
     encode::bson(&field.kind, &value)
 }
 
+/// A rule of uniqueness that the schema no longer has would go on refusing rows.
+async fn no_stale_rules(rows: &mongodb::Collection<Document>, schema: &Schema) -> Result<(), OpenError> {
+    let names = match rows.list_index_names().await {
+        Ok(names) => names,
+        // There is no such collection yet.
+        Err(error) if error::code(&error).is_some_and(|(code, _)| code == 26) => return Ok(()),
+        Err(error) => return Err(error::of(error, schema).into()),
+    };
+    for name in names {
+        let Some(field) = name.strip_prefix("zg_u_") else { continue };
+        let unique = schema.field(field).and_then(|index| schema.fields[index].index).is_some_and(|index| index.unique);
+        if !unique {
+            return Err(ConfigError::new(format!("{}.{field} is not unique, but its index {name} is", schema.name))
+                .cure(format!("drop it with `db.{}.dropIndex(\"{name}\")`", rows.name()))
+                .into());
+        }
+    }
+    Ok(())
+}
+
 async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(), OpenError> {
     let rows = database.collection::<Document>(name);
+    no_stale_rules(&rows, schema).await?;
     for (position, field) in schema.fields.iter().enumerate() {
         let Some(index) = field.index.filter(|_| schema.id != Some(position)) else { continue };
         let key = &*field.name;

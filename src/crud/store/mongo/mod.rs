@@ -55,6 +55,36 @@ impl Default for MongoOptions {
     }
 }
 
+impl MongoOptions {
+    /// The database, unless the URI names one.
+    #[must_use]
+    pub fn database(mut self, database: impl Into<String>) -> Self {
+        self.database = database.into();
+        self
+    }
+
+    /// How long an operation may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long to look for a primary.
+    #[must_use]
+    pub fn server_selection_timeout(mut self, timeout: Duration) -> Self {
+        self.server_selection_timeout = timeout;
+        self
+    }
+
+    /// The most connections to each server.
+    #[must_use]
+    pub fn max_pool_size(mut self, connections: u32) -> Self {
+        self.max_pool_size = connections;
+        self
+    }
+}
+
 /// A database of a MongoDB deployment.
 #[derive(Debug, Clone)]
 pub struct MongoStore {

@@ -1,4 +1,4 @@
-//! Tables and indexes: made when they are missing, widened when the schema has grown, never dropped.
+//! Tables and indexes: made when they are missing, widened when the schema has grown. No row and no column is ever dropped.
 
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value as Json;
@@ -130,19 +130,24 @@ fn rewrite(db: &Connection, table: &Table) -> Result<(), StoreError> {
 
 fn indexes(db: &Connection, table: &Table) -> Result<(), StoreError> {
     let name = quoted(&table.name);
+    let short = &table.name[2..];
     for (position, field) in table.schema.fields.iter().enumerate() {
-        let Some(index) = field.index.filter(|_| position != table.id) else { continue };
-        let column = column(&field.name);
-        let short = &table.name[2..];
-        let quoted_column = quoted(&column);
-        let sql = if index.unique {
-            let index = quoted(&format!("zg_u_{short}_{column}"));
-            format!(
-                "CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {name}({quoted_column}) WHERE {quoted_column} IS NOT NULL"
-            )
-        } else {
-            let index = quoted(&format!("zg_i_{short}_{column}"));
-            format!("CREATE INDEX IF NOT EXISTS {index} ON {name}({quoted_column},id)")
+        if position == table.id || !field.kind.is_scalar() {
+            continue;
+        }
+        let raw = column(&field.name);
+        let column = quoted(&raw);
+        let unique = quoted(&format!("zg_u_{short}_{raw}"));
+        let plain = quoted(&format!("zg_i_{short}_{raw}"));
+        let sql = match field.index.map(|index| index.unique) {
+            Some(true) => {
+                format!("CREATE UNIQUE INDEX IF NOT EXISTS {unique} ON {name}({column}) WHERE {column} IS NOT NULL")
+            }
+            // A rule that the schema no longer has must not go on refusing rows; an index holds no data of its own.
+            Some(false) => {
+                format!("DROP INDEX IF EXISTS {unique}; CREATE INDEX IF NOT EXISTS {plain} ON {name}({column},id)")
+            }
+            None => format!("DROP INDEX IF EXISTS {unique}"),
         };
         db.execute_batch(&sql).map_err(|error| match error::of_write(error, table) {
             StoreError::Duplicate { field } => refuse(ConfigError::new(format!(

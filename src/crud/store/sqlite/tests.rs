@@ -182,3 +182,24 @@ async fn closing_finishes_what_waits() {
     assert_eq!(rows.count(Expr::True).await.unwrap(), done);
     assert!(matches!(rows.delete(Value::Int(0), Expect::Any).await, Ok(crate::crud::store::Outcome::Done(()))));
 }
+
+#[test]
+fn floats_keep_every_bit_on_their_way_through_text() {
+    let db = rusqlite::Connection::open_in_memory().unwrap();
+    let mut same = db.prepare("SELECT jsonb(?1)->>'$' = ?2, json(jsonb(?1)) = ?1").unwrap();
+    let mut bits = 0x9E37_79B9_7F4A_7C15_u64;
+    for _ in 0..20_000 {
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        let float = f64::from_bits(bits);
+        if !float.is_finite() {
+            continue;
+        }
+        let mut text = Vec::new();
+        crate::crud::json::write_float(&mut text, float);
+        let text = String::from_utf8(text).unwrap();
+        let equal = same.query_row((&text, float), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(equal, (true, true), "{text}");
+    }
+}
