@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use crate::Problem;
@@ -55,8 +55,9 @@ where
             StateProj::Inner { future, passed } => {
                 let response = ready!(future.poll(cx))?;
                 let passed = passed.as_ref().is_some_and(|passed| passed.load(Ordering::Relaxed));
-                // A reader that took the failed read for a fault of its own.
-                if passed && response.status().is_server_error() {
+                // A reader that did not know the failed read: a fault of its own, or of the client in general.
+                let status = response.status();
+                if passed && (status == StatusCode::BAD_REQUEST || status.is_server_error()) {
                     Problem::too_large(*this.limit).into_response()
                 } else {
                     response

@@ -5,8 +5,8 @@
 //! [`Problem::unreadable`](crate::Problem::unreadable) makes the 413 of it.
 //!
 //! # Limits
-//! - A service that never reads the body never notices. One that hides read errors behind a status of its own decides
-//!   that status; if it answered with a server error, this layer answers 413 instead.
+//! - A service that never reads the body never notices. One that reads past the limit and answers 400 or a server error,
+//!   because it does not know the failure, has its answer replaced by the 413.
 //! - Of two body limits the smaller one counts.
 //!
 //! It differs from `tower_http::limit` in three ways: the answer is a problem document, the error carries the limit, and

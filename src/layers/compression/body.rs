@@ -65,6 +65,19 @@ impl<B> CompressionBody<B> {
     }
 }
 
+/// For layers outside that answer themselves.
+impl<B: From<Bytes>> From<Bytes> for CompressionBody<B> {
+    fn from(bytes: Bytes) -> Self {
+        Self::plain(bytes.into())
+    }
+}
+
+impl<B: Default> Default for CompressionBody<B> {
+    fn default() -> Self {
+        Self::plain(B::default())
+    }
+}
+
 impl From<CompressionBody<Body>> for Body {
     fn from(body: CompressionBody<Body>) -> Self {
         match body.coder {

@@ -1,7 +1,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Buf;
+use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -31,6 +31,19 @@ impl<B: HttpBody> TraceBody<B> {
             record.complete();
         }
         body
+    }
+}
+
+/// For layers outside that answer themselves: such an answer has nothing to report.
+impl<B: From<Bytes>> From<Bytes> for TraceBody<B> {
+    fn from(bytes: Bytes) -> Self {
+        Self { inner: bytes.into(), record: None, exact: None }
+    }
+}
+
+impl<B: Default> Default for TraceBody<B> {
+    fn default() -> Self {
+        Self { inner: B::default(), record: None, exact: None }
     }
 }
 
