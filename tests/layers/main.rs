@@ -1,0 +1,15 @@
+//! The layers: alone with a mock inside, in bare hyper, in an Axum router, and as data.
+#![cfg(feature = "layers")]
+#![allow(unreachable_pub)] // Modules of a test binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers outside of test functions fail the test too.
+
+mod alone;
+mod body_limit;
+mod compression;
+mod cors;
+mod examples;
+mod foreign;
+mod jwt;
+mod spec;
+mod support;
+mod trace;

@@ -1,0 +1,119 @@
+//! Layers as data.
+
+use std::convert::Infallible;
+
+use tower::{ServiceExt, service_fn};
+use ziggurat::layers::{LayerSpec, foundation};
+use ziggurat::{Body, Request, Response, Route};
+
+use crate::support::{SECRET, get, text, token};
+
+fn names(json: &str) -> Vec<&'static str> {
+    foundation(LayerSpec::list_from_json(json).unwrap()).iter().map(LayerSpec::name).collect()
+}
+
+#[test]
+fn the_foundation_is_added_where_it_is_missing() {
+    assert_eq!(names("[]"), ["CatchPanic", "RequestId", "Timeout", "BodyLimit"]);
+    assert_eq!(
+        names(r#"[{"type":"Compression"},{"type":"Timeout","seconds":2.5},{"type":"Trace"}]"#),
+        ["CatchPanic", "RequestId", "BodyLimit", "Compression", "Timeout", "Trace"]
+    );
+    assert_eq!(names(r#"[{"type":"Trace"}]"#), ["CatchPanic", "RequestId", "Trace", "Timeout", "BodyLimit"]);
+    let all = r#"[{"type":"BodyLimit"},{"type":"Timeout"},{"type":"RequestId"},{"type":"CatchPanic"}]"#;
+    assert_eq!(names(all), ["BodyLimit", "Timeout", "RequestId", "CatchPanic"]);
+}
+
+#[tokio::test]
+async fn a_whole_stack_of_data_answers() {
+    let list = serde_json::json!([
+        {"type": "Trace", "format": "json", "level": "warn"},
+        {"type": "SensitiveHeaders", "headers": ["x-key"]},
+        {"type": "Cors", "allow_origins": ["https://a.example"], "allow_methods": ["*"], "allow_headers": ["*"]},
+        {"type": "Compression", "algorithms": ["gzip"], "min_size": 10, "level": 9},
+        {"type": "BodyLimit", "max_bytes": 5},
+        {"type": "Jwt", "secret": SECRET, "algorithms": ["HS256"], "issuer": ["me", "you"], "leeway": 5, "required": true},
+    ]);
+    let leaf = service_fn(|request: Request| async move {
+        let length = http_body_util::BodyExt::collect(request.into_body()).await.unwrap().to_bytes().len();
+        let response = http::Response::builder().header("content-type", "text/plain");
+        Ok::<Response, Infallible>(response.body(Body::from(format!("{length} bytes ").repeat(20))).unwrap())
+    });
+    let specs = foundation(LayerSpec::list_from_json(&list.to_string()).unwrap());
+    let built: Vec<_> = specs.into_iter().map(|spec| spec.build().unwrap()).collect();
+    let route = built.iter().rev().fold(Route::new(leaf), |route, layer| layer.apply(route));
+
+    let token = format!("Bearer {}", token(serde_json::json!({"iss": "me"})));
+    let response =
+        route.clone().oneshot(get("/", &[("authorization", &token), ("origin", "https://a.example")])).await.unwrap();
+    assert_eq!(response.headers()["access-control-allow-origin"], "https://a.example");
+    assert_eq!(text(response).await, "0 bytes ".repeat(20));
+    let response =
+        route.clone().oneshot(get("/", &[("authorization", &token), ("accept-encoding", "gzip")])).await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 401);
+    let large = http::Request::post("/").header("authorization", &token).body(Body::from("123456")).unwrap();
+    assert_eq!(route.oneshot(large).await.unwrap().status(), 413);
+}
+
+#[tokio::test]
+async fn layers_that_leave_a_body_alone_do_not_box_it() {
+    let leaf = service_fn(|_: Request| async { Ok::<Response, Infallible>(Response::new(Body::from("as it was"))) });
+    let route = ["Compression", "BodyLimit", "CatchPanic", "RequestId", "Timeout"]
+        .iter()
+        .fold(Route::new(leaf), |route, name| {
+            LayerSpec::from_json(&format!(r#"{{"type":"{name}"}}"#)).unwrap().build().unwrap().apply(route)
+        });
+    let response = route.oneshot(get("/", &[("accept-encoding", "br")])).await.unwrap();
+    assert_eq!(response.body().as_bytes().unwrap(), "as it was");
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_by_name() {
+    for (json, wanted) in [
+        (r#"{"type":"Jwt","secrets":"x"}"#, "layer Jwt: unknown field `secrets`"),
+        (r#"{"type":"Jwt","algorithms":["none"]}"#, "unknown variant `none`"),
+        (r#"{"type":"CatchPanic","x":1}"#, "layer CatchPanic: unknown field `x`"),
+        (r#"{"type":"Zip"}"#, "layer Zip: unknown variant `Zip`, expected one of `CatchPanic`"),
+        (r#"{"format":"json"}"#, "missing field `type`"),
+        (r#"{"type":"Trace","format":"xml"}"#, "layer Trace: unknown variant `xml`, expected `text` or `json`"),
+        (r#"{"type":"BodyLimit","max_bytes":-1}"#, "layer BodyLimit: invalid value"),
+        (r#"{"type":"Compression","algorithms":["lzma"]}"#, "layer Compression: unknown variant `lzma`"),
+        ("nonsense", "layer: expected"),
+    ] {
+        let error = LayerSpec::from_json(json).unwrap_err().to_string();
+        assert!(error.contains(wanted) && error.contains("; "), "{error}");
+        assert!(!error.contains("line 1"), "{error}");
+    }
+    assert!(LayerSpec::list_from_json(r#"{"type":"Trace"}"#).unwrap_err().to_string().contains("a list"));
+}
+
+#[test]
+fn contradictions_are_refused_by_name() {
+    for (json, wanted) in [
+        (r#"{"type":"Jwt"}"#, "secret"),
+        (r#"{"type":"Jwt","secret":"x","public_key_pem":"y"}"#, "both"),
+        (r#"{"type":"Jwt","secret":"short"}"#, "5 bytes"),
+        (r#"{"type":"Timeout","seconds":0}"#, "Timeout: seconds is 0"),
+        (r#"{"type":"Timeout","seconds":1e9}"#, "86400"),
+        (r#"{"type":"Trace","level":"loud"}"#, "loud"),
+        (r#"{"type":"RequestId","header":"a b"}"#, "a b"),
+        (r#"{"type":"SensitiveHeaders","headers":[]}"#, "empty"),
+        (r#"{"type":"Compression","level":10}"#, "level"),
+        (r#"{"type":"Compression","algorithms":[]}"#, "algorithms"),
+        (r#"{"type":"Cors","allow_origins":["*"],"allow_credentials":true}"#, "allow_credentials"),
+    ] {
+        let error = LayerSpec::from_json(json).unwrap().build().unwrap_err().to_string();
+        assert!(error.contains(wanted) && error.contains("; "), "{error}");
+    }
+    let issuer = format!(r#"{{"type":"Jwt","secret":"{SECRET}","issuer":[]}}"#);
+    assert!(LayerSpec::from_json(&issuer).unwrap().build().unwrap_err().to_string().contains("issuer"));
+    let negative = format!(r#"{{"type":"Jwt","secret":"{SECRET}","leeway":-1}}"#);
+    assert!(LayerSpec::from_json(&negative).unwrap().build().unwrap_err().to_string().contains("leeway"));
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let spec = LayerSpec::from_json(&format!(r#"{{"type":"Jwt","secret":"{SECRET}"}}"#)).unwrap();
+    assert!(!format!("{spec:?}").contains("secret of the tests"));
+}
