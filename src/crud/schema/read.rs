@@ -215,7 +215,11 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
         Ok(self.cx.checked(checked))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value<'de>, E> {
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value<'de>, E> {
+        // serde_json hands over the integer -0 as a float, and so does -0.0 pass for one.
+        if value.to_bits() == (-0.0_f64).to_bits() && matches!(self.kind(), Type::Int(_) | Type::OneOf { .. }) {
+            return self.visit_i64(0);
+        }
         let checked = match self.kind() {
             Type::Float(bounds) => check::float(value, bounds).map(Value::Float),
             // serde_json hands over integers of more than 64 bits as floats.

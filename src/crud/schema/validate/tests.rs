@@ -53,6 +53,7 @@ fn each_rule_has_its_code() {
         (r#"{"type":"int"}"#, "9223372036854775808", "/x int_out_of_range"),
         (r#"{"type":"int"}"#, "-9223372036854775809", "/x int_out_of_range"),
         (r#"{"type":"int"}"#, "1000000000000000000000000000000", "/x int_out_of_range"),
+        (r#"{"type":"int"}"#, "-0", "0"),
         (r#"{"type":"int"}"#, "1.0", "/x int_type"),
         (r#"{"type":"int"}"#, "\"12\"", "/x int_type"),
         (r#"{"type":"int"}"#, "true", "/x int_type"),
