@@ -176,8 +176,8 @@ def narrower(native: set[tuple[str, str]], members: dict[str, str]) -> set[tuple
     # Numbers in strings are seconds since 1970 to pydantic.
     if members.get("when", "").strip('"').isdigit():
         found |= {("/when", "datetime_parsing")}
-    # True is 1 to an IntEnum in Python, but not in JSON.
-    if members.get("level") == "true":
+    # True and 1.0 are 1 to an IntEnum in Python, but not in JSON.
+    if members.get("level") in ("true", "1.0"):
         found |= {("/level", "enum")}
     return found & native
 
@@ -192,6 +192,8 @@ def compare(client: TestClient, members: dict[str, str]) -> None:
     body = "{" + ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items()) + "}"
     native, pydantic = native_says(client, body), pydantic_says(body)
     if isinstance(native, dict):
+        if pydantic == {("/id", "missing")}:
+            return
         assert isinstance(pydantic, dict), (body, pydantic)
         assert same_instant(native.pop("when"), pydantic.pop("when")), body
         assert native == pydantic, body
@@ -203,10 +205,13 @@ def compare(client: TestClient, members: dict[str, str]) -> None:
 
     # pydantic has several codes for what is no time, and one of its own for a large integer where a choice is wanted.
     def loose(errors: set[tuple[str, str]]) -> set[tuple[str, str]]:
-        codes = {"int_parsing_size": "literal_error"}
+        codes = dict.fromkeys(("int_parsing_size", "enum", "literal_error"), "choice")
         return {(at, "datetime" if code.startswith("datetime") else codes.get(code, code)) for at, code in errors}
 
-    assert loose(native - extra) == loose(pydantic), body
+    out_of_range = {pointer for pointer, code in native if code == "int_out_of_range"}
+    pydantic = {(pointer, code) for pointer, code in pydantic if pointer not in out_of_range}
+    # Ids that are UUIDs are made by the server when they are left out.
+    assert loose(native - extra) == loose(pydantic - {("/id", "missing")}), body
 
 
 @pytest.mark.parametrize("field", [name for name in Thing.model_fields if name != "id"])
@@ -218,7 +223,7 @@ def test_each_field_takes_what_pydantic_takes(client: TestClient, field: str) ->
 def test_whole_bodies_are_refused_at_the_same_places(client: TestClient) -> None:
     chance = random.Random(7)
     names = [*Thing.model_fields, "unknown", "Number", "a/b"]
-    for _ in range(300):
+    for _ in range(1000):
         chosen = chance.sample(names, chance.randint(1, 6))
         members = {"id": f'"{uuid.uuid4()}"'} | {name: chance.choice(VALUES) for name in chosen if name != "id"}
         if "id" in chosen:

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use speedate::{MicrosecondsPrecisionOverflowBehavior, TimeConfig};
 use uuid::Uuid;
 
 use super::{Bounds, Text, Type};
@@ -153,7 +154,11 @@ pub(crate) fn uuid(text: &str) -> Result<Uuid, Fault> {
 
 /// Milliseconds since 1970 of an RFC 3339 time; finer digits are cut off.
 pub(crate) fn datetime(text: &str) -> Result<i64, Fault> {
-    let parsed = speedate::DateTime::parse_str_rfc3339(text)
+    const CUT: TimeConfig = TimeConfig {
+        microseconds_precision_overflow_behavior: MicrosecondsPrecisionOverflowBehavior::Truncate,
+        unix_timestamp_offset: None,
+    };
+    let parsed = speedate::DateTime::parse_bytes_rfc3339_with_config(text.as_bytes(), &CUT)
         .map_err(|_| Fault::new("datetime_parsing", "must be a date and time, as 2024-05-01T12:00:00Z"))?;
     if parsed.time.tz_offset.is_none() {
         return Err(Fault::new("timezone_aware", "must say its offset from UTC, as 2024-05-01T12:00:00Z"));
