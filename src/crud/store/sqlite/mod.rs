@@ -7,12 +7,37 @@
 //! string as it was written, so a row is read back equal to the byte; the conformance suite checks it.
 //!
 //! The file must be on a local disk. Only one process opens it unless [`SqliteOptions::shared`] is set.
+//!
+//! ```
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//!
+//! use ziggurat::crud::schema::{Bounds, Field, Type, Unknown};
+//! use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
+//! use ziggurat::crud::store::{Collection, Store};
+//! use ziggurat::crud::{Schema, Value};
+//!
+//! let int = || Type::Int(Bounds::default());
+//! let fields = vec![Field::new("id", int()), Field::new("age", int())];
+//! let schema = Schema { name: "Cat".into(), fields, id: Some(0), unknown: Unknown::Forbid };
+//!
+//! let store = SqliteStore::in_memory(SqliteOptions::default())?;
+//! let cats = store.open(Arc::new(schema)).await?;
+//! cats.insert(Value::Object(vec![Value::Int(1), Value::Int(9)])).await?;
+//! let cat = cats.get(Value::Int(1)).await?.ok_or("no cat")?;
+//! assert_eq!(&cat.json[..], br#"{"id":1,"age":9}"#);
+//! store.close().await;
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(run()).unwrap();
+//! ```
 
 mod collection;
 mod compile;
 mod ddl;
 mod error;
 mod open;
+mod place;
 mod queue;
 mod readers;
 mod reshape;
@@ -145,7 +170,7 @@ impl SqliteStore {
     /// When the file cannot be written, is no database, or is in use by another process.
     pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        open::check_place(path)?;
+        place::check(path)?;
         let lock = if options.shared { open::Lock::none() } else { open::Lock::take(path)? };
         Self::start(path, path.display().to_string(), lock, &options)
     }

@@ -76,22 +76,6 @@ fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Says what is wrong with the place before SQLite would say "unable to open database file".
-pub(super) fn check_place(path: &Path) -> Result<(), ConfigError> {
-    if path.is_dir() {
-        return Err(ConfigError::new(format!("the store file {} is a folder", path.display())));
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        return Err(ConfigError::new(format!("the folder {} of the store file does not exist", folder.display()))
-            .cure("make it first"));
-    }
-    Ok(())
-}
-
 /// A connection that writes.
 pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, ConfigError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
