@@ -77,6 +77,20 @@ impl<T> Queue<T> {
     }
 }
 
+/// Held by a thread that pops: should it panic, what waits is dropped, so that nobody waits for an answer from it.
+pub(super) struct Popper<'a, T>(pub(super) &'a Queue<T>);
+
+impl<T> Drop for Popper<'_, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+            // Dropped outside the lock: their callers wake up at once.
+            let waiting = std::mem::take(&mut self.0.lock().items);
+            drop(waiting);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +113,21 @@ mod tests {
         assert!(queue.push(2).is_err());
         assert_eq!(queue.pop(), Some(1));
         assert_eq!(queue.pop(), None);
+    }
+
+    #[test]
+    fn a_thread_that_panics_leaves_nobody_waiting() {
+        let queue = Queue::new(2);
+        let (reply, answer) = std::sync::mpsc::channel::<()>();
+        queue.push(reply).unwrap();
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let _popper = Popper(&queue);
+                panic!("on purpose");
+            });
+            assert!(thread.join().is_err());
+        });
+        assert!(answer.recv().is_err());
+        assert!(queue.push(std::sync::mpsc::channel().0).is_err());
     }
 }

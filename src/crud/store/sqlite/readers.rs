@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::queue::Queue;
+use super::queue::{Popper, Queue};
 use crate::crud::StoreError;
 
 /// A read that waits for a thread.
@@ -43,6 +43,7 @@ impl Job {
 
 /// Runs until the queue is closed and empty.
 pub(super) fn run(mut db: Connection, queue: Arc<Queue<Job>>) {
+    let _popper = Popper(&queue);
     let epoch = Instant::now();
     let deadline = Arc::new(AtomicU64::new(u64::MAX));
     let seen = Arc::clone(&deadline);

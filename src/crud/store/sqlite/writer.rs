@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::error;
-use super::queue::Queue;
+use super::queue::{Popper, Queue};
 use crate::crud::StoreError;
 
 /// How many writes share one transaction at most.
@@ -65,6 +65,7 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Job for Wr
 
 /// Runs until the queue is closed and empty, then leaves the file tidy.
 pub(super) fn run(db: Connection, queue: Arc<Queue<Box<dyn Job>>>) {
+    let _popper = Popper(&queue);
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = queue.pop() {
         group.push(first);
