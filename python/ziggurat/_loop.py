@@ -135,6 +135,8 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
                 base_events.logger.warning("Executing %s took %.3f seconds", name, took)  # type: ignore[attr-defined]
         finally:
             self._current_handle = None
+            # The traceback of an exception inside reaches this frame; a handle left in it would close a cycle.
+            del handle
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -26,8 +26,8 @@ mod watch;
 use pyo3::prelude::*;
 
 pub(crate) use self::core::LoopCore;
-pub(crate) use inbox::{LoopHandle, Submitted};
-pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
+pub(crate) use inbox::LoopHandle;
+pub(crate) use job::{Finish, Job, Refused, Started};
 
 /// Adds the classes of the loop to the native module.
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

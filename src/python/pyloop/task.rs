@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
@@ -154,5 +155,10 @@ impl JobDone {
         if let Some(finish) = finish {
             tell(py, finish, task.call_method0(intern!(py, "result")));
         }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // The loop holds the task, and the task holds this.
+        visit.call(&self.event_loop)
     }
 }

@@ -9,7 +9,9 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
-use super::{Finish, Job, LoopCore, LoopHandle, Overloaded, Refused, Started, Submitted};
+use super::inbox::{LoopHandle, Submitted};
+use super::job::{Finish, Job, Overloaded, Refused, Started};
+use super::LoopCore;
 use crate::python::attach;
 use crate::service::LeafKind;
 
@@ -280,6 +282,27 @@ fn a_loop_closed_over_a_suspended_job_lets_go_of_it() {
     drop(fixture);
     with_python(|py| py.import("gc").unwrap().call_method0("collect").map(drop).unwrap());
     assert!(outcome.recv_timeout(Duration::from_secs(5)).is_err(), "the sender went with the task");
+}
+
+#[test]
+fn a_loop_dropped_over_a_suspended_job_is_collected() {
+    let _alone = alone();
+    let (outcome, receiver) = channel();
+    let kept = with_python(|py| {
+        let event_loop = py.import("ziggurat._loop").unwrap().getattr("PyLoop").unwrap().call0().unwrap();
+        let handle = event_loop.cast::<LoopCore>().unwrap().get().handle();
+        let kept = handle.submit(Box::new(Call { function: "wait_forever", argument: 0, outcome })).ok().unwrap();
+        let sleep = py.import("asyncio").unwrap().call_method1("sleep", (0.01,)).unwrap();
+        event_loop.call_method1("run_until_complete", (sleep,)).unwrap();
+        let watch = py.import("weakref").unwrap().call_method1("ref", (&event_loop,)).unwrap();
+        // Neither closed nor held by anyone but by its own job.
+        drop(event_loop);
+        py.import("gc").unwrap().call_method0("collect").unwrap();
+        assert!(watch.call0().unwrap().is_none());
+        kept
+    });
+    assert!(receiver.recv_timeout(Duration::from_secs(5)).is_err(), "the sender went with the task");
+    drop(kept);
 }
 
 #[test]

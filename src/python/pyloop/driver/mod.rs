@@ -19,6 +19,7 @@ pub(super) trait Driver: Send {
     fn park(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()>;
 
     /// Where futures can be spawned that run on the loop thread while it is parked.
+    #[cfg_attr(not(test), expect(dead_code, reason = "until a server runs on the loop thread itself"))]
     fn local(&self) -> Option<::tokio::runtime::Handle>;
 }
 
