@@ -9,9 +9,9 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule};
 
+use super::LoopCore;
 use super::inbox::{LoopHandle, Submitted};
 use super::job::{Finish, Job, Overloaded, Refused, Started};
-use super::LoopCore;
 use crate::python::attach;
 use crate::service::LeafKind;
 
