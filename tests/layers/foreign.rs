@@ -31,7 +31,7 @@ fn router() -> Router {
         .route("/", get(|| async { "many steps ".repeat(100) }))
         .route("/echo", post(|body: String| async move { body }))
         .route("/panic", get(|| async { panic!("boom") as &'static str }))
-        .route("/slow", get(|| std::future::pending::<&'static str>()))
+        .route("/slow", get(std::future::pending::<&'static str>))
         .layer(JwtLayer::secret(SECRET).unwrap().required(false))
         .layer(BodyLimitLayer::new(10))
         .layer(CompressionLayer::new())

@@ -14,7 +14,8 @@ const STREAM_WINDOW: u32 = 19;
 
 /// Compresses into memory, which never has to be waited for.
 pub(super) enum Encoder {
-    Brotli(BrotliEncoder<Vec<u8>>),
+    // By far the largest.
+    Brotli(Box<BrotliEncoder<Vec<u8>>>),
     Zstd(ZstdEncoder<Vec<u8>>),
     Gzip(GzipEncoder<Vec<u8>>),
     Deflate(ZlibEncoder<Vec<u8>>),
@@ -31,7 +32,7 @@ impl Encoder {
         match coding {
             Coding::Brotli => {
                 let params = brotli::EncoderParams::default().quality(level(4)).window_size(window);
-                Self::Brotli(BrotliEncoder::with_params(out, params))
+                Self::Brotli(Box::new(BrotliEncoder::with_params(out, params)))
             }
             Coding::Zstd => {
                 let window = zstd::CParameter::window_log(window as u32);
@@ -84,7 +85,7 @@ impl Encoder {
 
     fn as_write(&mut self) -> Pin<&mut (dyn AsyncWrite + Unpin)> {
         let encoder: &mut (dyn AsyncWrite + Unpin) = match self {
-            Self::Brotli(encoder) => encoder,
+            Self::Brotli(encoder) => &mut **encoder,
             Self::Zstd(encoder) => encoder,
             Self::Gzip(encoder) => encoder,
             Self::Deflate(encoder) => encoder,

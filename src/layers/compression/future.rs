@@ -89,11 +89,11 @@ where
                 }
                 Err(part) => part,
             },
-            _ => Part::default(),
+            _ => Box::default(),
         };
         mark(&mut parts.headers, coding);
         let encoder = Encoder::new(coding, level, length.and_then(|length| usize::try_from(length).ok()));
-        let body = CompressionBody::coded(body, encoder, input, is_event_stream(&parts));
+        let body = CompressionBody::coded(body, encoder, *input, is_event_stream(&parts));
         Poll::Ready(Ok(Response::from_parts(parts, body)))
     }
 }
@@ -120,12 +120,12 @@ fn length<B: HttpBody>(parts: &Parts, body: &B, head: bool) -> Option<u64> {
 }
 
 /// The whole body if it is there already, else the part of it that is.
-fn read_at_once<B>(body: &mut B, cx: &mut Context<'_>) -> Result<Bytes, Part>
+fn read_at_once<B>(body: &mut B, cx: &mut Context<'_>) -> Result<Bytes, Box<Part>>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let mut part = Part::default();
+    let mut part = Box::<Part>::default();
     while !body.is_end_stream() {
         let after = match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => match frame.into_data() {

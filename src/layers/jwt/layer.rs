@@ -93,7 +93,7 @@ impl JwtLayer {
     }
 
     fn validation(&self) -> Validation {
-        let mut validation = Validation::default();
+        let mut validation = Validation::new_for_family(self.key.family());
         validation.algorithms = self.algorithms.iter().map(|algorithm| algorithm.verified_as()).collect();
         validation.leeway = self.leeway.as_secs();
         validation.validate_nbf = true;

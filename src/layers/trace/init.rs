@@ -47,3 +47,47 @@ where
         Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn written(format: Format, level: LevelFilter) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let dispatch = dispatch(format, level, move || writer.clone(), false);
+        tracing::dispatcher::with_default(&dispatch, || {
+            tracing::info!(target: "ziggurat::access", path = "/a\nb", status = 200);
+            tracing::debug!("hidden");
+        });
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn text_and_json_are_one_line_each() {
+        let text = written(Format::Text, LevelFilter::INFO);
+        assert!(text.ends_with("INFO ziggurat::access: path=\"/a\\nb\" status=200\n"), "{text}");
+        let json = written(Format::Json, LevelFilter::INFO);
+        assert_eq!(json.lines().count(), 1);
+        let line: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&line["path"], &line["status"], &line["level"]), (&"/a\nb".into(), &200.into(), &"INFO".into()));
+        assert_eq!(written(Format::Json, LevelFilter::WARN), "");
+    }
+}
