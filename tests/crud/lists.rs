@@ -161,3 +161,55 @@ async fn head_is_get_without_the_body() {
         assert_eq!(head.header("etag"), get.header("etag"));
     }
 }
+
+#[tokio::test]
+async fn hostile_texts_find_themselves_and_nothing_else() {
+    let app = App::users().await;
+    let hostile = [
+        "$gt",
+        "{\"$ne\":null}",
+        "[$ne]",
+        "a\u{0}b",
+        "a",
+        "__proto__",
+        "constructor",
+        "' OR 1=1 --",
+        "\"; DROP TABLE c_user; --",
+        "%",
+        "_",
+        "*",
+        "in.(a)",
+        "eq.a",
+        "not.eq.a",
+        "is.null",
+        "null",
+        "\\",
+        "\\\"",
+        "(a,b)",
+        "a,b",
+        "\u{1f600}",
+        "e\u{301}",
+        "\u{feff}a",
+    ];
+    for name in hostile {
+        app.user(&json!({ "name": name }).to_string()).await;
+    }
+    let encode = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    for name in hostile {
+        assert_eq!(names(&app, &format!("name=eq.{}", encode(name))).await, [json!(name)], "{name:?}");
+        let quoted = format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
+        assert_eq!(names(&app, &format!("name=in.({})", encode(&quoted))).await, [json!(name)], "{name:?}");
+        assert_eq!(names(&app, &format!("name=ne.{}", encode(name))).await.len(), hostile.len() - 1, "{name:?}");
+    }
+    let mut sorted = hostile.map(str::to_owned);
+    sorted.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+    let mut seen = Vec::new();
+    let mut target = "/user?sort=name&limit=3".to_owned();
+    loop {
+        let page = app.get(&target).await;
+        seen.extend(page.column("name").iter().map(|name| name.as_str().unwrap().to_owned()));
+        let Some(next) = page.json()["next"].as_str().map(str::to_owned) else { break };
+        target = format!("/user?sort=name&limit=3&cursor={next}");
+    }
+    assert_eq!(seen, sorted, "text is ordered by its UTF-8 bytes");
+}
