@@ -9,7 +9,7 @@ from ._loop import PyLoop, install, new_event_loop
 from ._ziggurat import __version__
 from .app import Ziggurat
 from .exceptions import ConfigError, HTTPException
-from .models import Indexed, Model, now, uuid7
+from .models import Indexed, Model, UnsupportedModelError, now, uuid7
 from .params import Body, Header, Path, Query
 from .requests import Request
 from .responses import Response
@@ -26,6 +26,7 @@ __all__ = [
     "Query",
     "Request",
     "Response",
+    "UnsupportedModelError",
     "Ziggurat",
     "__version__",
     "install",
