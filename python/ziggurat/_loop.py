@@ -138,6 +138,13 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
             # The traceback of an exception inside reaches this frame; a handle left in it would close a cycle.
             del handle
 
+    def _note_first_step(self, took: float) -> None:
+        # A handler that blocks before it first awaits does so in the step that starts it, not in a handle.
+        if took >= self.slow_callback_duration:
+            base_events.logger.warning(  # type: ignore[attr-defined]
+                "Executing the first step of a job took %.3f seconds", took
+            )
+
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Makes a PyLoop; to be passed as `loop_factory`."""

@@ -306,6 +306,24 @@ fn a_loop_dropped_over_a_suspended_job_is_collected() {
 }
 
 #[test]
+fn debug_mode_names_a_first_step_that_blocks() {
+    let _alone = alone();
+    let fixture = Fixture::new(&[]);
+    with_python(|py| {
+        fixture.event_loop.call_method1(py, "set_debug", (true,)).unwrap();
+        fixture.event_loop.setattr(py, "slow_callback_duration", 0.06).unwrap();
+    });
+    let (_kept, _quick) = fixture.submit("block", 0);
+    let (_kept2, _slow) = fixture.submit("block", 80);
+    fixture.run(0.01).unwrap();
+    let messages: Vec<String> = with_python(|py| {
+        py.import("helpers").unwrap().getattr("records").unwrap().getattr("messages").unwrap().extract().unwrap()
+    });
+    let told = messages.iter().filter(|text| text.starts_with("Executing the first step of a job took")).count();
+    assert_eq!(told, 1, "{messages:?}");
+}
+
+#[test]
 fn a_panic_in_a_job_leaves_the_loop_alive() {
     struct Panics;
     impl Job for Panics {

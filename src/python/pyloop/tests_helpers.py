@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import logging
+import time
 
 variable = contextvars.ContextVar("variable", default=0)
 
@@ -75,3 +77,22 @@ async def interrupt(_):
 
 async def wait_forever(_):
     await asyncio.get_running_loop().create_future()
+
+
+class Records(logging.Handler):
+    """Keeps what asyncio logs."""
+
+    def __init__(self):
+        super().__init__()
+        self.messages = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+records = Records()
+logging.getLogger("asyncio").addHandler(records)
+
+
+async def block(milliseconds):
+    time.sleep(milliseconds / 1000)

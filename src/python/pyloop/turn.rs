@@ -145,9 +145,14 @@ impl<'a, 'py> Turns<'a, 'py> {
         let mut begun = None;
         for _ in 0..JOBS_PER_TURN {
             let Some(queued) = inbox.pop_job() else { break };
-            let begun = *begun.get_or_insert_with(clock::now_ns);
+            let before = clock::now_ns();
+            let begun = *begun.get_or_insert(before);
             task::start(self.event_loop, queued)?;
-            if clock::now_ns() - begun > JOBS_TIME_NS {
+            let after = clock::now_ns();
+            if self.core.is_debug() {
+                self.event_loop.call_method1(intern!(py, "_note_first_step"), (clock::seconds(after - before),))?;
+            }
+            if after - begun > JOBS_TIME_NS {
                 break;
             }
         }
