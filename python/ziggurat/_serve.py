@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ._loop import new_event_loop
@@ -51,6 +52,8 @@ async def _serve(
     native = app.build()
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
+    # Not the loop's own executor: handlers may have filled that one.
+    waiting = ThreadPoolExecutor(1, "ziggurat-drain")
 
     def stop() -> None:
         if stopping.is_set():
@@ -79,12 +82,13 @@ async def _serve(
                 await stopping.wait()
             finally:
                 # It waits for requests in flight, which need this thread.
-                await loop.run_in_executor(None, native.drain)
+                await loop.run_in_executor(waiting, native.drain)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
         native.set_loop(None)
-        await loop.run_in_executor(None, native.close)
+        await loop.run_in_executor(waiting, native.close)
+        waiting.shutdown()
 
 
 class InProcess:

@@ -243,8 +243,7 @@ def inspect_handler(
 ) -> Plan:
     """Compiles `function`, the handler of `path`, to a plan.
 
-    Raises `ConfigError` when a parameter cannot be filled, and `NameError` when an annotation names something that is not
-    defined yet.
+    Raises `ConfigError` when a parameter cannot be filled.
     """
     if not callable(function):
         raise ConfigError(f"{function!r} is not a handler", cure="give a function")
@@ -264,7 +263,13 @@ def inspect_handler(
         signature = inspect.signature(function)
     except (TypeError, ValueError) as error:
         raise wrong(f"its signature cannot be read ({error})", "wrap it in a function") from None
-    hints = typing.get_type_hints(target, localns=dict(localns or {}), include_extras=True)
+    try:
+        hints = typing.get_type_hints(target, localns=dict(localns or {}), include_extras=True)
+    except NameError as error:
+        raise wrong(
+            f"an annotation names {error.name!r}, which is not defined here",
+            "import or define it before the handler, and not only for type checkers",
+        ) from error
 
     in_path = path_names(path)
     order: list[str] = []

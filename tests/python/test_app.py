@@ -1,0 +1,446 @@
+"""An app as a whole: registration, hooks, the printed stack, and running behind a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import pytest
+
+from ziggurat import ConfigError, Model, Request, Response, Ziggurat, layers
+from ziggurat.testing import TestClient
+
+
+class Thing(Model):
+    id: UUID
+    name: str
+
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+# Registration
+
+
+def test_decorators_give_the_function_back() -> None:
+    app = Ziggurat()
+
+    async def handler() -> None: ...
+
+    for register in (app.get, app.post, app.put, app.patch, app.delete, app.head, app.options):
+        assert register("/x")(handler) is handler
+    assert app.route("/y", methods=["GET", "POST"])(handler) is handler
+    assert [route.method for route in app.routes if route.path == "/y"] == ["GET", "POST"]
+
+
+def test_nothing_can_be_registered_once_the_app_is_built() -> None:
+    app = Ziggurat()
+    app.build()
+    with pytest.raises(ConfigError, match=r"the route /late was registered after the app was built.*test_app.py:"):
+        app.get("/late")
+    for register in (lambda: app.crud(Thing), lambda: app.middleware(None), lambda: app.on_startup(print)):
+        with pytest.raises(ConfigError, match="after the app was built"):
+            register()
+
+
+def build_error(app: Ziggurat) -> str:
+    with pytest.raises(ConfigError) as caught:
+        app.build()
+    return str(caught.value)
+
+
+def test_conflicting_routes_are_both_named() -> None:
+    app = Ziggurat()
+
+    @app.get("/users/{id}")
+    async def first(id: int) -> None: ...
+
+    @app.get("/users/{name}")
+    async def second(name: str) -> None: ...
+
+    message = build_error(app)
+    assert "first" in message and "second" in message and message.count("test_app.py:") == 2
+
+
+def test_mistakes_name_the_line_and_the_cure() -> None:
+    with pytest.raises(ConfigError, match=r"'FETCH' is not a method.*test_app.py:"):
+        Ziggurat().route("/", methods=["FETCH"])
+    with pytest.raises(ConfigError, match=r"auth=\[\] is not understood.*test_app.py:"):
+        Ziggurat().get("/", auth=[])
+    assert "no store is called" in build_error(Ziggurat(store="redis://x"))
+    assert "test_app.py:" in build_error(Ziggurat(store="redis://x"))
+
+    app = Ziggurat()
+    app.crud(Thing)(type("ThingRoutes", (), {}))
+    assert "Thing is to be served, but the app has no store" in build_error(app)
+
+    app = Ziggurat()
+
+    @app.get("/", auth=True)
+    async def guarded() -> None: ...
+
+    message = build_error(app)
+    assert "guarded asks for a token" in message and "layers.Jwt" in message and "test_app.py:" in message
+
+    app = Ziggurat()
+
+    @app.get("no-slash")
+    async def handler() -> None: ...
+
+    assert "begins with a slash" in build_error(app)
+    with pytest.raises(ConfigError, match="is not a layer"):
+        Ziggurat(layers=[layers.Trace]).build()
+
+
+def test_crud_classes_with_content_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"before_create: hooks of CRUD routes are not supported"):
+
+        @Ziggurat(store="sqlite:///:memory:").crud(Thing)
+        class Routes:
+            async def before_create(self) -> None: ...
+
+
+# What was built
+
+
+def test_the_stack_is_printed_in_its_order() -> None:
+    app = Ziggurat(layers=[layers.Trace(), layers.Jwt(secret=SECRET, required=False)], store="sqlite:///:memory:")
+
+    @app.get("/guarded/{id}", auth="admin")
+    async def guarded(id: int) -> None: ...
+
+    @app.middleware(paths=["/guarded/*"])
+    async def watch(request: Request, call_next: Any) -> Response: ...
+
+    app.crud(Thing)(type("ThingRoutes", (), {}))
+    (stack,) = app.stack("/guarded/1")
+    assert stack.method == "GET"
+    assert stack.passes[-3:] == ("watch", "RequireAuth(admin)", stack.passes[-1])
+    assert stack.passes[-1].endswith("guarded")
+    assert stack.enters_python == ("watch", stack.passes[-1])
+    for needed in ("CatchPanic", "RequestId", "Trace", "Timeout", "BodyLimit", "Jwt"):
+        assert needed in stack.passes
+    kinds = {route.path: route.kind for route in app.routes}
+    assert kinds == {"/guarded/{id}": "python", "/openapi.json": "native", "/thing": "crud", "/thing/{id}": "crud"}
+    assert not any(route.enters_python for route in app.routes if route.kind == "crud")
+
+
+def test_two_apps_live_side_by_side() -> None:
+    apps = []
+    for number in range(2):
+        app = Ziggurat()
+
+        @app.get("/")
+        async def handler(number: int = number) -> int:
+            return number
+
+        apps.append(app)
+    with TestClient(apps[0]) as first, TestClient(apps[1]) as second:
+        assert (first.get("/").json(), second.get("/").json()) == (0, 1)
+
+
+def test_an_app_that_is_no_longer_used_is_collected() -> None:
+    class Marker: ...
+
+    def use() -> weakref.ref[Marker]:
+        app = Ziggurat()
+        marker = Marker()
+
+        @app.get("/")
+        async def handler(unused: int = 0) -> bool:
+            return marker is not None and app is not None
+
+        @app.middleware
+        async def watch(request: Request, call_next: Any) -> Response:
+            assert marker is not None and app is not None
+            return await call_next(request)
+
+        with TestClient(app) as client:
+            assert client.get("/").json() is True
+        return weakref.ref(marker)
+
+    gone = use()
+    for _ in range(3):
+        gc.collect()
+    assert gone() is None
+
+
+# Auth
+
+
+def test_auth_and_claims() -> None:
+    import jwt
+
+    app = Ziggurat(layers=[layers.Jwt(secret=SECRET, algorithms=["HS256"], required=False)], openapi_path=None)
+
+    @app.get("/me", auth=True)
+    async def me(request: Request) -> Any:
+        assert request.auth is request.auth
+        return request.auth
+
+    @app.get("/admin", auth=["admin"])
+    async def admin() -> str:
+        return "in"
+
+    @app.get("/open")
+    async def open_to_all(request: Request) -> Any:
+        return request.auth
+
+    def bearer(**claims: Any) -> dict[str, str]:
+        token = jwt.encode({"sub": "ann", "exp": int(time.time()) + 60, **claims}, SECRET, algorithm="HS256")
+        return {"authorization": f"Bearer {token}"}
+
+    with TestClient(app) as client:
+        assert client.get("/open").json() is None
+        before = app.attach_counts()
+        missing = client.get("/me")
+        assert missing.status_code == 401 and "Bearer" in missing.headers["www-authenticate"]
+        assert client.get("/admin", headers=bearer(scope="user")).status_code == 403
+        assert client.get("/me", headers=bearer(exp=1)).status_code == 401
+        assert app.attach_counts() == before
+        assert client.get("/me", headers=bearer(org={"id": 1})).json()["org"] == {"id": 1}
+        assert client.get("/admin", headers=bearer(scope="user admin")).text == "in"
+
+
+# Hooks
+
+
+def test_hooks_run_on_the_loop_in_order() -> None:
+    order: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Ziggurat) -> Any:
+        order.append("enter")
+        yield
+        order.append("exit")
+
+    app = Ziggurat(lifespan=lifespan)
+
+    @app.on_startup
+    async def first() -> None:
+        asyncio.get_running_loop()
+        order.append("first")
+
+    @app.on_startup
+    def second() -> None:
+        order.append("second")
+
+    app.on_shutdown(lambda: order.append("third"))
+    app.on_shutdown(lambda: order.append("fourth"))
+    with TestClient(app):
+        assert order == ["enter", "first", "second"]
+    assert order[3:] == ["fourth", "third", "exit"]
+
+
+def test_a_failing_start_up_hook_is_raised_and_the_app_can_start_again() -> None:
+    app = Ziggurat()
+    fail = True
+
+    @app.on_startup
+    async def hook() -> None:
+        if fail:
+            raise LookupError("no database")
+
+    @app.get("/")
+    async def handler() -> int:
+        return 1
+
+    with pytest.raises(LookupError, match="no database"):
+        app.start()
+    fail = False
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/").json() == 1
+
+
+def test_a_stopped_app_answers_503() -> None:
+    app = Ziggurat()
+
+    @app.get("/")
+    async def handler() -> int:
+        return 1
+
+    status, headers, _ = app.request("GET", "/")
+    assert status == 503 and "retry-after" in dict(headers)
+
+
+def test_request_refuses_to_block_the_loop() -> None:
+    app = Ziggurat()
+
+    @app.get("/")
+    async def handler() -> str:
+        with pytest.raises(RuntimeError, match="call it from another thread"):
+            app.request("GET", "/")
+        return "refused"
+
+    with TestClient(app) as client:
+        assert client.get("/").text == "refused"
+
+
+def test_waiting_requests_are_answered_when_the_app_stops() -> None:
+    app = Ziggurat()
+    begun = threading.Event()
+
+    @app.get("/")
+    async def handler() -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    client = TestClient(app).__enter__()
+    statuses: list[int] = []
+    waiting = threading.Thread(target=lambda: statuses.append(client.get("/").status_code))
+    waiting.start()
+    assert begun.wait(10)
+    app.stop()
+    waiting.join(10)
+    assert statuses == [503]
+
+
+# Behind a socket
+
+PROGRAM = """
+import asyncio, os, sys, threading, time
+from ziggurat import Request, Ziggurat
+
+app = Ziggurat()
+
+@app.get("/")
+async def hello() -> str:
+    return "hello"
+
+@app.get("/slow")
+async def slow() -> str:
+    print("slow begun", file=sys.stderr, flush=True)
+    try:
+        await asyncio.sleep(float(os.environ.get("SLOW", "1")))
+    except asyncio.CancelledError:
+        print("slow cancelled", file=sys.stderr, flush=True)
+        raise
+    return "slow"
+
+@app.get("/client")
+async def client(request: Request) -> list[object]:
+    return list(request.client or ())
+
+@app.on_startup
+async def startup() -> None:
+    assert threading.current_thread() is threading.main_thread()
+    print("startup", file=sys.stderr, flush=True)
+
+@app.on_shutdown
+async def shutdown() -> None:
+    print("shutdown", file=sys.stderr, flush=True)
+
+if __name__ == "__main__":
+    app.run(drain_timeout=float(os.environ.get("DRAIN", "10")))
+    print("returned", file=sys.stderr, flush=True)
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> str:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    return str(path)
+
+
+def connect(url: str) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+
+
+def fetch(url: str, path: str) -> tuple[int, bytes]:
+    connection = connect(url)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def wait_for(text: str, served: Any) -> None:
+    deadline = time.monotonic() + 10
+    while text not in served.output():
+        assert time.monotonic() < deadline, f"{text!r} did not come:\n{served.output()}"
+        time.sleep(0.01)
+
+
+def test_run_serves_until_sigterm(serve: Callable[..., Any], program: str) -> None:
+    served = serve(program)
+    assert fetch(served.url, "/") == (200, b"hello")
+    host, port = json.loads(fetch(served.url, "/client")[1])
+    assert host == "127.0.0.1" and port > 0
+    assert served.stop() == 0
+    lines = served.output().splitlines()
+    assert [line for line in lines if line in ("startup", "shutdown", "returned")] == [
+        "startup",
+        "shutdown",
+        "returned",
+    ]
+    with pytest.raises(OSError):
+        fetch(served.url, "/")
+
+
+def test_requests_in_flight_finish_before_it_stops(serve: Callable[..., Any], program: str) -> None:
+    served = serve(program, SLOW="0.5")
+    answers: list[Any] = []
+    waiting = threading.Thread(target=lambda: answers.append(fetch(served.url, "/slow")))
+    waiting.start()
+    wait_for("slow begun", served)
+    os.kill(served.process.pid, signal.SIGINT)
+    waiting.join(10)
+    assert answers == [(200, b"slow")]
+    assert served.process.wait(10) == 0
+
+
+def test_a_second_signal_does_not_wait(serve: Callable[..., Any], program: str) -> None:
+    served = serve(program, SLOW="60", DRAIN="60")
+    connection = connect(served.url)
+    connection.request("GET", "/slow")
+    wait_for("slow begun", served)
+    begin = time.monotonic()
+    os.kill(served.process.pid, signal.SIGTERM)
+    time.sleep(0.3)
+    assert served.process.poll() is None
+    os.kill(served.process.pid, signal.SIGTERM)
+    assert served.process.wait(10) == 0
+    assert time.monotonic() - begin < 8
+    connection.close()
+
+
+def test_a_client_that_leaves_cancels_its_handler(serve: Callable[..., Any], program: str) -> None:
+    served = serve(program, SLOW="60")
+    parts = urlsplit(served.url)
+    with socket.create_connection((parts.hostname, parts.port)) as connection:
+        connection.sendall(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        wait_for("slow begun", served)
+    wait_for("slow cancelled", served)
+    assert fetch(served.url, "/")[0] == 200
+
+
+def test_an_address_in_use_is_an_error_with_a_clear_text(serve: Callable[..., Any], program: str) -> None:
+    import subprocess
+    import sys
+
+    served = serve(program)
+    port = str(urlsplit(served.url).port)
+    second = subprocess.run(
+        [sys.executable, program], env={**os.environ, "ZIGGURAT_PORT": port}, capture_output=True, text=True, timeout=30
+    )
+    assert second.returncode != 0
+    assert f"127.0.0.1:{port}" in second.stderr and "in use" in second.stderr

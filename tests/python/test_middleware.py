@@ -1,0 +1,276 @@
+"""Python middleware around native routes and Python handlers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from ziggurat import ConfigError, HTTPException, Model, Request, Response, Ziggurat
+from ziggurat.testing import TestClient
+
+
+@pytest.fixture
+def app() -> Ziggurat:
+    app = Ziggurat(store="sqlite:///:memory:")
+
+    @app.get("/hello")
+    async def hello(request: Request) -> dict[str, Any]:
+        return {"hello": request.state.get("who")}
+
+    @app.post("/echo")
+    async def echo(request: Request) -> bytes:
+        return await request.body()
+
+    @app.get("/boom")
+    async def boom() -> None:
+        raise RuntimeError("inner")
+
+    return app
+
+
+def test_the_first_is_outermost_and_responses_can_be_changed(app: Ziggurat) -> None:
+    order: list[str] = []
+
+    @app.middleware
+    async def outer(request: Request, call_next: Any) -> Response:
+        order.append("outer in")
+        request.state["who"] = "outer"
+        response: Response = await call_next(request)
+        order.append("outer out")
+        response.headers["x-seen"] = response.headers["x-seen"] + ", outer"
+        response.status = 203
+        return response
+
+    @app.middleware
+    async def inner(request: Request, call_next: Any) -> Response:
+        order.append("inner in")
+        request.state["who"] += " and inner"
+        response: Response = await call_next(request)
+        order.append("inner out")
+        response.headers["x-seen"] = "inner"
+        response.body = response.body.replace(b"hello", b"HELLO")
+        return response
+
+    with TestClient(app) as client:
+        answer = client.get("/hello")
+    assert order == ["outer in", "inner in", "inner out", "outer out"]
+    assert (answer.status_code, answer.headers["x-seen"]) == (203, "inner, outer")
+    assert answer.json() == {"HELLO": "outer and inner"}
+
+
+def test_it_can_answer_itself_and_native_routes_cannot_go_around(app: Ziggurat) -> None:
+    @app.middleware
+    async def closed(request: Request, call_next: Any) -> Response:
+        if request.headers.get("x-key") != "k":
+            raise HTTPException(401, "no key")
+        return await call_next(request)
+
+    with TestClient(app) as client:
+        for path in ["/hello", "/openapi.json", "/nowhere"]:
+            assert client.get(path).status_code == 401
+        assert client.get("/openapi.json", headers={"x-key": "k"}).status_code == 200
+        assert client.get("/nowhere", headers={"x-key": "k"}).status_code == 404
+    natives = [route for route in app.routes if route.kind == "native"]
+    assert natives and all(route.enters_python for route in natives)
+
+
+def test_other_results_than_responses(app: Ziggurat, caplog: pytest.LogCaptureFixture) -> None:
+    @app.middleware(paths=["/hello"])
+    async def values(request: Request, call_next: Any) -> Any:
+        return {"short": "circuit"}
+
+    @app.middleware(paths="/echo")
+    async def forgets(request: Request, call_next: Any) -> Any:
+        await call_next(request)
+
+    with TestClient(app) as client, caplog.at_level(logging.ERROR, logger="ziggurat"):
+        assert client.get("/hello").json() == {"short": "circuit"}
+        assert client.post("/echo").status_code == 500
+    assert "returned None; return the response of call_next" in caplog.text
+
+
+def test_paths_that_are_not_wrapped_never_enter_python(app: Ziggurat) -> None:
+    seen: list[str] = []
+
+    @app.middleware(paths=["/hello", "/admin/*"])
+    async def some(request: Request, call_next: Any) -> Response:
+        seen.append(request.path)
+        return await call_next(request)
+
+    with TestClient(app) as client:
+        before = app.attach_counts()
+        assert client.get("/openapi.json").status_code == 200
+        assert client.get("/administrator").status_code == 404
+        assert app.attach_counts() == before
+        client.get("/hello")
+        client.get("/admin")
+        client.get("/admin/users")
+    assert seen == ["/hello", "/admin", "/admin/users"]
+    by_path = {route.path: route.enters_python for route in app.routes}
+    assert by_path["/openapi.json"] is False
+    assert [name for stack in app.stack("/echo") for name in stack.passes].count("some") == 0
+
+
+def test_entries_on_behalf_of_crud_count_as_crud() -> None:
+    from uuid import UUID
+
+    class Thing(Model):
+        id: UUID
+        name: str
+
+    app = Ziggurat(store="sqlite:///:memory:")
+
+    @app.crud(Thing)
+    class Things: ...
+
+    @app.middleware
+    async def watch(request: Request, call_next: Any) -> Response:
+        return await call_next(request)
+
+    with TestClient(app) as client:
+        before = app.attach_counts()
+        assert client.post("/thing", json={"name": "a"}).status_code == 201
+        after = app.attach_counts()
+    assert after["crud"] > before["crud"]
+    assert after["native"] == before["native"]
+
+
+def test_the_body_has_one_owner(app: Ziggurat) -> None:
+    told: list[str] = []
+
+    @app.middleware
+    async def reads(request: Request, call_next: Any) -> Response:
+        assert await request.body() == b"abc"
+        assert await request.body() == b"abc"
+        response: Response = await call_next(request)
+        for again in (lambda: call_next(request), lambda: request.body()):
+            try:
+                await again()
+            except RuntimeError as error:
+                told.append(str(error))
+        return response
+
+    with TestClient(app) as client:
+        assert client.post("/echo", content=b"abc").content == b"abc"
+    assert "once" in told[0] and "before calling call_next" in told[1]
+
+
+def test_exceptions(app: Ziggurat, caplog: pytest.LogCaptureFixture) -> None:
+    @app.middleware
+    async def strict(request: Request, call_next: Any) -> Response:
+        if "early" in request.query:
+            raise ValueError("a secret")
+        response: Response = await call_next(request)
+        if "late" in request.query:
+            raise HTTPException(418, "late")
+        return response
+
+    with TestClient(app) as client, caplog.at_level(logging.ERROR, logger="ziggurat"):
+        assert client.get("/boom").status_code == 500
+        early = client.get("/hello?early")
+        assert (early.status_code, "secret" in early.text) == (500, False)
+        assert client.get("/hello?late").status_code == 418
+    assert "a secret" in caplog.text and "inner" in caplog.text
+
+
+def test_context_variables_reach_handlers(app: Ziggurat) -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+
+    @app.middleware
+    async def outer(request: Request, call_next: Any) -> Response:
+        variable.set("outer")
+        return await call_next(request)
+
+    @app.middleware
+    async def inner(request: Request, call_next: Any) -> Response:
+        variable.set(variable.get() + " inner")
+        response: Response = await call_next(request)
+        response.headers["x-var"] = variable.get()
+        return response
+
+    @app.get("/async")
+    async def on_loop() -> str:
+        await asyncio.sleep(0)
+        seen = variable.get()
+        variable.set("handler")
+        return seen
+
+    @app.get("/sync")
+    def beside() -> str:
+        return variable.get()
+
+    with TestClient(app) as client:
+        for path in ("/async", "/sync", "/async"):
+            answer = client.get(path)
+            assert (answer.text, answer.headers["x-var"]) == ("outer inner", "outer inner")
+
+
+def test_a_timeout_around_call_next_cancels_the_handler() -> None:
+    app = Ziggurat()
+    cancelled = threading.Event()
+
+    @app.middleware
+    async def hurried(request: Request, call_next: Any) -> Response:
+        try:
+            async with asyncio.timeout(0.05):
+                return await call_next(request)
+        except TimeoutError:
+            return Response(504, body="too slow")
+
+    @app.get("/slow")
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    with TestClient(app) as client:
+        assert client.get("/slow").status_code == 504
+        assert cancelled.wait(5)
+
+
+def test_more_requests_than_the_loop_takes_are_refused_and_none_is_stuck(app: Ziggurat) -> None:
+    """Middleware fills the places for suspended coroutines; what it waits for must still come in."""
+
+    @app.middleware
+    async def waits(request: Request, call_next: Any) -> Response:
+        await asyncio.sleep(0.01)
+        return await call_next(request)
+
+    with TestClient(app) as client:
+        assert app._in_process is not None
+        app._in_process._loop.in_flight_limit = 4
+        statuses: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: statuses.append(client.get("/openapi.json").status_code)) for _ in range(24)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert len(statuses) == 24 and set(statuses) <= {200, 503} and 200 in statuses
+
+
+def test_what_is_refused_at_registration() -> None:
+    app = Ziggurat()
+
+    def plain(request: Request, call_next: Any) -> Any: ...
+    async def fine(request: Request, call_next: Any) -> Any: ...
+
+    with pytest.raises(ConfigError, match=r"plain is not an async function.*test_middleware.py:"):
+        app.middleware(plain)
+    with pytest.raises(ConfigError, match="cannot be scoped to 'admin'"):
+        app.middleware(paths=["admin"])(fine)
+    with pytest.raises(ConfigError, match="wraps nothing"):
+        app.middleware(paths=[])(fine)
+    assert app.middleware(fine) is fine
+
+
+def test_without_middleware_there_is_no_trace_of_it(app: Ziggurat) -> None:
+    assert all(not stack.enters_python for stack in app.stack("/openapi.json"))
