@@ -44,8 +44,8 @@ impl std::error::Error for LoadError {}
 impl PythonApp {
     /// Starts the interpreter if need be, imports `module:attribute`, builds the app and runs its start-up hooks.
     ///
-    /// The current directory is searched first, as by `python -m`; the package `ziggurat` must be installed. It blocks until the
-    /// app is ready, so call it before the runtime starts, or in `spawn_blocking`.
+    /// The current directory is searched first, as by `python -m`, and an active virtual environment (`VIRTUAL_ENV`) is used; the
+    /// package `ziggurat` must be installed. It blocks until the app is ready, so call it before the runtime starts, or in `spawn_blocking`.
     ///
     /// # Errors
     /// When the target is not `module:attribute`, or Python raised an exception.
@@ -95,6 +95,7 @@ fn import(py: Python<'_>, module: &str, attribute: &str) -> PyResult<PythonApp> 
         crate::python::register(&native)?;
         modules.set_item("ziggurat._ziggurat", native)?;
     }
+    use_virtual_environment(&sys)?;
     let path = sys.getattr("path")?;
     if !path.contains("")? {
         path.call_method1("insert", (0, ""))?;
@@ -104,6 +105,18 @@ fn import(py: Python<'_>, module: &str, attribute: &str) -> PyResult<PythonApp> 
     let native = app.call_method0("build")?.cast_into::<App>()?;
     let stack = native.get().built()?.stack.clone();
     Ok(PythonApp { stack, app: Some(app.unbind()) })
+}
+
+/// An interpreter inside another program does not see the virtual environment that is active around it.
+fn use_virtual_environment(sys: &Bound<'_, PyModule>) -> PyResult<()> {
+    let Some(folder) = std::env::var_os("VIRTUAL_ENV").filter(|folder| !folder.is_empty()) else { return Ok(()) };
+    let version = sys.getattr("version_info")?;
+    let (major, minor): (u8, u8) = (version.getattr("major")?.extract()?, version.getattr("minor")?.extract()?);
+    let packages = std::path::Path::new(&folder).join(format!("lib/python{major}.{minor}/site-packages"));
+    if packages.is_dir() {
+        sys.py().import("site")?.call_method1("addsitedir", (packages,))?;
+    }
+    Ok(())
 }
 
 fn describe(py: Python<'_>, error: &PyErr) -> String {
