@@ -84,12 +84,12 @@ def error_report(error: BaseException, stream: TextIO) -> str:
 
 
 def _config_error(error: ConfigError) -> tuple[str, str | None, str | None]:
-    what = getattr(error, "what", None)
-    if what is not None:
-        return what, error.cure, error.location or _user_frame(error)
-    match = re.fullmatch(r"(.*?)(?: \(at (.+:\d+)\))?", str(error), re.DOTALL)
+    if error.location is not None:
+        return error.what, error.cure, error.location
+    # The native side gives one text, with the place at its end.
+    match = re.fullmatch(r"(.*?)(?: \(at ([^()]+:\d+)\))?", str(error.what), re.DOTALL)
     assert match is not None
-    return match[1], None, match[2] or _user_frame(error)
+    return match[1], error.cure, match[2] or _user_frame(error)
 
 
 def _user_frame(error: BaseException) -> str | None:

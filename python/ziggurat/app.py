@@ -177,6 +177,7 @@ class Ziggurat:
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._native: _ziggurat.App | None = None
+        self._openapi: dict[str, Any] = {}
         self._build_lock = threading.RLock()
         self._start_lock = threading.Lock()
         self._location = caller_location()
@@ -632,11 +633,12 @@ class Ziggurat:
                 native.add_crud(_schema.describe(crud.model), json.dumps(options))
         for middleware in self.middleware_specs:
             native.add_middleware(middleware.function, middleware.name, middleware.location, middleware.paths)
-        if self.openapi_path is not None:
-            from . import openapi
+        from . import openapi
 
-            document = openapi.document(self, json.loads(native.crud_openapi()))
-            native.add_document(self.openapi_path, "application/json", json.dumps(document).encode())
+        self._openapi = openapi.document(self, json.loads(native.crud_openapi()))
+        if self.openapi_path is not None:
+            text = json.dumps(self._openapi, ensure_ascii=False, separators=(",", ":"))
+            native.add_document(self.openapi_path, "application/json", text.encode())
         native.build()
         return native
 
@@ -651,6 +653,11 @@ class Ziggurat:
             StackInfo(entry["method"], tuple(entry["passes"]), tuple(entry["enters_python"]))
             for entry in json.loads(self.build().stack(path))
         ]
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI 3.1 document of every route, as it is served at `openapi_path`."""
+        self.build()
+        return self._openapi
 
     def attach_counts(self) -> dict[Literal["native", "crud", "python"], int]:
         """How often this process entered the interpreter on behalf of a leaf of each kind."""

@@ -148,10 +148,7 @@ def _table(routes: Sequence[RouteInfo]) -> list[str]:
 
 
 def _openapi(options: argparse.Namespace) -> int:
-    from . import openapi
-
-    app = _load_for_reading(options.app)
-    text = json.dumps(openapi.document(app, json.loads(app.build().crud_openapi())), indent=2)
+    text = json.dumps(_load_for_reading(options.app).openapi(), indent=2)
     if options.out is None:
         print(text)
     else:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pytest
+
 from ziggurat._loop import PyLoop, install, new_event_loop
 
 T = TypeVar("T")

@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
 import pytest
+
 from ziggurat._loop import PyLoop, new_event_loop
 
 Factory = Callable[[], PyLoop]

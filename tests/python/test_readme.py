@@ -67,7 +67,7 @@ def test_the_python_in_it_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     namespace: dict[str, Any] = {"__name__": "readme"}
     program = tmp_path / "readme.py"
     program.write_text("\n".join(blocks("python")))
-    exec(compile(program.read_text(), str(program), "exec"), namespace)
+    exec(compile(program.read_text(), str(program), "exec", dont_inherit=True), namespace)
 
 
 def test_links_into_the_repository_lead_somewhere() -> None:
