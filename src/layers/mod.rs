@@ -14,7 +14,7 @@
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
 //! | [`CompressionLayer`] | `compression` | br, zstd, gzip and deflate, also for event streams |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
-//! | [`JwtLayer`](jwt::JwtLayer), [`RequireAuth`](jwt::RequireAuth) | `jwt` | bearer tokens, claims and scopes |
+//! | [`JwtLayer`], [`RequireAuth`] | `jwt` | bearer tokens, claims and scopes |
 //!
 //! The table lists them in the order in which they are best applied, outermost first. [`LayerSpec`] describes any of them
 //! as data, and [`foundation`] completes a list of descriptions with the layers that every app should have.

@@ -57,6 +57,10 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!(decode("gzip", &body), "many steps ".repeat(100).as_bytes());
     assert_eq!(head.headers["access-control-allow-origin"], "https://app.example");
     assert!(head.headers.contains_key("x-request-id"));
+    // Axum cuts the body off outside of the layers, and announces its length.
+    let (cut, nothing) = ask(Request::head("/").header("accept-encoding", "gzip"), empty()).await;
+    assert_eq!((&cut.headers["content-encoding"], nothing.len()), (&head.headers["content-encoding"], 0));
+    assert_eq!(cut.headers["content-length"], body.len().to_string());
 
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
     assert_eq!(ask(Request::get("/slow"), empty()).await.0.status, 504);

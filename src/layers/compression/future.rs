@@ -63,14 +63,16 @@ where
         if !may_be_coded(&parts) || !this.when.compress_when(&parts) {
             return plain(parts, body);
         }
-        let length = length(&parts, &body, this.asked.head);
+        // Some services, such as Axum's routes, cut the body off outside of here and take its length before.
+        let bodiless_head = this.asked.head && body.is_end_stream();
+        let length = length(&parts, &body, bodiless_head);
         let min_size = if this.asked.choice.identity_refused { 1 } else { this.settings.min_size };
         if length.is_some_and(|length| length < min_size) {
             return plain(parts, body);
         }
         vary(&mut parts.headers);
         let Some(coding) = coding else { return plain(parts, body) };
-        if this.asked.head {
+        if bodiless_head {
             mark(&mut parts.headers, coding);
             return plain(parts, body);
         }
@@ -113,10 +115,10 @@ fn may_be_coded(parts: &Parts) -> bool {
 }
 
 /// The length of the content, when it is known.
-fn length<B: HttpBody>(parts: &Parts, body: &B, head: bool) -> Option<u64> {
+fn length<B: HttpBody>(parts: &Parts, body: &B, bodiless_head: bool) -> Option<u64> {
     let announced = || parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-    // The body of an answer to HEAD is empty, whatever GET would send.
-    if head { announced() } else { body.size_hint().exact().or_else(announced) }
+    // The body is empty, whatever GET would send.
+    if bodiless_head { announced() } else { body.size_hint().exact().or_else(announced) }
 }
 
 /// The whole body if it is there already, else the part of it that is.

@@ -13,7 +13,7 @@
 //! - Nothing is held back: what was compressed is flushed whenever the inner body has nothing more for now, and after each
 //!   chunk of a `text/event-stream`, so events arrive when they were sent.
 //! - `Vary: Accept-Encoding` is appended wherever another client might have got another coding.
-//! - HEAD is answered with the headers of the compressed answer, without a length.
+//! - HEAD is answered with the headers of the compressed answer; without a length where the inner service cut the body off.
 //!
 //! # Entity tags
 //! A compressed answer is another representation, so a strong tag `"v"` becomes `"v.br"` (`.zstd`, `.gzip`, `.deflate`).
