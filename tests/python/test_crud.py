@@ -1,0 +1,175 @@
+"""Native CRUD as a client meets it, through an app in Python, on both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel, Field
+
+from ziggurat import Indexed, Model, Ziggurat
+from ziggurat.testing import TestClient
+
+
+class Role(Enum):
+    READER = "reader"
+    WRITER = "writer"
+
+
+class Address(BaseModel):
+    city: str
+    zip: Annotated[str, Field(pattern=r"^\d{5}$")] | None = None
+
+
+class User(Model):
+    id: UUID
+    name: Annotated[str, Field(min_length=1, max_length=20)]
+    email: Annotated[str, Indexed(unique=True)]
+    age: Annotated[int, Field(ge=0)] | None = None
+    score: float = 0.5
+    active: bool = True
+    role: Role = Role.READER
+    born: datetime | None = None
+    tags: list[str] = []  # noqa: RUF012 - pydantic copies it
+    address: Address | None = None
+
+
+@pytest.fixture
+def client(store_url: str) -> Iterator[TestClient]:
+    app = Ziggurat(store=store_url)
+
+    @app.crud(User, "/users")
+    class UserRoutes: ...
+
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        yield client
+        # Whatever the test did, no CRUD route entered the interpreter for it.
+        assert app.attach_counts()["crud"] == before
+
+
+def create(client: TestClient, **fields: Any) -> dict[str, Any]:
+    answer = client.post("/users", json=fields)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == f"/users/{made['id']}"
+    return made
+
+
+def test_every_operation(client: TestClient) -> None:
+    born = datetime(1815, 12, 10, 1, 2, 3, 456000, tzinfo=UTC)
+    ada = create(
+        client,
+        name="Ada",
+        email="ada@example.org",
+        age=36,
+        role="writer",
+        born=born.isoformat(),
+        tags=["a", "ä"],
+        address={"city": "London"},
+    )
+    assert User.model_validate(ada).model_dump(exclude={"id"}) == {
+        "name": "Ada",
+        "email": "ada@example.org",
+        "age": 36,
+        "score": 0.5,
+        "active": True,
+        "role": Role.WRITER,
+        "born": born,
+        "tags": ["a", "ä"],
+        "address": {"city": "London", "zip": None},
+    }
+    path = f"/users/{ada['id']}"
+    got = client.get(path)
+    assert got.json() == ada
+    tag = got.headers["etag"]
+    assert client.get(path, headers={"if-none-match": tag}).status_code == 304
+
+    replaced = client.put(path, json={"name": "Ada L", "email": "ada@example.org"}, headers={"if-match": tag})
+    assert replaced.json() == {**ada, "name": "Ada L", "age": None, "role": "reader", "born": None, "tags": []} | {
+        "address": None
+    }
+    stale = client.patch(path, json={"age": 1}, headers={"if-match": tag})
+    assert (stale.status_code, stale.headers["content-type"]) == (412, "application/problem+json")
+    patched = client.patch(path, json={"age": 37, "address": {"city": "Paris", "zip": "75001"}})
+    assert patched.json()["age"] == 37
+    assert patched.json()["address"] == {"city": "Paris", "zip": "75001"}
+    assert client.patch(path, json={"address": {"zip": None}}).json()["address"] == {"city": "Paris", "zip": None}
+
+    assert client.delete(path).status_code == 204
+    assert client.get(path).status_code == 404
+    assert client.delete(path).status_code == 404
+    assert client.get("/users").json() == {"items": [], "next": None}
+
+
+def test_pages_filters_and_sort(client: TestClient) -> None:
+    for number in range(7):
+        create(client, name=f"n{number}", email=f"{number}@x", age=None if number == 3 else number)
+    seen: list[Any] = []
+    params: dict[str, Any] = {"sort": "-age", "limit": 3}
+    for _ in range(5):
+        page = client.get("/users", params=params).raise_for_status().json()
+        seen += [item["age"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        params["cursor"] = page["next"]
+    assert seen == [6, 5, 4, 2, 1, 0, None]
+
+    def names(**params: Any) -> list[str]:
+        items = client.get("/users", params={"sort": "name", **params}).raise_for_status().json()["items"]
+        return [item["name"] for item in items]
+
+    assert names(age="gte.5") == ["n5", "n6"]
+    assert names(age=["gt.1", "lt.5"]) == ["n2", "n4"]
+    assert names(name="in.(n1,n3)") == ["n1", "n3"]
+    assert names(name="n2") == ["n2"]
+    assert names(age="ne.0", name="lte.n1") == ["n1"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "errors"),
+    [
+        ({"name": "", "email": "e"}, [("/name", "string_too_short")]),
+        (
+            {"name": "x", "email": 1, "age": -1, "role": "boss", "nope": 1, "address": {"zip": "1"}},
+            [
+                ("/address/city", "missing"),
+                ("/address/zip", "string_pattern_mismatch"),
+                ("/age", "greater_than_equal"),
+                ("/email", "string_type"),
+                ("/nope", "extra_forbidden"),
+                ("/role", "enum"),
+            ],
+        ),
+        ({}, [("/email", "missing"), ("/name", "missing")]),
+    ],
+)
+def test_all_errors_at_once(client: TestClient, fields: dict[str, Any], errors: list[tuple[str, str]]) -> None:
+    answer = client.post("/users", json=fields)
+    assert answer.status_code == 422
+    assert sorted((error["pointer"], error["code"]) for error in answer.json()["errors"]) == errors
+
+
+def test_bad_requests_are_problem_documents(client: TestClient) -> None:
+    create(client, name="a", email="a@x")
+    headers = {"content-type": "application/json"}
+    cases = [
+        (client.post("/users", json={"name": "b", "email": "a@x"}), 409),
+        (client.post("/users", content=b'{"name":', headers=headers), 400),
+        (client.post("/users", content=b"<a/>", headers={"content-type": "text/xml"}), 415),
+        (client.post("/users", content=b" " * (1024 * 1024 + 1), headers=headers), 413),
+        (client.get("/users?age=old"), 422),
+        (client.get("/users?nope=1"), 400),
+        (client.get("/users?cursor=abc"), 400),
+        (client.get("/users/not-a-uuid"), 404),
+        (client.get("/users/%zz"), 400),
+        (client.request("PUT", "/users", json={}), 405),
+    ]
+    for answer, status in cases:
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer
+        assert answer.json()["status"] == status
+    assert "POST" in cases[-1][0].headers["allow"]
