@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use http::{Extensions, HeaderValue, StatusCode};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -31,6 +31,7 @@ struct State {
     body: Body,
     /// What layers outside want to know of an answer that came from inside.
     extensions: Extensions,
+    from_inside: bool,
 }
 
 impl Response {
@@ -42,17 +43,28 @@ impl Response {
     pub(super) fn from_http(py: Python<'_>, response: crate::Response) -> PyResult<Self> {
         let (parts, body) = response.into_parts();
         let headers = Py::new(py, Headers::of_response(parts.headers))?;
-        let state = Mutex::new(State { status: parts.status, body, extensions: parts.extensions });
-        Ok(Self { headers, state })
+        let state = State { status: parts.status, body, extensions: parts.extensions, from_inside: true };
+        Ok(Self { headers, state: Mutex::new(state) })
     }
 
     /// What is sent. A body that is in memory can be sent again, a stream only once.
     fn to_http(&self, py: Python<'_>) -> PyResult<crate::Response> {
-        let headers = self.headers.bind(py).get().snapshot();
+        let mut headers = self.headers.bind(py).get().snapshot();
+        // Framing is the connection's own business; code that sets it could only break it.
+        headers.remove(TRANSFER_ENCODING);
         let mut state = self.lock();
         let body = match state.body.as_bytes() {
-            Some(bytes) => Body::from(bytes.clone()),
-            None => std::mem::take(&mut state.body),
+            Some(bytes) => {
+                headers.remove(CONTENT_LENGTH);
+                Body::from(bytes.clone())
+            }
+            None => {
+                // Without a body it is the length that GET would have had, in the answer to HEAD from inside.
+                if !state.from_inside {
+                    headers.remove(CONTENT_LENGTH);
+                }
+                std::mem::take(&mut state.body)
+            }
         };
         Ok(assemble(state.status, headers, state.extensions.clone(), body))
     }
@@ -155,7 +167,7 @@ impl Response {
         }
         // It is counted when it is sent; a wrong one would break the connection.
         headers.remove(CONTENT_LENGTH);
-        let state = State { status, body: bytes.into(), extensions: Extensions::new() };
+        let state = State { status, body: bytes.into(), extensions: Extensions::new(), from_inside: false };
         Ok(Self { headers: Py::new(py, Headers::of_response(headers))?, state: Mutex::new(state) })
     }
 
@@ -202,7 +214,8 @@ impl Response {
                 headers.del_item(stale)?;
             }
         }
-        self.lock().body = bytes.into();
+        let before = std::mem::replace(&mut self.lock().body, bytes.into());
+        drop(before);
         Ok(())
     }
 

@@ -140,6 +140,17 @@ def test_entries_on_behalf_of_crud_count_as_crud() -> None:
     assert after["native"] == before["native"]
 
 
+def test_head_keeps_the_length_that_get_has(app: Ziggurat) -> None:
+    @app.middleware
+    async def passes(request: Request, call_next: Any) -> Response:
+        return await call_next(request)
+
+    with TestClient(app) as client:
+        length = len(client.get("/openapi.json").content)
+        head = client.head("/openapi.json")
+        assert (head.content, head.headers["content-length"]) == (b"", str(length))
+
+
 def test_the_body_has_one_owner(app: Ziggurat) -> None:
     told: list[str] = []
 

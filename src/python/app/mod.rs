@@ -32,6 +32,9 @@ use crate::service::LeafKind;
 use crate::service::server::runtime;
 use crate::{Body, ConfigError};
 
+/// Status, headers and body.
+type Answer<'py> = (u16, Vec<(String, String)>, Bound<'py, PyBytes>);
+
 /// An application as the native side sees it.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
 pub(super) struct App {
@@ -210,7 +213,7 @@ impl App {
         target: &str,
         headers: Vec<(String, String)>,
         body: &[u8],
-    ) -> PyResult<(u16, Vec<(String, String)>, Bound<'py, PyBytes>)> {
+    ) -> PyResult<Answer<'py>> {
         let built = self.built()?;
         if super::convert::classes(py)?.current_loop.bind(py).call0()?.is_truthy()? {
             return Err(PyRuntimeError::new_err(
