@@ -8,7 +8,7 @@ use http::{Extensions, HeaderValue, StatusCode};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::convert::to_json;
 use super::headers::{Headers, collect, header_value};
@@ -95,8 +95,12 @@ fn status(number: u16) -> PyResult<StatusCode> {
 
 /// The bytes of `value` and what they are.
 fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Bytes, HeaderValue)> {
+    // The common answers first: looking for attributes that are not there is slow before Python 3.13.
+    if value.is_exact_instance_of::<PyDict>() || value.is_exact_instance_of::<PyList>() {
+        return Ok((to_json(value)?.into(), JSON));
+    }
     if let Ok(text) = value.cast::<PyString>()
-        && !value.hasattr(intern!(value.py(), "_value_"))?
+        && (value.is_exact_instance_of::<PyString>() || !value.hasattr(intern!(value.py(), "_value_"))?)
     {
         return Ok((Bytes::copy_from_slice(text.to_str()?.as_bytes()), TEXT));
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import socket
 import threading
 from typing import Any
 
@@ -244,6 +245,46 @@ def test_a_timeout_around_call_next_cancels_the_handler() -> None:
     with TestClient(app) as client:
         assert client.get("/slow").status_code == 504
         assert cancelled.wait(5)
+
+
+def test_a_client_that_leaves_cancels_middleware_and_handler() -> None:
+    app = Ziggurat()
+    begun = threading.Event()
+    cancelled: list[str] = []
+    both = threading.Barrier(2, timeout=10)
+
+    def left(who: str) -> None:
+        cancelled.append(who)
+        if len(cancelled) == 2:
+            both.wait()
+
+    @app.middleware
+    async def outer(request: Request, call_next: Any) -> Response:
+        try:
+            return await call_next(request)
+        except asyncio.CancelledError:
+            left("middleware")
+            raise
+
+    @app.get("/slow")
+    async def slow() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            left("handler")
+            raise
+
+    with TestClient(app):
+        address = app.build().listen("127.0.0.1", 0, "{}")
+        try:
+            with socket.create_connection(address) as connection:
+                connection.sendall(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+                assert begun.wait(10)
+            both.wait()
+            assert sorted(cancelled) == ["handler", "middleware"]
+        finally:
+            app.build().drain()
 
 
 def test_more_requests_than_the_loop_takes_are_refused_and_none_is_stuck(app: Ziggurat) -> None:
