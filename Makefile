@@ -80,7 +80,7 @@ features: ## Compile each cargo feature alone
 	@for feature in server catch-panic compression cors jwt limit request-id sensitive-headers timeout trace \
 	    layers crud sqlite mongodb; do \
 	  echo "feature $$feature"; \
-	  RUSTFLAGS="-D warnings" cargo check --locked --quiet --no-default-features --features $$feature; done
+	  cargo clippy --locked --quiet --no-default-features --features $$feature -- -D warnings; done
 
 bench: $(VENV)/.wheel ## HTTP benchmarks beside other servers (needs wrk; see benches/http/README.md)
 	@exec benches/http/run
