@@ -16,8 +16,8 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 # One interpreter for every cargo call: a changing one would rebuild pyo3 each time.
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
-# Rust tests that start an interpreter find the packages of the virtual environment here.
-export ZIGGURAT_TEST_VENV := $(CURDIR)/$(VENV)
+# The interpreter inside a Rust test finds its packages there.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 # A MongoDB-compatible server for the tests. It runs as a process of its own and is never linked or shipped.
 MONGO_VENV := .ci/mongo
