@@ -115,11 +115,13 @@ $(VENV)/.tools: $(VENV)/.maturin tests/python/requirements.txt
 
 $(VENV)/.wheel: $(VENV)/.maturin $(RUST_SOURCES) $(PYTHON_SOURCES)
 	@echo "building the wheel (release; the first build takes some minutes)"
+	@touch $@.begun
 	@rm -rf $(VENV)/wheel
 	@$(BIN)/maturin build --quiet --release --locked --interpreter $(BIN)/python --out $(VENV)/wheel
 	@$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/*.whl
 	@$(PIP) install $(VENV)/wheel/*.whl
-	@touch $@
+	@# Of the time when it began: what was changed meanwhile is newer.
+	@mv $@.begun $@
 
 $(MONGO_VENV)/.ready:
 	@if [ -z "$${ZIGGURAT_MONGO_URI:-}" ]; then \
