@@ -36,7 +36,8 @@ fn count(kind: LeafKind) {
     ENTRIES[kind as usize].fetch_add(1, Ordering::Relaxed);
 }
 
-fn on_io_worker() -> bool {
+/// Whether this thread is a worker of the runtime.
+pub(super) fn on_io_worker() -> bool {
     std::thread::current().name().is_some_and(|name| name.starts_with("ziggurat-io-"))
 }
 

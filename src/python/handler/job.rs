@@ -8,14 +8,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyTuple};
-use tokio::sync::oneshot;
 
 use super::call::{adopt_context, vectorcall};
 use super::plan::{Arg, Plan};
 use super::scalar::Scalar;
 use crate::python::convert::{classes, to_python};
 use crate::python::objects::{Objects, Surroundings};
-use crate::python::pyloop::{Finish, Job, Refused, Started};
+use crate::python::pyloop::{Finish, Job, Refused, Reply, Started};
 use crate::python::request::{BodySource, Head, Request};
 use crate::python::{attach, errors, response};
 use crate::service::{LeafKind, Problem};
@@ -67,7 +66,7 @@ pub(super) struct Call {
     pub(super) objects: Weak<Objects>,
     pub(super) input: Input,
     pub(super) surroundings: Option<u64>,
-    pub(super) reply: oneshot::Sender<crate::Response>,
+    pub(super) reply: Reply,
 }
 
 enum Failed {
@@ -156,7 +155,7 @@ impl Job for LoopCall {
             Refused::Overloaded => overloaded(),
             Refused::Stopped => Problem::unavailable("the application is stopping", 5),
         };
-        let _ = self.0.reply.send(problem.into_response());
+        self.0.reply.send(problem.into_response());
     }
 }
 
@@ -168,7 +167,7 @@ impl Call {
     fn start(self, py: Python<'_>) -> Started {
         let Self { handler, objects, input, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
-            let _ = reply.send(stopped());
+            reply.send(stopped());
             return Started::Finished;
         };
         let callable = &objects.handlers[handler];
@@ -179,11 +178,11 @@ impl Call {
         };
         match adopted.map_err(Failed::Raised).and_then(|()| callable.call(py, input, surroundings)) {
             Ok(coroutine) => {
-                let finish = Box::new(Reply { handler, objects: Arc::downgrade(&objects), reply });
+                let finish = Box::new(HandlerReply { handler, objects: Arc::downgrade(&objects), reply });
                 Started::Coroutine { coroutine: coroutine.unbind(), finish }
             }
             Err(failed) => {
-                let _ = reply.send(callable.fail(py, failed));
+                reply.send(callable.fail(py, failed));
                 Started::Finished
             }
         }
@@ -196,7 +195,7 @@ impl Call {
         }
         let Self { handler, objects, input, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
-            let _ = reply.send(stopped());
+            reply.send(stopped());
             return;
         };
         let callable = &objects.handlers[handler];
@@ -207,7 +206,7 @@ impl Call {
                 Err(failed) => callable.fail(py, failed),
             }
         });
-        let _ = reply.send(response);
+        reply.send(response);
     }
 }
 
@@ -237,13 +236,13 @@ fn run_in_context<'py>(
 }
 
 /// Waits for a handler's coroutine.
-struct Reply {
+struct HandlerReply {
     handler: usize,
     objects: Weak<Objects>,
-    reply: oneshot::Sender<crate::Response>,
+    reply: Reply,
 }
 
-impl Finish for Reply {
+impl Finish for HandlerReply {
     fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
         if self.reply.is_closed() {
             // The client is gone; only what nobody asked for is worth a line in the log.
@@ -259,6 +258,6 @@ impl Finish for Reply {
             (Some(objects), result) => objects.handlers[self.handler].respond(py, result),
             (None, _) => stopped(),
         };
-        let _ = self.reply.send(response);
+        self.reply.send(response);
     }
 }

@@ -11,7 +11,6 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use tokio::sync::oneshot;
 use tower_service::Service;
 
 use super::job::{Call, Input, LoopCall, overloaded};
@@ -20,6 +19,7 @@ use super::scalar::{Scalar, read};
 use crate::Body;
 use crate::python::headers::text;
 use crate::python::objects::{Objects, Shared, SurroundingsId};
+use crate::python::pyloop::reply;
 use crate::python::query;
 use crate::python::request::Head;
 use crate::service::{Location, PathParams, Problem, Request, Response, Violation};
@@ -79,7 +79,7 @@ impl Inner {
         }
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = needs_request.then(|| Box::new(Head::new(parts)));
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply();
         let call = Call {
             handler: self.handler,
             objects: self.objects.clone(),

@@ -8,13 +8,12 @@ use std::task::{Context, Poll};
 
 use http::StatusCode;
 use pyo3::prelude::*;
-use tokio::sync::oneshot;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{CallNext, Exchange, Scope};
 use crate::python::objects::{Objects, Shared, SurroundingsId};
-use crate::python::pyloop::{Finish, Job, Refused, Started};
+use crate::python::pyloop::{Finish, Job, Refused, Reply, Started, reply};
 use crate::python::request::{BodySource, Head, Request as PyRequest};
 use crate::python::{attach, errors, response};
 use crate::service::{Dispatcher, LeafKind, Problem, Request, Response, Route};
@@ -87,7 +86,7 @@ impl Settings {
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = Head::of(&parts);
         let exchange = Exchange::new(self.shared.clone(), self.objects.clone(), inner, kind, parts, body);
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply();
         let job = MiddlewareJob {
             index: self.index,
             name: self.name.clone(),
@@ -115,7 +114,7 @@ struct MiddlewareJob {
     exchange: Arc<Exchange>,
     head: Head,
     surroundings: Option<u64>,
-    reply: oneshot::Sender<Response>,
+    reply: Reply,
 }
 
 impl Job for MiddlewareJob {
@@ -129,7 +128,7 @@ impl Job for MiddlewareJob {
             Refused::Overloaded => Problem::unavailable("too many requests are waiting for Python", 1),
             Refused::Stopped => Problem::unavailable("the application is stopping", 5),
         };
-        let _ = self.reply.send(problem.into_response());
+        self.reply.send(problem.into_response());
     }
 }
 
@@ -137,7 +136,7 @@ impl MiddlewareJob {
     fn begin(self, py: Python<'_>) -> Started {
         let Self { index, name, objects, exchange, head, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
-            let _ = reply.send(Problem::unavailable("the application is stopping", 5).into_response());
+            reply.send(Problem::unavailable("the application is stopping", 5).into_response());
             return Started::Finished;
         };
         let called = || -> PyResult<Py<PyAny>> {
@@ -155,7 +154,7 @@ impl MiddlewareJob {
                 Started::Coroutine { coroutine, finish: Box::new(MiddlewareReply { name, exchange, reply }) }
             }
             Err(error) => {
-                let _ = reply.send(errors::answer(py, error, &name));
+                reply.send(errors::answer(py, error, &name));
                 exchange.end(py);
                 Started::Finished
             }
@@ -166,7 +165,7 @@ impl MiddlewareJob {
 struct MiddlewareReply {
     name: String,
     exchange: Arc<Exchange>,
-    reply: oneshot::Sender<Response>,
+    reply: Reply,
 }
 
 impl Finish for MiddlewareReply {
@@ -186,6 +185,6 @@ impl Finish for MiddlewareReply {
             Err(_) if cancelled => Exchange::refuse(Problem::unavailable("the application is stopping", 5)),
             Err(error) => errors::answer(py, error, &name),
         };
-        let _ = reply.send(response);
+        reply.send(response);
     }
 }

@@ -14,6 +14,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
 use super::job::{Job, Overloaded, Refused};
+use super::nudge::nudge;
 
 /// How many jobs wait at most, unless told otherwise.
 pub(super) const DEFAULT_CAPACITY: usize = 1000;
@@ -158,7 +159,7 @@ impl Inbox {
             // The loop was closed between the look and the push, and may have emptied the queue before this job.
             this.refuse_all();
         }
-        this.wake();
+        nudge(this);
         Ok(Submitted { ticket, inbox: this.clone() })
     }
 
@@ -174,6 +175,17 @@ impl Inbox {
             // It can only fail when the counter is full, and then the descriptor is readable anyway.
             let _ = rustix::io::write(&self.waker, &1u64.to_ne_bytes());
         }
+    }
+
+    /// Whether the loop sleeps; a push before this look is seen by a loop that does not.
+    pub(super) fn is_asleep(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.sleeping.load(Ordering::SeqCst)
+    }
+
+    /// How many jobs wait.
+    pub(super) fn queued(&self) -> usize {
+        self.jobs.len()
     }
 
     /// The loop announces its sleep; false when it has to look into the inbox first.

@@ -12,6 +12,8 @@ mod handle;
 mod inbox;
 mod job;
 mod jobs;
+mod nudge;
+mod outbox;
 mod poller;
 mod ready;
 mod runtime;
@@ -28,6 +30,7 @@ use pyo3::prelude::*;
 pub(crate) use self::core::LoopCore;
 pub(crate) use inbox::LoopHandle;
 pub(crate) use job::{Finish, Job, Refused, Started};
+pub(crate) use outbox::{Reply, reply};
 
 /// Adds the classes of the loop to the native module.
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

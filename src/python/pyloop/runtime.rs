@@ -3,6 +3,7 @@
 use tokio::runtime::EnterGuard;
 
 use super::driver::tokio_works;
+use super::nudge;
 use crate::service::server;
 
 /// Enters the global runtime for the time of a run; not in a forked child, where it must not be touched.
@@ -10,6 +11,7 @@ pub(super) fn enter() -> Option<EnterGuard<'static>> {
     if !tokio_works() {
         return None;
     }
+    nudge::install();
     match server::runtime() {
         Ok(runtime) => Some(runtime.enter()),
         Err(error) => {

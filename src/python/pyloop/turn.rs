@@ -13,6 +13,7 @@ use super::core::LoopCore;
 use super::driver::Driver;
 use super::handle::Handle;
 use super::inbox::Notice;
+use super::outbox::Outbox;
 use super::poller::{BATCH, Event, WAKER};
 use super::ready::Entry;
 use super::signals::Wakeup;
@@ -37,7 +38,8 @@ pub(super) fn run(event_loop: &Bound<'_, LoopCore>) -> PyResult<()> {
     let wakeup = Wakeup::set(event_loop)?;
     let result = {
         let _entered = runtime::enter();
-        Turns::new(event_loop, &mut *driver).run()
+        let outbox = Outbox::open();
+        Turns::new(event_loop, &mut *driver, &outbox).run()
     };
     core.put_driver(driver);
     core.inbox().wake_up();
@@ -51,17 +53,19 @@ struct Turns<'a, 'py> {
     event_loop: &'a Bound<'py, LoopCore>,
     core: &'a LoopCore,
     driver: &'a mut dyn Driver,
+    outbox: &'a Outbox,
     events: Vec<Event>,
     batch: VecDeque<Entry>,
     last_poll: Option<u64>,
 }
 
 impl<'a, 'py> Turns<'a, 'py> {
-    fn new(event_loop: &'a Bound<'py, LoopCore>, driver: &'a mut dyn Driver) -> Self {
+    fn new(event_loop: &'a Bound<'py, LoopCore>, driver: &'a mut dyn Driver, outbox: &'a Outbox) -> Self {
         Self {
             event_loop,
             core: event_loop.get(),
             driver,
+            outbox,
             events: Vec::with_capacity(BATCH),
             batch: VecDeque::new(),
             last_poll: None,
@@ -77,10 +81,12 @@ impl<'a, 'py> Turns<'a, 'py> {
             let now = self.poll(stopping)?;
             self.dispatch()?;
             self.take_inbox()?;
+            self.outbox.flush();
             while let Some(timer) = self.core.timers().pop_due(now) {
                 self.core.ready().push(Entry::Native(timer.into_bound(py).into_super().unbind()));
             }
             self.run_ready()?;
+            self.outbox.flush();
             if stopping || self.core.is_stopping() {
                 return Ok(());
             }

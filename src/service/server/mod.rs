@@ -55,5 +55,6 @@ pub use bound::{BoundServer, Serve, ServeError};
 pub use builder::{Server, ServerBuilder};
 pub use entry::ConnectInfo;
 pub(crate) use incoming::IncomingBody;
+pub(crate) use runtime::before_park;
 pub use runtime::{io_threads, runtime, set_io_threads};
 pub use shutdown::{Drained, Signals};

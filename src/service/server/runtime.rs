@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::ConfigError;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+static BEFORE_PARK: OnceLock<fn()> = OnceLock::new();
 /// Guards the making of the runtime, and holds the wanted number of workers.
 static THREADS: Mutex<Option<NonZeroUsize>> = Mutex::new(None);
 
@@ -60,6 +61,12 @@ pub fn io_threads() -> usize {
     }
 }
 
+/// Has each worker call `hook` when it has run out of tasks, before it waits for events. The first hook stays.
+#[cfg_attr(not(feature = "python"), expect(dead_code, reason = "the loop thread is woken there"))]
+pub(crate) fn before_park(hook: fn()) {
+    let _ = BEFORE_PARK.set(hook);
+}
+
 fn default_threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
@@ -74,6 +81,11 @@ fn build(workers: NonZeroUsize) -> io::Result<Runtime> {
             match number.checked_sub(workers.get()) {
                 None => format!("ziggurat-io-{number}"),
                 Some(number) => format!("ziggurat-blocking-{number}"),
+            }
+        })
+        .on_thread_park(|| {
+            if let Some(hook) = BEFORE_PARK.get() {
+                hook();
             }
         })
         .enable_all()

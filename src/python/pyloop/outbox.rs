@@ -1,0 +1,128 @@
+//! Answers on their way from the loop thread to the runtime.
+//!
+//! Sending one wakes the task that waits for it, and from a thread outside the runtime that may take a system call, after
+//! which the woken worker often runs at once in the place of the loop thread. So what a turn finishes is gathered, and
+//! handed over together: one wake-up for all, and the other wake-ups happen inside the runtime.
+
+use std::cell::RefCell;
+use std::mem;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::Response;
+
+/// Where a job sends its answer.
+pub(crate) struct Reply(oneshot::Sender<Response>);
+
+/// What waits for the answer; it fails when the job was dropped without one.
+pub(crate) type Answer = oneshot::Receiver<Response>;
+
+/// A reply and what waits for it.
+pub(crate) fn reply() -> (Reply, Answer) {
+    let (sender, receiver) = oneshot::channel();
+    (Reply(sender), receiver)
+}
+
+type Gathered = Vec<(oneshot::Sender<Response>, Response)>;
+
+thread_local! {
+    /// The answers of this turn; none when this thread runs no loop. Never borrowed while Python runs.
+    static OUTBOX: RefCell<Option<Gathered>> = const { RefCell::new(None) };
+}
+
+impl Reply {
+    /// Sends the answer: at the end of the turn from a loop thread, else at once.
+    pub(crate) fn send(self, response: Response) {
+        let rest = OUTBOX.with_borrow_mut(|outbox| match outbox {
+            Some(gathered) => {
+                gathered.push((self.0, response));
+                None
+            }
+            None => Some((self.0, response)),
+        });
+        deliver(rest);
+    }
+
+    /// Nobody waits for the answer any longer.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+fn deliver(answers: impl IntoIterator<Item = (oneshot::Sender<Response>, Response)>) {
+    for (sender, response) in answers {
+        // The receiver is gone when the client is.
+        let _ = sender.send(response);
+    }
+}
+
+/// Gathers what is sent on this thread, until it is dropped.
+pub(super) struct Outbox {
+    /// What was gathered before: a loop may run inside a callback of another.
+    outer: Option<Gathered>,
+}
+
+impl Outbox {
+    pub(super) fn open() -> Self {
+        Self { outer: OUTBOX.replace(Some(Vec::new())) }
+    }
+
+    /// Hands over what was gathered.
+    pub(super) fn flush(&self) {
+        let gathered = OUTBOX.with_borrow_mut(|outbox| match outbox {
+            Some(gathered) if !gathered.is_empty() => mem::take(gathered),
+            _ => Vec::new(),
+        });
+        match (gathered.len(), Handle::try_current()) {
+            (2.., Ok(runtime)) => drop(runtime.spawn(async move { deliver(gathered) })),
+            _ => deliver(gathered),
+        }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.flush();
+        OUTBOX.set(self.outer.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Body;
+
+    fn response() -> Response {
+        Response::new(Body::from("x"))
+    }
+
+    #[test]
+    fn outside_of_a_loop_an_answer_is_sent_at_once() {
+        let (reply, mut answer) = reply();
+        reply.send(response());
+        assert!(answer.try_recv().is_ok());
+    }
+
+    #[test]
+    fn a_turn_sends_together() {
+        let outbox = Outbox::open();
+        let (one, mut first) = reply();
+        let (two, second) = reply();
+        one.send(response());
+        two.send(response());
+        assert!(first.try_recv().is_err(), "nothing is sent before the end of the turn");
+        outbox.flush();
+        assert!(first.blocking_recv().is_ok());
+        assert!(second.blocking_recv().is_ok());
+    }
+
+    #[test]
+    fn closing_sends_what_is_left() {
+        let outbox = Outbox::open();
+        let (reply, mut answer) = reply();
+        reply.send(response());
+        drop(outbox);
+        assert!(answer.try_recv().is_ok());
+    }
+}
