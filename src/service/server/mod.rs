@@ -55,6 +55,7 @@ pub use bound::{BoundServer, Serve, ServeError};
 pub use builder::{Server, ServerBuilder};
 pub use entry::ConnectInfo;
 pub(crate) use incoming::IncomingBody;
+#[cfg(feature = "python")]
 pub(crate) use runtime::before_park;
 pub use runtime::{io_threads, runtime, set_io_threads};
 pub use shutdown::{Drained, Signals};

@@ -62,7 +62,7 @@ pub fn io_threads() -> usize {
 }
 
 /// Has each worker call `hook` when it has run out of tasks, before it waits for events. The first hook stays.
-#[cfg_attr(not(feature = "python"), expect(dead_code, reason = "the loop thread is woken there"))]
+#[cfg(feature = "python")]
 pub(crate) fn before_park(hook: fn()) {
     let _ = BEFORE_PARK.set(hook);
 }
