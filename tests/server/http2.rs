@@ -54,6 +54,28 @@ async fn lengths_and_targets_are_checked_here_too() -> Outcome {
 }
 
 #[tokio::test]
+async fn no_answer_to_head_has_a_body() -> Outcome {
+    let server = start(server().max_uri_bytes(100)).await;
+    let mut sender = connect(&server).await;
+    let long = format!("/hello?{}", "x".repeat(100));
+    for (path, status, length) in
+        [("/hello", 200, Some("5")), ("/nowhere", 404, None), ("/endless", 200, None), (&long, 414, None)]
+    {
+        let head = http::Request::head(format!("http://test{path}")).body(Full::default())?;
+        let response = within(sender.send_request(head)).await?;
+        assert_eq!(response.status(), status, "{path}");
+        let told = response.headers().get("content-length").map(|length| length.to_str().unwrap().to_owned());
+        if let Some(length) = length {
+            assert_eq!(told.as_deref(), Some(length), "{path}");
+        }
+        assert_eq!(told.is_none(), path == "/endless", "{path}");
+        assert_eq!(text(response).await?, "", "{path}");
+    }
+    server.working(0).await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_panic_resets_one_stream_only() -> Outcome {
     let server = start(server()).await;
     let mut sender = connect(&server).await;

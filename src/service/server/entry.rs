@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{HeaderMap, StatusCode, Version};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
@@ -50,10 +50,12 @@ impl<S: Serve> hyper::service::Service<Request<Incoming>> for Entry<S> {
     fn call(&self, request: Request<Incoming>) -> Answer<S> {
         let in_flight = InFlight::begin(&self.activity);
         let (mut parts, incoming) = request.into_parts();
+        // Over HTTP/1 hyper cuts the body off.
+        let head = parts.method == Method::HEAD && parts.version == Version::HTTP_2;
         if let Err(problem) = check(&parts, self.settings.uri_bytes) {
             let problem = if parts.version == Version::HTTP_2 { problem } else { problem.closing() };
-            let response = problem.into_response::<Body>().map(|body| SentBody { body, in_flight });
-            return Answer { state: State::Refused { response: Some(response) } };
+            let response = send(problem.into_response(), head, in_flight);
+            return Answer { state: State::Refused { response: Some(response) }, head };
         }
         parts.extensions.insert(self.info);
         let body = if incoming.is_end_stream() {
@@ -69,7 +71,7 @@ impl<S: Serve> hyper::service::Service<Request<Incoming>> for Entry<S> {
             Poll::Ready(Ok(())) => State::Called { future: service.call(request), in_flight: Some(in_flight) },
             Poll::Pending => State::Waiting { future: service.oneshot(request), in_flight: Some(in_flight) },
         };
-        Answer { state }
+        Answer { state, head }
     }
 }
 
@@ -78,6 +80,7 @@ pin_project! {
     pub(super) struct Answer<S: Serve> {
         #[pin]
         state: State<S>,
+        head: bool,
     }
 }
 
@@ -94,7 +97,8 @@ impl<S: Serve> Future for Answer<S> {
     type Output = Result<Response<SentBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (response, in_flight) = match self.project().state.project() {
+        let this = self.project();
+        let (response, in_flight) = match this.state.project() {
             StateProj::Refused { response } => match response.take() {
                 Some(response) => return Poll::Ready(Ok(response)),
                 // Polled after it was ready, which no executor does.
@@ -105,10 +109,22 @@ impl<S: Serve> Future for Answer<S> {
         };
         let Ok(response) = response;
         match in_flight {
-            Some(in_flight) => Poll::Ready(Ok(response.map(|body| SentBody { body, in_flight }))),
+            Some(in_flight) => Poll::Ready(Ok(send(response, *this.head, in_flight))),
             None => Poll::Pending,
         }
     }
+}
+
+/// Makes an answer ready to be sent. One to HEAD keeps the length of its body and loses the rest: whoever answered, a layer or
+/// a leaf, need not have looked at the method, and a client ends the stream when a body comes (RFC 9113, 8.1.1).
+fn send(mut response: Response, head: bool, in_flight: InFlight) -> Response<SentBody> {
+    if head && !response.body().is_end_stream() {
+        if let Some(length) = response.body().size_hint().exact() {
+            response.headers_mut().entry(CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+        }
+        *response.body_mut() = Body::empty();
+    }
+    response.map(|body| SentBody { body, in_flight })
 }
 
 /// A response body on its way out, which keeps its request in flight.
