@@ -126,7 +126,6 @@ class App:
         self,
         function: Callable[..., object],
         name: str,
-        location: str,
         paths: Sequence[str] | None = None,
     ) -> None: ...
     def crud_openapi(self) -> str: ...

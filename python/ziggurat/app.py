@@ -632,7 +632,7 @@ class Ziggurat:
                 }
                 native.add_crud(_schema.describe(crud.model), json.dumps(options))
         for middleware in self.middleware_specs:
-            native.add_middleware(middleware.function, middleware.name, middleware.location, middleware.paths)
+            native.add_middleware(middleware.function, middleware.name, middleware.paths)
         from . import openapi
 
         self._openapi = openapi.document(self, json.loads(native.crud_openapi()))

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::convert::classes;
-use super::headers::{header_name, header_value};
+use super::headers::{header_name, header_value, text};
 use crate::ConfigError;
 use crate::service::{Location, Problem, Violation};
 
@@ -118,13 +118,16 @@ fn pointer(location: &Bound<'_, PyTuple>) -> PyResult<String> {
     Ok(text)
 }
 
-/// `ziggurat.HTTPException` with the status of `problem`, for a middleware to catch or let through.
+/// `ziggurat.HTTPException` with the status, detail and headers of `problem`, for a middleware to catch or let through.
 pub(super) fn http_error(py: Python<'_>, problem: &Problem) -> PyErr {
-    let status = problem.status();
-    let detail = status.canonical_reason().unwrap_or("the body could not be read");
     let raised = || {
+        let (detail, fields) = problem.told();
+        let headers = PyDict::new(py);
+        for (name, value) in fields {
+            headers.set_item(name.as_str(), text(value))?;
+        }
         let class = classes(py)?.http_exception.bind(py);
-        PyResult::Ok(PyErr::from_value(class.call1((status.as_u16(), detail))?))
+        PyResult::Ok(PyErr::from_value(class.call1((problem.status().as_u16(), detail, headers))?))
     };
     raised().unwrap_or_else(|error| error)
 }

@@ -5,6 +5,7 @@
 
 mod app;
 pub mod attach;
+mod context;
 mod convert;
 mod errors;
 mod handler;
@@ -14,6 +15,7 @@ mod middleware;
 mod objects;
 mod pyloop;
 mod query;
+mod refusal;
 mod request;
 mod response;
 

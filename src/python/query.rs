@@ -6,8 +6,9 @@ use pyo3::types::{PyIterator, PyList};
 
 /// Names and values of a query string, decoded as forms are: `+` is a space.
 ///
-/// Bytes that are not UTF-8 become U+FFFD.
-pub(super) fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
+/// Bytes that are not UTF-8 become U+FFFD: whoever looks at the whole query wants to see it as it is. Parameters of a
+/// handler are read strictly.
+fn pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
     query.split('&').filter(|part| !part.is_empty()).map(|part| {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         (decode(name), decode(value))

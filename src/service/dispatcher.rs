@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::route::ResponseFuture as RouteFuture;
-use super::table::{MethodEntry, PathEntry};
+use super::table::MethodEntry;
 use super::{LeafInfo, Location, PathParams, Problem, Request, Response, RouteTable, Violation};
 use crate::{Body, BoxError};
 
@@ -51,7 +51,7 @@ fn decide<'a>(table: &'a RouteTable, uri: &Uri, method: &Method) -> Decision<'a>
     let Ok(found) = table.router.at(uri.path()) else {
         return Decision::Answer(nowhere(table, uri.path(), method));
     };
-    let Some((entry, head)) = choose(found.value, method) else {
+    let Some((entry, head)) = found.value.leaf(method) else {
         return Decision::Answer(other_method(&found.value.allow, method));
     };
     if entry.names.is_empty() {
@@ -61,20 +61,6 @@ fn decide<'a>(table: &'a RouteTable, uri: &Uri, method: &Method) -> Decision<'a>
         Ok(params) => Decision::Leaf { entry, params: Some(params), head },
         Err(index) => Decision::Answer(undecodable(entry.names.get(index))),
     }
-}
-
-/// The entry that answers `method`, and whether its body has to be cut off.
-fn choose<'a>(path: &'a PathEntry, method: &Method) -> Option<(&'a MethodEntry, bool)> {
-    let named = |wanted: &Method| path.methods.iter().find(|entry| entry.method.as_ref() == Some(wanted));
-    if let Some(entry) = named(method) {
-        return Some((entry, false));
-    }
-    if method == Method::HEAD
-        && let Some(entry) = named(&Method::GET)
-    {
-        return Some((entry, true));
-    }
-    path.any.as_ref().map(|entry| (entry, false))
 }
 
 /// The answer for a target that no route has.

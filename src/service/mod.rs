@@ -6,7 +6,10 @@
 mod dispatcher;
 mod params;
 mod path;
+mod percent;
 mod problem;
+#[cfg(feature = "crud")]
+mod read;
 mod route;
 mod stack;
 mod table;
@@ -17,7 +20,11 @@ pub mod server;
 pub use dispatcher::Dispatcher;
 pub use params::PathParams;
 pub use path::PathTemplate;
+#[cfg(feature = "crud")]
+pub(crate) use percent::query_pairs;
 pub use problem::{Limit, Location, Problem, Violation};
+#[cfg(feature = "crud")]
+pub(crate) use read::read_body;
 pub use route::{ResponseFuture, Route};
 pub use stack::{Stack, StackBuilder};
 pub use table::{Leaf, LeafInfo, LeafKind, RouteTable, RouteTableBuilder};

@@ -1,11 +1,13 @@
 //! What the path of a request said.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use http::Uri;
 use http::uri::PathAndQuery;
-use percent_encoding::percent_decode_str;
+
+use super::percent;
 
 /// The parameters of the matched path, percent-decoded, in the order in which the path names them.
 ///
@@ -57,9 +59,9 @@ impl PathParams {
         raw: impl Iterator<Item = &'a str>,
     ) -> Result<Self, usize> {
         let path = uri.path();
-        let value = |(index, raw): (usize, &str)| match decode(raw) {
-            Some(Decoded::Same) => Ok(range(path, raw).unwrap_or_else(|| Value::Own(raw.into()))),
-            Some(Decoded::Other(text)) => Ok(Value::Own(text)),
+        let value = |(index, raw): (usize, &str)| match percent::decode(raw) {
+            Some(Cow::Borrowed(same)) => Ok(range(path, same).unwrap_or_else(|| Value::Own(same.into()))),
+            Some(Cow::Owned(text)) => Ok(Value::Own(text.into())),
             None => Err(index),
         };
         let raw = raw.enumerate();
@@ -124,26 +126,6 @@ fn range(path: &str, part: &str) -> Option<Value> {
     let start = (part.as_ptr() as usize).checked_sub(path.as_ptr() as usize)?;
     let end = start + part.len();
     (path.get(start..end)? == part).then_some(Value::Range(start.try_into().ok()?, end.try_into().ok()?))
-}
-
-enum Decoded {
-    Same,
-    Other(Box<str>),
-}
-
-/// `raw` without its percent-encoding, if every percent sign is followed by two hexadecimal digits (RFC 3986, 2.1) and the
-/// bytes are UTF-8.
-fn decode(raw: &str) -> Option<Decoded> {
-    let bytes = raw.as_bytes();
-    if !bytes.contains(&b'%') {
-        return Some(Decoded::Same);
-    }
-    let well_escaped = bytes
-        .iter()
-        .enumerate()
-        .all(|(i, &b)| b != b'%' || bytes.get(i + 1..i + 3).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit)));
-    let text = percent_decode_str(raw).decode_utf8().ok()?;
-    well_escaped.then(|| Decoded::Other(text.into_owned().into()))
 }
 
 #[cfg(test)]

@@ -196,6 +196,12 @@ impl Problem {
         self.0.status
     }
 
+    /// What this occurrence says, and its headers.
+    #[cfg(feature = "python")]
+    pub(crate) fn told(&self) -> (Option<&str>, &HeaderMap) {
+        (self.0.detail.as_deref(), &self.0.headers)
+    }
+
     /// The document as JSON bytes.
     pub fn to_bytes(&self) -> Bytes {
         // Serialising strings and numbers to memory cannot fail; an empty object is still valid JSON.

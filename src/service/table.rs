@@ -101,6 +101,22 @@ pub(super) struct PathEntry {
     pub(super) allow: http::HeaderValue,
 }
 
+impl PathEntry {
+    /// The entry that answers `method`, and whether its body has to be cut off.
+    pub(super) fn leaf(&self, method: &Method) -> Option<(&MethodEntry, bool)> {
+        let named = |wanted: &Method| self.methods.iter().find(|entry| entry.method.as_ref() == Some(wanted));
+        if let Some(entry) = named(method) {
+            return Some((entry, false));
+        }
+        if method == Method::HEAD
+            && let Some(entry) = named(&Method::GET)
+        {
+            return Some((entry, true));
+        }
+        self.any.as_ref().map(|entry| (entry, false))
+    }
+}
+
 pub(super) struct MethodEntry {
     pub(super) method: Option<Method>,
     pub(super) names: Arc<[Arc<str>]>,
@@ -231,6 +247,12 @@ impl RouteTable {
     /// All leaves, grouped by path in the order of registration.
     pub fn leaves(&self) -> &[Arc<LeafInfo>] {
         &self.leaves
+    }
+
+    /// The leaf that answers `method` at a concrete `path`.
+    pub fn leaf(&self, path: &str, method: &Method) -> Option<&Arc<LeafInfo>> {
+        let (entry, _) = self.router.at(path).ok()?.value.leaf(method)?;
+        Some(&entry.info)
     }
 
     /// The leaves that answer at a concrete `path`, such as `/users/1`.

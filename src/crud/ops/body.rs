@@ -1,13 +1,11 @@
 //! Request bodies: the right type, not too long, all there.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, header};
-use http_body::Body as _;
-use http_body_util::BodyExt;
 
 use crate::Body;
-use crate::service::{Location, Problem, Violation};
+use crate::service::{Location, Problem, Violation, read_body};
 
 /// Media types of a whole document.
 pub(super) const DOCUMENT: &[&str] = &["application/json"];
@@ -24,7 +22,7 @@ pub(super) async fn read(
     limit: usize,
 ) -> Result<Bytes, Problem> {
     check_type(headers, accepted)?;
-    let bytes = collect(body, limit).await?;
+    let bytes = read_body(body, limit).await?;
     if bytes.trim_ascii().is_empty() {
         return Err(Problem::bad_request("the body is empty; send a JSON object"));
     }
@@ -63,38 +61,9 @@ fn check_type(headers: &HeaderMap, accepted: &'static [&'static str]) -> Result<
     Ok(())
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
-    if body.size_hint().lower() > limit as u64 {
-        return Err(Problem::too_large(limit));
-    }
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|error| Problem::unreadable(error.as_ref()))?.into_data() else {
-            continue;
-        };
-        if first.len() + all.len() + data.len() > limit {
-            return Err(Problem::too_large(limit));
-        }
-        // Most bodies come in one piece, which needs no copy.
-        if first.is_empty() && all.is_empty() {
-            first = data;
-        } else {
-            if all.is_empty() {
-                all.extend_from_slice(&std::mem::take(&mut first));
-            }
-            all.extend_from_slice(&data);
-        }
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
 #[cfg(test)]
 mod tests {
-    use http_body_util::Limited;
-
     use super::*;
-    use crate::BoxError;
 
     fn typed(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))])
@@ -113,26 +82,5 @@ mod tests {
         let mut coded = typed("application/json");
         coded.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         assert!(check_type(&coded, DOCUMENT).is_err());
-    }
-
-    #[tokio::test]
-    async fn pieces_are_joined_up_to_the_limit() {
-        let pieces = |texts: &'static [&'static str]| {
-            Body::from_stream(futures_util::stream::iter(
-                texts.iter().map(|text| Ok::<_, BoxError>(Bytes::from_static(text.as_bytes()))),
-            ))
-        };
-        assert_eq!(collect(pieces(&["ab", "cd", "e"]), 5).await.unwrap(), "abcde");
-        assert_eq!(collect(pieces(&["ab", "cd", "ef"]), 5).await.unwrap_err().status(), 413);
-        assert_eq!(collect(Body::from("abcdef"), 5).await.unwrap_err().status(), 413);
-        assert_eq!(collect(Body::empty(), 5).await.unwrap(), "");
-    }
-
-    #[tokio::test]
-    async fn a_limit_outside_is_told_from_a_torn_body() {
-        let limited = Body::new(Limited::new(Body::from("abcdef"), 3));
-        assert_eq!(collect(limited, 100).await.unwrap_err().status(), 413);
-        let torn = Body::from_stream(futures_util::stream::iter([Ok(Bytes::from_static(b"a")), Err("reset")]));
-        assert_eq!(collect(torn, 100).await.unwrap_err().status(), 400);
     }
 }

@@ -5,13 +5,11 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
-
 use super::{Comparison, Expr, Query, Sort, cursor};
 use crate::crud::Value;
 use crate::crud::schema::check::{self, Fault};
 use crate::crud::schema::{Schema, Type, suggest};
-use crate::service::{Limit, Location, Problem, Violation};
+use crate::service::{Limit, Location, Problem, Violation, query_pairs};
 
 /// Conditions in one request.
 const MOST_CONDITIONS: usize = 32;
@@ -24,6 +22,7 @@ const LONGEST_VALUE: usize = 4096;
 
 /// The parameters that are not fields.
 const CONTROLS: [&str; 3] = ["limit", "sort", "cursor"];
+
 /// A list request and what makes the cursor of the next page.
 #[derive(Debug)]
 pub(crate) struct Listing {
@@ -58,9 +57,8 @@ pub(crate) fn listing(
     let mut conditions = Vec::new();
     let mut filters: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     let mut controls: [Option<Cow<'_, str>>; 3] = [None, None, None];
-    for pair in raw.unwrap_or("").split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decode(name)?, decode(value)?);
+    for pair in query_pairs(raw.unwrap_or("")) {
+        let (name, value) = pair?;
         if let Some(at) = CONTROLS.iter().position(|control| *control == name) {
             if controls[at].replace(value).is_some() {
                 reader.wrong(&name, "duplicate_parameter", "may be there only once");
@@ -107,21 +105,6 @@ fn hash(schema: &Schema, sort: &[Sort], filters: &mut [(Cow<'_, str>, Cow<'_, st
         hash.text(value);
     }
     hash.finish()
-}
-
-/// Decodes a name or a value as HTML forms encode them.
-fn decode(raw: &str) -> Result<Cow<'_, str>, Problem> {
-    if !raw.contains(['%', '+']) {
-        return Ok(Cow::Borrowed(raw));
-    }
-    let spaced = raw.replace('+', " ");
-    let escapes_end = spaced.bytes().enumerate().filter(|(_, byte)| *byte == b'%').all(|(at, _)| {
-        spaced.as_bytes().get(at + 1..at + 3).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
-    });
-    match percent_decode(spaced.as_bytes()).decode_utf8() {
-        Ok(text) if escapes_end => Ok(Cow::Owned(text.into_owned())),
-        _ => Err(Problem::bad_request("the query is not percent-encoded UTF-8")),
-    }
 }
 
 struct Reader<'s> {

@@ -113,16 +113,14 @@ impl App {
         })
     }
 
-    #[pyo3(signature = (function, name, location, paths = None))]
+    #[pyo3(signature = (function, name, paths = None))]
     fn add_middleware(
         &self,
         py: Python<'_>,
         function: Py<PyAny>,
         name: String,
-        location: String,
         paths: Option<Vec<String>>,
     ) -> PyResult<()> {
-        let _ = location;
         self.draft(py, |draft| {
             draft.add_middleware(function, name, paths);
             Ok(())

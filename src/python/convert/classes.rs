@@ -14,7 +14,6 @@ pub(in crate::python) struct Classes {
     pub(in crate::python) config_error: Py<PyType>,
     pub(in crate::python) validation_error: Py<PyType>,
     pub(in crate::python) cancelled: Py<PyType>,
-    pub(in crate::python) copy_context: Py<PyAny>,
     pub(in crate::python) logger: Py<PyAny>,
     pub(in crate::python) running_loop: Py<PyAny>,
     /// Gives None where no loop runs, instead of raising.
@@ -37,7 +36,6 @@ pub(in crate::python) fn classes(py: Python<'_>) -> PyResult<&Classes> {
             config_error: class("ziggurat.exceptions", "ConfigError")?,
             validation_error: class("pydantic_core", "ValidationError")?,
             cancelled: class("asyncio", "CancelledError")?,
-            copy_context: object("contextvars", "copy_context")?,
             logger: py.import("logging")?.call_method1("getLogger", ("ziggurat",))?.unbind(),
             running_loop: object("asyncio", "get_running_loop")?,
             current_loop: object("asyncio", "_get_running_loop")?,

@@ -41,12 +41,3 @@ pub(super) fn vectorcall<'py>(
         Bound::from_owned_ptr_or_err(function.py(), result)
     }
 }
-
-/// Sets in the current context what differs from it in `context`, a `contextvars.Context`.
-pub(in crate::python) fn adopt_context(context: &Bound<'_, PyAny>) -> PyResult<()> {
-    for item in context.call_method0("items")?.try_iter()? {
-        let (variable, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
-        variable.call_method1("set", (value,))?;
-    }
-    Ok(())
-}

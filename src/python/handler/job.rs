@@ -4,19 +4,18 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use http::StatusCode;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyTuple};
 
-use super::call::{adopt_context, vectorcall};
+use super::call::vectorcall;
 use super::plan::{Arg, Plan};
 use super::scalar::Scalar;
-use crate::python::convert::{classes, to_python};
+use crate::python::convert::to_python;
 use crate::python::objects::{Objects, Surroundings};
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started};
 use crate::python::request::{BodySource, Head, Request};
-use crate::python::{attach, errors, response};
+use crate::python::{attach, context, errors, refusal, response};
 use crate::service::{LeafKind, Problem};
 
 /// The Python half of a handler.
@@ -137,10 +136,6 @@ impl Callable {
     }
 }
 
-fn stopped() -> crate::Response {
-    Problem::unavailable("the application is stopping", 5).into_response()
-}
-
 /// For `async def`: runs on the loop.
 pub(super) struct LoopCall(pub(super) Call);
 
@@ -150,30 +145,23 @@ impl Job for LoopCall {
     }
 
     fn refused(self: Box<Self>, why: Refused) {
-        let problem = match why {
-            Refused::Cancelled => return,
-            Refused::Overloaded => overloaded(),
-            Refused::Stopped => Problem::unavailable("the application is stopping", 5),
-        };
-        self.0.reply.send(problem.into_response());
+        if let Some(problem) = refusal::of_refusal(why) {
+            self.0.reply.send(problem.into_response());
+        }
     }
-}
-
-pub(super) fn overloaded() -> Problem {
-    Problem::unavailable("too many requests are waiting for Python", 1)
 }
 
 impl Call {
     fn start(self, py: Python<'_>) -> Started {
         let Self { handler, objects, input, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
-            reply.send(stopped());
+            reply.send(refusal::stopping().into_response());
             return Started::Finished;
         };
         let callable = &objects.handlers[handler];
         let surroundings = surroundings.and_then(|id| objects.surroundings(py, id));
         let adopted = match &surroundings {
-            Some(surroundings) => adopt_context(surroundings.context.bind(py)),
+            Some(surroundings) => context::adopt(surroundings.context.bind(py)),
             None => Ok(()),
         };
         match adopted.map_err(Failed::Raised).and_then(|()| callable.call(py, input, surroundings)) {
@@ -195,7 +183,7 @@ impl Call {
         }
         let Self { handler, objects, input, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
-            reply.send(stopped());
+            reply.send(refusal::stopping().into_response());
             return;
         };
         let callable = &objects.handlers[handler];
@@ -218,13 +206,13 @@ fn run_in_context<'py>(
 ) -> Result<Bound<'py, PyAny>, Failed> {
     // Threads of the pool set nothing, so what is current here is empty; a middleware's context is copied, since one
     // context cannot be entered by two threads.
-    let context = match &surroundings {
-        Some(surroundings) => surroundings.context.bind(py).call_method0(intern!(py, "copy"))?,
-        None => classes(py)?.copy_context.bind(py).call0()?,
+    let own = match &surroundings {
+        Some(surroundings) => context::copy(surroundings.context.bind(py))?,
+        None => context::copy_current(py)?,
     };
     let mut failed = None;
     let mut input = Some((input, surroundings));
-    let entered = super::context::run(&context, || {
+    let entered = context::run(&own, || {
         let (input, surroundings) = input.take()?;
         callable.call(py, input, surroundings).map_err(|error| failed = Some(error)).ok()
     })?;
@@ -254,9 +242,9 @@ impl Finish for HandlerReply {
             return;
         }
         let response = match (self.objects.upgrade(), result) {
-            (_, Err(error)) if errors::is_cancelled(py, &error) => stopped(),
+            (_, Err(error)) if errors::is_cancelled(py, &error) => refusal::stopping().into_response(),
             (Some(objects), result) => objects.handlers[self.handler].respond(py, result),
-            (None, _) => stopped(),
+            (None, _) => refusal::stopping().into_response(),
         };
         self.reply.send(response);
     }

@@ -4,16 +4,14 @@
 //! and dropped on the loop thread, or on a thread of the pool for `def` handlers.
 
 mod call;
-mod context;
 mod job;
 mod plan;
 mod scalar;
 mod service;
 mod sync;
 
-pub(super) use call::adopt_context;
 pub(super) use job::Callable;
 pub(super) use plan::Plan;
 pub(super) use scalar::Scalar;
-pub(super) use service::{PyHandlerService, read_body};
+pub(super) use service::{BOUNDED_OUTSIDE, PyHandlerService};
 pub(super) use sync::SyncPool;

@@ -10,19 +10,17 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use http_body_util::BodyExt;
 use tower_service::Service;
 
-use super::job::{Call, Input, LoopCall, overloaded};
+use super::job::{Call, Input, LoopCall};
 use super::plan::{Param, Plan, Source};
 use super::scalar::{Scalar, read};
-use crate::Body;
 use crate::python::headers::text;
 use crate::python::objects::{Objects, Shared, SurroundingsId};
 use crate::python::pyloop::reply;
-use crate::python::query;
+use crate::python::refusal;
 use crate::python::request::Head;
-use crate::service::{Location, PathParams, Problem, Request, Response, Violation};
+use crate::service::{Location, PathParams, Problem, Request, Response, Violation, query_pairs, read_body};
 
 /// Answers requests with a Python handler.
 ///
@@ -66,7 +64,7 @@ impl Inner {
         let needs_request = self.plan.needs_request();
         let mut bytes = Bytes::new();
         if let Some(plan) = &self.plan.body {
-            bytes = read_body(body).await?;
+            bytes = read_body(body, BOUNDED_OUTSIDE).await?;
             if bytes.is_empty() {
                 if plan.default.is_none() {
                     return Err(missing_body());
@@ -75,7 +73,7 @@ impl Inner {
                 check_media_type(&parts.headers)?;
             }
         } else if needs_request {
-            bytes = read_body(body).await?;
+            bytes = read_body(body, BOUNDED_OUTSIDE).await?;
         }
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = needs_request.then(|| Box::new(Head::new(parts)));
@@ -88,33 +86,20 @@ impl Inner {
             reply,
         };
         if !self.plan.is_async {
-            self.shared.sync.submit(call).map_err(|_| overloaded())?;
-            return answer.await.map_err(|_| lost());
+            self.shared.sync.submit(call).map_err(|_| refusal::overloaded())?;
+            return answer.await.map_err(|_| refusal::lost());
         }
         let Some(event_loop) = self.shared.event_loop() else {
-            return Err(Problem::unavailable("the application's event loop does not run", 5));
+            return Err(refusal::not_running());
         };
         // Dropped with this future when the client goes away, which cancels the coroutine.
-        let _submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(|_| overloaded())?;
-        answer.await.map_err(|_| lost())
+        let _submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
+        answer.await.map_err(|_| refusal::lost())
     }
 }
 
-/// The loop was closed, or the interpreter ended, with the call still open.
-fn lost() -> Problem {
-    Problem::unavailable("the application stopped before it answered", 5)
-}
-
-/// Bounded by the body-limit layer, which every app has.
-pub(in crate::python) async fn read_body(body: Body) -> Result<Bytes, Problem> {
-    if let Some(bytes) = body.as_bytes() {
-        return Ok(bytes.clone());
-    }
-    match body.collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(Problem::unreadable(&*error)),
-    }
-}
+/// The body-limit layer, which every app has, bounds what is read.
+pub(in crate::python) const BOUNDED_OUTSIDE: usize = usize::MAX;
 
 fn missing_body() -> Problem {
     Problem::validation(vec![Violation::new(Location::Pointer(String::new()), "missing", "a JSON body is needed")])
@@ -139,8 +124,8 @@ impl Plan {
         let mut scalars = Vec::with_capacity(self.params.len());
         let mut wrong = Vec::new();
         let path = parts.extensions.get::<PathParams>();
-        let pairs: Vec<(String, String)> = match parts.uri.query() {
-            Some(text) if self.needs_query() => query::pairs(text).collect(),
+        let pairs: Vec<_> = match parts.uri.query() {
+            Some(text) if self.needs_query() => query_pairs(text).collect::<Result<_, _>>()?,
             _ => Vec::new(),
         };
         for param in &self.params {

@@ -12,15 +12,16 @@ use pyo3::types::PyBytes;
 use tokio::task::AbortHandle;
 
 use crate::Body;
+use crate::python::context;
 use crate::python::convert::classes;
-use crate::python::handler::read_body;
+use crate::python::handler::BOUNDED_OUTSIDE;
 use crate::python::objects::{Objects, Shared, Slot, Surroundings, SurroundingsId};
 use crate::python::pyloop::LoopHandle;
 use crate::python::request::{Request, body_json, ready};
 use crate::python::response::Response;
 use crate::python::{attach, errors};
 use crate::service::server::runtime;
-use crate::service::{LeafKind, Problem, Route};
+use crate::service::{LeafKind, Route, read_body};
 
 /// What belongs to one request in one middleware. It holds no Python object.
 pub(in crate::python) struct Exchange {
@@ -136,7 +137,7 @@ impl Exchange {
             Held::Unread(body) => {
                 let this = self.clone();
                 self.spawn(py, async move {
-                    let read = read_body(body).await;
+                    let read = read_body(body, BOUNDED_OUTSIDE).await;
                     if let Ok(bytes) = &read {
                         this.with(|state| state.body = Held::Read(bytes.clone()));
                     }
@@ -168,7 +169,7 @@ impl Exchange {
             Held::Reading | Held::Passed => Body::empty(),
         };
         let objects = self.objects.upgrade().ok_or_else(|| errors::bug("the application is gone"))?;
-        let context = classes(py)?.copy_context.bind(py).call0()?.unbind();
+        let context = context::copy_current(py)?.unbind();
         let state = request.get().state_dict(py).clone().unbind();
         let id = objects.keep(Slot::Surroundings(Surroundings { context, state }));
         self.with(|state| state.lent.push(id));
@@ -183,8 +184,7 @@ impl Exchange {
     }
 
     /// Ends what still runs for this request and releases what was lent. To be called on the loop thread.
-    pub(super) fn end(&self, py: Python<'_>) {
-        let _ = py;
+    pub(super) fn end(&self, _: Python<'_>) {
         let (running, lent) = self.with(|state| {
             state.over = true;
             (std::mem::take(&mut state.running), std::mem::take(&mut state.lent))
@@ -205,11 +205,6 @@ impl Exchange {
             std::mem::swap(response.extensions_mut(), &mut told);
             response.extensions_mut().extend(told);
         }
-    }
-
-    /// The middleware was not run.
-    pub(super) fn refuse(problem: Problem) -> crate::Response {
-        problem.into_response()
     }
 }
 

@@ -15,7 +15,7 @@ use super::{CallNext, Exchange, Scope};
 use crate::python::objects::{Objects, Shared, SurroundingsId};
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started, reply};
 use crate::python::request::{BodySource, Head, Request as PyRequest};
-use crate::python::{attach, errors, response};
+use crate::python::{attach, context, errors, refusal, response};
 use crate::service::{Dispatcher, LeafKind, Problem, Request, Response, Route};
 
 /// Tells of which kind the leaf is that a request will reach.
@@ -24,9 +24,8 @@ pub(in crate::python) struct Leaves(pub(in crate::python) Dispatcher);
 
 impl Leaves {
     fn kind(&self, request: &Request) -> LeafKind {
-        let leaves = self.0.table().at(request.uri().path());
-        let named = leaves.iter().find(|leaf| leaf.method.as_ref() == Some(request.method()));
-        named.or(leaves.first()).map_or(LeafKind::Python, |leaf| leaf.kind)
+        // Where no leaf answers, Python is entered for its own sake.
+        self.0.table().leaf(request.uri().path(), request.method()).map_or(LeafKind::Python, |leaf| leaf.kind)
     }
 }
 
@@ -79,7 +78,7 @@ impl Service<Request> for PyMiddleware {
 impl Settings {
     async fn answer(&self, inner: Route, request: Request) -> Result<Response, Problem> {
         let Some(event_loop) = self.shared.event_loop() else {
-            return Err(Problem::unavailable("the application's event loop does not run", 5));
+            return Err(refusal::not_running());
         };
         let kind = self.leaves.kind(&request);
         let (parts, body) = request.into_parts();
@@ -97,11 +96,8 @@ impl Settings {
             reply,
         };
         // Dropped with this future when the client goes away, which cancels the coroutine.
-        let _submitted = event_loop
-            .submit(Box::new(job))
-            .map_err(|_| Problem::unavailable("too many requests are waiting for Python", 1))?;
-        let mut response =
-            answer.await.map_err(|_| Problem::unavailable("the application stopped before it answered", 5))?;
+        let _submitted = event_loop.submit(Box::new(job)).map_err(refusal::of_overload)?;
+        let mut response = answer.await.map_err(|_| refusal::lost())?;
         exchange.tell(&mut response);
         Ok(response)
     }
@@ -123,12 +119,9 @@ impl Job for MiddlewareJob {
     }
 
     fn refused(self: Box<Self>, why: Refused) {
-        let problem = match why {
-            Refused::Cancelled => return,
-            Refused::Overloaded => Problem::unavailable("too many requests are waiting for Python", 1),
-            Refused::Stopped => Problem::unavailable("the application is stopping", 5),
-        };
-        self.reply.send(problem.into_response());
+        if let Some(problem) = refusal::of_refusal(why) {
+            self.reply.send(problem.into_response());
+        }
     }
 }
 
@@ -136,13 +129,13 @@ impl MiddlewareJob {
     fn begin(self, py: Python<'_>) -> Started {
         let Self { index, name, objects, exchange, head, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
-            reply.send(Problem::unavailable("the application is stopping", 5).into_response());
+            reply.send(refusal::stopping().into_response());
             return Started::Finished;
         };
         let called = || -> PyResult<Py<PyAny>> {
             let mut state = None;
             if let Some(outer) = surroundings.and_then(|id| objects.surroundings(py, id)) {
-                crate::python::handler::adopt_context(outer.context.bind(py))?;
+                context::adopt(outer.context.bind(py))?;
                 state = Some(outer.state);
             }
             let request = PyRequest::new(head, BodySource::Exchange(exchange.clone())).with_state(py, state);
@@ -182,7 +175,7 @@ impl Finish for MiddlewareReply {
         let response = match answered {
             Ok(response) => response,
             Err(_) if cancelled && reply.is_closed() => return,
-            Err(_) if cancelled => Exchange::refuse(Problem::unavailable("the application is stopping", 5)),
+            Err(_) if cancelled => refusal::stopping().into_response(),
             Err(error) => errors::answer(py, error, &name),
         };
         reply.send(response);

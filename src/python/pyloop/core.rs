@@ -22,7 +22,8 @@ use super::poller::Poller;
 use super::ready::{Entry, Ready};
 use super::timers::Timers;
 use super::watch::{Direction, Watches};
-use super::{clock, context, turn};
+use super::{clock, turn};
+use crate::python::context;
 
 /// Ready queue, timers, descriptors and inbox of one loop.
 ///
@@ -119,7 +120,7 @@ impl LoopCore {
 
     /// Jobs start from copies of the context that is current now.
     pub(super) fn remember_context(&self, py: Python<'_>) -> PyResult<()> {
-        let context = context::copy_current(py)?;
+        let context = context::copy_current(py)?.unbind();
         let before = lock(&self.base_context).replace(context);
         drop(before);
         Ok(())
@@ -130,7 +131,7 @@ impl LoopCore {
         let base = lock(&self.base_context).as_ref().map(|context| context.clone_ref(py));
         match base {
             Some(base) => context::copy(base.bind(py)),
-            None => context::copy_current(py).map(|context| context.into_bound(py)),
+            None => context::copy_current(py),
         }
     }
 

@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyDict, PyList, PyTuple};
 
-use super::context;
 use super::core::LoopCore;
+use crate::python::context;
 
 /// A callback with its arguments and context; the same face as `asyncio.Handle`.
 #[pyclass(subclass, frozen, weakref, module = "ziggurat._ziggurat")]
@@ -48,7 +48,7 @@ impl Handle {
         let py = event_loop.py();
         let context = match context {
             Some(context) => context,
-            None => context::copy_current(py)?,
+            None => context::copy_current(py)?.unbind(),
         };
         let traceback = if event_loop.get().is_debug() { Some(extract_stack(py)?) } else { None };
         Ok(Self {

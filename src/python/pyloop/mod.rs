@@ -5,7 +5,6 @@
 //! the handles that were [`ready`]. Everything that is not here is inherited from the interpreter's own event loop.
 
 mod clock;
-mod context;
 mod core;
 mod driver;
 mod handle;
@@ -29,7 +28,7 @@ use pyo3::prelude::*;
 
 pub(crate) use self::core::LoopCore;
 pub(crate) use inbox::LoopHandle;
-pub(crate) use job::{Finish, Job, Refused, Started};
+pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
 pub(crate) use outbox::{Reply, reply};
 
 /// Adds the classes of the loop to the native module.

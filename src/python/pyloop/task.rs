@@ -13,11 +13,11 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
-use super::context;
 use super::core::LoopCore;
 use super::handle::leaves_the_loop;
 use super::inbox::{Inbox, Queued, Ticket};
 use super::job::{Finish, Refused, Started};
+use crate::python::context;
 
 /// Starts a job. An error is one that must leave the loop.
 pub(super) fn start(event_loop: &Bound<'_, LoopCore>, queued: Queued) -> PyResult<()> {

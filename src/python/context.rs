@@ -1,19 +1,28 @@
 #![allow(unsafe_code)] // PyO3 offers the type `Context` but none of its C calls.
-//! Entering and copying `contextvars` contexts.
+//! Entering, copying and taking over `contextvars` contexts.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
 
 /// A copy of the context that is current on this thread.
-pub(super) fn copy_current(py: Python<'_>) -> PyResult<Py<PyAny>> {
+pub(super) fn copy_current(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: the thread is attached; the call gives a new reference, or null with an exception set.
-    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }.map(Bound::unbind)
+    unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContext_CopyCurrent()) }
 }
 
 /// A copy of this context.
 pub(super) fn copy<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: the call checks the type of its argument, and gives a new reference or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr())) }
+}
+
+/// Sets in the current context what differs from it in `context`.
+pub(super) fn adopt(context: &Bound<'_, PyAny>) -> PyResult<()> {
+    for item in context.call_method0("items")?.try_iter()? {
+        let (variable, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
+        variable.call_method1("set", (value,))?;
+    }
+    Ok(())
 }
 
 /// Runs `f` with this context entered.
