@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from ._info import Started
 from ._loop import new_event_loop
 from ._terminal import banner
 
 if TYPE_CHECKING:
-    from .app import Started, Ziggurat
+    from .app import Ziggurat
 
 logger = logging.getLogger("ziggurat")
 
@@ -47,8 +48,6 @@ async def _serve(
     settings: Mapping[str, Any],
     on_started: Callable[[Started], None] | None,
 ) -> None:
-    from .app import Started
-
     native = app.build()
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()

@@ -14,7 +14,8 @@ from . import _ziggurat
 from .exceptions import ConfigError
 
 if TYPE_CHECKING:
-    from .app import Started, Ziggurat
+    from ._info import Started
+    from .app import Ziggurat
 
 __all__ = ["banner", "error_report", "paint", "public_writes"]
 
@@ -31,11 +32,10 @@ def paint(text: str, colour: str, stream: TextIO) -> str:
 
 def banner(app: Ziggurat, started: Started, stream: TextIO) -> str:
     """What a run says once it listens."""
-    host = f"[{started.host}]" if ":" in started.host else started.host
     name = paint(f"Ziggurat {_ziggurat.__version__}", "bold", stream)
     lines = [
         f"{name} on {platform.python_implementation()} {platform.python_version()}",
-        f"  address  {paint(f'http://{host}:{started.port}', 'green', stream)}",
+        f"  address  {paint(started.url, 'green', stream)}",
     ]
     if started.store:
         lines.append(f"  store    {started.store}")

@@ -18,9 +18,10 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from . import _ziggurat
+from ._info import RouteInfo
 from ._settings import LOG_LEVELS, port
 from ._terminal import error_report, paint
-from .app import RouteInfo, Ziggurat
+from .app import Ziggurat
 from .exceptions import ConfigError
 
 __all__ = ["main"]

@@ -19,7 +19,6 @@ import functools
 import inspect
 import json
 import re
-import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -499,9 +498,3 @@ def _validator(name: str, annotation: Any, wrong: _Wrong) -> Any:
 
 def _spell(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
-
-
-def caller_location(depth: int = 1) -> str:
-    """`file:line` of the code that called into this package, `depth` frames above the caller."""
-    frame = sys._getframe(depth + 1)
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,0 +1,314 @@
+"""How an app declares what it serves: routes, CRUD resources and middleware."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+
+from ._location import user_location
+from .exceptions import ConfigError
+from .params import Plan, describe_callable, inspect_handler
+from .requests import Request
+from .responses import Response
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["CrudSpec", "MiddlewareSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Class = TypeVar("Class", bound=type)
+CallNext = Callable[[Request], Awaitable[Response]]
+Middleware = Callable[[Request, CallNext], Awaitable[Response]]
+MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
+Op = Literal["list", "create", "get", "replace", "patch", "delete"]
+Auth = bool | str | Sequence[str]
+"""False lets everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
+
+_OPS: tuple[Op, ...] = ("list", "create", "get", "replace", "patch", "delete")
+_METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+
+
+class RouteOptions(TypedDict, total=False):
+    """What a route may be given beside its path."""
+
+    auth: Auth
+    """Who may call it; everybody unless given."""
+    name: str | None
+    """What it is called in logs and documents; the function's name unless given."""
+    tags: Sequence[str]
+    summary: str | None
+    """For the document; the first paragraph of the docstring unless given."""
+    description: str | None
+    """For the document; the rest of the docstring unless given."""
+    status: int
+    """Of answers that are not a `Response`; 200 unless given."""
+    deprecated: bool
+    include_in_schema: bool
+    """Whether the document shows it; it does unless given."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """A Python handler at a path, as it was declared."""
+
+    method: str
+    path: str
+    plan: Plan
+    auth: list[str] | None
+    """None is open, an empty list asks for any valid token."""
+    name: str
+    tags: tuple[str, ...]
+    summary: str | None
+    description: str | None
+    status: int
+    deprecated: bool
+    include_in_schema: bool
+    location: str
+    """`file:line` of the decorator."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrudSpec:
+    """A model that is served natively, as it was declared."""
+
+    model: type[BaseModel]
+    path: str
+    ops: tuple[Op, ...]
+    auth: dict[Op, list[str] | None]
+    tags: tuple[str, ...]
+    client_id: bool
+    default_limit: int
+    max_limit: int
+    body_limit: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class MiddlewareSpec:
+    """A Python middleware and the paths that it wraps; None is every path."""
+
+    function: Middleware
+    name: str
+    paths: tuple[str, ...] | None
+    location: str
+
+
+class Routes:
+    """Collects what an app serves, until the app is built."""
+
+    def __init__(self) -> None:
+        self.route_specs: list[RouteSpec] = []
+        self.crud_specs: list[CrudSpec] = []
+        self.middleware_specs: list[MiddlewareSpec] = []
+
+    def route(
+        self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
+    ) -> Callable[[Handler], Handler]:
+        """Registers the decorated function as the handler of `methods` at `path`, and gives it back unchanged."""
+        return self._route(path, methods, **options)
+
+    def get(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        """Registers a handler of GET; see `route`."""
+        return self._route(path, ("GET",), **options)
+
+    def post(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        """Registers a handler of POST; see `route`."""
+        return self._route(path, ("POST",), **options)
+
+    def put(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        """Registers a handler of PUT; see `route`."""
+        return self._route(path, ("PUT",), **options)
+
+    def patch(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        """Registers a handler of PATCH; see `route`."""
+        return self._route(path, ("PATCH",), **options)
+
+    def delete(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        """Registers a handler of DELETE; see `route`."""
+        return self._route(path, ("DELETE",), **options)
+
+    def head(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        """Registers a handler of HEAD; see `route`."""
+        return self._route(path, ("HEAD",), **options)
+
+    def options(self, path: str, **options: Unpack[RouteOptions]) -> Callable[[Handler], Handler]:
+        """Registers a handler of OPTIONS; see `route`."""
+        return self._route(path, ("OPTIONS",), **options)
+
+    def _route(
+        self,
+        path: str,
+        methods: Sequence[str],
+        *,
+        auth: Auth = False,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        summary: str | None = None,
+        description: str | None = None,
+        status: int = 200,
+        deprecated: bool = False,
+        include_in_schema: bool = True,
+    ) -> Callable[[Handler], Handler]:
+        location = user_location()
+        # Annotations may name what is local to the function in which the app is made.
+        localns = sys._getframe(2).f_locals
+        self._refuse_when_built(f"the route {path}", location)
+        verbs = [method.upper() for method in ([methods] if isinstance(methods, str) else methods)]
+        for verb in verbs:
+            if verb not in _METHODS:
+                raise ConfigError(
+                    f"{path}: {verb!r} is not a method",
+                    cure=f"choose from {', '.join(sorted(_METHODS))}",
+                    location=location,
+                )
+        if not verbs:
+            raise ConfigError(f"{path}: no methods are given", cure='write methods=["GET"]', location=location)
+        if not 200 <= status <= 599:
+            raise ConfigError(f"{path}: {status} is not a status of an answer", location=location)
+        scopes = _scopes(auth, path, location)
+
+        def decorator(function: Handler) -> Handler:
+            plan = inspect_handler(function, path, localns=localns)
+            doc = (plan.doc or "").strip()
+            head, _, rest = doc.partition("\n\n")
+            for verb in verbs:
+                self.route_specs.append(
+                    RouteSpec(
+                        method=verb,
+                        path=path,
+                        plan=plan,
+                        auth=scopes,
+                        name=name or plan.name,
+                        tags=tuple(tags),
+                        summary=summary or " ".join(head.split()) or None,
+                        description=description or rest.strip() or None,
+                        status=status,
+                        deprecated=deprecated,
+                        include_in_schema=include_in_schema,
+                        location=plan.location or location,
+                    )
+                )
+            return function
+
+        return decorator
+
+    def crud(
+        self,
+        model: type[BaseModel],
+        path: str | None = None,
+        *,
+        ops: Iterable[Op] = _OPS,
+        auth: Auth | Mapping[Op, Auth] = False,
+        client_id: bool = False,
+        tags: Sequence[str] = (),
+        default_limit: int = 50,
+        max_limit: int = 1000,
+        body_limit: int = 1024 * 1024,
+    ) -> Callable[[Class], Class]:
+        """Serves the rows of `model` natively, and gives the decorated class back unchanged.
+
+        The path is `/` and the model's name in small letters unless it is given. `auth` is one rule for all operations, or a
+        rule for each; operations that such a mapping does not name are open.
+        """
+        location = user_location()
+        self._refuse_when_built(f"the model {model.__name__}", location)
+        wanted = tuple(op for op in _OPS if op in set(ops))
+        for op in ops:
+            if op not in _OPS:
+                raise ConfigError(
+                    f"{model.__name__}: {op!r} is not a CRUD operation",
+                    cure=f"choose from {', '.join(_OPS)}",
+                    location=location,
+                )
+        rules: dict[Op, list[str] | None] = {}
+        for op in wanted:
+            rule = auth.get(op, False) if isinstance(auth, Mapping) else auth
+            rules[op] = _scopes(rule, model.__name__, location)
+        spec = CrudSpec(
+            model=model,
+            path=path if path is not None else f"/{model.__name__.lower()}",
+            ops=wanted,
+            auth=rules,
+            tags=tuple(tags) or (model.__name__,),
+            client_id=client_id,
+            default_limit=default_limit,
+            max_limit=max_limit,
+            body_limit=body_limit,
+            location=location,
+        )
+
+        def decorator(routes: Class) -> Class:
+            own = sorted(key for key in vars(routes) if not key.startswith("__"))
+            if own:
+                raise ConfigError(
+                    f"{routes.__name__}.{own[0]}: hooks of CRUD routes are not supported",
+                    cure="leave the class empty, or write a route of your own",
+                    location=location,
+                )
+            self.crud_specs.append(spec)
+            return routes
+
+        return decorator
+
+    def middleware(self, function: MiddlewareT | None = None, *, paths: Iterable[str] | None = None) -> Any:
+        """Wraps routes in `async def function(request, call_next) -> Response`.
+
+        It wraps every route, native ones too, unless `paths` names some: `/login` is that path, `/admin/*` is `/admin` and
+        everything under it. Middleware registered first is outermost.
+        """
+        location = user_location()
+        self._refuse_when_built("a middleware", location)
+        scope = None if paths is None else tuple([paths] if isinstance(paths, str) else paths)
+        if scope is not None:
+            if not scope:
+                raise ConfigError("paths is empty, so the middleware wraps nothing", location=location)
+            for path in scope:
+                if not path.startswith("/") or "*" in path.removesuffix("/*"):
+                    raise ConfigError(
+                        f"a middleware cannot be scoped to {path!r}",
+                        cure='write a path as "/login", or a prefix as "/admin/*"',
+                        location=location,
+                    )
+
+        def decorator(middleware: MiddlewareT) -> MiddlewareT:
+            name, where, target = describe_callable(middleware)
+            if not iscoroutinefunction(target):
+                raise ConfigError(
+                    f"the middleware {name} is not an async function",
+                    cure=f"write async def {name}(request, call_next)",
+                    location=where or location,
+                )
+            self.middleware_specs.append(MiddlewareSpec(middleware, name, scope, where or location))
+            return middleware
+
+        return decorator if function is None else decorator(function)
+
+    def _is_built(self) -> bool:
+        raise NotImplementedError
+
+    def _refuse_when_built(self, what: str, location: str) -> None:
+        if self._is_built():
+            raise ConfigError(
+                f"{what} was registered after the app was built",
+                cure="register everything before run(), start(), routes and stack()",
+                location=location,
+            )
+
+
+def _scopes(auth: Auth, what: str, location: str) -> list[str] | None:
+    if auth is False or auth is None:
+        return None
+    if auth is True:
+        return []
+    scopes = [auth] if isinstance(auth, str) else list(auth)
+    if not scopes or not all(isinstance(scope, str) and scope for scope in scopes):
+        raise ConfigError(
+            f"{what}: auth={auth!r} is not understood",
+            cure="write True, False or a list of scopes",
+            location=location,
+        )
+    return scopes
