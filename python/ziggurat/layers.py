@@ -211,7 +211,10 @@ class Jwt(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Compression(Layer):
-    """Compresses answers for clients that accept it, and flushes each chunk of an event stream."""
+    """Compresses answers for clients that accept it, and flushes each chunk of an event stream.
+
+    Lengths tell: do not compress answers that hold a secret beside text of an attacker's choice (BREACH).
+    """
 
     algorithms: Sequence[Coding] = ("br", "zstd", "gzip", "deflate")
     """Codings on offer, the preferred first."""

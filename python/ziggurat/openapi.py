@@ -17,7 +17,8 @@ from .params import MISSING, Param, Plan
 from .responses import Response
 
 if TYPE_CHECKING:
-    from .app import CrudSpec, Op, RouteSpec, Ziggurat
+    from .app import Ziggurat
+    from .routing import CrudSpec, Op, RouteSpec
 
 __all__ = ["document"]
 
@@ -26,7 +27,7 @@ Json = dict[str, Any]
 _REF = "#/components/schemas/{model}"
 _SCHEME = "bearer"
 _PROBLEMS = {
-    "400": "The body is not valid JSON",
+    "400": "The request cannot be read",
     "401": "No valid token",
     "403": "The token lacks a scope",
     "404": "Nothing is there",
@@ -116,8 +117,11 @@ def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str, jwt: Jwt 
         if plan.body.description:
             body["description"] = plan.body.description
         made["requestBody"] = body
-        problems |= {"400", "413", "422"}
-    if any(param.source == "path" for param in plan.params):
+        problems |= {"400", "413", "415", "422"}
+    sources = {param.source for param in plan.params}
+    if sources & {"path", "query"}:
+        problems.add("400")
+    if "path" in sources:
         problems.add("404")
     if plan.params:
         problems.add("422")

@@ -159,6 +159,27 @@ def test_all_bad_scalars_are_told_at_once_without_entering_python(
     ]
 
 
+def test_a_query_that_is_not_percent_encoded_is_a_400(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.get("/typed")
+    async def typed(q: str) -> str:
+        return q
+
+    @app.get("/whole")
+    async def whole(request: Request) -> str | None:
+        return request.query.get("q")
+
+    started = client()
+    assert started.get("/typed?q=a+b%2B%C3%A9").text == "a b+é"
+    before = app.attach_counts()
+    for bad in ("%zz", "%ff", "%"):
+        answer = started.get(f"/typed?q={bad}")
+        assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json"), bad
+        assert "percent-encoded" in answer.json()["detail"]
+    assert app.attach_counts() == before
+    # Who asks for the whole query sees it as it came.
+    assert started.get("/whole?q=%ff").text == "\ufffd"
+
+
 def test_integers_have_no_upper_bound(app: Ziggurat, client: Callable[[], TestClient]) -> None:
     @app.get("/{n}")
     async def double(n: int) -> int:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import logging
 import socket
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -170,6 +174,38 @@ def test_the_body_has_one_owner(app: Ziggurat) -> None:
     with TestClient(app) as client:
         assert client.post("/echo", content=b"abc").content == b"abc"
     assert "once" in told[0] and "before calling call_next" in told[1]
+
+
+PROGRAM = """
+from ziggurat import Ziggurat
+
+app = Ziggurat()
+
+@app.get("/")
+async def home() -> str:
+    return "home"
+
+@app.middleware
+async def reads(request, call_next):
+    await request.body()
+    return await call_next(request)
+
+app.run(body_timeout=0.3)
+"""
+
+
+def test_a_body_that_cannot_be_read_is_answered_as_in_a_handler(serve: Callable[..., Any], tmp_path: Path) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    address = urlsplit(serve(str(path)).url)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+        # It ends, since the answer closes the connection: what comes later is not a request.
+        answer = b"".join(iter(lambda: client.recv(65536), b"")).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 408 ")
+    assert "connection: close" in head.lower()
+    assert json.loads(body)["detail"] == "the body came too slowly"
 
 
 def test_exceptions(app: Ziggurat, caplog: pytest.LogCaptureFixture) -> None:

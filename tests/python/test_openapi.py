@@ -130,7 +130,7 @@ def test_bodies_and_answers(spec: Any) -> None:
     assert body["required"] is True
     taken = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
     assert spec["components"]["schemas"][taken]["properties"]["name"]["minLength"] == 1
-    assert {"201", "400", "413", "422", "default"} <= set(create["responses"])
+    assert {"201", "400", "413", "415", "422", "default"} <= set(create["responses"])
     points = spec["paths"]["/both"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert points["type"] == "array"
     raw = spec["paths"]["/raw"]["put"]
