@@ -14,7 +14,7 @@ use super::schema::validate::IdRule;
 use super::schema::{Type, check};
 use super::store::{Expect, StoreError};
 use super::{Collection, Row, Schema, Value, ops};
-use crate::service::{Location, PathParams, Problem, Route, Violation};
+use crate::service::{Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
 
 /// What every operation of a resource needs.
@@ -113,7 +113,9 @@ impl<C: Collection> Served<C> {
         let model = &self.schema.name;
         match error {
             StoreError::Duplicate { field } => {
-                let at = Location::Pointer(format!("/{}", field.replace('~', "~0").replace('/', "~1")));
+                let mut pointer = String::new();
+                push_token(&mut pointer, &field);
+                let at = Location::Pointer(pointer);
                 Problem::new(StatusCode::CONFLICT, "conflict", "Conflict")
                     .detail(format!("another {model} has the same {field}"))
                     .errors(vec![Violation::new(at, "unique", "another row has this value")])

@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use super::convert::classes;
 use super::headers::{header_name, header_value, text};
 use crate::ConfigError;
-use crate::service::{Location, Problem, Violation};
+use crate::service::{Location, Problem, Violation, push_token};
 
 /// `ziggurat.ConfigError` with the words of `error`.
 pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
@@ -109,10 +109,9 @@ pub(super) fn invalid_body(py: Python<'_>, error: &PyErr) -> PyResult<Option<Pro
 fn pointer(location: &Bound<'_, PyTuple>) -> PyResult<String> {
     let mut text = String::new();
     for step in location.iter() {
-        text.push('/');
         match step.cast::<PyString>() {
-            Ok(name) => text.push_str(&name.to_str()?.replace('~', "~0").replace('/', "~1")),
-            Err(_) => text.push_str(step.str()?.to_str()?),
+            Ok(name) => push_token(&mut text, name.to_str()?),
+            Err(_) => push_token(&mut text, step.str()?.to_str()?),
         }
     }
     Ok(text)

@@ -22,6 +22,8 @@ pub use params::PathParams;
 pub use path::PathTemplate;
 #[cfg(feature = "crud")]
 pub(crate) use percent::query_pairs;
+#[cfg(feature = "crud")]
+pub(crate) use problem::push_token;
 pub use problem::{Limit, Location, Problem, Violation};
 #[cfg(feature = "crud")]
 pub(crate) use read::read_body;

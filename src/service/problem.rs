@@ -71,6 +71,17 @@ pub enum Location {
     Header(String),
 }
 
+/// Appends a reference token to a JSON pointer, escaped (RFC 6901, 3).
+#[cfg(feature = "crud")]
+pub(crate) fn push_token(pointer: &mut String, token: &str) {
+    pointer.push('/');
+    if token.contains(['~', '/']) {
+        pointer.push_str(&token.replace('~', "~0").replace('/', "~1"));
+    } else {
+        pointer.push_str(token);
+    }
+}
+
 impl Violation {
     /// A violation at `at`.
     pub fn new(at: Location, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from ziggurat import Ziggurat
+from ziggurat.testing import TestClient
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -118,3 +121,23 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     for served in running:
         code = served.stop()
         assert code == 0, f"it ended with {code}:\n{served.output()}"
+
+
+@pytest.fixture
+def app() -> Ziggurat:
+    """An app without routes."""
+    return Ziggurat(openapi_path=None)
+
+
+@pytest.fixture
+def client(app: Ziggurat) -> Iterator[Callable[[], TestClient]]:
+    """Starts the app once its routes are declared."""
+    made: list[TestClient] = []
+
+    def start() -> TestClient:
+        made.append(TestClient(app).__enter__())
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.close()

@@ -13,7 +13,7 @@ use super::check::{self, Fault};
 use super::validate::Change;
 use super::{DefaultValue, Field, Schema, Type, Unknown, suggest};
 use crate::crud::Value;
-use crate::service::{Location, Violation};
+use crate::service::{Location, Violation, push_token};
 
 /// More violations than this help nobody.
 const MOST_VIOLATIONS: usize = 100;
@@ -43,7 +43,7 @@ impl<'s> Context<'s> {
         let mut pointer = String::new();
         for step in self.path.borrow().iter() {
             match step {
-                Step::Field(name) => push_segment(&mut pointer, name),
+                Step::Field(name) => push_token(&mut pointer, name),
                 Step::Index(index) => {
                     pointer.push('/');
                     pointer.push_str(itoa::Buffer::new().format(*index));
@@ -65,7 +65,7 @@ impl<'s> Context<'s> {
         let mut violations = self.violations.borrow_mut();
         if violations.len() < MOST_VIOLATIONS {
             let mut pointer = self.pointer();
-            push_segment(&mut pointer, name);
+            push_token(&mut pointer, name);
             violations.push(fault.at(Location::Pointer(pointer)));
         }
     }
@@ -123,16 +123,6 @@ impl<'s> Context<'s> {
     /// One value for each field of `schema`.
     pub(super) fn fill<'a>(&self, schema: &Schema, slots: Vec<Option<Value<'a>>>) -> Vec<Value<'a>> {
         schema.fields.iter().zip(slots).map(|(field, slot)| slot.unwrap_or_else(|| self.left_out(field))).collect()
-    }
-}
-
-/// Appends a reference token, escaped (RFC 6901, 3).
-fn push_segment(pointer: &mut String, name: &str) {
-    pointer.push('/');
-    if name.contains(['~', '/']) {
-        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-    } else {
-        pointer.push_str(name);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Python values to JSON bytes, in one pass.
 
-use pyo3::exceptions::{PyRecursionError, PyTypeError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PyRecursionError, PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{
@@ -18,10 +20,13 @@ const MAX_DEPTH: usize = 200;
 /// have, become `null`, as pydantic writes them; `Decimal` becomes a string, so that no digit is lost.
 ///
 /// # Errors
-/// When it holds something that JSON cannot say, refers to itself, or is nested too deep.
+/// When it holds something that JSON cannot say, refers to itself, is nested too deep, or changes meanwhile.
 pub(in crate::python) fn to_json(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let mut encoder = Encoder { out: Vec::with_capacity(128), open: Vec::new(), classes: classes(value.py())? };
-    encoder.value(value)?;
+    // PyO3 panics when a dict changes while it is walked through, which code of the values, or of another thread while
+    // that runs, may do.
+    catch_unwind(AssertUnwindSafe(|| encoder.value(value)))
+        .unwrap_or_else(|_| Err(PyRuntimeError::new_err("the answer changed while it was made JSON")))?;
     Ok(encoder.out)
 }
 

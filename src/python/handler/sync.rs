@@ -1,6 +1,7 @@
 //! Threads for `def` handlers, so that one that blocks does not hold up the loop.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::job::Call;
@@ -82,7 +83,10 @@ impl Inner {
         // Attached once: making a thread state for each call would cost more than most calls.
         attach::at(LeafKind::Python, |py| {
             while let Some(call) = py.detach(|| self.next()) {
-                call.run(py);
+                // A panic must not cost the pool a thread; the panic hook has told what and where.
+                if catch_unwind(AssertUnwindSafe(|| call.run(py))).is_err() {
+                    tracing::error!("a handler's call panicked");
+                }
             }
         });
     }
