@@ -324,7 +324,7 @@ fn debug_mode_names_a_first_step_that_blocks() {
 }
 
 #[test]
-fn a_panic_in_a_job_leaves_the_loop_alive() {
+fn a_panic_leaves_the_loop_alive() {
     struct Panics;
     impl Job for Panics {
         fn start(self: Box<Self>, _: Python<'_>) -> Started {
@@ -350,6 +350,7 @@ fn a_panic_in_a_job_leaves_the_loop_alive() {
     let fixture = Fixture::new(&[]);
     let _first = fixture.handle.submit(Box::new(Panics)).ok().unwrap();
     let _second = fixture.handle.submit(Box::new(PanicsLater)).ok().unwrap();
+    fixture.handle.deliver(Box::new(|_| panic!("on purpose")));
     let (_kept, outcome) = fixture.submit("at_once", 1);
     fixture.run(0.02).unwrap();
     assert_eq!(outcome.try_recv().unwrap(), result("2"));

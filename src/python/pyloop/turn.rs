@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -145,7 +146,12 @@ impl<'a, 'py> Turns<'a, 'py> {
                         task.bind(py).call_method0(intern!(py, "cancel"))?;
                     }
                 }
-                Notice::Deliver(deliver) => deliver(py),
+                Notice::Deliver(deliver) => {
+                    // A panic ends what waits for this and not the loop; the panic hook has told what and where.
+                    if catch_unwind(AssertUnwindSafe(|| deliver(py))).is_err() {
+                        tracing::error!("what was brought to the event loop could not be taken: a panic");
+                    }
+                }
             }
         }
         let mut begun = None;
