@@ -16,6 +16,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
 use super::query::QueryParams;
+use crate::layers::RequestId;
 use crate::layers::jwt::Claims;
 use crate::service::PathParams;
 use crate::service::server::ConnectInfo;
@@ -29,6 +30,7 @@ pub(super) struct Head {
     params: Option<PathParams>,
     peer: Option<SocketAddr>,
     claims: Option<Claims>,
+    request_id: Option<RequestId>,
 }
 
 impl Head {
@@ -38,6 +40,7 @@ impl Head {
             params: extensions.get().cloned(),
             peer: extensions.get().map(|info: &ConnectInfo| info.peer_addr),
             claims: extensions.get().cloned(),
+            request_id: extensions.get().cloned(),
             method: parts.method,
             uri: parts.uri,
             version: parts.version,
@@ -51,6 +54,7 @@ impl Head {
             params: extensions.get().cloned(),
             peer: extensions.get().map(|info: &ConnectInfo| info.peer_addr),
             claims: extensions.get().cloned(),
+            request_id: extensions.get().cloned(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
@@ -181,9 +185,10 @@ impl Request {
         self.state_dict(py).clone().unbind()
     }
 
+    /// The id that the RequestId layer gave, whatever header it stands in.
     #[getter]
-    fn request_id(&self) -> Option<String> {
-        self.head.headers.get("x-request-id").map(text)
+    fn request_id(&self) -> Option<&str> {
+        self.head.request_id.as_ref().map(RequestId::as_str)
     }
 
     #[getter]

@@ -260,6 +260,18 @@ def test_what_a_request_tells(app: Ziggurat, client: Callable[[], TestClient]) -
     }
 
 
+def test_the_request_id_is_the_layers_whatever_its_header() -> None:
+    app = Ziggurat(layers=[layers.RequestId(header="x-correlation-id")], openapi_path=None)
+
+    @app.get("/")
+    async def handler(request: Request) -> str | None:
+        return request.request_id
+
+    with TestClient(app) as started:
+        answer = started.get("/", headers={"x-request-id": "a client's own"})
+        assert answer.text and answer.text == answer.headers["x-correlation-id"]
+
+
 def test_a_body_that_is_not_json_is_a_400_when_asked_for(app: Ziggurat, client: Callable[[], TestClient]) -> None:
     @app.post("/")
     async def handler(request: Request) -> Any:
