@@ -36,6 +36,7 @@ keeps! {
     crud();
     versions();
     race();
+    reads();
     unique();
     bytes();
     filters(120);

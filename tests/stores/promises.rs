@@ -130,6 +130,32 @@ pub async fn race<S: Store>(store: S) {
     assert_eq!(rows.get(id).await.unwrap().unwrap().version, version + 16);
 }
 
+/// Of many reads at once each gets its own row, or none; also when several ask for the same, and some have gone away.
+pub async fn reads<S: Store>(store: S) {
+    let (rows, _) = open(&store, "Reads").await;
+    let mut random = Random(5);
+    let mut made = Vec::new();
+    for _ in 0..20 {
+        made.push(rows.insert(object(&row(&mut random))).await.unwrap());
+    }
+    let ids: Vec<Uuid> = made.iter().map(|row| string(row)[7..43].parse().unwrap()).collect();
+    let readers: Vec<_> = (0..400)
+        .map(|reader| {
+            let (rows, index) = (rows.clone(), reader * 7 % 25);
+            let id = ids.get(index).copied().unwrap_or(Uuid::from_u128(index as u128));
+            let task = tokio::spawn(async move { rows.get(Value::Uuid(id)).await.unwrap() });
+            (index, task)
+        })
+        .collect();
+    for (number, (index, reader)) in readers.into_iter().enumerate() {
+        if number % 10 == 3 {
+            reader.abort();
+            continue;
+        }
+        assert_eq!(reader.await.unwrap().as_ref(), made.get(index), "reader {number}");
+    }
+}
+
 /// Unique fields and ids; nulls do not count.
 pub async fn unique<S: Store>(store: S) {
     let (rows, _) = open(&store, "Unique").await;

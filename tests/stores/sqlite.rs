@@ -31,6 +31,7 @@ keeps! {
     crud();
     versions();
     race();
+    reads();
     unique();
     bytes();
     filters(1500);

@@ -1,11 +1,14 @@
 //! The operations on one collection.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use futures_util::StreamExt;
 use mongodb::options::ReturnDocument;
+use mongodb::raw_batch_cursor::RawBatchCursor;
 
+use super::gather::{Asked, Gather, Lane, shared};
 use super::{MongoStore, compile, decode, encode, error};
 use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, StoreError, names};
 use crate::crud::{Expr, Query, Schema, Value, json};
@@ -19,15 +22,68 @@ pub struct MongoCollection {
     rows: Rows,
     schema: Arc<Schema>,
     id: usize,
+    reads: Arc<Gather>,
 }
 
 impl MongoCollection {
     pub(super) fn new(store: MongoStore, rows: Rows, schema: Arc<Schema>, id: usize) -> Self {
-        Self { store, rows, schema, id }
+        Self { store, rows, schema, id, reads: Arc::default() }
     }
 
     fn parts(&self) -> (Rows, Arc<Schema>) {
         (self.rows.clone(), Arc::clone(&self.schema))
+    }
+
+    /// Serves reads by id until none waits.
+    async fn serve(self, mut lane: Lane) {
+        loop {
+            let asked = lane.take();
+            if asked.is_empty() {
+                return;
+            }
+            let begun = Instant::now();
+            self.read(asked).await;
+            lane.took(begun.elapsed());
+        }
+    }
+
+    /// Reads the rows with these ids in one round trip.
+    async fn read(&self, mut asked: Vec<Asked>) {
+        let ids: Vec<Bson> = asked.iter().filter_map(|asked| encode::id(&self.schema, &asked.id)).collect();
+        let most = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+        let filter = match <[Bson; 1]>::try_from(ids) {
+            Ok([id]) => doc! { "_id": { "$eq": id } },
+            Err(ids) => doc! { "_id": { "$in": ids } },
+        };
+        let find = self.rows.find(filter).limit(most).max_time(self.store.inner.timeout);
+        match self.answer(find.batch(), &mut asked).await {
+            Ok(()) => asked.into_iter().for_each(|asked| asked.answer(Ok(None))),
+            Err(error) => asked.into_iter().for_each(|asked| asked.answer(Err(shared(&error)))),
+        }
+    }
+
+    /// Answers those of `asked` whose row has come, and takes them out.
+    async fn answer(
+        &self,
+        batches: impl IntoFuture<Output = mongodb::error::Result<RawBatchCursor>>,
+        asked: &mut Vec<Asked>,
+    ) -> Result<(), StoreError> {
+        let failed = |e| error::of(e, &self.schema);
+        let mut batches = batches.await.map_err(failed)?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(failed)?;
+            for document in batch.doc_slices().map_err(failed)? {
+                let document = document.map_err(|e| StoreError::Internal(e.into()))?;
+                let Some(document) = document.as_document() else { continue };
+                let id = decode::scalar(&self.schema, self.id, document)?;
+                let row = row(&self.schema, document);
+                while let Some(index) = asked.iter().position(|asked| asked.id == id) {
+                    let found = row.as_ref().map(|row| Some(row.clone())).map_err(shared);
+                    asked.swap_remove(index).answer(found);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Sets fields and counts the version up, if there is such a row of such a version.
@@ -91,7 +147,7 @@ async fn not_done<T>(rows: &Rows, schema: &Schema, id: &Bson, expect: &Expect) -
     })
 }
 
-fn row(schema: &Schema, document: &RawDocumentBuf) -> Result<Row, StoreError> {
+fn row(schema: &Schema, document: &RawDocument) -> Result<Row, StoreError> {
     let mut json = Vec::with_capacity(document.as_bytes().len() * 5 / 4);
     let version = decode::document(&mut json, schema, document)?;
     Ok(Row { version, json: json.into() })
@@ -110,15 +166,23 @@ fn taken_apart<'a>(schema: &Schema, document: &'a Value<'static>) -> Result<(&'a
 
 impl Collection for MongoCollection {
     async fn get(&self, id: Value<'static>) -> Result<Option<Row>, StoreError> {
-        let Some(id) = encode::id(&self.schema, &id) else { return Ok(None) };
-        let (rows, schema) = self.parts();
-        let timeout = self.store.inner.timeout;
-        self.store
-            .run(async move {
-                let found = rows.find_one(doc! { "_id": { "$eq": id } }).max_time(timeout).await;
-                found.map_err(|e| error::of(e, &schema))?.map(|document| row(&schema, &document)).transpose()
-            })
-            .await
+        if encode::id(&self.schema, &id).is_none() {
+            return Ok(None);
+        }
+        let under_way = self.store.enter()?;
+        let (answer, lane) = self.reads.ask(id);
+        if let Some(lane) = lane {
+            let this = self.clone();
+            tokio::spawn(async move {
+                let _under_way = under_way;
+                this.serve(lane).await;
+            });
+        }
+        match tokio::time::timeout(self.store.inner.timeout, answer).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) => Err(StoreError::Internal("a read ended without an answer".into())),
+            Err(_) => Err(StoreError::Timeout),
+        }
     }
 
     async fn list(&self, query: Query) -> Result<Page, StoreError> {

@@ -13,6 +13,7 @@ mod decode;
 mod encode;
 mod ensure;
 mod error;
+mod gather;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use bson::doc;
 use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, WriteConcern};
 use mongodb::{Client, Database};
-use tokio::sync::RwLock;
+use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use collection::MongoCollection;
 
@@ -164,16 +165,22 @@ impl MongoStore {
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        // The lock is free unless the store is being closed, so this never waits.
-        let Ok(under_way) = Arc::clone(&self.inner.under_way).try_read_owned() else { return Err(closed()) };
-        if self.inner.closed.load(Ordering::Acquire) {
-            return Err(closed());
-        }
+        let under_way = self.enter()?;
         let task = tokio::spawn(async move {
             let _under_way = under_way;
             work.await
         });
         task.await.unwrap_or_else(|error| Err(StoreError::Internal(error.into())))
+    }
+
+    /// What an operation holds until its end, so that `close` can wait for it.
+    fn enter(&self) -> Result<OwnedRwLockReadGuard<()>, StoreError> {
+        // The lock is free unless the store is being closed, so this never waits.
+        let Ok(under_way) = Arc::clone(&self.inner.under_way).try_read_owned() else { return Err(closed()) };
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        Ok(under_way)
     }
 }
 
