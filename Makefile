@@ -31,7 +31,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python fmt lint lint-rust lint-python features bench wheel clean
+.PHONY: help run test test-rust test-python test-references fmt lint lint-rust lint-python features bench wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,15 @@ endif
 
 test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests against the wheel
 	$(BIN)/python -m pytest
+
+REFERENCES := $(CARGO_TARGET_DIR)/references
+
+test-references: $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests where releasing an object off the GIL aborts (slow build)
+	RUSTFLAGS="--cfg pyo3_disable_reference_pool" CARGO_TARGET_DIR=$(REFERENCES) \
+	  cargo build --locked -p ziggurat-wheel --features pyo3/extension-module
+	rm -rf $(REFERENCES)/python && cp -r python $(REFERENCES)/python
+	cp $(REFERENCES)/debug/lib_ziggurat.so $(REFERENCES)/python/ziggurat/_ziggurat.so
+	PYTHONPATH=$(REFERENCES)/python $(BIN)/python -m pytest
 
 fmt: $(VENV)/.tools ## Format Rust and Python
 	cargo fmt --all

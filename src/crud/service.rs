@@ -131,7 +131,7 @@ impl<C: Collection> Served<C> {
             }
             StoreError::Timeout => {
                 tracing::warn!(model, "the store did not answer in time");
-                Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "Timeout")
+                Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "Timed out")
                     .detail("the store did not answer in time; whether a write was done is not known")
             }
             StoreError::Internal(source) => self.internal(&source),

@@ -139,7 +139,7 @@ impl Problem {
             }
             match cause.downcast_ref::<ReadError>() {
                 Some(ReadError::TooSlow) => {
-                    return Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "Request timeout")
+                    return Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout")
                         .detail("the body came too slowly")
                         .closing();
                 }

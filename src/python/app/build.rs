@@ -125,16 +125,16 @@ impl Draft {
     }
 
     /// Everything that can fail fails here, before the first request.
-    pub(super) async fn build(self) -> Result<(Built, Arc<Objects>), ConfigError> {
-        let Self { store, layers, location, sync_threads, routes, resources, middleware, objects } = self;
-        let objects = Arc::new(objects);
+    ///
+    /// It runs detached, so `objects` were taken out of the draft before and are its caller's to release.
+    pub(super) async fn build(self, objects: &Arc<Objects>) -> Result<Built, ConfigError> {
+        let Self { store, layers, location, sync_threads, routes, resources, middleware, objects: _ } = self;
         let shared = Shared::new(sync_threads);
         let mut table = RouteTableBuilder::new();
         for route in routes {
             match route {
                 Declared::Handler { method, path, plan, handler } => {
-                    let service =
-                        PyHandlerService::new(plan.clone(), handler, Arc::downgrade(&objects), shared.clone());
+                    let service = PyHandlerService::new(plan.clone(), handler, Arc::downgrade(objects), shared.clone());
                     let mut leaf =
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
                     if let Some(scopes) = &plan.auth {
@@ -179,7 +179,7 @@ impl Draft {
                 name: name.clone(),
                 index,
                 scope: scope.clone(),
-                objects: Arc::downgrade(&objects),
+                objects: Arc::downgrade(objects),
                 shared: shared.clone(),
                 leaves: leaves.clone(),
             };
@@ -187,7 +187,7 @@ impl Draft {
             wrapped.push((name, scope));
         }
         let stack = builder.build(dispatcher);
-        Ok((Built { stack, shared, store, middleware: wrapped }, objects))
+        Ok(Built { stack, shared, store, middleware: wrapped })
     }
 }
 

@@ -134,13 +134,14 @@ impl App {
 
     /// Opens the store, mounts the leaves and puts the stack together.
     fn build(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(draft) = lock(&self.draft).take() else {
+        let Some(mut draft) = lock(&self.draft).take() else {
             return Err(config_error(py, &ConfigError::new("the app is built already")));
         };
+        let objects = Arc::new(std::mem::take(&mut draft.objects));
         let runtime = runtime().map_err(|error| io_error(&error))?;
         // Opening a store waits for files and servers.
-        let built = py.detach(|| runtime.block_on(draft.build()));
-        let (built, objects) = built.map_err(|error| config_error(py, &error))?;
+        let built = py.detach(|| runtime.block_on(draft.build(&objects)));
+        let built = built.map_err(|error| config_error(py, &error))?;
         *lock(&self.objects) = Some(objects);
         self.built.set(built).map_err(|_| PyRuntimeError::new_err("the app is built already"))
     }

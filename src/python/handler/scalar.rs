@@ -53,6 +53,9 @@ pub(in crate::python) struct Rule {
 /// The longest text that is read as a number; Python has a limit of its own (4300 digits) for the same reason.
 const MAX_DIGITS: usize = 1000;
 
+/// Python's calendar has no year 0.
+const FIRST_YEAR: u16 = 1;
+
 /// Reads `text`.
 ///
 /// The spellings are those that pydantic takes in its lax mode, and the codes are pydantic's.
@@ -76,11 +79,15 @@ pub(super) fn read(
             Uuid::parse_str(text.trim()).map(Scalar::Uuid).map_err(|_| wrong("uuid_parsing", "must be a UUID".into()))
         }
         Kind::DateTime => DateTime::parse_str_rfc3339(text.trim())
+            .ok()
+            .filter(|moment| moment.date.year >= FIRST_YEAR)
             .map(Scalar::DateTime)
-            .map_err(|_| wrong("datetime_parsing", "must be a date and time as in RFC 3339".into())),
+            .ok_or_else(|| wrong("datetime_parsing", "must be a date and time as in RFC 3339".into())),
         Kind::Date => Date::parse_str_rfc3339(text.trim())
+            .ok()
+            .filter(|date| date.year >= FIRST_YEAR)
             .map(Scalar::Date)
-            .map_err(|_| wrong("date_parsing", "must be a date as 2024-12-31".into())),
+            .ok_or_else(|| wrong("date_parsing", "must be a date as 2024-12-31".into())),
         Kind::Enum => {
             members.iter().find(|(member, _)| member == text).map(|(_, object)| Scalar::Object(*object)).ok_or_else(
                 || {
@@ -208,6 +215,9 @@ mod tests {
         assert_eq!(get("Red", Kind::Enum), Err("enum".into()));
         assert!(get("2024-02-29T10:00:00+02:00", Kind::DateTime).is_ok());
         assert_eq!(get("2023-02-29T10:00:00Z", Kind::DateTime), Err("datetime_parsing".into()));
+        assert!(get("0001-01-01", Kind::Date).is_ok());
+        assert_eq!(get("0000-01-01", Kind::Date), Err("date_parsing".into()));
+        assert_eq!(get("0000-01-01T00:00:00Z", Kind::DateTime), Err("datetime_parsing".into()));
         assert!(get("12345678-1234-5678-1234-567812345678", Kind::Uuid).is_ok());
         assert_eq!(get("x", Kind::Uuid), Err("uuid_parsing".into()));
     }
