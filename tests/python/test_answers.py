@@ -238,10 +238,35 @@ def test_a_base_exception_does_not_end_the_app(
     def leaves() -> None:
         raise SystemExit(3)
 
+    @app.get("/at-once")
+    async def leaves_at_once() -> None:
+        raise SystemExit(3)
+
+    @app.get("/later")
+    async def leaves_later() -> None:
+        await asyncio.sleep(0)
+        raise SystemExit(3)
+
     @app.get("/ok")
     async def ok() -> int:
         return 1
 
     started = client()
-    assert started.get("/sync").status_code == 500
-    assert started.get("/ok").json() == 1
+    for path in ("/sync", "/at-once", "/later"):
+        assert started.get(path).status_code == 500
+        assert started.get("/ok").json() == 1
+
+
+def test_awaiting_what_was_cancelled_is_a_failure_of_the_handler(
+    app: Ziggurat, client: Callable[[], TestClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/")
+    async def awaits() -> None:
+        other = asyncio.ensure_future(asyncio.sleep(10))
+        asyncio.get_running_loop().call_soon(other.cancel)
+        await other
+
+    with caplog.at_level(logging.ERROR, logger="ziggurat"):
+        answer = client().get("/")
+    assert answer.status_code == 500
+    assert "CancelledError" in caplog.text and "awaits" in caplog.text

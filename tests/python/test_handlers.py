@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Annotated, Any
 from uuid import UUID
 
+import httpx
 import pytest
 from values import ID, Colour, Item, Level, Point
 
@@ -449,3 +453,45 @@ def test_an_unknown_name_in_an_annotation_is_told() -> None:
     async def handler(a: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
     assert "Nowhere" in refuse("/", handler)
+
+
+def test_a_real_client_works_in_a_handler(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    class Upstream(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            text = json.dumps({"path": self.path}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as upstream:
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{upstream.server_port}"
+
+        @app.get("/")
+        async def relay() -> list[str]:
+            async with httpx.AsyncClient(base_url=base, timeout=5) as http:
+                answers = await asyncio.gather(*(http.get(f"/{number}") for number in range(20)))
+                answers.append(await http.get("/again"))
+                return [answer.json()["path"] for answer in answers]
+
+        @app.get("/refused")
+        async def refused(port: int) -> str:
+            async with httpx.AsyncClient(timeout=5) as http:
+                try:
+                    await http.get(f"http://127.0.0.1:{port}/")
+                except httpx.ConnectError:
+                    return "refused"
+            return "connected"
+
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            started = client()
+            assert started.get("/").json() == [f"/{number}" for number in range(20)] + ["/again"]
+            assert started.get("/refused", params={"port": unused.getsockname()[1]}).text == "refused"
+        upstream.shutdown()

@@ -31,6 +31,10 @@ impl Jobs {
         self.tasks().get(&id).map(|task| task.clone_ref(py))
     }
 
+    pub(super) fn all(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.tasks().values().map(|task| task.clone_ref(py)).collect()
+    }
+
     pub(super) fn clear(&self) {
         let tasks = mem::take(&mut *self.tasks());
         drop(tasks);

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
@@ -14,7 +14,6 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
 use super::core::LoopCore;
-use super::handle::leaves_the_loop;
 use super::inbox::{Inbox, Queued, Ticket};
 use super::job::{Finish, Refused, Started};
 use crate::python::context;
@@ -62,14 +61,14 @@ fn step(
         Ok(stepped) => stepped,
         Err(error) => {
             ticket.done();
-            let interrupt = leaves_the_loop(py, &error).then(|| error.clone_ref(py));
+            let interrupt = is_interrupt(py, &error).then(|| error.clone_ref(py));
             tell(py, finish, Err(error));
             return interrupt.map_or(Ok(()), Err);
         }
     };
     if task.call_method0(intern!(py, "done"))?.is_truthy()? {
         ticket.done();
-        tell(py, finish, task.call_method0(intern!(py, "result")));
+        tell(py, finish, result_of(&task));
     } else {
         let id = ticket.id();
         let waiting = Waiting::new(core.inbox().clone(), ticket, finish);
@@ -79,7 +78,48 @@ fn step(
         task.call_method(intern!(py, "add_done_callback"), (Py::new(py, callback)?,), Some(&options))?;
         core.jobs().insert(id, task.unbind());
     }
-    interrupt.map_or(Ok(()), Err)
+    match interrupt {
+        Some(error) if is_interrupt(py, &error) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Of a job, only an interrupt ends the run of the loop. `SystemExit` ends the job: one request must not end the rest.
+fn is_interrupt(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<PyKeyboardInterrupt>(py)
+}
+
+/// Whether a step of a task raised `error` only because its job ended with it, so that the loop goes on.
+pub(super) fn ended_a_job(event_loop: &Bound<'_, LoopCore>, error: &PyErr) -> bool {
+    let py = event_loop.py();
+    error.is_instance_of::<PySystemExit>(py)
+        && event_loop.get().jobs().all(py).iter().any(|task| ended_with(task.bind(py), error).unwrap_or(false))
+}
+
+fn ended_with(task: &Bound<'_, PyAny>, error: &PyErr) -> PyResult<bool> {
+    let py = task.py();
+    if !task.call_method0(intern!(py, "done"))?.is_truthy()?
+        || task.call_method0(intern!(py, "cancelled"))?.is_truthy()?
+    {
+        return Ok(false);
+    }
+    Ok(task.call_method0(intern!(py, "exception"))?.is(error.value(py)))
+}
+
+/// How a job's task ended. `CancelledError` stands for a cancellation from outside; where nobody asked for one, it came
+/// out of something that the coroutine awaited, and is a failure like any other.
+fn result_of<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = task.py();
+    let result = task.call_method0(intern!(py, "result"));
+    if task.call_method0(intern!(py, "cancelled"))?.is_truthy()?
+        && !task.call_method0(intern!(py, "cancelling"))?.is_truthy()?
+        && let Err(cancelled) = result
+    {
+        let failure = PyRuntimeError::new_err("what the coroutine awaited was cancelled, and the coroutine was not");
+        failure.set_cause(py, Some(cancelled));
+        return Err(failure);
+    }
+    result
 }
 
 /// Makes the task and lets it take its first step; beside it an exception that must leave the loop.
@@ -153,7 +193,7 @@ impl JobDone {
         let finish = waiting.finish.take();
         drop(waiting);
         if let Some(finish) = finish {
-            tell(py, finish, task.call_method0(intern!(py, "result")));
+            tell(py, finish, result_of(task));
         }
     }
 

@@ -215,6 +215,32 @@ fn an_interrupt_ends_the_run_and_the_job() {
 }
 
 #[test]
+fn leaving_the_program_ends_the_job_and_not_the_run() {
+    let _alone = alone();
+    let fixture = Fixture::new(&[]);
+    let (_kept, at_once) = fixture.submit("leave_at_once", 0);
+    let (_kept2, later) = fixture.submit("leave_later", 0);
+    let (_kept3, other) = fixture.submit("after_a_turn", 1);
+    fixture.run(0.05).unwrap();
+    for outcome in [at_once, later] {
+        assert!(matches!(outcome.try_recv().unwrap(), Outcome::Raised(name, _) if name == "SystemExit"));
+    }
+    assert_eq!(other.try_recv().unwrap(), result("2"));
+}
+
+#[test]
+fn a_cancellation_that_nobody_asked_for_is_a_failure() {
+    let _alone = alone();
+    let fixture = Fixture::new(&[]);
+    let (_kept, at_once) = fixture.submit("raise_cancelled", 0);
+    let (_kept2, later) = fixture.submit("await_what_is_cancelled", 0);
+    fixture.run(0.05).unwrap();
+    for outcome in [at_once, later] {
+        assert!(matches!(outcome.try_recv().unwrap(), Outcome::Raised(name, _) if name == "RuntimeError"));
+    }
+}
+
+#[test]
 fn letting_go_of_a_job_cancels_it() {
     let _alone = alone();
     let fixture = Fixture::new(&[]);

@@ -75,6 +75,25 @@ async def interrupt(_):
     raise KeyboardInterrupt
 
 
+async def leave_at_once(_):
+    raise SystemExit(3)
+
+
+async def leave_later(_):
+    await asyncio.sleep(0)
+    raise SystemExit(3)
+
+
+async def raise_cancelled(_):
+    raise asyncio.CancelledError
+
+
+async def await_what_is_cancelled(_):
+    other = asyncio.ensure_future(asyncio.sleep(10))
+    asyncio.get_running_loop().call_soon(other.cancel)
+    await other
+
+
 async def wait_forever(_):
     await asyncio.get_running_loop().create_future()
 

@@ -175,7 +175,9 @@ impl<'a, 'py> Turns<'a, 'py> {
     fn run_ready(&mut self) -> PyResult<()> {
         self.core.ready().take(&mut self.batch);
         while let Some(entry) = self.batch.pop_front() {
-            if let Err(error) = self.run_entry(&entry) {
+            if let Err(error) = self.run_entry(&entry)
+                && !task::ended_a_job(self.event_loop, &error)
+            {
                 self.core.ready().give_back(mem::take(&mut self.batch));
                 return Err(error);
             }
