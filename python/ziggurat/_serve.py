@@ -9,8 +9,10 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ._info import Started
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from .app import Ziggurat
 
 logger = logging.getLogger("ziggurat")
+
+BLOCKED_AFTER = 0.2
+"""Seconds after which a loop that has not seen a signal counts as blocked."""
 
 
 def run(
@@ -59,8 +64,20 @@ async def _serve(
             native.hurry()
         stopping.set()
 
+    signalled: list[float] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        signalled.append(time.monotonic())
+        loop.call_soon_threadsafe(stop)
+        if not stopping.is_set() and signalled[-1] - signalled[0] > BLOCKED_AFTER:
+            # The loop has not come round since the first signal: a handler holds it. This ends the handler, not the loop.
+            raise SystemExit("stopped by a second signal, since it held the event loop")
+
+    before = {}
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+        # Beside the loop, not on it: this runs in the midst of a handler that never gives the loop back.
+        before[number] = signal.signal(number, on_signal)
+        signal.siginterrupt(number, False)
     native.set_loop(loop)
     try:
         async with contextlib.asynccontextmanager(app._lifecycle)():
@@ -83,8 +100,8 @@ async def _serve(
                 # It waits for requests in flight, which need this thread.
                 await loop.run_in_executor(waiting, native.drain)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         native.set_loop(None)
         await loop.run_in_executor(waiting, native.close)
         waiting.shutdown()

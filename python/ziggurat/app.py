@@ -215,11 +215,14 @@ class Ziggurat(Routes):
                 waiting = hook()
                 if isawaitable(waiting):
                     await waiting
-            yield
-            for hook in reversed(self._shutdown):
-                waiting = hook()
-                if isawaitable(waiting):
-                    await waiting
+            try:
+                yield
+            finally:
+                # Also when serving failed, as on a port that is taken: what the start-up hooks opened is closed.
+                for hook in reversed(self._shutdown):
+                    waiting = hook()
+                    if isawaitable(waiting):
+                        await waiting
         finally:
             if context is not None:
                 await context.__aexit__(None, None, None)

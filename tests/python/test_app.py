@@ -9,6 +9,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -341,6 +343,12 @@ async def startup() -> None:
     assert threading.current_thread() is threading.main_thread()
     print("startup", file=sys.stderr, flush=True)
 
+@app.get("/spin")
+async def spin() -> str:
+    print("spin begun", file=sys.stderr, flush=True)
+    while True:
+        pass
+
 @app.on_shutdown
 async def shutdown() -> None:
     print("shutdown", file=sys.stderr, flush=True)
@@ -421,6 +429,32 @@ def test_a_second_signal_does_not_wait(serve: Callable[..., Any], program: str) 
     assert served.process.wait(10) == 0
     assert time.monotonic() - begin < 8
     connection.close()
+
+
+def test_shutdown_hooks_run_when_the_port_is_taken(program: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        environment = {**os.environ, "ZIGGURAT_PORT": str(taken.getsockname()[1])}
+        ended = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 1
+    assert "cannot listen on" in ended.stderr
+    assert [line for line in ended.stderr.splitlines() if line in ("startup", "shutdown")] == ["startup", "shutdown"]
+
+
+def test_a_handler_that_never_gives_the_loop_back_does_not_hold_the_process(
+    serve: Callable[..., Any], program: str
+) -> None:
+    served = serve(program)
+    connection = connect(served.url)
+    connection.request("GET", "/spin")
+    wait_for("spin begun", served)
+    os.kill(served.process.pid, signal.SIGTERM)
+    time.sleep(0.5)
+    assert served.process.poll() is None
+    os.kill(served.process.pid, signal.SIGTERM)
+    assert served.process.wait(10) == 0
+    connection.close()
+    assert "it held the event loop" in served.output()
+    assert "shutdown" in served.output().splitlines()
 
 
 def test_a_client_that_leaves_cancels_its_handler(serve: Callable[..., Any], program: str) -> None:
