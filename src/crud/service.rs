@@ -116,7 +116,7 @@ impl<C: Collection> Served<C> {
                 let mut pointer = String::new();
                 push_token(&mut pointer, &field);
                 let at = Location::Pointer(pointer);
-                Problem::new(StatusCode::CONFLICT, "conflict", "Conflict")
+                Problem::of(StatusCode::CONFLICT)
                     .detail(format!("another {model} has the same {field}"))
                     .errors(vec![Violation::new(at, "unique", "another row has this value")])
             }
@@ -131,7 +131,7 @@ impl<C: Collection> Served<C> {
             }
             StoreError::Timeout => {
                 tracing::warn!(model, "the store did not answer in time");
-                Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "Timed out")
+                Problem::of(StatusCode::GATEWAY_TIMEOUT)
                     .detail("the store did not answer in time; whether a write was done is not known")
             }
             StoreError::Internal(source) => self.internal(&source),
@@ -150,6 +150,6 @@ pub(super) fn not_found() -> Problem {
 }
 
 pub(super) fn changed() -> Problem {
-    Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", "Precondition failed")
+    Problem::of(StatusCode::PRECONDITION_FAILED)
         .detail("the row is not in the version that the request is meant for; get it again")
 }

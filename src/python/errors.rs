@@ -35,9 +35,7 @@ fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Problem> {
     // An exception that was tampered with until it no longer fits is one that nobody expected.
     let status: u16 = value.getattr(intern!(py, "status")).ok()?.extract().ok()?;
     let status = StatusCode::from_u16(status).ok().filter(|s| s.is_client_error() || s.is_server_error())?;
-    let title = status.canonical_reason().unwrap_or("Error");
-    let code = title.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let mut problem = Problem::new(status, code, sentence(title));
+    let mut problem = Problem::of(status);
     if let Ok(Some(detail)) = value.getattr(intern!(py, "detail")).ok()?.extract::<Option<String>>() {
         problem = problem.detail(detail);
     }
@@ -47,17 +45,6 @@ fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Problem> {
         problem = problem.header(header_name(&name).ok()?, header_value(&name, &text).ok()?);
     }
     Some(problem)
-}
-
-/// `Not Found` as the other problems spell it: `Not found`.
-fn sentence(title: &str) -> String {
-    let mut words = title.split(' ');
-    let mut text = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        text.push(' ');
-        text.push_str(&word.to_lowercase());
-    }
-    text
 }
 
 /// Tells Python's `ziggurat` logger about an exception, with its traceback.

@@ -90,7 +90,7 @@ fn other_method(allow: &HeaderValue, method: &Method) -> Response {
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
     } else {
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
+        Problem::of(StatusCode::METHOD_NOT_ALLOWED)
             .detail("this path answers only the methods in Allow")
             .into_response()
     };

@@ -111,18 +111,40 @@ impl Problem {
 
     /// 400: the request cannot be read.
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", "Bad request").detail(detail)
+        Self::of(StatusCode::BAD_REQUEST).detail(detail)
+    }
+
+    /// The problem for `status`. Whoever answers with a status of the table, the code and the title are the same; what is
+    /// not in it takes both from the status' own phrase.
+    pub fn of(status: StatusCode) -> Self {
+        let (code, title) = match status.as_u16() {
+            400 => ("bad_request", "Bad request"),
+            401 => ("unauthorized", "Not authenticated"),
+            408 => ("request_timeout", "Request timeout"),
+            413 => ("too_large", "Body too large"),
+            414 => ("uri_too_long", "Target too long"),
+            431 => ("headers_too_large", "Header fields too large"),
+            500 => ("internal", "Internal server error"),
+            503 => ("unavailable", "Service unavailable"),
+            504 => ("timeout", "Timed out"),
+            _ => {
+                let phrase = status.canonical_reason().unwrap_or("Error");
+                let lower = phrase.to_ascii_lowercase();
+                let code = lower.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+                return Self::new(status, code, sentence(phrase, &lower));
+            }
+        };
+        Self::new(status, code, title)
     }
 
     /// 404: nothing is there.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found").detail(detail)
+        Self::of(StatusCode::NOT_FOUND).detail(detail)
     }
 
     /// 413: more than the limit of bytes was sent.
     pub fn too_large(limit: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Body too large")
-            .detail(format!("the body may have at most {limit} bytes"))
+        Self::of(StatusCode::PAYLOAD_TOO_LARGE).detail(format!("the body may have at most {limit} bytes"))
     }
 
     /// The answer when reading a request body failed with `error`: 413 past a limit, 408 when the client was too slow,
@@ -134,14 +156,11 @@ impl Problem {
                 return Self::too_large(too_large.limit);
             }
             if cause.is::<http_body_util::LengthLimitError>() {
-                return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Body too large")
-                    .detail("the body is larger than this route accepts");
+                return Self::of(StatusCode::PAYLOAD_TOO_LARGE).detail("the body is larger than this route accepts");
             }
             match cause.downcast_ref::<ReadError>() {
                 Some(ReadError::TooSlow) => {
-                    return Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout")
-                        .detail("the body came too slowly")
-                        .closing();
+                    return Self::of(StatusCode::REQUEST_TIMEOUT).detail("the body came too slowly").closing();
                 }
                 Some(ReadError::Incomplete) => {
                     return Self::bad_request("the body ended before its announced end").closing();
@@ -164,13 +183,12 @@ impl Problem {
 
     /// 500: a fault of ours; the client learns nothing about it, the log does.
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
-            .detail("the server failed to answer; the failure has been logged")
+        Self::of(StatusCode::INTERNAL_SERVER_ERROR).detail("the server failed to answer; the failure has been logged")
     }
 
     /// 503 with `Retry-After` in seconds.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>, retry_after: u32) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable")
+        Self::of(StatusCode::SERVICE_UNAVAILABLE)
             .detail(detail)
             .header(http::header::RETRY_AFTER, HeaderValue::from(retry_after))
     }
@@ -263,9 +281,26 @@ impl Serialize for Violation {
     }
 }
 
+/// `Not Found` as titles are spelled: `Not found`.
+fn sentence(phrase: &str, lower: &str) -> String {
+    phrase.chars().take(1).chain(lower.chars().skip(1)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_status_has_one_code_whoever_answers() {
+        let of = |status: StatusCode| Problem::of(status).0;
+        assert_eq!(of(StatusCode::NOT_FOUND).code, "not_found");
+        assert_eq!(of(StatusCode::NOT_FOUND).title, "Not found");
+        assert_eq!(of(StatusCode::METHOD_NOT_ALLOWED).code, "method_not_allowed");
+        assert_eq!(of(StatusCode::PAYLOAD_TOO_LARGE).code, Problem::too_large(1).0.code);
+        assert_eq!(of(StatusCode::SERVICE_UNAVAILABLE).code, Problem::unavailable("", 1).0.code);
+        assert_eq!(of(StatusCode::GATEWAY_TIMEOUT).code, "timeout");
+        assert_eq!(of(StatusCode::IM_A_TEAPOT).code, "i_m_a_teapot");
+    }
 
     #[test]
     fn renders_as_rfc_9457() {

@@ -32,10 +32,9 @@ pub(super) async fn read(
 fn check_type(headers: &HeaderMap, accepted: &'static [&'static str]) -> Result<(), Problem> {
     let refuse = |name: HeaderName, detail: String| {
         let at = Location::Header(name.to_string());
-        let problem =
-            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
-                .detail(detail.clone())
-                .errors(vec![Violation::new(at, "media_type", detail)]);
+        let problem = Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            .detail(detail.clone())
+            .errors(vec![Violation::new(at, "media_type", detail)]);
         let list = HeaderValue::from_str(&accepted.join(", ")).unwrap_or(HeaderValue::from_static("application/json"));
         Err(if accepted == CHANGE { problem.header(ACCEPT_PATCH, list) } else { problem.header(header::ACCEPT, list) })
     };

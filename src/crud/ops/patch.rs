@@ -88,8 +88,7 @@ async fn merge<C: Collection>(
             Outcome::Changed => {}
         }
     }
-    Err(Problem::new(StatusCode::CONFLICT, "conflict", "Conflict")
-        .detail("other writers changed the row at the same time; try again"))
+    Err(Problem::of(StatusCode::CONFLICT).detail("other writers changed the row at the same time; try again"))
 }
 
 fn merged<C: Collection>(

@@ -76,9 +76,7 @@ impl Fault {
 }
 
 fn unauthorized(detail: &'static str, challenge: &'static str) -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not authenticated")
-        .detail(detail)
-        .header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    Problem::of(StatusCode::UNAUTHORIZED).detail(detail).header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
 }
 
 impl fmt::Display for Fault {

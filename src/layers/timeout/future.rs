@@ -46,7 +46,7 @@ where
         if let Some(timer) = this.timer.as_pin_mut() {
             ready!(timer.poll(cx));
         }
-        let problem = Problem::new(StatusCode::GATEWAY_TIMEOUT, "timeout", "Timed out")
+        let problem = Problem::of(StatusCode::GATEWAY_TIMEOUT)
             .detail(format!("no answer was ready within {} s", this.after.as_secs_f64()));
         Poll::Ready(Ok(problem.into_response()))
     }

@@ -114,8 +114,7 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     if json {
         return Ok(());
     }
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
-        .detail("this route takes application/json"))
+    Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("this route takes application/json"))
 }
 
 impl Plan {

@@ -23,12 +23,9 @@ pub(super) fn document_for(written: &[u8]) -> Option<Vec<u8>> {
     }
     let problem = match line.get(9..12)? {
         "400" => Problem::bad_request("the request is not HTTP as this server reads it"),
-        "414" => Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", "Target too long")
-            .detail("the request target is longer than any server reads"),
-        "431" => {
-            Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", "Header fields too large")
-                .detail("the request head has too many bytes or fields")
-        }
+        "414" => Problem::of(StatusCode::URI_TOO_LONG).detail("the request target is longer than any server reads"),
+        "431" => Problem::of(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            .detail("the request head has too many bytes or fields"),
         _ => return None,
     };
     let body = problem.to_bytes();

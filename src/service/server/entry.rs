@@ -156,8 +156,9 @@ impl HttpBody for SentBody {
 fn check(parts: &http::request::Parts, uri_bytes: usize) -> Result<(), Problem> {
     let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > uri_bytes {
-        return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", "Target too long")
-            .detail(format!("path and query may have at most {uri_bytes} bytes")));
+        return Err(
+            Problem::of(StatusCode::URI_TOO_LONG).detail(format!("path and query may have at most {uri_bytes} bytes"))
+        );
     }
     match parts.version {
         Version::HTTP_11 => check_host(&parts.headers, true),
