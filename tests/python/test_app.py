@@ -478,3 +478,4 @@ def test_an_address_in_use_is_an_error_with_a_clear_text(serve: Callable[..., An
     )
     assert second.returncode != 0
     assert f"127.0.0.1:{port}" in second.stderr and "in use" in second.stderr
+    assert "OSError: [Errno 98]" in second.stderr

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use http_body_util::BodyExt;
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyDict};
@@ -29,7 +29,7 @@ use super::pyloop::LoopCore;
 use super::{attach, handler};
 use crate::crud::Store;
 use crate::service::LeafKind;
-use crate::service::server::runtime;
+use crate::service::server::{ServeError, runtime};
 use crate::{Body, ConfigError};
 
 /// Status, headers and body.
@@ -51,6 +51,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn io_error(error: &std::io::Error) -> PyErr {
     PyRuntimeError::new_err(format!("the Tokio runtime cannot be started: {error}"))
+}
+
+/// An address that is taken is an `OSError` with the system's number, as for any socket.
+fn serve_error(error: &ServeError) -> PyErr {
+    match error {
+        ServeError::Bind { source, .. } => match source.raw_os_error() {
+            Some(number) => PyOSError::new_err((number, error.to_string())),
+            None => PyOSError::new_err(error.to_string()),
+        },
+        _ => PyRuntimeError::new_err(error.to_string()),
+    }
 }
 
 impl App {
@@ -247,9 +258,7 @@ impl App {
         let stack = self.built()?.stack.clone();
         let server = settings::server(host, port, settings).map_err(|error| config_error(py, &error))?;
         let runtime = runtime().map_err(|error| io_error(&error))?;
-        let serving = py
-            .detach(|| Serving::begin(runtime, server, stack))
-            .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let serving = py.detach(|| Serving::begin(runtime, server, stack)).map_err(|error| serve_error(&error))?;
         let address = serving.address();
         let before = lock(&self.serving).replace(serving);
         drop(before);
