@@ -36,7 +36,12 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     program = os.environ.get("ZIGGURAT_MONGO_SERVER", "")
     if not Path(program).is_file():
-        pytest.skip("no MongoDB server: set ZIGGURAT_MONGO_URI, or ZIGGURAT_MONGO_SERVER to secantusd-py")
+        if os.environ.get("ZIGGURAT_MONGO") == "off":
+            pytest.skip("ZIGGURAT_MONGO=off")
+        pytest.fail(
+            "no MongoDB server: run `make test-python`, or set ZIGGURAT_MONGO_URI, or ZIGGURAT_MONGO_SERVER to "
+            "secantusd-py; ZIGGURAT_MONGO=off leaves these tests out"
+        )
     folder = tmp_path_factory.mktemp("mongo")
     port = free_port()
     command = [program, "--port", str(port), "--storage-path", str(folder / "data"), "--cache-size", "256M"]
