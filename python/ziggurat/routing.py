@@ -288,6 +288,7 @@ class Routes:
         return decorator if function is None else decorator(function)
 
     def _is_built(self) -> bool:
+        """Whether it is too late to register; the application that builds the routes says so."""
         raise NotImplementedError
 
     def _refuse_when_built(self, what: str, location: str) -> None:

@@ -7,7 +7,7 @@ import json as jsonlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import urlencode, urlsplit
 
 from .app import Ziggurat
@@ -19,6 +19,16 @@ Params = Mapping[str, Scalar | Sequence[Scalar]] | Sequence[tuple[str, Scalar]]
 HeaderList = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _UNSET: Any = object()
+
+
+class RequestOptions(TypedDict, total=False):
+    """What can be sent with a request: of `json`, `content` and `data` one at most."""
+
+    params: Params | None
+    headers: HeaderList | None
+    json: Any
+    content: bytes | str | None
+    data: Mapping[str, Scalar | Sequence[Scalar]] | None
 
 
 class TestClient:
@@ -114,44 +124,17 @@ class TestClient:
         """Sends a DELETE."""
         return self.request("DELETE", url, params=params, headers=headers)
 
-    def post(
-        self,
-        url: str,
-        *,
-        params: Params | None = None,
-        headers: HeaderList | None = None,
-        json: Any = _UNSET,
-        content: bytes | str | None = None,
-        data: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
-    ) -> TestResponse:
+    def post(self, url: str, **options: Unpack[RequestOptions]) -> TestResponse:
         """Sends a POST."""
-        return self.request("POST", url, params=params, headers=headers, json=json, content=content, data=data)
+        return self.request("POST", url, **options)
 
-    def put(
-        self,
-        url: str,
-        *,
-        params: Params | None = None,
-        headers: HeaderList | None = None,
-        json: Any = _UNSET,
-        content: bytes | str | None = None,
-        data: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
-    ) -> TestResponse:
+    def put(self, url: str, **options: Unpack[RequestOptions]) -> TestResponse:
         """Sends a PUT."""
-        return self.request("PUT", url, params=params, headers=headers, json=json, content=content, data=data)
+        return self.request("PUT", url, **options)
 
-    def patch(
-        self,
-        url: str,
-        *,
-        params: Params | None = None,
-        headers: HeaderList | None = None,
-        json: Any = _UNSET,
-        content: bytes | str | None = None,
-        data: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
-    ) -> TestResponse:
+    def patch(self, url: str, **options: Unpack[RequestOptions]) -> TestResponse:
         """Sends a PATCH."""
-        return self.request("PATCH", url, params=params, headers=headers, json=json, content=content, data=data)
+        return self.request("PATCH", url, **options)
 
 
 class TestHeaders(Mapping[str, str]):
