@@ -20,6 +20,7 @@ use super::inbox::{DEFAULT_CAPACITY, DEFAULT_IN_FLIGHT, Inbox, LoopHandle};
 use super::jobs::Jobs;
 use super::poller::Poller;
 use super::ready::{Entry, Ready};
+use super::source::Dirty;
 use super::timers::Timers;
 use super::watch::{Direction, Watches};
 use super::{clock, turn};
@@ -34,6 +35,7 @@ pub(crate) struct LoopCore {
     ready: Ready,
     timers: Timers,
     watches: Watches,
+    dirty: Dirty,
     jobs: Jobs,
     inbox: Arc<Inbox>,
     /// None once closed.
@@ -75,6 +77,11 @@ impl LoopCore {
 
     pub(super) fn watches(&self) -> &Watches {
         &self.watches
+    }
+
+    /// The sources that write at the end of the turn.
+    pub(super) fn dirty(&self) -> &Dirty {
+        &self.dirty
     }
 
     pub(super) fn jobs(&self) -> &Jobs {
@@ -211,6 +218,7 @@ impl LoopCore {
             ready: Ready::default(),
             timers: Timers::default(),
             watches: Watches::default(),
+            dirty: Dirty::default(),
             jobs: Jobs::default(),
             inbox: Arc::new(inbox),
             poller: Mutex::new(Some(poller)),
@@ -430,6 +438,7 @@ impl LoopCore {
         self.ready.clear();
         self.timers.clear();
         self.watches.clear();
+        self.dirty.clear();
         self.jobs.clear();
         let (context, captured) = (lock(&self.base_context).take(), lock(&self.captured).take());
         drop((context, captured));

@@ -1,8 +1,8 @@
 //! PyLoop, the asyncio event loop: what runs on the loop thread, and the one way in from other threads.
 //!
 //! A turn of the loop thread, in [`turn`]: park in the [`driver`] until a descriptor, a timer or the [`inbox`] has
-//! something; make the callbacks of ready descriptors ([`watch`]) and due [`timers`] ready; start jobs ([`task`]); run
-//! the handles that were [`ready`]. Everything that is not here is inherited from the interpreter's own event loop.
+//! something; tell who waits for the ready descriptors ([`watch`], [`source`]); make due [`timers`] ready; start jobs
+//! ([`task`]); run the handles that were [`ready`]; let the sources write what they gathered. Everything that is not here is inherited from the interpreter's own event loop.
 
 mod clock;
 mod core;
@@ -17,6 +17,7 @@ mod poller;
 mod ready;
 mod runtime;
 mod signals;
+mod source;
 mod task;
 #[cfg(test)]
 mod tests;

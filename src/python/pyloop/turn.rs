@@ -87,6 +87,7 @@ impl<'a, 'py> Turns<'a, 'py> {
                 self.core.ready().push(Entry::Native(timer.into_bound(py).into_super().unbind()));
             }
             self.run_ready()?;
+            self.core.dirty().flush(self.event_loop)?;
             self.outbox.flush();
             if stopping || self.core.is_stopping() {
                 return Ok(());
@@ -99,8 +100,11 @@ impl<'a, 'py> Turns<'a, 'py> {
         let (py, core) = (self.event_loop.py(), self.core);
         let now = clock::now_ns();
         let deadline = core.timers().next_deadline();
-        let busy =
-            stopping || !core.ready().is_empty() || !core.inbox().is_empty() || deadline.is_some_and(|at| at <= now);
+        let busy = stopping
+            || !core.ready().is_empty()
+            || !core.dirty().is_empty()
+            || !core.inbox().is_empty()
+            || deadline.is_some_and(|at| at <= now);
         if busy {
             if self.last_poll.is_some_and(|last| now - last < POLL_EVERY_NS) {
                 return Ok(now);
@@ -131,7 +135,7 @@ impl<'a, 'py> Turns<'a, 'py> {
             if event.token == WAKER {
                 self.core.inbox().clear_waker();
             } else {
-                self.core.watches().dispatch(self.event_loop.py(), &poller, &event, self.core.ready());
+                self.core.watches().dispatch(self.event_loop, &poller, &event)?;
             }
         }
         Ok(())

@@ -1,8 +1,9 @@
-//! Who is called when a descriptor becomes ready: `add_reader`, `add_writer` and what undoes them.
+//! Who is told when a descriptor becomes ready: the callbacks of `add_reader` and `add_writer`, and native [`Source`]s.
 
+use std::io;
 use std::mem;
 use std::os::fd::RawFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError, PyValueError};
 use pyo3::intern;
@@ -10,9 +11,11 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use rustix::event::epoll::EventFlags;
 
+use super::core::LoopCore;
 use super::handle::Handle;
 use super::poller::{Event, Poller};
-use super::ready::{Entry, Ready};
+use super::ready::Entry;
+use super::source::Source;
 
 /// What a callback waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +32,30 @@ struct Watch {
     writer: Option<Py<Handle>>,
     /// The object it was watched as, which still names it after it was closed.
     object: Option<Py<PyAny>>,
+    /// Who owns the descriptor, and what it waits for; it may wait for nothing for a while.
+    source: Option<(Arc<dyn Source>, EventFlags)>,
+}
+
+/// The place of a source in the table. It names the descriptor and its owner, so one that is out of date does nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Claim {
+    fd: RawFd,
+    generation: u32,
 }
 
 impl Watch {
+    fn new(generation: u32) -> Self {
+        Self { generation, reader: None, writer: None, object: None, source: None }
+    }
+
     fn interest(&self) -> EventFlags {
-        let mut flags = EventFlags::empty();
-        flags.set(EventFlags::IN, self.reader.is_some());
-        flags.set(EventFlags::OUT, self.writer.is_some());
+        let mut flags = self.source.as_ref().map_or(EventFlags::empty(), |(_, interest)| *interest);
+        if self.reader.is_some() {
+            flags |= EventFlags::IN;
+        }
+        if self.writer.is_some() {
+            flags |= EventFlags::OUT;
+        }
         flags
     }
 
@@ -101,8 +121,9 @@ impl Watches {
         let mut table = self.table();
         let generation = table.next_generation();
         let slot = table.slot(index);
-        let known = slot.is_some();
-        let watch = slot.get_or_insert_with(|| Watch { generation, reader: None, writer: None, object: None });
+        // Without interest it is not in the set.
+        let known = slot.as_ref().is_some_and(|watch| !watch.interest().is_empty());
+        let watch = slot.get_or_insert_with(|| Watch::new(generation));
         let old = watch.side(direction).replace(new);
         let stale_object = mem::replace(&mut watch.object, object);
         let (token, interest) = (watch.token(fd), watch.interest());
@@ -132,7 +153,10 @@ impl Watches {
         let (token, interest) = (watch.token(fd), watch.interest());
         let mut gone = None;
         if interest.is_empty() {
-            gone = usize::try_from(fd).ok().and_then(|index| table.by_fd[index].take());
+            // A source keeps its place while it waits for nothing.
+            if watch.source.is_none() {
+                gone = usize::try_from(fd).ok().and_then(|index| table.by_fd[index].take());
+            }
             poller.forget(fd);
         } else if handle.is_some() {
             // It fails for a descriptor that was closed, and then there is nothing left to change.
@@ -143,19 +167,97 @@ impl Watches {
         handle
     }
 
-    /// Makes the callbacks of a descriptor ready that an event names. A hang-up or an error concerns both sides.
-    pub(super) fn dispatch(&self, py: Python<'_>, poller: &Poller, event: &Event, ready: &Ready) {
+    /// Makes a source the owner of a descriptor. Callbacks left from an earlier owner of the number are forgotten.
+    pub(super) fn claim(
+        &self,
+        poller: &Poller,
+        fd: RawFd,
+        source: Arc<dyn Source>,
+        interest: EventFlags,
+    ) -> io::Result<Claim> {
+        let index = usize::try_from(fd).map_err(|_| io::Error::from(rustix::io::Errno::BADF))?;
+        let mut table = self.table();
+        let generation = table.next_generation();
+        let slot = table.slot(index);
+        let mut watch = Watch::new(generation);
+        watch.source = Some((source, interest));
+        let token = watch.token(fd);
+        let before = slot.replace(watch);
+        let known = before.as_ref().is_some_and(|watch| !watch.interest().is_empty());
+        let mut gone = None;
+        let result = match (interest.is_empty(), known) {
+            (false, known) => poller.watch(fd, token, interest, known),
+            (true, true) => {
+                poller.forget(fd);
+                Ok(())
+            }
+            (true, false) => Ok(()),
+        };
+        if result.is_err() {
+            gone = slot.take();
+        }
+        drop(table);
+        drop((before, gone));
+        result.map(|()| Claim { fd, generation })
+    }
+
+    /// Changes what a source waits for; with nothing it hears nothing, not even that the peer hung up.
+    pub(super) fn set_interest(&self, poller: &Poller, claim: Claim, interest: EventFlags) -> io::Result<()> {
+        let mut table = self.table();
+        let Some(watch) = table.get(claim.fd).filter(|watch| watch.generation == claim.generation) else {
+            return Ok(());
+        };
+        let before = watch.interest();
+        if let Some((_, wanted)) = &mut watch.source {
+            *wanted = interest;
+        }
+        let (after, token) = (watch.interest(), watch.token(claim.fd));
+        if before == after {
+            return Ok(());
+        }
+        if after.is_empty() {
+            poller.forget(claim.fd);
+            return Ok(());
+        }
+        poller.watch(claim.fd, token, after, !before.is_empty())
+    }
+
+    /// Gives a descriptor up. To be called before it is closed.
+    pub(super) fn release(&self, poller: &Poller, claim: Claim) {
+        let mut table = self.table();
+        let Some(watch) = table.get(claim.fd).filter(|watch| watch.generation == claim.generation) else { return };
+        let source = watch.source.take();
+        let (interest, token) = (watch.interest(), watch.token(claim.fd));
+        let mut gone = None;
+        if interest.is_empty() {
+            gone = usize::try_from(claim.fd).ok().and_then(|index| table.by_fd[index].take());
+            poller.forget(claim.fd);
+        } else {
+            let _ = poller.watch(claim.fd, token, interest, true);
+        }
+        drop(table);
+        drop((source, gone));
+    }
+
+    /// Tells whom an event concerns: a source at once, callbacks in the next run of what is ready. A hang-up or an error
+    /// concerns both sides. An error is one that must leave the loop.
+    pub(super) fn dispatch(&self, event_loop: &Bound<'_, LoopCore>, poller: &Poller, event: &Event) -> PyResult<()> {
+        let (py, ready) = (event_loop.py(), event_loop.get().ready());
         let Event { token, flags } = *event;
         let fd = (token & u64::from(u32::MAX)) as RawFd;
-        let (reader, writer) = {
+        let (source, reader, writer) = {
             let mut table = self.table();
-            let Some(watch) = table.get(fd) else { return };
-            if watch.token(fd) != token {
-                return;
-            }
-            let reader = watch.reader.as_ref().filter(|_| flags.intersects(!EventFlags::OUT)).map(|h| h.clone_ref(py));
-            let writer = watch.writer.as_ref().filter(|_| flags.intersects(!EventFlags::IN)).map(|h| h.clone_ref(py));
-            (reader, writer)
+            let Some(watch) = table.get(fd).filter(|watch| watch.token(fd) == token) else { return Ok(()) };
+            let take = |handle: &Option<Py<Handle>>, wanted: EventFlags| {
+                handle.as_ref().filter(|_| flags.intersects(wanted)).map(|handle| handle.clone_ref(py))
+            };
+            let broken = EventFlags::HUP | EventFlags::ERR;
+            let source = watch.source.as_ref().filter(|(_, interest)| !interest.is_empty());
+            (
+                source.map(|(source, _)| source.clone()),
+                take(&watch.reader, EventFlags::IN | broken),
+                take(&watch.writer, EventFlags::OUT | broken),
+            )
         };
         for (handle, direction) in [(reader, Direction::Read), (writer, Direction::Write)] {
             match handle {
@@ -165,20 +267,22 @@ impl Watches {
                 None => {}
             }
         }
+        source.map_or(Ok(()), |source| source.ready(event_loop, flags))
     }
 
     /// What is watched: the mask of `selectors`, 1 to read and 2 to write; none when it is not watched.
     pub(super) fn mask(&self, object: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
         let fd = self.fileno(object)?;
-        Ok(self
-            .table()
-            .get(fd)
-            .map(|watch| u32::from(watch.reader.is_some()) | (u32::from(watch.writer.is_some()) << 1)))
+        Ok(self.table().get(fd).map(|watch| watch.interest()).filter(|interest| !interest.is_empty()).map(|interest| {
+            u32::from(interest.contains(EventFlags::IN)) | (u32::from(interest.contains(EventFlags::OUT)) << 1)
+        }))
     }
 
     /// The numbers that are watched.
     pub(super) fn watched(&self) -> Vec<usize> {
-        self.table().by_fd.iter().enumerate().filter(|(_, watch)| watch.is_some()).map(|(fd, _)| fd).collect()
+        let table = self.table();
+        let is_watched = |watch: &Option<Watch>| watch.as_ref().is_some_and(|watch| !watch.interest().is_empty());
+        table.by_fd.iter().enumerate().filter(|(_, watch)| is_watched(watch)).map(|(fd, _)| fd).collect()
     }
 
     /// The number behind a number or an object with `fileno()`, with the words of `selectors`.
@@ -229,6 +333,9 @@ impl Watches {
             visit.call(&watch.reader)?;
             visit.call(&watch.writer)?;
             visit.call(&watch.object)?;
+            if let Some((source, _)) = &watch.source {
+                source.traverse(visit)?;
+            }
         }
         Ok(())
     }
