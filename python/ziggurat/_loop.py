@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
+from ziggurat._transports import StreamTransport
 
 if TYPE_CHECKING:
     import socket
@@ -123,6 +124,12 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
             return
         super().close()
         self._close_core()
+
+    def _make_socket_transport(
+        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
+    ) -> Any:
+        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        return StreamTransport(self, sock, protocol, waiter, extra, server)
 
     def _run_in_debug(self, handle: asyncio.Handle) -> None:
         self._current_handle = handle

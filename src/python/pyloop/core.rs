@@ -5,7 +5,7 @@
 //! the base's: nothing here may be called so.
 
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -22,6 +22,7 @@ use super::poller::Poller;
 use super::ready::{Entry, Ready};
 use super::source::Dirty;
 use super::timers::Timers;
+use super::transport::Scratch;
 use super::watch::{Direction, Watches};
 use super::{clock, turn};
 use crate::python::context;
@@ -36,6 +37,9 @@ pub(crate) struct LoopCore {
     timers: Timers,
     watches: Watches,
     dirty: Dirty,
+    scratch: Scratch,
+    /// Counts the turns.
+    turn: AtomicU64,
     jobs: Jobs,
     inbox: Arc<Inbox>,
     /// None once closed.
@@ -82,6 +86,21 @@ impl LoopCore {
     /// The sources that write at the end of the turn.
     pub(super) fn dirty(&self) -> &Dirty {
         &self.dirty
+    }
+
+    /// Where descriptors are read into.
+    pub(super) fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// The number of the turn, which is another in the next one.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn next_turn(&self) {
+        // Only the loop thread counts.
+        self.turn.store(self.turn() + 1, Ordering::Relaxed);
     }
 
     pub(super) fn jobs(&self) -> &Jobs {
@@ -201,7 +220,8 @@ impl LoopCore {
         let Some(poller) = lock(&this.poller).clone() else { return Ok(false) };
         match this.watches.remove(&poller, fd, direction)? {
             Some(handle) => handle.call_method0(py, intern!(py, "cancel")).map(|_| true),
-            None => Ok(false),
+            // A transport of the interpreter's own making asks for its native half.
+            None => this.watches.silence(&poller, fd, direction),
         }
     }
 }
@@ -219,6 +239,8 @@ impl LoopCore {
             timers: Timers::default(),
             watches: Watches::default(),
             dirty: Dirty::default(),
+            scratch: Scratch::default(),
+            turn: AtomicU64::new(0),
             jobs: Jobs::default(),
             inbox: Arc::new(inbox),
             poller: Mutex::new(Some(poller)),

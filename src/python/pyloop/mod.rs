@@ -22,6 +22,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod transport;
 mod turn;
 mod watch;
 
@@ -36,5 +37,6 @@ pub(crate) use outbox::{Reply, reply};
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LoopCore>()?;
     module.add_class::<handle::Handle>()?;
-    module.add_class::<handle::TimerHandle>()
+    module.add_class::<handle::TimerHandle>()?;
+    module.add_class::<transport::StreamCore>()
 }

@@ -87,6 +87,7 @@ impl<'a, 'py> Turns<'a, 'py> {
                 self.core.ready().push(Entry::Native(timer.into_bound(py).into_super().unbind()));
             }
             self.run_ready()?;
+            self.core.next_turn();
             self.core.dirty().flush(self.event_loop)?;
             self.outbox.flush();
             if stopping || self.core.is_stopping() {

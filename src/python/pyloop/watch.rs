@@ -59,6 +59,23 @@ impl Watch {
         flags
     }
 
+    /// Changes what the source waits for.
+    fn change(&mut self, poller: &Poller, fd: RawFd, f: impl FnOnce(EventFlags) -> EventFlags) -> io::Result<()> {
+        let before = self.interest();
+        if let Some((_, interest)) = &mut self.source {
+            *interest = f(*interest);
+        }
+        let after = self.interest();
+        if before == after {
+            return Ok(());
+        }
+        if after.is_empty() {
+            poller.forget(fd);
+            return Ok(());
+        }
+        poller.watch(fd, self.token(fd), after, !before.is_empty())
+    }
+
     fn side(&mut self, direction: Direction) -> &mut Option<Py<Handle>> {
         match direction {
             Direction::Read => &mut self.reader,
@@ -201,25 +218,42 @@ impl Watches {
         result.map(|()| Claim { fd, generation })
     }
 
+    /// What a source waits for.
+    pub(super) fn interest(&self, claim: Claim) -> EventFlags {
+        let mut table = self.table();
+        let watch = table.get(claim.fd).filter(|watch| watch.generation == claim.generation);
+        watch.and_then(|watch| watch.source.as_ref()).map_or(EventFlags::empty(), |(_, interest)| *interest)
+    }
+
     /// Changes what a source waits for; with nothing it hears nothing, not even that the peer hung up.
-    pub(super) fn set_interest(&self, poller: &Poller, claim: Claim, interest: EventFlags) -> io::Result<()> {
+    pub(super) fn change_interest(
+        &self,
+        poller: &Poller,
+        claim: Claim,
+        add: EventFlags,
+        remove: EventFlags,
+    ) -> io::Result<()> {
         let mut table = self.table();
         let Some(watch) = table.get(claim.fd).filter(|watch| watch.generation == claim.generation) else {
             return Ok(());
         };
-        let before = watch.interest();
-        if let Some((_, wanted)) = &mut watch.source {
-            *wanted = interest;
+        watch.change(poller, claim.fd, |interest| (interest | add) & !remove)
+    }
+
+    /// Undoes what a source waits for in one direction; true when it did wait.
+    pub(super) fn silence(&self, poller: &Poller, fd: &Bound<'_, PyAny>, direction: Direction) -> PyResult<bool> {
+        let fd = self.fileno(fd)?;
+        let flag = match direction {
+            Direction::Read => EventFlags::IN,
+            Direction::Write => EventFlags::OUT,
+        };
+        let mut table = self.table();
+        let Some(watch) = table.get(fd) else { return Ok(false) };
+        let waited = watch.source.as_ref().is_some_and(|(_, interest)| interest.contains(flag));
+        if waited {
+            watch.change(poller, fd, |interest| interest & !flag)?;
         }
-        let (after, token) = (watch.interest(), watch.token(claim.fd));
-        if before == after {
-            return Ok(());
-        }
-        if after.is_empty() {
-            poller.forget(claim.fd);
-            return Ok(());
-        }
-        poller.watch(claim.fd, token, after, !before.is_empty())
+        Ok(waited)
     }
 
     /// Gives a descriptor up. To be called before it is closed.

@@ -1,0 +1,143 @@
+"""Transports: the interpreter's own classes with their hot paths in Rust.
+
+What the base class keeps in attributes and both halves need is kept in the native half, and shown under the names that the base
+class uses.
+"""
+
+from __future__ import annotations
+
+import socket
+import warnings
+from asyncio import protocols, selector_events
+from asyncio.log import logger
+from typing import TYPE_CHECKING, Any
+
+from ziggurat import _ziggurat
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["StreamTransport"]
+
+
+class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
+    """TCP and Unix sockets."""
+
+    def __init__(
+        self,
+        loop: Any,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        waiter: asyncio.Future[None] | None = None,
+        extra: dict[str, Any] | None = None,
+        server: Any = None,
+    ) -> None:
+        self._core = core = _ziggurat.StreamCore(loop, sock.fileno())
+        core.open(self)
+        # Whoever closes the socket behind our back closes it when we have let go of its number, and not before.
+        sock._io_refs += 1  # type: ignore[attr-defined]
+        self._holds_socket = True
+        super().__init__(loop, sock, protocol, waiter, extra, server)
+        # Straight into the native half, past this class.
+        self.write = core.write
+
+    # What both halves look at.
+
+    @property
+    def _buffer(self) -> Any:
+        return self._core
+
+    @_buffer.setter
+    def _buffer(self, buffer: Any) -> None:
+        pass
+
+    @property
+    def _conn_lost(self) -> int:
+        return self._core.conn_lost
+
+    @_conn_lost.setter
+    def _conn_lost(self, count: int) -> None:
+        self._core.conn_lost = count
+
+    @property
+    def _closing(self) -> bool:
+        return self._core.closing
+
+    @_closing.setter
+    def _closing(self, closing: bool) -> None:
+        self._core.closing = closing
+
+    @property
+    def _eof(self) -> bool:
+        return self._core.eof
+
+    @_eof.setter
+    def _eof(self, eof: bool) -> None:
+        self._core.eof = eof
+
+    @property
+    def _empty_waiter(self) -> asyncio.Future[None] | None:
+        return self._core.empty_waiter
+
+    @_empty_waiter.setter
+    def _empty_waiter(self, waiter: asyncio.Future[None] | None) -> None:
+        self._core.empty_waiter = waiter
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        super().set_protocol(protocol)
+        self._core.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
+
+    def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
+        if self.is_reading():
+            self._core.start_reading()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._core.write(data)
+
+    def writelines(self, list_of_data: Any) -> None:
+        self._core.writelines(list_of_data)
+
+    def get_write_buffer_size(self) -> int:
+        return self._core.queued()
+
+    def _end_of_stream(self, protocol: Any) -> bool:
+        """Called at the end of what the peer sends; true when the connection stays open to write."""
+        if self._loop.get_debug():
+            logger.debug("%r received EOF", self)
+        try:
+            keep_open = protocol.eof_received()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fatal_error(exc, "Fatal error: protocol.eof_received() call failed.")
+            return False
+        if not keep_open:
+            self.close()
+        return bool(keep_open)
+
+    def _fatal_native_error(self, exc: BaseException, message: str) -> None:
+        # The base class logs the exception that is being handled.
+        try:
+            raise exc
+        except BaseException:
+            self._fatal_error(exc, message)
+
+    def _let_go(self) -> None:
+        self._core.release()
+        if self._holds_socket and self._sock is not None:
+            self._holds_socket = False
+            self._sock._decref_socketios()
+
+    def _call_connection_lost(self, exc: BaseException | None) -> None:
+        try:
+            if self._protocol_connected:
+                self._protocol.connection_lost(exc)
+        finally:
+            self._protocol_connected = False
+            self._let_go()
+            super()._call_connection_lost(exc)
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self._sock is not None:
+            self._let_go()
+        super().__del__(_warn)
