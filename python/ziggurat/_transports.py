@@ -23,6 +23,10 @@ __all__ = ["StreamTransport"]
 class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
     """TCP and Unix sockets."""
 
+    if TYPE_CHECKING:
+        # What the base class stores, and its published types leave out.
+        _protocol_connected: bool
+
     def __init__(
         self,
         loop: Any,
@@ -38,8 +42,10 @@ class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore
         sock._io_refs += 1  # type: ignore[attr-defined]
         self._holds_socket = True
         super().__init__(loop, sock, protocol, waiter, extra, server)
+        # Never called here, and a bound method would close a cycle: a transport that nobody closed says so at once.
+        self._write_ready = None
         # Straight into the native half, past this class.
-        self.write = core.write
+        self.write = core.write  # type: ignore[method-assign]
 
     # What both halves look at.
 
@@ -85,6 +91,7 @@ class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         super().set_protocol(protocol)
+        self._read_ready_cb = None
         self._core.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
 
     def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:

@@ -14,7 +14,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyWeakrefMethods, PyWeakrefReference};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown};
@@ -58,14 +58,15 @@ pub(in crate::python::pyloop) struct StreamCore {
 struct Parts {
     /// None once the connection is lost.
     claim: Option<Claim>,
-    transport: Option<Py<PyAny>>,
+    transport: Option<Py<PyWeakrefReference>>,
     protocol: Option<Py<PyAny>>,
     /// Resolved when the queue is empty; no write is allowed meanwhile.
     empty_waiter: Option<Py<PyAny>>,
 }
 
-/// A stream in the loop's table.
-struct Registered(Py<StreamCore>);
+/// A stream in the loop's table. That entry keeps the transport alive; the stream itself only knows of it, so that a
+/// transport that nobody closed is not a cycle, and says so when it goes.
+struct Registered(Py<StreamCore>, Option<Py<PyAny>>);
 
 impl Source for Registered {
     fn ready(&self, event_loop: &Bound<'_, LoopCore>, flags: EventFlags) -> PyResult<()> {
@@ -80,7 +81,8 @@ impl Source for Registered {
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.0)
+        visit.call(&self.0)?;
+        visit.call(&self.1)
     }
 }
 
@@ -115,7 +117,8 @@ impl StreamCore {
     }
 
     fn transport<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
-        self.parts().transport.as_ref().map(|transport| transport.bind(py).clone())
+        let transport = self.parts().transport.as_ref().map(|transport| transport.bind(py).clone());
+        transport.and_then(|transport| transport.upgrade())
     }
 
     fn protocol<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
@@ -254,7 +257,7 @@ impl StreamCore {
                 return this.send_queued(py);
             }
             if !this.dirty.swap(true, Ordering::Relaxed) {
-                this.event_loop.get().dirty().push(Arc::new(Registered(slf.clone().unbind())));
+                this.event_loop.get().dirty().push(Arc::new(Registered(slf.clone().unbind(), None)));
             }
         }
         this.limit(py)
@@ -395,14 +398,15 @@ impl StreamCore {
     }
 
     /// Takes the descriptor over for `transport`.
-    fn open(slf: &Bound<'_, Self>, transport: Py<PyAny>) -> PyResult<()> {
+    fn open(slf: &Bound<'_, Self>, transport: &Bound<'_, PyAny>) -> PyResult<()> {
         let this = slf.get();
         let core = this.event_loop.get();
-        let source = Arc::new(Registered(slf.clone().unbind()));
+        let known = PyWeakrefReference::new(transport)?.unbind();
+        let source = Arc::new(Registered(slf.clone().unbind(), Some(transport.clone().unbind())));
         let claim = core.watches().claim(&core.poller()?, this.fd, source, EventFlags::empty())?;
         let mut parts = this.parts();
         parts.claim = Some(claim);
-        parts.transport = Some(transport);
+        parts.transport = Some(known);
         Ok(())
     }
 
