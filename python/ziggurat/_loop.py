@@ -95,6 +95,7 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
         _csock: socket.socket
         _current_handle: asyncio.Handle | None
         _signal_handlers: dict[int, asyncio.Handle]
+        _transports: Mapping[int, asyncio.BaseTransport]
 
     def __init__(
         self,
@@ -164,6 +165,13 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
             self._current_handle = None
             # The traceback of an exception inside reaches this frame; a handle left in it would close a cycle.
             del handle
+
+    def _note_io(self, fd: int, took: float) -> None:
+        # A protocol that blocks does so in the turn itself, when its transport reads, and not in a handle.
+        if took >= self.slow_callback_duration:
+            transport = self._transports.get(fd)
+            owner = f"descriptor {fd}" if transport is None else repr(transport)
+            base_events.logger.warning("Executing the protocol of %s took %.3f seconds", owner, took)  # type: ignore[attr-defined]
 
     def _note_first_step(self, took: float) -> None:
         # A handler that blocks before it first awaits does so in the step that starts it, not in a handle.

@@ -1,15 +1,16 @@
 """The native part of the package."""
 
-from asyncio import Future
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from asyncio import Future, Task
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVarTuple, final, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, TypeVarTuple, final, overload
 
 from typing_extensions import disjoint_base
 
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
+_T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
 __version__: str
@@ -188,6 +189,8 @@ class LoopCore:
     def call_soon_threadsafe(
         self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> Handle: ...
+    def create_future(self) -> Future[Any]: ...
+    def create_task(self, coro: Coroutine[Any, Any, _T], **options: Any) -> Task[_T]: ...
     def call_later(
         self,
         delay: float,

@@ -465,3 +465,34 @@ def test_attributes_can_be_added(loop: PyLoop) -> None:
     assert loop.mark == 5  # type: ignore[attr-defined]
     assert weakref.ref(loop)() is loop
     assert "PyLoop" in repr(loop)
+
+
+def test_tasks_take_what_asyncio_lets_them_take() -> None:
+    loop = new_event_loop()
+    try:
+
+        async def work() -> str:
+            task = asyncio.current_task()
+            assert task is not None
+            return task.get_name()
+
+        assert loop.run_until_complete(loop.create_task(work(), name="named")) == "named"
+        coroutine = work()
+        with pytest.raises(TypeError, match="nonsense"):
+            loop.create_task(coroutine, nonsense=1)
+        coroutine.close()
+        made = []
+
+        def factory(loop: Any, coro: Any, **options: Any) -> Any:
+            made.append(options)
+            return asyncio.Task(coro, loop=loop, **options)
+
+        loop.set_task_factory(factory)
+        loop.run_until_complete(work())
+        assert len(made) == 1
+    finally:
+        loop.close()
+    coroutine = work()
+    with pytest.raises(RuntimeError, match="Event loop is closed"):
+        loop.create_task(coroutine)
+    coroutine.close()

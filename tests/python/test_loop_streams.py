@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -403,3 +404,23 @@ def test_an_unclosed_transport_is_warned_about_and_closed() -> None:
     peer.settimeout(5)
     assert peer.recv(1) == b"", "closed"
     peer.close()
+
+
+def test_debug_mode_tells_of_a_protocol_that_blocks(caplog: pytest.LogCaptureFixture) -> None:
+    class Slow(Recorder):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            time.sleep(0.02)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
+        loop.slow_callback_duration = 0.01
+        async with pair("unix", Slow) as (_, protocol, peer):
+            peer.sendall(b"x")
+            await until(lambda: protocol.data)
+            loop.slow_callback_duration = 10
+
+    with caplog.at_level("WARNING", "asyncio"):
+        run(main)
+    assert any("Executing the protocol of <StreamTransport fd=" in record.getMessage() for record in caplog.records)

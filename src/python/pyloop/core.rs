@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use super::driver::{self, Driver};
 use super::handle::{Handle, TimerHandle};
@@ -24,7 +24,7 @@ use super::source::Dirty;
 use super::timers::Timers;
 use super::transport::Scratch;
 use super::watch::{Direction, Watches};
-use super::{clock, turn};
+use super::{clock, spawn, turn};
 use crate::python::context;
 
 /// Ready queue, timers, descriptors and inbox of one loop.
@@ -328,6 +328,22 @@ impl LoopCore {
     #[allow(clippy::unused_self, reason = "asyncio calls it on the loop")]
     fn time(&self) -> f64 {
         clock::seconds(clock::now_ns())
+    }
+
+    /// A future of this loop; the same as the base class gives.
+    fn create_future<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        spawn::future(slf)
+    }
+
+    /// Makes a task of a coroutine; what the base class gives, without a frame of Python's for the usual case.
+    #[pyo3(signature = (coro, **options))]
+    fn create_task<'py>(
+        slf: &Bound<'py, Self>,
+        coro: &Bound<'py, PyAny>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().check_open()?;
+        spawn::task(slf, coro, options)
     }
 
     /// Ends the run after the turn it is in.

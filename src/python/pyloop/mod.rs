@@ -18,6 +18,7 @@ mod ready;
 mod runtime;
 mod signals;
 mod source;
+mod spawn;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,13 @@ pub(super) struct Event {
     pub(super) flags: EventFlags,
 }
 
+impl Event {
+    /// The number of the descriptor, which is the low half of its token.
+    pub(super) fn fd(&self) -> RawFd {
+        (self.token & u64::from(u32::MAX)) as RawFd
+    }
+}
+
 /// An epoll set. Clones share it.
 #[derive(Clone)]
 pub(super) struct Poller(Arc<OwnedFd>);

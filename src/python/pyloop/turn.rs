@@ -136,7 +136,12 @@ impl<'a, 'py> Turns<'a, 'py> {
             if event.token == WAKER {
                 self.core.inbox().clear_waker();
             } else {
+                let begun = self.core.is_debug().then(clock::now_ns);
                 self.core.watches().dispatch(self.event_loop, &poller, &event)?;
+                if let Some(begun) = begun {
+                    let took = clock::seconds(clock::now_ns() - begun);
+                    self.event_loop.call_method1(intern!(self.event_loop.py(), "_note_io"), (event.fd(), took))?;
+                }
             }
         }
         Ok(())

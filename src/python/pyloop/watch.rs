@@ -278,7 +278,7 @@ impl Watches {
     pub(super) fn dispatch(&self, event_loop: &Bound<'_, LoopCore>, poller: &Poller, event: &Event) -> PyResult<()> {
         let (py, ready) = (event_loop.py(), event_loop.get().ready());
         let Event { token, flags } = *event;
-        let fd = (token & u64::from(u32::MAX)) as RawFd;
+        let fd = event.fd();
         let (source, reader, writer) = {
             let mut table = self.table();
             let Some(watch) = table.get(fd).filter(|watch| watch.token(fd) == token) else { return Ok(()) };
