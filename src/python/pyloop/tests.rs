@@ -77,6 +77,8 @@ fn with_python<R>(f: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
             let modules = py.import("sys").unwrap().getattr("modules").unwrap();
             modules.set_item("ziggurat", package).unwrap();
             modules.set_item("ziggurat._ziggurat", native).unwrap();
+            let transports = CString::new(include_str!("../../../python/ziggurat/_transports.py")).unwrap();
+            PyModule::from_code(py, &transports, c"_transports.py", c"ziggurat._transports").unwrap();
             let source = CString::new(include_str!("../../../python/ziggurat/_loop.py")).unwrap();
             PyModule::from_code(py, &source, c"_loop.py", c"ziggurat._loop").unwrap();
             PyModule::from_code(py, &CString::new(HELPERS).unwrap(), c"helpers.py", c"helpers").unwrap();
