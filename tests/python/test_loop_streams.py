@@ -256,6 +256,30 @@ def test_what_a_protocol_raises_ends_its_own_connection_only(kind: str) -> None:
     run(main)
 
 
+@kinds
+def test_what_connection_lost_raises_is_reported_and_the_loop_goes_on(kind: str) -> None:
+    class Raises(Recorder):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            super().connection_lost(exc)
+            raise ValueError("no")
+
+    async def main() -> None:
+        reports: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+        async with pair(kind, Raises) as (transport, protocol, peer):
+            transport.write(b"sent at once, ")
+            transport.write(b"sent when the turn ends")
+            transport.close()
+            assert await protocol.lost is None
+            await until(lambda: reports)
+            assert str(reports[0]["exception"]) == "no"
+            assert peer.recv(100) == b"sent at once, sent when the turn ends"
+            assert peer.recv(100) == b""
+            assert transport.get_extra_info("socket").fileno() == -1
+
+    run(main)
+
+
 def test_an_interrupt_in_a_protocol_leaves_the_loop_and_loses_nothing() -> None:
     class Interrupted(Recorder):
         def data_received(self, data: bytes) -> None:

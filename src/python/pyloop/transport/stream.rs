@@ -307,7 +307,9 @@ impl StreamCore {
         }
         if self.closing.load(Ordering::Relaxed) {
             self.lost.fetch_add(1, Ordering::Relaxed);
-            transport.call_method1(intern!(py, "_call_connection_lost"), (py.None(),))?;
+            // In a handle, so that what the protocol raises is reported and does not reach the turn.
+            let lost = transport.getattr(intern!(py, "_call_connection_lost"))?;
+            self.event_loop.bind(py).call_method1(intern!(py, "call_soon"), (lost, py.None()))?;
         } else if self.eof.load(Ordering::Relaxed) {
             // SAFETY: the transport is not lost, so it holds its socket open.
             let _ = shutdown(unsafe { borrow(self.fd) }, Shutdown::Write);
