@@ -1,8 +1,8 @@
 """PyLoop, an asyncio event loop whose core is Rust and Tokio.
 
-The loop of the standard library is the base class, and the native core comes before it: queue, timers, descriptors and
-turns are native, and everything else (servers, transports, executors, subprocesses, signal handlers) is the
-interpreter's own code.
+The loop of the standard library is the base class, and the native core comes before it: queue, timers, descriptors,
+turns and the flow of bytes through streams are native, and everything else (servers, datagrams, pipes, TLS, executors,
+subprocesses, signal handlers) is the interpreter's own code.
 
     asyncio.Runner(loop_factory=ziggurat.new_event_loop)
     asyncio.run(main(), loop_factory=ziggurat.new_event_loop)   # Python 3.12 and later

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["StreamTransport"]
 
 
+def _native(name: str) -> Any:
+    """An attribute of the base class that lives in the native half."""
+    return property(lambda self: getattr(self._core, name), lambda self, value: setattr(self._core, name, value))
+
+
 class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
     """TCP and Unix sockets."""
-
-    if TYPE_CHECKING:
-        # What the base class stores, and its published types leave out.
-        _protocol_connected: bool
 
     def __init__(
         self,
@@ -49,45 +50,12 @@ class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore
 
     # What both halves look at.
 
-    @property
-    def _buffer(self) -> Any:
-        return self._core
-
-    @_buffer.setter
-    def _buffer(self, buffer: Any) -> None:
-        pass
-
-    @property
-    def _conn_lost(self) -> int:
-        return self._core.conn_lost
-
-    @_conn_lost.setter
-    def _conn_lost(self, count: int) -> None:
-        self._core.conn_lost = count
-
-    @property
-    def _closing(self) -> bool:
-        return self._core.closing
-
-    @_closing.setter
-    def _closing(self, closing: bool) -> None:
-        self._core.closing = closing
-
-    @property
-    def _eof(self) -> bool:
-        return self._core.eof
-
-    @_eof.setter
-    def _eof(self, eof: bool) -> None:
-        self._core.eof = eof
-
-    @property
-    def _empty_waiter(self) -> asyncio.Future[None] | None:
-        return self._core.empty_waiter
-
-    @_empty_waiter.setter
-    def _empty_waiter(self, waiter: asyncio.Future[None] | None) -> None:
-        self._core.empty_waiter = waiter
+    _conn_lost = _native("conn_lost")
+    _closing = _native("closing")
+    _eof = _native("eof")
+    _empty_waiter = _native("empty_waiter")
+    # The base class asks whether its buffer is empty, and clears it; what it would put there is the native half itself.
+    _buffer = property(lambda self: self._core, lambda self, buffer: None)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         super().set_protocol(protocol)
@@ -136,13 +104,9 @@ class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore
             self._sock._decref_socketios()
 
     def _call_connection_lost(self, exc: BaseException | None) -> None:
-        try:
-            if self._protocol_connected:
-                self._protocol.connection_lost(exc)
-        finally:
-            self._protocol_connected = False
-            self._let_go()
-            super()._call_connection_lost(exc)
+        # The base class tells the protocol and closes the socket.
+        self._let_go()
+        super()._call_connection_lost(exc)
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         if self._sock is not None:

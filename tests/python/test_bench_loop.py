@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -27,21 +28,22 @@ def test_a_workload_does_what_it_counts(kind: str, name: str) -> None:
         asyncio.set_event_loop(None)
 
 
-def test_the_echoes_run() -> None:
-    command = [sys.executable, str(BENCH / "run"), "--rounds", "1", "--seconds", "0.05", "--loops", "pyloop"]
-    refused = subprocess.run([*command, "--only", "nonsense"], capture_output=True, text=True)
-    assert refused.returncode == 2
-    assert "unknown: nonsense" in refused.stderr
-    with subprocess.Popen(
-        [sys.executable, str(BENCH / "echo.py"), "pyloop", "streams"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as server:
+@pytest.mark.parametrize("how", ["protocol", "streams"])
+def test_an_echo_sends_back_and_tells_its_time(how: str) -> None:
+    command = [sys.executable, str(BENCH / "echo.py"), "pyloop", how]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as server:
         assert server.stdin is not None and server.stdout is not None
-        assert int(server.stdout.readline()) > 0
+        with socket.create_connection(("127.0.0.1", int(server.stdout.readline())), 10) as peer:
+            peer.sendall(b"x" * 1000)
+            assert peer.recv(1000, socket.MSG_WAITALL) == b"x" * 1000
         print(file=server.stdin)
         assert float(server.stdout.readline()) > 0
         server.stdin.close()
         assert server.wait(10) == 0
+
+
+def test_what_is_not_there_is_refused() -> None:
+    command = [sys.executable, str(BENCH / "run"), "--rounds", "1", "--seconds", "0.05", "--loops", "pyloop"]
+    refused = subprocess.run([*command, "--only", "nonsense"], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "unknown: nonsense" in refused.stderr

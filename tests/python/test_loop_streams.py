@@ -280,6 +280,56 @@ def test_what_connection_lost_raises_is_reported_and_the_loop_goes_on(kind: str)
     run(main)
 
 
+@kinds
+def test_a_fault_of_the_transport_ends_its_connection_and_not_the_loop(kind: str) -> None:
+    async def main() -> None:
+        reports: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+        async with pair(kind) as (transport, protocol, peer):
+
+            def broken(_: object) -> bool:
+                raise ValueError("no")
+
+            transport._end_of_stream = broken
+            peer.close()
+            assert isinstance(await protocol.lost, ValueError)
+            assert reports[0]["message"] == "Fatal error on socket transport"
+
+    run(main)
+
+
+def test_a_cancelled_waiter_and_a_reset_end_the_connection_only() -> None:
+    async def main() -> None:
+        reports: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reports.append(context))
+        async with pair("tcp") as (transport, protocol, peer):
+            transport.pause_reading()
+            transport.write(b"x" * (8 * MEGABYTE))
+            transport._make_empty_waiter().cancel()
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            peer.close()
+            assert isinstance(await protocol.lost, (ConnectionResetError, BrokenPipeError))
+            assert not reports
+
+    run(main)
+
+
+def test_nothing_written_does_not_count_on_a_lost_connection(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with pair("unix") as (transport, protocol, _):
+            transport.abort()
+            await protocol.lost
+            for _ in range(10):
+                transport.write(b"")
+                transport.writelines([])
+            assert not caplog.records
+            for _ in range(6):
+                transport.write(b"x")
+            assert "socket.send() raised exception." in caplog.text
+
+    run(main)
+
+
 def test_an_interrupt_in_a_protocol_leaves_the_loop_and_loses_nothing() -> None:
     class Interrupted(Recorder):
         def data_received(self, data: bytes) -> None:

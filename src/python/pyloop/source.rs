@@ -23,10 +23,7 @@ pub(super) trait Source: Send + Sync {
     fn ready(&self, event_loop: &Bound<'_, LoopCore>, flags: EventFlags) -> PyResult<()>;
 
     /// The turn ends; called once after each [`Dirty::push`].
-    fn flush(&self, event_loop: &Bound<'_, LoopCore>) -> PyResult<()> {
-        let _ = event_loop;
-        Ok(())
-    }
+    fn flush(&self, event_loop: &Bound<'_, LoopCore>) -> PyResult<()>;
 
     /// Shows the references it holds. The table is the only one that keeps it for longer than a call.
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError>;

@@ -184,38 +184,20 @@ impl Watches {
         handle
     }
 
-    /// Makes a source the owner of a descriptor. Callbacks left from an earlier owner of the number are forgotten.
-    pub(super) fn claim(
-        &self,
-        poller: &Poller,
-        fd: RawFd,
-        source: Arc<dyn Source>,
-        interest: EventFlags,
-    ) -> io::Result<Claim> {
+    /// Makes a source the owner of a descriptor; it waits for nothing yet. Callbacks left from an earlier owner of the number
+    /// are forgotten.
+    pub(super) fn claim(&self, poller: &Poller, fd: RawFd, source: Arc<dyn Source>) -> io::Result<Claim> {
         let index = usize::try_from(fd).map_err(|_| io::Error::from(rustix::io::Errno::BADF))?;
         let mut table = self.table();
         let generation = table.next_generation();
-        let slot = table.slot(index);
-        let mut watch = Watch::new(generation);
-        watch.source = Some((source, interest));
-        let token = watch.token(fd);
-        let before = slot.replace(watch);
-        let known = before.as_ref().is_some_and(|watch| !watch.interest().is_empty());
-        let mut gone = None;
-        let result = match (interest.is_empty(), known) {
-            (false, known) => poller.watch(fd, token, interest, known),
-            (true, true) => {
-                poller.forget(fd);
-                Ok(())
-            }
-            (true, false) => Ok(()),
-        };
-        if result.is_err() {
-            gone = slot.take();
+        let watch = Watch { source: Some((source, EventFlags::empty())), ..Watch::new(generation) };
+        let before = table.slot(index).replace(watch);
+        if before.is_some() {
+            poller.forget(fd);
         }
         drop(table);
-        drop((before, gone));
-        result.map(|()| Claim { fd, generation })
+        drop(before);
+        Ok(Claim { fd, generation })
     }
 
     /// What a source waits for.
@@ -260,14 +242,12 @@ impl Watches {
     pub(super) fn release(&self, poller: &Poller, claim: Claim) {
         let mut table = self.table();
         let Some(watch) = table.get(claim.fd).filter(|watch| watch.generation == claim.generation) else { return };
+        // It fails for a descriptor that was closed, and then there is nothing left to change.
+        let _ = watch.change(poller, claim.fd, |_| EventFlags::empty());
         let source = watch.source.take();
-        let (interest, token) = (watch.interest(), watch.token(claim.fd));
         let mut gone = None;
-        if interest.is_empty() {
+        if watch.interest().is_empty() {
             gone = usize::try_from(claim.fd).ok().and_then(|index| table.by_fd[index].take());
-            poller.forget(claim.fd);
-        } else {
-            let _ = poller.watch(claim.fd, token, interest, true);
         }
         drop(table);
         drop((source, gone));

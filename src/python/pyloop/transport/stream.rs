@@ -14,7 +14,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString, PyWeakrefMethods, PyWeakrefReference};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown};
@@ -70,19 +70,26 @@ struct Registered(Py<StreamCore>, Option<Py<PyAny>>);
 
 impl Source for Registered {
     fn ready(&self, event_loop: &Bound<'_, LoopCore>, flags: EventFlags) -> PyResult<()> {
-        let stream = self.0.bind(event_loop.py());
-        context::run(stream.get().context.bind(event_loop.py()), || StreamCore::ready(stream, flags))?
+        self.enter(event_loop.py(), |stream, py| stream.ready(py, flags))
     }
 
     fn flush(&self, event_loop: &Bound<'_, LoopCore>) -> PyResult<()> {
-        let stream = self.0.bind(event_loop.py());
-        stream.get().dirty.store(false, Ordering::Relaxed);
-        context::run(stream.get().context.bind(event_loop.py()), || stream.get().send_queued(event_loop.py()))?
+        self.0.get().dirty.store(false, Ordering::Relaxed);
+        self.enter(event_loop.py(), StreamCore::send_queued)
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.0)?;
         visit.call(&self.1)
+    }
+}
+
+impl Registered {
+    /// Runs `f` in the context of the connection. What goes wrong there is the connection's end and not the loop's.
+    fn enter(&self, py: Python<'_>, f: impl FnOnce(&StreamCore, Python<'_>) -> PyResult<()>) -> PyResult<()> {
+        let stream = self.0.get();
+        let result = context::run(stream.context.bind(py), || f(stream, py)).flatten();
+        stream.check(py, result, "Fatal error on socket transport")
     }
 }
 
@@ -135,18 +142,17 @@ impl StreamCore {
         Ok(core.watches().change_interest(&core.poller()?, claim, add, remove)?)
     }
 
-    fn ready(slf: &Bound<'_, Self>, flags: EventFlags) -> PyResult<()> {
-        let (py, this) = (slf.py(), slf.get());
+    fn ready(&self, py: Python<'_>, flags: EventFlags) -> PyResult<()> {
         let broken = EventFlags::HUP | EventFlags::ERR;
         if flags.intersects(EventFlags::IN | broken) {
             for _ in 0..READS_PER_TURN {
-                if !this.waits_for(EventFlags::IN) || !this.read(py)? {
+                if !self.waits_for(EventFlags::IN) || !self.read(py)? {
                     break;
                 }
             }
         }
-        if flags.intersects(EventFlags::OUT | broken) && this.waits_for(EventFlags::OUT) {
-            this.send_queued(py)?;
+        if flags.intersects(EventFlags::OUT | broken) && self.waits_for(EventFlags::OUT) {
+            self.send_queued(py)?;
         }
         Ok(())
     }
@@ -282,13 +288,10 @@ impl StreamCore {
         let Some(transport) = self.transport(py) else { return Ok(()) };
         if let Err(errno) = sent {
             self.clear();
-            let waiter = self.parts().empty_waiter.as_ref().map(|waiter| waiter.clone_ref(py));
+            self.change_interest(EventFlags::empty(), EventFlags::OUT)?;
             let error = os_error(errno);
-            self.fatal(py, error.clone_ref(py), "Fatal write error on socket transport")?;
-            if let Some(waiter) = waiter {
-                waiter.call_method1(py, intern!(py, "set_exception"), (error,))?;
-            }
-            return Ok(());
+            self.settle_waiter(py, intern!(py, "set_exception"), error.clone_ref(py).into_value(py).into_any())?;
+            return self.fatal(py, error, "Fatal write error on socket transport");
         }
         if transport.getattr(intern!(py, "_protocol_paused"))?.is_truthy()? {
             // It may write more.
@@ -299,12 +302,7 @@ impl StreamCore {
             return self.limit(py);
         }
         self.change_interest(EventFlags::empty(), EventFlags::OUT)?;
-        let waiter = self.parts().empty_waiter.as_ref().map(|waiter| waiter.clone_ref(py));
-        if let Some(waiter) = waiter
-            && !waiter.call_method0(py, intern!(py, "done"))?.is_truthy(py)?
-        {
-            waiter.call_method1(py, intern!(py, "set_result"), (py.None(),))?;
-        }
+        self.settle_waiter(py, intern!(py, "set_result"), py.None())?;
         if self.closing.load(Ordering::Relaxed) {
             self.lost.fetch_add(1, Ordering::Relaxed);
             // In a handle, so that what the protocol raises is reported and does not reach the turn.
@@ -315,6 +313,16 @@ impl StreamCore {
             let _ = shutdown(unsafe { borrow(self.fd) }, Shutdown::Write);
         }
         Ok(())
+    }
+
+    /// Tells who waits for the queue to be empty, unless it was cancelled.
+    fn settle_waiter(&self, py: Python<'_>, method: &Bound<'_, PyString>, value: Py<PyAny>) -> PyResult<()> {
+        match self.empty_waiter(py) {
+            Some(waiter) if !waiter.call_method0(py, intern!(py, "done"))?.is_truthy(py)? => {
+                waiter.call_method1(py, method, (value,)).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sends until nothing is left or the socket is full.
@@ -362,15 +370,23 @@ impl StreamCore {
     }
 
     /// Whether a write is to go on; an error when it is not allowed.
-    fn may_write(&self, py: Python<'_>, method: &str) -> PyResult<bool> {
+    fn may_write(&self, py: Python<'_>, method: &str, is_empty: bool) -> PyResult<bool> {
         if self.eof.load(Ordering::Relaxed) {
             return Err(PyRuntimeError::new_err(format!("Cannot call {method}() after write_eof()")));
         }
-        if self.parts().empty_waiter.is_some() {
+        let (in_sendfile, is_ours) = {
+            let parts = self.parts();
+            (parts.empty_waiter.is_some(), parts.claim.is_some())
+        };
+        if in_sendfile {
             return Err(PyRuntimeError::new_err(format!("unable to {method}; sendfile is in progress")));
         }
+        if is_empty {
+            return Ok(false);
+        }
         if self.lost.load(Ordering::Relaxed) == 0 {
-            return Ok(true);
+            // Without the claim the number may be somebody else's already.
+            return Ok(is_ours);
         }
         if self.lost.fetch_add(1, Ordering::Relaxed) >= WARN_FROM {
             let logger = py.import("asyncio.log")?.getattr("logger")?;
@@ -405,7 +421,7 @@ impl StreamCore {
         let core = this.event_loop.get();
         let known = PyWeakrefReference::new(transport)?.unbind();
         let source = Arc::new(Registered(slf.clone().unbind(), Some(transport.clone().unbind())));
-        let claim = core.watches().claim(&core.poller()?, this.fd, source, EventFlags::empty())?;
+        let claim = core.watches().claim(&core.poller()?, this.fd, source)?;
         let mut parts = this.parts();
         parts.claim = Some(claim);
         parts.transport = Some(known);
@@ -414,12 +430,9 @@ impl StreamCore {
 
     /// Lets go of the descriptor, which may be closed then, and of everything of Python's.
     fn release(&self) {
-        let (claim, parts) = {
-            let mut parts = self.parts();
-            (parts.claim.take(), std::mem::take(&mut *parts))
-        };
+        let parts = std::mem::take(&mut *self.parts());
         let core = self.event_loop.get();
-        if let (Some(claim), Ok(poller)) = (claim, core.poller()) {
+        if let (Some(claim), Ok(poller)) = (parts.claim, core.poller()) {
             core.watches().release(&poller, claim);
         }
         self.clear();
@@ -441,16 +454,15 @@ impl StreamCore {
     fn write(slf: &Bound<'_, Self>, data: Bound<'_, PyAny>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let data = Self::bytes(data)?;
-        let may = this.may_write(py, "write")?;
         let bytes = data.as_bytes();
-        if bytes.is_empty() || !may {
+        if !this.may_write(py, "write", bytes.is_empty())? {
             return Ok(());
         }
         let turn = this.event_loop.get().turn();
         if !this.queue().is_empty() || this.sent_in.swap(turn, Ordering::Relaxed) == turn {
             return Self::enqueue(slf, data, 0, false);
         }
-        // SAFETY: the connection is not lost, so the transport holds its socket open.
+        // SAFETY: the claim is ours, so the transport holds its socket open.
         match send(unsafe { borrow(this.fd) }, bytes, SendFlags::NOSIGNAL) {
             Ok(count) if count == bytes.len() => Ok(()),
             Ok(count) => Self::enqueue(slf, data, count, true),
@@ -463,7 +475,7 @@ impl StreamCore {
     fn writelines(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
         let pieces = data.try_iter()?.map(|piece| Self::bytes(piece?)).collect::<PyResult<Vec<_>>>()?;
-        if !this.may_write(py, "writelines")? || pieces.iter().all(|piece| piece.as_bytes().is_empty()) {
+        if !this.may_write(py, "writelines", pieces.iter().all(|piece| piece.as_bytes().is_empty()))? {
             return Ok(());
         }
         {
