@@ -4,15 +4,20 @@ Every request passes a stack of Rust layers to a leaf: a native CRUD service, an
 handler. Python runs only where business logic needs it.
 """
 
-from . import layers
-from ._loop import PyLoop, install, new_event_loop
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ._ziggurat import __version__
-from .app import Ziggurat
-from .exceptions import ConfigError, HTTPException
-from .models import Indexed, Model, UnsupportedModelError, now, uuid7
-from .params import Body, Header, Path, Query
-from .requests import Request
-from .responses import Response
+
+if TYPE_CHECKING:
+    from . import layers
+    from ._loop import PyLoop, install, new_event_loop
+    from .app import Ziggurat
+    from .exceptions import ConfigError, HTTPException
+    from .models import Indexed, Model, UnsupportedModelError, now, uuid7
+    from .params import Body, Header, Path, Query
+    from .requests import Request
+    from .responses import Response
 
 __all__ = [
     "Body",
@@ -35,3 +40,31 @@ __all__ = [
     "now",
     "uuid7",
 ]
+
+# Where each public name comes from. They are imported when they are first asked for, so that whoever wants only the event
+# loop does not load the validation of models: what is loaded is walked by each full run of the garbage collector.
+_MODULES = {
+    "_loop": ("PyLoop", "install", "new_event_loop"),
+    "app": ("Ziggurat",),
+    "exceptions": ("ConfigError", "HTTPException"),
+    "models": ("Indexed", "Model", "UnsupportedModelError", "now", "uuid7"),
+    "params": ("Body", "Header", "Path", "Query"),
+    "requests": ("Request",),
+    "responses": ("Response",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "layers":
+        return importlib.import_module(".layers", __name__)
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
