@@ -55,7 +55,18 @@ def call_soon_chain(loop: asyncio.AbstractEventLoop, scale: int) -> int:
 
 
 def timers_cancelled(loop: asyncio.AbstractEventLoop, scale: int) -> int:
-    """A timer that is set and cancelled, as a time-out that does not come."""
+    """Timers that are set and cancelled at once, as time-outs that do not come, all in one turn."""
+
+    async def main() -> None:
+        for _ in range(scale * BATCH):
+            loop.call_later(60, nothing).cancel()
+
+    loop.run_until_complete(main())
+    return scale * BATCH
+
+
+def timers_cancelled_later(loop: asyncio.AbstractEventLoop, scale: int) -> int:
+    """A thousand timers that are set, and cancelled when all are set."""
 
     async def main() -> None:
         for _ in range(scale):
@@ -68,12 +79,25 @@ def timers_cancelled(loop: asyncio.AbstractEventLoop, scale: int) -> int:
 
 
 def timers_fired(loop: asyncio.AbstractEventLoop, scale: int) -> int:
-    """Timers that are due within a millisecond."""
+    """Timers of one length, set in one turn, as time-outs that come."""
+
+    async def main() -> None:
+        for _ in range(scale):
+            for _ in range(BATCH):
+                loop.call_later(0.001, nothing)
+            await asyncio.sleep(0.002)
+
+    loop.run_until_complete(main())
+    return scale * BATCH
+
+
+def timers_fired_mixed(loop: asyncio.AbstractEventLoop, scale: int) -> int:
+    """Timers of many lengths up to a millisecond."""
 
     async def main() -> None:
         for _ in range(scale):
             for number in range(BATCH):
-                loop.call_later(number * 1e-6, nothing)
+                loop.call_later(number * 7919 % BATCH * 1e-6, nothing)
             await asyncio.sleep(0.002)
 
     loop.run_until_complete(main())
@@ -192,7 +216,9 @@ WORKLOADS: dict[str, tuple[Workload, int]] = {
     "call_soon_batch": (call_soon_batch, 300),
     "call_soon_chain": (call_soon_chain, 300),
     "timers_cancelled": (timers_cancelled, 200),
+    "timers_cancelled_later": (timers_cancelled_later, 200),
     "timers_fired": (timers_fired, 200),
+    "timers_fired_mixed": (timers_fired_mixed, 200),
     "spawn_and_await": (spawn_and_await, 100),
     "gather": (gather, 100),
     "sleep_zero": (sleep_zero, 200),
