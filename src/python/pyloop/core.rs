@@ -5,8 +5,11 @@
 //! the base's: nothing here may be called so.
 
 use std::process;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
@@ -14,6 +17,7 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyDict, PyTuple};
 
+use super::call::Call;
 use super::driver::{self, Driver};
 use super::handle::{Handle, TimerHandle};
 use super::inbox::{DEFAULT_CAPACITY, DEFAULT_IN_FLIGHT, Inbox, LoopHandle};
@@ -21,6 +25,7 @@ use super::jobs::Jobs;
 use super::poller::Poller;
 use super::ready::{Entry, Ready};
 use super::source::Dirty;
+use super::spare::Spares;
 use super::timers::Timers;
 use super::transport::Scratch;
 use super::watch::{Direction, Watches};
@@ -35,6 +40,7 @@ use crate::python::context;
 pub(crate) struct LoopCore {
     ready: Ready,
     timers: Timers,
+    spares: Spares,
     watches: Watches,
     dirty: Dirty,
     scratch: Scratch,
@@ -53,12 +59,29 @@ pub(crate) struct LoopCore {
     closed: AtomicBool,
     stopping: AtomicBool,
     debug: AtomicBool,
+    /// Whether a thread is in [`turn::run`].
+    turning: AtomicBool,
+    /// Which thread that is; see [`thread_token`].
+    thread: AtomicUsize,
     capturing: AtomicBool,
     captured: Mutex<Option<Py<PyAny>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// After so many calls that wait, a thread that adds to them gives way to the loop.
+const FLOOD: usize = 1024;
+
+/// So often and for so long; a loop that is busy otherwise is not waited for.
+const GIVE_WAY_TIMES: u32 = 4;
+const GIVE_WAY_FOR: Duration = Duration::from_micros(50);
+
+/// Tells threads apart, as long as they live.
+fn thread_token() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| ptr::from_ref(place).addr())
 }
 
 fn closed_error() -> PyErr {
@@ -77,6 +100,10 @@ impl LoopCore {
 
     pub(super) fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    pub(super) fn spares(&self) -> &Spares {
+        &self.spares
     }
 
     pub(super) fn watches(&self) -> &Watches {
@@ -117,6 +144,25 @@ impl LoopCore {
 
     pub(super) fn is_debug(&self) -> bool {
         self.debug.load(Ordering::Relaxed)
+    }
+
+    /// Whether the loop runs. What waits in it is hidden from the garbage collector meanwhile; see [`collect`](super::collect).
+    #[inline]
+    pub(super) fn is_turning(&self) -> bool {
+        self.turning.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn begin_turns(&self) {
+        self.turning.store(true, Ordering::Relaxed);
+        self.thread.store(thread_token(), Ordering::Relaxed);
+    }
+
+    pub(super) fn end_turns(&self, py: Python<'_>) {
+        self.turning.store(false, Ordering::Relaxed);
+        self.thread.store(0, Ordering::Relaxed);
+        self.spares.clear(py);
+        self.ready.show(py);
+        self.timers.show(py);
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -179,40 +225,92 @@ impl LoopCore {
         slf.call_method1(intern!(slf.py(), "_check_callback"), (callback, method)).map(drop)
     }
 
-    fn schedule_at<'py>(
+    /// Whether `call_soon` and its kin have nothing to look after but the call.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        !(self.closed.load(Ordering::Relaxed)
+            || self.debug.load(Ordering::Relaxed)
+            || self.capturing.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(super) fn schedule<'py>(
+        slf: &Bound<'py, Self>,
+        call: Call,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        let handle = Handle::new(slf, call, context)?;
+        slf.get().ready.push(slf.py(), Entry::Native(handle.clone().unbind()));
+        Ok(handle)
+    }
+
+    #[inline]
+    pub(super) fn schedule_at<'py>(
         slf: &Bound<'py, Self>,
         when: f64,
-        callback: Bound<'py, PyAny>,
-        args: Bound<'py, PyTuple>,
-        context: Option<Py<PyAny>>,
-        method: &str,
-    ) -> PyResult<Py<TimerHandle>> {
-        let (py, this) = (slf.py(), slf.get());
-        this.check_open()?;
-        if this.is_debug() {
-            slf.call_method0(intern!(py, "_check_thread"))?;
-            Self::check_callback(slf, &callback, method)?;
-        }
-        let handle = Handle::new(slf, callback.unbind(), args.unbind(), context)?;
-        let timer = TimerHandle::new(py, handle, when)?;
-        this.timers.push(clock::deadline_ns(when), timer.clone_ref(py));
+        call: Call,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, TimerHandle>> {
+        let timer = TimerHandle::new(slf, when, call, context)?;
+        slf.get().timers.push(slf.py(), clock::deadline_ns(when), timer.clone().unbind());
         Ok(timer)
     }
 
-    fn watch(
-        slf: &Bound<'_, Self>,
-        fd: &Bound<'_, PyAny>,
+    /// Schedules a call from any thread. A thread that floods the loop lets it run now and then: with the interpreter's
+    /// interval of switching, tens of thousands of calls would gather meanwhile.
+    #[inline]
+    pub(super) fn schedule_threadsafe<'py>(
+        slf: &Bound<'py, Self>,
+        call: Call,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        let (py, this) = (slf.py(), slf.get());
+        let handle = Self::schedule(slf, call, context)?;
+        this.inbox.wake_attached(py);
+        if this.ready.len(py) % FLOOD == 0 && this.is_turning() && this.thread.load(Ordering::Relaxed) != thread_token()
+        {
+            py.detach(|| this.give_way());
+        }
+        Ok(handle)
+    }
+
+    /// Waits a moment for the loop to run what is ready.
+    fn give_way(&self) {
+        let turn = self.turn();
+        for _ in 0..GIVE_WAY_TIMES {
+            thread::yield_now();
+            if self.turn() != turn {
+                return;
+            }
+            thread::sleep(GIVE_WAY_FOR);
+        }
+    }
+
+    fn check_timer(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+        let this = slf.get();
+        this.check_open()?;
+        if this.is_debug() {
+            slf.call_method0(intern!(slf.py(), "_check_thread"))?;
+            Self::check_callback(slf, callback, method)?;
+        }
+        Ok(())
+    }
+
+    fn watch<'py>(
+        slf: &Bound<'py, Self>,
+        fd: &Bound<'py, PyAny>,
         direction: Direction,
-        callback: Bound<'_, PyAny>,
-        args: Bound<'_, PyTuple>,
-    ) -> PyResult<Py<Handle>> {
+        callback: Bound<'py, PyAny>,
+        args: Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, Handle>> {
         let (py, this) = (slf.py(), slf.get());
         this.check_open()?;
-        let handle = Bound::new(py, Handle::new(slf, callback.unbind(), args.unbind(), None)?)?;
+        let call = Call::with_tuple(callback, &args)?;
+        let handle = Handle::for_descriptor(slf, call)?;
         if let Some(before) = this.watches.add(&this.poller()?, fd, direction, &handle)? {
             before.call_method0(py, intern!(py, "cancel"))?;
         }
-        Ok(handle.unbind())
+        Ok(handle)
     }
 
     fn unwatch(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>, direction: Direction) -> PyResult<bool> {
@@ -237,6 +335,7 @@ impl LoopCore {
         Ok(Self {
             ready: Ready::default(),
             timers: Timers::default(),
+            spares: Spares::default(),
             watches: Watches::default(),
             dirty: Dirty::default(),
             scratch: Scratch::default(),
@@ -251,6 +350,8 @@ impl LoopCore {
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             debug: AtomicBool::new(false),
+            turning: AtomicBool::new(false),
+            thread: AtomicUsize::new(0),
             capturing: AtomicBool::new(false),
             captured: Mutex::new(None),
         })
@@ -262,8 +363,8 @@ impl LoopCore {
         slf: &Bound<'py, Self>,
         callback: Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Option<Py<Handle>>> {
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, Handle>>> {
         let (py, this) = (slf.py(), slf.get());
         if this.capturing.load(Ordering::Relaxed) && this.capturing.swap(false, Ordering::Relaxed) {
             *lock(&this.captured) = Some(callback.unbind());
@@ -274,9 +375,7 @@ impl LoopCore {
             slf.call_method0(intern!(py, "_check_thread"))?;
             Self::check_callback(slf, &callback, "call_soon")?;
         }
-        let handle = Py::new(py, Handle::new(slf, callback.unbind(), args.unbind(), context)?)?;
-        this.ready.push(Entry::Native(handle.clone_ref(py)));
-        Ok(Some(handle))
+        Self::schedule(slf, Call::with_tuple(callback, &args)?, context).map(Some)
     }
 
     /// The same from any thread; wakes the loop.
@@ -285,17 +384,14 @@ impl LoopCore {
         slf: &Bound<'py, Self>,
         callback: Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Py<Handle>> {
-        let (py, this) = (slf.py(), slf.get());
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Handle>> {
+        let this = slf.get();
         this.check_open()?;
         if this.is_debug() {
             Self::check_callback(slf, &callback, "call_soon_threadsafe")?;
         }
-        let handle = Py::new(py, Handle::new(slf, callback.unbind(), args.unbind(), context)?)?;
-        this.ready.push(Entry::Native(handle.clone_ref(py)));
-        this.inbox.wake();
-        Ok(handle)
+        Self::schedule_threadsafe(slf, Call::with_tuple(callback, &args)?, context)
     }
 
     /// Arranges for a callback to be called after `delay` seconds.
@@ -305,10 +401,12 @@ impl LoopCore {
         delay: Option<f64>,
         callback: Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Py<TimerHandle>> {
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, TimerHandle>> {
         let delay = delay.ok_or_else(|| PyTypeError::new_err("delay must not be None"))?;
-        Self::schedule_at(slf, clock::seconds(clock::now_ns()) + delay, callback, args, context, "call_later")
+        Self::check_timer(slf, &callback, "call_later")?;
+        let when = clock::seconds(clock::now_ns()) + delay;
+        Self::schedule_at(slf, when, Call::with_tuple(callback, &args)?, context)
     }
 
     /// Arranges for a callback to be called at an absolute time of the loop's clock.
@@ -318,10 +416,11 @@ impl LoopCore {
         when: Option<f64>,
         callback: Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Py<TimerHandle>> {
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, TimerHandle>> {
         let when = when.ok_or_else(|| PyTypeError::new_err("when cannot be None"))?;
-        Self::schedule_at(slf, when, callback, args, context, "call_at")
+        Self::check_timer(slf, &callback, "call_at")?;
+        Self::schedule_at(slf, when, Call::with_tuple(callback, &args)?, context)
     }
 
     /// The loop's clock, in seconds; the same as `time.monotonic()`.
@@ -360,13 +459,17 @@ impl LoopCore {
 
     /// Queues a handle of any make.
     fn _add_callback(&self, handle: Bound<'_, PyAny>) -> PyResult<()> {
-        if handle.getattr(intern!(handle.py(), "_cancelled"))?.is_truthy()? {
+        let py = handle.py();
+        if handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
             return Ok(());
         }
-        self.ready.push(match handle.cast_into::<Handle>() {
-            Ok(handle) => Entry::Native(handle.unbind()),
-            Err(error) => Entry::Foreign(error.into_inner().unbind()),
-        });
+        self.ready.push(
+            py,
+            match handle.cast_into::<Handle>() {
+                Ok(handle) => Entry::Native(handle.unbind()),
+                Err(error) => Entry::Foreign(error.into_inner().unbind()),
+            },
+        );
         Ok(())
     }
 
@@ -386,7 +489,7 @@ impl LoopCore {
         fd: &Bound<'py, PyAny>,
         callback: Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
-    ) -> PyResult<Py<Handle>> {
+    ) -> PyResult<Bound<'py, Handle>> {
         Self::watch(slf, fd, Direction::Read, callback, args)
     }
 
@@ -396,7 +499,7 @@ impl LoopCore {
         fd: &Bound<'py, PyAny>,
         callback: Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
-    ) -> PyResult<Py<Handle>> {
+    ) -> PyResult<Bound<'py, Handle>> {
         Self::watch(slf, fd, Direction::Write, callback, args)
     }
 
@@ -451,7 +554,7 @@ impl LoopCore {
             std::mem::forget(driver);
         }
         self.inbox.close();
-        self.release();
+        self.release(py);
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -465,16 +568,16 @@ impl LoopCore {
         Ok(())
     }
 
-    fn __clear__(&self) {
-        self.release();
+    fn __clear__(&self, py: Python<'_>) {
+        self.release(py);
     }
 }
 
 impl LoopCore {
     /// Lets go of everything of Python's.
-    fn release(&self) {
-        self.ready.clear();
-        self.timers.clear();
+    fn release(&self, py: Python<'_>) {
+        self.ready.clear(py);
+        self.timers.clear(py);
         self.watches.clear();
         self.dirty.clear();
         self.jobs.clear();

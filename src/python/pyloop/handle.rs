@@ -1,8 +1,9 @@
 //! `Handle` and `TimerHandle`: what `call_soon` and `call_later` give back.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
@@ -11,96 +12,228 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use super::call::Call;
+use super::collect::{self, Context};
 use super::core::LoopCore;
+use super::guarded::Guarded;
 use crate::python::context;
 
 /// A callback with its arguments and context; the same face as `asyncio.Handle`.
-#[pyclass(subclass, frozen, weakref, module = "ziggurat._ziggurat")]
+///
+/// Most live for a part of a turn, so they are used again ([`spare`](super::spare)), and the garbage collector does not look
+/// at them ([`collect`]).
+#[pyclass(subclass, frozen, weakref, freelist = 1024, module = "ziggurat._ziggurat")]
 pub(super) struct Handle {
-    /// None once cancelled.
-    call: Mutex<Option<Call>>,
+    state: Guarded<State>,
     cancelled: AtomicBool,
-    context: Py<PyAny>,
+    /// Whether the garbage collector looks at it.
+    shown: AtomicBool,
     event_loop: Py<LoopCore>,
-    /// Where it was made, in debug mode.
+}
+
+#[derive(Default)]
+struct State {
+    /// None once cancelled.
+    call: Option<Call>,
+    /// None in a spare handle only.
+    context: Option<Context>,
+    debug: Option<Box<Debug>>,
+}
+
+/// What is kept in debug mode.
+#[derive(Default)]
+struct Debug {
+    /// Where it was made.
     traceback: Option<Py<PyAny>>,
-    /// What it looked like before it was cancelled, in debug mode.
-    last_repr: Mutex<Option<String>>,
+    /// What it looked like before it was cancelled.
+    last_repr: Option<String>,
 }
 
-struct Call {
-    callback: Py<PyAny>,
-    args: Py<PyTuple>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl State {
+    /// What a handle holds that runs in `context`, or in a copy of the current one.
+    #[inline]
+    fn new(event_loop: &Bound<'_, LoopCore>, call: Call, context: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        let py = event_loop.py();
+        let context = match context {
+            Some(context) => Context::shared(context),
+            None => Context::copied(context::copy_current(py)?, event_loop.get().is_turning()),
+        };
+        let debug = if event_loop.get().is_debug() {
+            Some(Box::new(Debug { traceback: Some(extract_stack(py)?), last_repr: None }))
+        } else {
+            None
+        };
+        Ok(Self { call: Some(call), context: Some(context), debug })
+    }
 }
 
 impl Handle {
-    /// A handle that runs in `context`, or in a copy of the current one.
-    pub(super) fn new(
-        event_loop: &Bound<'_, LoopCore>,
-        callback: Py<PyAny>,
-        args: Py<PyTuple>,
-        context: Option<Py<PyAny>>,
-    ) -> PyResult<Self> {
-        let py = event_loop.py();
-        let context = match context {
-            Some(context) => context,
-            None => context::copy_current(py)?.unbind(),
-        };
-        let traceback = if event_loop.get().is_debug() { Some(extract_stack(py)?) } else { None };
-        Ok(Self {
-            call: Mutex::new(Some(Call { callback, args })),
+    fn with_state(event_loop: &Bound<'_, LoopCore>, state: State) -> Self {
+        Self {
+            state: Guarded::new(state),
             cancelled: AtomicBool::new(false),
-            context,
+            shown: AtomicBool::new(true),
             event_loop: event_loop.clone().unbind(),
-            traceback,
-            last_repr: Mutex::new(None),
-        })
+        }
     }
 
+    /// A handle for the queue of the loop.
+    #[inline]
+    pub(super) fn new<'py>(
+        event_loop: &Bound<'py, LoopCore>,
+        call: Call,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let (py, core) = (event_loop.py(), event_loop.get());
+        let state = State::new(event_loop, call, context)?;
+        if let Some(spare) = core.spares().handle(py) {
+            spare.get().fill(py, state);
+            return Ok(spare);
+        }
+        let handle = Bound::new(py, Self::with_state(event_loop, state))?;
+        handle.get().show_or_hide(handle.as_any(), !core.is_turning());
+        Ok(handle)
+    }
+
+    /// A handle that is called again and again while a descriptor is watched.
+    pub(super) fn for_descriptor<'py>(event_loop: &Bound<'py, LoopCore>, call: Call) -> PyResult<Bound<'py, Self>> {
+        let state = State::new(event_loop, call, None)?;
+        let handle = Bound::new(event_loop.py(), Self::with_state(event_loop, state))?;
+        // PyO3 does not show an object whose memory was used before.
+        collect::show(handle.as_any());
+        Ok(handle)
+    }
+
+    /// Shows the garbage collector this handle, which may be part of a cycle from now on.
+    pub(super) fn show(slf: &Bound<'_, Self>) {
+        let this = slf.get();
+        this.state.with(slf.py(), |state| state.context.as_ref().inspect(|context| context.show()).map(drop));
+        if !this.shown.swap(true, Ordering::Relaxed) {
+            collect::show(slf.as_any());
+        }
+    }
+
+    /// Tells the garbage collector of a new handle, which is `object`.
+    fn show_or_hide(&self, object: &Bound<'_, PyAny>, shown: bool) {
+        self.shown.store(shown, Ordering::Relaxed);
+        if shown {
+            collect::show(object);
+        } else {
+            collect::hide(object);
+        }
+    }
+
+    #[inline]
+    fn hide(&self, object: &Bound<'_, PyAny>) {
+        if self.shown.swap(false, Ordering::Relaxed) {
+            collect::hide(object);
+        }
+    }
+
+    /// Makes a spare handle a new one.
+    #[inline]
+    fn fill(&self, py: Python<'_>, state: State) {
+        self.cancelled.store(false, Ordering::Relaxed);
+        let before = self.state.with(py, |place| mem::replace(place, state));
+        // Nothing, in a spare one.
+        drop(before);
+    }
+
+    /// Lets go of what it holds, so that it can be a spare one.
+    #[inline]
+    fn empty(&self, py: Python<'_>) {
+        let State { call, context, debug } = self.state.with(py, mem::take);
+        if let Some(call) = call {
+            call.drop_ref(py);
+        }
+        drop((context, debug));
+    }
+
+    #[inline]
     pub(super) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    fn call(&self, py: Python<'_>) -> Option<(Py<PyAny>, Py<PyTuple>)> {
-        lock(&self.call).as_ref().map(|call| (call.callback.clone_ref(py), call.args.clone_ref(py)))
+    /// Somebody may have put a handle of another loop into the queue.
+    #[inline]
+    fn is_of(&self, core: &LoopCore) -> bool {
+        ptr::eq(self.event_loop.get(), core)
+    }
+
+    fn call(&self, py: Python<'_>) -> Option<Call> {
+        self.state.with(py, |state| state.call.as_ref().map(|call| call.clone_ref(py)))
+    }
+
+    fn context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| state.context.as_ref().map(|context| context.get().clone_ref(py)))
+    }
+
+    fn traceback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state.with(py, |state| state.debug.as_ref()?.traceback.as_ref().map(|traceback| traceback.clone_ref(py)))
     }
 
     /// Runs the callback. What it raises goes to the loop's exception handler, except what must leave the loop.
     pub(super) fn run(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        let Some((callback, args)) = this.call(py) else { return Ok(()) };
-        let result = context::run(this.context.bind(py), || callback.bind(py).call1(args.bind(py)));
-        match result {
+        let (Some(call), Some(context)) = (this.call(py), this.context(py)) else { return Ok(()) };
+        this.state.with(py, |state| state.context.as_ref().inspect(|context| context.show()).map(drop));
+        match context::run(context.bind(py), || call.run(py)) {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) | Err(error) if leaves_the_loop(py, &error) => Err(error),
-            Ok(Err(error)) | Err(error) => this.report(slf, callback.bind(py), args.bind(py), error),
+            Ok(Err(error)) | Err(error) => this.failed(slf, &call, error),
         }
     }
 
-    fn report(
-        &self,
-        slf: &Bound<'_, Self>,
-        callback: &Bound<'_, PyAny>,
-        args: &Bound<'_, PyTuple>,
-        error: PyErr,
-    ) -> PyResult<()> {
+    /// The same when nobody else can see the handle, which is empty after that.
+    #[inline]
+    pub(super) fn run_alone(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        let State { call, context, debug } = this.state.with(py, mem::take);
+        let (Some(call), Some(context)) = (call, context) else { return Ok(()) };
+        context.show();
+        match context::run(context.get().bind(py), || call.run(py)) {
+            Ok(Ok(_)) => {
+                call.drop_ref(py);
+                Ok(())
+            }
+            Ok(Err(error)) | Err(error) => {
+                // Whoever is told of the error gets the handle to see.
+                this.fill(py, State { call: Some(call.clone_ref(py)), context: Some(context), debug });
+                this.failed(slf, &call, error)
+            }
+        }
+    }
+
+    #[cold]
+    fn failed(&self, slf: &Bound<'_, Self>, call: &Call, error: PyErr) -> PyResult<()> {
+        if leaves_the_loop(slf.py(), &error) { Err(error) } else { self.report(slf, call, error) }
+    }
+
+    /// The loop has run it, or will not; it is used again if nobody else holds it.
+    #[inline]
+    pub(super) fn release(slf: Bound<'_, Self>, core: &LoopCore) {
+        if !collect::is_sole(slf.as_any()) {
+            Self::show(&slf);
+        } else if core.is_turning() && slf.get().is_of(core) {
+            slf.get().hide(slf.as_any());
+            slf.get().empty(slf.py());
+            core.spares().keep_handle(slf);
+        }
+    }
+
+    fn report(&self, slf: &Bound<'_, Self>, call: &Call, error: PyErr) -> PyResult<()> {
         let py = slf.py();
         let about = PyDict::new(py);
-        about.set_item("message", format!("Exception in callback {}", self.describe_call(callback, args)?))?;
+        about.set_item("message", format!("Exception in callback {}", self.describe_call(py, call)?))?;
         about.set_item("exception", error)?;
         about.set_item("handle", slf)?;
-        if let Some(traceback) = &self.traceback {
+        if let Some(traceback) = self.traceback(py) {
             about.set_item("source_traceback", traceback)?;
         }
         self.event_loop.bind(py).call_method1(intern!(py, "call_exception_handler"), (about,)).map(drop)
     }
 
-    fn describe_call(&self, callback: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<String> {
-        let py = callback.py();
+    fn describe_call(&self, py: Python<'_>, call: &Call) -> PyResult<String> {
+        let (callback, args) = (call.callback.bind(py), call.args(py)?);
         let helpers = py.import("asyncio.format_helpers")?;
         let describe = helpers.getattr("_format_callback_source")?;
         // From 3.13 on arguments are only shown in debug mode.
@@ -114,15 +247,15 @@ impl Handle {
 
     /// Marks it cancelled and lets go of the callback; false when it was cancelled before.
     fn cancel_once(slf: &Bound<'_, Self>) -> PyResult<bool> {
-        let this = slf.get();
+        let (py, this) = (slf.py(), slf.get());
         if this.cancelled.swap(true, Ordering::Relaxed) {
             return Ok(false);
         }
         if this.event_loop.get().is_debug() {
-            let text = slf.repr()?.extract()?;
-            *lock(&this.last_repr) = Some(text);
+            let text: String = slf.repr()?.extract()?;
+            this.state.with(py, |state| state.debug.get_or_insert_default().last_repr = Some(text));
         }
-        let call = lock(&this.call).take();
+        let call = this.state.with(py, |state| state.call.take());
         drop(call);
         Ok(true)
     }
@@ -144,8 +277,8 @@ impl Handle {
     }
 
     /// The context that the callback runs in.
-    fn get_context(&self, py: Python<'_>) -> Py<PyAny> {
-        self.context.clone_ref(py)
+    fn get_context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.context(py)
     }
 
     fn _run(slf: &Bound<'_, Self>) -> PyResult<()> {
@@ -154,12 +287,12 @@ impl Handle {
 
     #[getter]
     fn _callback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.call(py).map(|(callback, _)| callback)
+        self.call(py).map(|call| call.callback)
     }
 
     #[getter]
-    fn _args(&self, py: Python<'_>) -> Option<Py<PyTuple>> {
-        self.call(py).map(|(_, args)| args)
+    fn _args<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        self.call(py).map(|call| call.args(py)).transpose()
     }
 
     #[getter]
@@ -168,8 +301,8 @@ impl Handle {
     }
 
     #[getter]
-    fn _context(&self, py: Python<'_>) -> Py<PyAny> {
-        self.context.clone_ref(py)
+    fn _context(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.context(py)
     }
 
     #[getter]
@@ -179,13 +312,13 @@ impl Handle {
 
     #[getter]
     fn _source_traceback(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.traceback.as_ref().map(|traceback| traceback.clone_ref(py))
+        self.traceback(py)
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let (py, this) = (slf.py(), slf.get());
-        if let Some(text) = &*lock(&this.last_repr) {
-            return Ok(text.clone());
+        if let Some(text) = this.state.with(py, |state| state.debug.as_ref()?.last_repr.clone()) {
+            return Ok(text);
         }
         let mut parts = vec![slf.get_type().name()?.to_string()];
         // In debug mode this text is kept on the way to being cancelled, when the flag is up and the callback still here.
@@ -193,12 +326,12 @@ impl Handle {
             parts.push("cancelled".to_owned());
         }
         if let Ok(timer) = slf.cast::<TimerHandle>() {
-            parts.push(format!("when={}", timer.get().when.into_pyobject(py)?.repr()?));
+            parts.push(format!("when={}", timer.get().deadline().into_pyobject(py)?.repr()?));
         }
-        if let Some((callback, args)) = this.call(py) {
-            parts.push(this.describe_call(callback.bind(py), args.bind(py))?);
+        if let Some(call) = this.call(py) {
+            parts.push(this.describe_call(py, &call)?);
         }
-        if let Some(traceback) = &this.traceback
+        if let Some(traceback) = this.traceback(py)
             && let Ok(frame) = traceback.bind(py).get_item(-1)
         {
             parts.push(format!("created at {}:{}", frame.get_item(0)?, frame.get_item(1)?));
@@ -207,34 +340,75 @@ impl Handle {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Some(call) = &*lock(&self.call) {
-            visit.call(&call.callback)?;
-            visit.call(&call.args)?;
-        }
-        visit.call(&self.context)?;
-        visit.call(&self.event_loop)?;
-        visit.call(&self.traceback)
+        let traverse = |state: &State| {
+            state.call.as_ref().map_or(Ok(()), |call| call.traverse(&visit))?;
+            state.context.as_ref().map_or(Ok(()), |context| visit.call(context.get()))?;
+            state.debug.as_ref().map_or(Ok(()), |debug| visit.call(&debug.traceback))
+        };
+        self.state.during_traverse(traverse).unwrap_or(Ok(()))?;
+        visit.call(&self.event_loop)
     }
 
-    fn __clear__(&self) {
-        let call = lock(&self.call).take();
+    fn __clear__(&self, py: Python<'_>) {
+        let call = self.state.with(py, |state| state.call.take());
         drop(call);
     }
 }
 
 /// A handle with a deadline; the same face as `asyncio.TimerHandle`.
-#[pyclass(extends = Handle, frozen, module = "ziggurat._ziggurat")]
+#[pyclass(extends = Handle, frozen, freelist = 1024, module = "ziggurat._ziggurat")]
 pub(super) struct TimerHandle {
-    when: f64,
+    /// The bits of an `f64`.
+    when: AtomicU64,
+    /// Whether it waits in the schedule.
     scheduled: AtomicBool,
-    /// A copy of the flag of the handle, which the heap reads without the interpreter.
+    /// A copy of the flag of the handle, which the schedule reads without the interpreter.
     cancelled: AtomicBool,
 }
 
 impl TimerHandle {
-    pub(super) fn new(py: Python<'_>, handle: Handle, when: f64) -> PyResult<Py<Self>> {
-        let timer = Self { when, scheduled: AtomicBool::new(true), cancelled: AtomicBool::new(false) };
-        Py::new(py, PyClassInitializer::from(handle).add_subclass(timer))
+    /// A handle for the schedule of the loop.
+    pub(super) fn new<'py>(
+        event_loop: &Bound<'py, LoopCore>,
+        when: f64,
+        call: Call,
+        context: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let (py, core) = (event_loop.py(), event_loop.get());
+        let state = State::new(event_loop, call, context)?;
+        if let Some(spare) = core.spares().timer(py) {
+            spare.as_super().get().fill(py, state);
+            let this = spare.get();
+            this.when.store(when.to_bits(), Ordering::Relaxed);
+            this.scheduled.store(true, Ordering::Relaxed);
+            this.cancelled.store(false, Ordering::Relaxed);
+            return Ok(spare);
+        }
+        let timer = Self {
+            when: AtomicU64::new(when.to_bits()),
+            scheduled: AtomicBool::new(true),
+            cancelled: AtomicBool::new(false),
+        };
+        let timer = PyClassInitializer::from(Handle::with_state(event_loop, state)).add_subclass(timer);
+        let timer = Bound::new(py, timer)?;
+        timer.as_super().get().show_or_hide(timer.as_any(), !core.is_turning());
+        Ok(timer)
+    }
+
+    /// The loop has run it, or will not; it is used again if nobody else holds it.
+    pub(super) fn release(slf: Bound<'_, Self>, core: &LoopCore) {
+        let handle = slf.as_super().get();
+        if !collect::is_sole(slf.as_any()) {
+            Handle::show(slf.as_super());
+        } else if core.is_turning() && handle.is_of(core) {
+            handle.hide(slf.as_any());
+            handle.empty(slf.py());
+            core.spares().keep_timer(slf);
+        }
+    }
+
+    fn deadline(&self) -> f64 {
+        f64::from_bits(self.when.load(Ordering::Relaxed))
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -252,7 +426,8 @@ impl TimerHandle {
             let this = slf.get();
             this.cancelled.store(true, Ordering::Relaxed);
             if this.scheduled.load(Ordering::Relaxed) {
-                handle.get().event_loop.get().timers().cancelled();
+                let core = handle.get().event_loop.get();
+                core.timers().cancelled(slf.py(), core);
             }
         }
         Ok(())
@@ -263,12 +438,12 @@ impl TimerHandle {
 impl TimerHandle {
     /// The deadline, on the clock of `loop.time()`.
     fn when(&self) -> f64 {
-        self.when
+        self.deadline()
     }
 
     #[getter]
     fn _when(&self) -> f64 {
-        self.when
+        self.deadline()
     }
 
     #[getter]
@@ -278,14 +453,14 @@ impl TimerHandle {
 
     fn __hash__(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.when.to_bits().hash(&mut hasher);
+        self.deadline().to_bits().hash(&mut hasher);
         hasher.finish()
     }
 
     fn __richcmp__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let Ok(other) = other.cast::<Self>() else { return Ok(py.NotImplemented()) };
-        let (mine, theirs) = (slf.get().when, other.get().when);
+        let (mine, theirs) = (slf.get().deadline(), other.get().deadline());
         let answer = match op {
             CompareOp::Lt => mine < theirs,
             CompareOp::Gt => mine > theirs,
@@ -303,12 +478,12 @@ impl TimerHandle {
     fn is_like(slf: &Bound<'_, Self>, other: &Bound<'_, Self>) -> PyResult<bool> {
         let py = slf.py();
         let (mine, theirs) = (slf.as_super().get(), other.as_super().get());
-        if slf.get().when != other.get().when || mine.is_cancelled() != theirs.is_cancelled() {
+        if slf.get().deadline() != other.get().deadline() || mine.is_cancelled() != theirs.is_cancelled() {
             return Ok(false);
         }
         match (mine.call(py), theirs.call(py)) {
-            (Some((callback, args)), Some((their_callback, their_args))) => {
-                Ok(callback.bind(py).eq(their_callback)? && args.bind(py).eq(their_args)?)
+            (Some(call), Some(their_call)) => {
+                Ok(call.callback.bind(py).eq(&their_call.callback)? && call.args(py)?.eq(their_call.args(py)?)?)
             }
             (None, None) => Ok(true),
             _ => Ok(false),

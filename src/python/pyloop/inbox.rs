@@ -177,6 +177,15 @@ impl Inbox {
         }
     }
 
+    /// The same for what was pushed under the interpreter's lock: the loop announces its sleep under it too, and looks at what
+    /// can be pushed so before it lets go of the lock.
+    #[inline]
+    pub(super) fn wake_attached(&self, _: Python<'_>) {
+        if cfg!(Py_GIL_DISABLED) || self.sleeping.load(Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+
     /// Whether the loop sleeps; a push before this look is seen by a loop that does not.
     pub(super) fn is_asleep(&self) -> bool {
         fence(Ordering::SeqCst);

@@ -4,9 +4,12 @@
 //! something; tell who waits for the ready descriptors ([`watch`], [`source`]); make due [`timers`] ready; start jobs
 //! ([`task`]); run the handles that were [`ready`]; let the sources write what they gathered. Everything that is not here is inherited from the interpreter's own event loop.
 
+mod call;
 mod clock;
+mod collect;
 mod core;
 mod driver;
+mod guarded;
 mod handle;
 mod inbox;
 mod job;
@@ -16,8 +19,10 @@ mod outbox;
 mod poller;
 mod ready;
 mod runtime;
+mod scheduling;
 mod signals;
 mod source;
+mod spare;
 mod spawn;
 mod task;
 #[cfg(test)]
@@ -37,6 +42,7 @@ pub(crate) use outbox::{Reply, reply};
 /// Adds the classes of the loop to the native module.
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LoopCore>()?;
+    scheduling::install(&module.py().get_type::<LoopCore>())?;
     module.add_class::<handle::Handle>()?;
     module.add_class::<handle::TimerHandle>()?;
     module.add_class::<transport::StreamCore>()

@@ -71,9 +71,10 @@ impl Outbox {
     /// Hands over what was gathered.
     pub(super) fn flush(&self) {
         let gathered = OUTBOX.with_borrow_mut(|outbox| match outbox {
-            Some(gathered) if !gathered.is_empty() => mem::take(gathered),
-            _ => Vec::new(),
+            Some(gathered) if !gathered.is_empty() => Some(mem::take(gathered)),
+            _ => None,
         });
+        let Some(gathered) = gathered else { return };
         match (gathered.len(), Handle::try_current()) {
             (2.., Ok(runtime)) => drop(runtime.spawn(async move { deliver(gathered) })),
             _ => deliver(gathered),

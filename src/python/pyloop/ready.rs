@@ -2,63 +2,75 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 
-use super::handle::Handle;
+use super::guarded::Guarded;
+use super::handle::{Handle, TimerHandle};
 
 /// Something to run.
 pub(super) enum Entry {
     /// One of our handles.
     Native(Py<Handle>),
+    /// One of them whose time has come.
+    Timer(Py<TimerHandle>),
     /// An `asyncio.Handle` that code of the base class made, such as the one behind a signal handler.
     Foreign(Py<PyAny>),
 }
 
-/// The queue. The lock is held for a push or a swap and never while Python runs.
+/// The queue. A run takes from it entry by entry, so that what an interrupt leaves unrun is still there.
 #[derive(Default)]
-pub(super) struct Ready(Mutex<VecDeque<Entry>>);
+pub(super) struct Ready(Guarded<VecDeque<Entry>>);
 
 impl Ready {
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    pub(super) fn push(&self, py: Python<'_>, entry: Entry) {
+        self.0.with(py, |queue| queue.push_back(entry));
     }
 
-    pub(super) fn push(&self, entry: Entry) {
-        self.queue().push_back(entry);
+    #[inline]
+    pub(super) fn pop(&self, py: Python<'_>) -> Option<Entry> {
+        self.0.with(py, VecDeque::pop_front)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue().is_empty()
+    #[inline]
+    pub(super) fn len(&self, py: Python<'_>) -> usize {
+        self.0.with(py, |queue| queue.len())
     }
 
-    /// Moves everything that is ready into `batch`, which is empty.
-    pub(super) fn take(&self, batch: &mut VecDeque<Entry>) {
-        mem::swap(&mut *self.queue(), batch);
+    #[inline]
+    pub(super) fn is_empty(&self, py: Python<'_>) -> bool {
+        self.len(py) == 0
     }
 
-    /// Gives back what a turn could not run, ahead of what has become ready since.
-    pub(super) fn give_back(&self, mut rest: VecDeque<Entry>) {
-        let mut queue = self.queue();
-        rest.append(&mut queue);
-        *queue = rest;
+    /// Shows the garbage collector what waits here; the loop is not running any longer.
+    pub(super) fn show(&self, py: Python<'_>) {
+        self.0.with(py, |queue| {
+            for entry in queue {
+                match entry {
+                    Entry::Native(handle) => Handle::show(handle.bind(py)),
+                    Entry::Timer(timer) => Handle::show(timer.bind(py).as_super()),
+                    Entry::Foreign(_) => {}
+                }
+            }
+        });
     }
 
-    /// Empties the queue. What was in it is dropped after the lock is released, since that may run Python code.
-    pub(super) fn clear(&self) {
-        let entries = mem::take(&mut *self.queue());
+    /// Empties the queue. What was in it is dropped after that, since that may run Python code.
+    pub(super) fn clear(&self, py: Python<'_>) {
+        let entries = self.0.with(py, mem::take);
         drop(entries);
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        for entry in self.queue().iter() {
-            match entry {
-                Entry::Native(handle) => visit.call(handle)?,
-                Entry::Foreign(handle) => visit.call(handle)?,
-            }
-        }
-        Ok(())
+        let traverse = |queue: &VecDeque<Entry>| {
+            queue.iter().try_for_each(|entry| match entry {
+                Entry::Native(handle) => visit.call(handle),
+                Entry::Timer(timer) => visit.call(timer),
+                Entry::Foreign(handle) => visit.call(handle),
+            })
+        };
+        self.0.during_traverse(traverse).unwrap_or(Ok(()))
     }
 }

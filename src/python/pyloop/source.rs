@@ -5,6 +5,7 @@
 //! meant for an earlier owner of the number reaches nobody.
 
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
@@ -31,20 +32,27 @@ pub(super) trait Source: Send + Sync {
 
 /// The sources that want to be called at the end of the turn. The lock is never held while Python runs.
 #[derive(Default)]
-pub(super) struct Dirty(Mutex<Vec<Arc<dyn Source>>>);
+pub(super) struct Dirty {
+    /// Up while there are any, so that most turns need not take the lock.
+    any: AtomicBool,
+    sources: Mutex<Vec<Arc<dyn Source>>>,
+}
 
 impl Dirty {
     fn sources(&self) -> MutexGuard<'_, Vec<Arc<dyn Source>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Has `source` flushed at the end of this turn; a source pushes itself once a turn.
     pub(super) fn push(&self, source: Arc<dyn Source>) {
         self.sources().push(source);
+        self.any.store(true, Ordering::Relaxed);
     }
 
+    /// Only the loop thread pushes and asks.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.sources().is_empty()
+        !self.any.load(Ordering::Relaxed)
     }
 
     /// Flushes those that were pushed before, and leaves those that are pushed meanwhile to the next turn.
@@ -52,10 +60,12 @@ impl Dirty {
         if self.is_empty() {
             return Ok(());
         }
+        self.any.store(false, Ordering::Relaxed);
         let mut sources = mem::take(&mut *self.sources()).into_iter();
         while let Some(source) = sources.next() {
             if let Err(error) = source.flush(event_loop) {
                 self.sources().extend(sources);
+                self.any.store(true, Ordering::Relaxed);
                 return Err(error);
             }
         }
@@ -63,6 +73,7 @@ impl Dirty {
     }
 
     pub(super) fn clear(&self) {
+        self.any.store(false, Ordering::Relaxed);
         let sources = mem::take(&mut *self.sources());
         drop(sources);
     }

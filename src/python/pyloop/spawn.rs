@@ -3,17 +3,23 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::core::LoopCore;
+use super::scheduling::call_with_keyword;
 
 /// What `loop.create_future()` gives.
 pub(super) fn future<'py>(event_loop: &Bound<'py, LoopCore>) -> PyResult<Bound<'py, PyAny>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let py = event_loop.py();
-    let options = PyDict::new(py);
-    options.set_item(intern!(py, "loop"), event_loop)?;
-    class(py, &MODULE, "asyncio.futures", intern!(py, "Future"))?.call((), Some(&options))
+    let class = class(py, &MODULE, "asyncio.futures", intern!(py, "Future"))?;
+    call_with_keyword(&class, &[], loop_keyword(py)?, event_loop)
+}
+
+/// The names in a call with `loop=`.
+fn loop_keyword(py: Python<'_>) -> PyResult<&Bound<'_, PyTuple>> {
+    static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
+    Ok(NAMES.get_or_try_init(py, || PyTuple::new(py, [intern!(py, "loop")]).map(Bound::unbind))?.bind(py))
 }
 
 /// What `loop.create_task(coro, **options)` gives; `options` are the call's own.
@@ -27,18 +33,24 @@ pub(super) fn task<'py>(
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     static BASE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let py = event_loop.py();
-    let options = options.cloned().unwrap_or_else(|| PyDict::new(py));
-    let known =
-        usize::from(options.contains(intern!(py, "name"))?) + usize::from(options.contains(intern!(py, "context"))?);
-    if known < options.len()
-        || event_loop.get().is_debug()
-        || !event_loop.getattr(intern!(py, "_task_factory"))?.is_none()
-    {
+    let known = match options {
+        None => true,
+        Some(options) => {
+            let names = [intern!(py, "name"), intern!(py, "context")];
+            let known = names.into_iter().map(|name| options.contains(name)).collect::<PyResult<Vec<_>>>()?;
+            known.into_iter().filter(|known| *known).count() == options.len()
+        }
+    };
+    if !known || event_loop.get().is_debug() || !event_loop.getattr(intern!(py, "_task_factory"))?.is_none() {
         let base = BASE.import(py, "asyncio.base_events", "BaseEventLoop")?;
-        return base.call_method(intern!(py, "create_task"), (event_loop, coro), Some(&options));
+        return base.call_method(intern!(py, "create_task"), (event_loop, coro), options);
     }
+    let class = class(py, &MODULE, "asyncio.tasks", intern!(py, "Task"))?;
+    let Some(options) = options else {
+        return call_with_keyword(&class, &[coro], loop_keyword(py)?, event_loop);
+    };
     options.set_item(intern!(py, "loop"), event_loop)?;
-    class(py, &MODULE, "asyncio.tasks", intern!(py, "Task"))?.call((coro,), Some(&options))
+    class.call((coro,), Some(options))
 }
 
 /// A class of asyncio's, looked up in its module each time: tests and tools put one of their own there.

@@ -1,7 +1,5 @@
 //! The turns of the loop thread: park, take what came in, run what was ready.
 
-use std::collections::VecDeque;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -10,9 +8,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::clock;
+use super::collect;
 use super::core::LoopCore;
 use super::driver::Driver;
-use super::handle::Handle;
+use super::handle::{Handle, TimerHandle};
 use super::inbox::Notice;
 use super::outbox::Outbox;
 use super::poller::{BATCH, Event, WAKER};
@@ -22,6 +21,11 @@ use super::{runtime, task};
 
 /// While there is work, descriptors are asked for at most this often; it also lets other Python threads in.
 const POLL_EVERY_NS: u64 = 250_000;
+/// While turns are short, the clock is read once in this many of them at most, and at least once in so long.
+const CLOCK_STRIDE: u32 = 16;
+const CLOCK_EVERY_NS: u64 = 20_000;
+/// With a timer that is due so soon, the clock is read in each turn.
+const SOON_NS: u64 = 1_000_000;
 /// Bounds of what one turn takes from the inbox, in number and in time, so that callbacks and I/O get theirs.
 const JOBS_PER_TURN: usize = 128;
 const JOBS_TIME_NS: u64 = 2_000_000;
@@ -37,11 +41,13 @@ pub(super) fn run(event_loop: &Bound<'_, LoopCore>) -> PyResult<()> {
     let mut driver = core.take_driver()?;
     core.remember_context(event_loop.py())?;
     let wakeup = Wakeup::set(event_loop)?;
+    core.begin_turns();
     let result = {
         let _entered = runtime::enter();
         let outbox = Outbox::open();
         Turns::new(event_loop, &mut *driver, &outbox).run()
     };
+    core.end_turns(event_loop.py());
     core.put_driver(driver);
     core.inbox().wake_up();
     core.inbox().refuse_all();
@@ -56,8 +62,35 @@ struct Turns<'a, 'py> {
     driver: &'a mut dyn Driver,
     outbox: &'a Outbox,
     events: Vec<Event>,
-    batch: VecDeque<Entry>,
     last_poll: Option<u64>,
+    pace: Pace,
+}
+
+/// The time of a busy loop. Reading the clock costs as much as all else of a turn with one short callback.
+struct Pace {
+    now: u64,
+    stride: u32,
+    left: u32,
+}
+
+impl Pace {
+    /// The time, at most so long ago as the constants above say when turns go on as they did.
+    #[inline]
+    fn now(&mut self, deadline: Option<u64>) -> u64 {
+        if self.left == 0 || deadline.is_some_and(|at| at < self.now + SOON_NS) {
+            return self.read();
+        }
+        self.left -= 1;
+        self.now
+    }
+
+    fn read(&mut self) -> u64 {
+        let now = clock::now_ns();
+        self.stride = if now - self.now > CLOCK_EVERY_NS { 1 } else { (self.stride * 2).min(CLOCK_STRIDE) };
+        self.left = self.stride - 1;
+        self.now = now;
+        now
+    }
 }
 
 impl<'a, 'py> Turns<'a, 'py> {
@@ -68,8 +101,8 @@ impl<'a, 'py> Turns<'a, 'py> {
             driver,
             outbox,
             events: Vec::with_capacity(BATCH),
-            batch: VecDeque::new(),
             last_poll: None,
+            pace: Pace { now: 0, stride: 1, left: 0 },
         }
     }
 
@@ -83,8 +116,8 @@ impl<'a, 'py> Turns<'a, 'py> {
             self.dispatch()?;
             self.take_inbox()?;
             self.outbox.flush();
-            while let Some(timer) = self.core.timers().pop_due(now) {
-                self.core.ready().push(Entry::Native(timer.into_bound(py).into_super().unbind()));
+            while let Some(timer) = self.core.timers().pop_due(py, now) {
+                self.core.ready().push(py, Entry::Timer(timer));
             }
             self.run_ready()?;
             self.core.next_turn();
@@ -99,10 +132,10 @@ impl<'a, 'py> Turns<'a, 'py> {
     /// Parks if there is nothing to do, else looks at the descriptors if it is time; gives the time after that.
     fn poll(&mut self, stopping: bool) -> PyResult<u64> {
         let (py, core) = (self.event_loop.py(), self.core);
-        let now = clock::now_ns();
-        let deadline = core.timers().next_deadline();
+        let deadline = core.timers().next_deadline(py, core);
+        let mut now = self.pace.now(deadline);
         let busy = stopping
-            || !core.ready().is_empty()
+            || !core.ready().is_empty(py)
             || !core.dirty().is_empty()
             || !core.inbox().is_empty()
             || deadline.is_some_and(|at| at <= now);
@@ -114,15 +147,16 @@ impl<'a, 'py> Turns<'a, 'py> {
             self.last_poll = Some(now);
             return Ok(now);
         }
-        if core.inbox().fall_asleep() && core.ready().is_empty() {
-            let timeout = deadline.map(|at| Duration::from_nanos(at - now));
+        if core.inbox().fall_asleep() && core.ready().is_empty(py) {
+            now = clock::now_ns();
+            let timeout = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
             let parked = py.detach(|| self.driver.park(timeout, &mut self.events));
             core.inbox().wake_up();
             parked?;
             py.check_signals()?;
         }
         core.inbox().wake_up();
-        let now = clock::now_ns();
+        now = self.pace.read();
         self.last_poll = Some(now);
         Ok(now)
     }
@@ -149,6 +183,9 @@ impl<'a, 'py> Turns<'a, 'py> {
 
     fn take_inbox(&mut self) -> PyResult<()> {
         let (py, inbox) = (self.event_loop.py(), self.core.inbox());
+        if inbox.is_empty() {
+            return Ok(());
+        }
         while let Some(notice) = inbox.pop_notice() {
             match notice {
                 Notice::Cancel(id) => {
@@ -181,28 +218,56 @@ impl<'a, 'py> Turns<'a, 'py> {
         Ok(())
     }
 
-    /// Runs what was ready when this began, and not what becomes ready meanwhile.
+    /// Runs what was ready when this began, and not what becomes ready meanwhile. What an error leaves is still in the queue.
     fn run_ready(&mut self) -> PyResult<()> {
-        self.core.ready().take(&mut self.batch);
-        while let Some(entry) = self.batch.pop_front() {
-            if let Err(error) = self.run_entry(&entry)
+        let (py, ready) = (self.event_loop.py(), self.core.ready());
+        for _ in 0..ready.len(py) {
+            let Some(entry) = ready.pop(py) else { break };
+            if let Err(error) = self.run_entry(entry)
                 && !task::ended_a_job(self.event_loop, &error)
             {
-                self.core.ready().give_back(mem::take(&mut self.batch));
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    fn run_entry(&self, entry: &Entry) -> PyResult<()> {
+    #[inline]
+    fn run_entry(&self, entry: Entry) -> PyResult<()> {
         let py = self.event_loop.py();
-        let handle = match entry {
-            Entry::Native(handle) if handle.get().is_cancelled() => return Ok(()),
-            Entry::Native(handle) if !self.core.is_debug() => return Handle::run(handle.bind(py)),
-            Entry::Native(handle) => handle.bind(py).as_any(),
-            Entry::Foreign(handle) => handle.bind(py),
-        };
+        match entry {
+            Entry::Native(handle) => {
+                let handle = handle.into_bound(py);
+                let result = self.run_handle(&handle);
+                Handle::release(handle, self.core);
+                result
+            }
+            Entry::Timer(timer) => {
+                let timer = timer.into_bound(py);
+                let result = self.run_handle(timer.as_super());
+                TimerHandle::release(timer, self.core);
+                result
+            }
+            Entry::Foreign(handle) => self.run_with_care(handle.bind(py)),
+        }
+    }
+
+    #[inline]
+    fn run_handle(&self, handle: &Bound<'_, Handle>) -> PyResult<()> {
+        if handle.get().is_cancelled() {
+            Ok(())
+        } else if self.core.is_debug() {
+            self.run_with_care(handle.as_any())
+        } else if collect::is_sole(handle.as_any()) {
+            Handle::run_alone(handle)
+        } else {
+            Handle::run(handle)
+        }
+    }
+
+    /// In debug mode, and for handles of the base class.
+    fn run_with_care(&self, handle: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = self.event_loop.py();
         if handle.getattr(intern!(py, "_cancelled"))?.is_truthy()? {
             return Ok(());
         }

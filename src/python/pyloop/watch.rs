@@ -277,7 +277,7 @@ impl Watches {
             match handle {
                 // Cancelled by its owner without being removed.
                 Some(handle) if handle.get().is_cancelled() => drop(self.remove_fd(poller, fd, direction)),
-                Some(handle) => ready.push(Entry::Native(handle)),
+                Some(handle) => ready.push(py, Entry::Native(handle)),
                 None => {}
             }
         }
