@@ -111,6 +111,10 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
         self._set_core_debug(bool(enabled))
         super().set_debug(enabled)
 
+    def set_task_factory(self, factory: Any) -> None:
+        super().set_task_factory(factory)
+        self._set_core_task_factory(factory is not None)
+
     def remove_signal_handler(self, sig: int) -> bool:
         removed = super().remove_signal_handler(sig)
         if removed and not self._signal_handlers and self.is_running():

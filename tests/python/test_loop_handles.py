@@ -362,7 +362,7 @@ def test_a_busy_loop_fires_timers_in_time(loop: PyLoop) -> None:
 
 def test_a_thread_that_floods_the_loop_lets_it_run(loop: PyLoop) -> None:
     """With the interpreter's switch interval alone, the thread would be done before the loop runs once."""
-    count = 20_000
+    count = 40_000
     waiting: list[int] = []
     arrived = 0
     sent = 0

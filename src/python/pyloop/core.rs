@@ -19,6 +19,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::call::Call;
 use super::driver::{self, Driver};
+use super::guarded::Guarded;
 use super::handle::{Handle, TimerHandle};
 use super::inbox::{DEFAULT_CAPACITY, DEFAULT_IN_FLIGHT, Inbox, LoopHandle};
 use super::jobs::Jobs;
@@ -63,6 +64,9 @@ pub(crate) struct LoopCore {
     turning: AtomicBool,
     /// Which thread that is; see [`thread_token`].
     thread: AtomicUsize,
+    task_factory: AtomicBool,
+    /// `{"loop": self}`, with which futures and tasks are made.
+    loop_keyword: Guarded<Option<Py<PyDict>>>,
     capturing: AtomicBool,
     captured: Mutex<Option<Py<PyAny>>>,
 }
@@ -72,7 +76,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// After so many calls that wait, a thread that adds to them gives way to the loop.
-const FLOOD: usize = 1024;
+const FLOOD: usize = 4096;
 
 /// So often and for so long; a loop that is busy otherwise is not waited for.
 const GIVE_WAY_TIMES: u32 = 4;
@@ -150,6 +154,23 @@ impl LoopCore {
     #[inline]
     pub(super) fn is_turning(&self) -> bool {
         self.turning.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_task_factory(&self) -> bool {
+        self.task_factory.load(Ordering::Relaxed)
+    }
+
+    /// `{"loop": self}`; to be passed and not to be changed.
+    pub(super) fn loop_keyword<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
+        let (py, place) = (slf.py(), &slf.get().loop_keyword);
+        if let Some(keyword) = place.with(py, |keyword| keyword.as_ref().map(|keyword| keyword.clone_ref(py))) {
+            return Ok(keyword.into_bound(py));
+        }
+        let keyword = PyDict::new(py);
+        keyword.set_item(intern!(py, "loop"), slf)?;
+        let before = place.with(py, |place| place.replace(keyword.clone().unbind()));
+        drop(before);
+        Ok(keyword)
     }
 
     pub(super) fn begin_turns(&self) {
@@ -352,6 +373,8 @@ impl LoopCore {
             debug: AtomicBool::new(false),
             turning: AtomicBool::new(false),
             thread: AtomicUsize::new(0),
+            task_factory: AtomicBool::new(false),
+            loop_keyword: Guarded::default(),
             capturing: AtomicBool::new(false),
             captured: Mutex::new(None),
         })
@@ -526,6 +549,11 @@ impl LoopCore {
         self.debug.store(enabled, Ordering::Relaxed);
     }
 
+    /// Tells the native half that `set_task_factory` was told of one, or of none.
+    fn _set_core_task_factory(&self, is_set: bool) {
+        self.task_factory.store(is_set, Ordering::Relaxed);
+    }
+
     /// How many coroutines of jobs are suspended.
     #[getter]
     fn in_flight(&self) -> usize {
@@ -562,6 +590,7 @@ impl LoopCore {
         self.timers.traverse(&visit)?;
         self.watches.traverse(&visit)?;
         self.jobs.traverse(&visit)?;
+        self.loop_keyword.during_traverse(|keyword| visit.call(keyword)).unwrap_or(Ok(()))?;
         if let Some(context) = &*lock(&self.base_context) {
             visit.call(context)?;
         }
@@ -581,6 +610,8 @@ impl LoopCore {
         self.watches.clear();
         self.dirty.clear();
         self.jobs.clear();
+        let keyword = self.loop_keyword.with(py, Option::take);
+        drop(keyword);
         let (context, captured) = (lock(&self.base_context).take(), lock(&self.captured).take());
         drop((context, captured));
     }

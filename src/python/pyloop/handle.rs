@@ -22,7 +22,7 @@ use crate::python::context;
 ///
 /// Most live for a part of a turn, so they are used again ([`spare`](super::spare)), and the garbage collector does not look
 /// at them ([`collect`]).
-#[pyclass(subclass, frozen, weakref, freelist = 1024, module = "ziggurat._ziggurat")]
+#[pyclass(subclass, frozen, weakref, module = "ziggurat._ziggurat")]
 pub(super) struct Handle {
     state: Guarded<State>,
     cancelled: AtomicBool,
@@ -108,7 +108,9 @@ impl Handle {
     pub(super) fn show(slf: &Bound<'_, Self>) {
         let this = slf.get();
         this.state.with(slf.py(), |state| state.context.as_ref().inspect(|context| context.show()).map(drop));
-        if !this.shown.swap(true, Ordering::Relaxed) {
+        // Whoever is here holds the interpreter's lock, so no exchange is needed.
+        if !this.shown.load(Ordering::Relaxed) {
+            this.shown.store(true, Ordering::Relaxed);
             collect::show(slf.as_any());
         }
     }
@@ -125,7 +127,8 @@ impl Handle {
 
     #[inline]
     fn hide(&self, object: &Bound<'_, PyAny>) {
-        if self.shown.swap(false, Ordering::Relaxed) {
+        if self.shown.load(Ordering::Relaxed) {
+            self.shown.store(false, Ordering::Relaxed);
             collect::hide(object);
         }
     }
@@ -134,19 +137,20 @@ impl Handle {
     #[inline]
     fn fill(&self, py: Python<'_>, state: State) {
         self.cancelled.store(false, Ordering::Relaxed);
-        let before = self.state.with(py, |place| mem::replace(place, state));
-        // Nothing, in a spare one.
-        drop(before);
+        // What is overwritten is empty.
+        self.state.with(py, |place| *place = state);
     }
 
     /// Lets go of what it holds, so that it can be a spare one.
     #[inline]
     fn empty(&self, py: Python<'_>) {
-        let State { call, context, debug } = self.state.with(py, mem::take);
-        if let Some(call) = call {
-            call.drop_ref(py);
+        let held = self.state.with(py, |state| state.context.is_some().then(|| mem::take(state)));
+        if let Some(State { call, context, debug }) = held {
+            if let Some(call) = call {
+                call.drop_ref(py);
+            }
+            drop((context, debug));
         }
-        drop((context, debug));
     }
 
     #[inline]
@@ -187,7 +191,8 @@ impl Handle {
     #[inline]
     pub(super) fn run_alone(slf: &Bound<'_, Self>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        let State { call, context, debug } = this.state.with(py, mem::take);
+        let (call, context, debug) =
+            this.state.with(py, |state| (state.call.take(), state.context.take(), state.debug.take()));
         let (Some(call), Some(context)) = (call, context) else { return Ok(()) };
         context.show();
         match context::run(context.get().bind(py), || call.run(py)) {

@@ -13,18 +13,20 @@ use std::slice;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyFloat, PyInt, PyString, PyTuple, PyType};
+use pyo3::types::{PyFloat, PyInt, PyString, PyType};
 
 use super::call::Call;
 use super::clock;
 use super::core::LoopCore;
+use super::spawn;
 
 /// Puts the short ways before the methods of the class.
 pub(super) fn install(class: &Bound<'_, PyType>) -> PyResult<()> {
     CALL_SOON.install(class)?;
     CALL_SOON_THREADSAFE.install(class)?;
     CALL_LATER.install(class)?;
-    CALL_AT.install(class)
+    CALL_AT.install(class)?;
+    CREATE_TASK.install(class)
 }
 
 static CALL_SOON: Method = Method::new(
@@ -46,6 +48,12 @@ static CALL_AT: Method = Method::new(
     c"call_at",
     c"call_at($self, when, callback, *args, context=None)\n--\n\nArranges for a callback to be called at an absolute time of the loop's clock.",
     Method::call::<CallAt>,
+);
+
+static CREATE_TASK: Method = Method::new(
+    c"create_task",
+    c"create_task($self, coro, **options)\n--\n\nMakes a task of a coroutine.",
+    Method::call::<CreateTask>,
 );
 
 /// What a method does in the usual case.
@@ -129,6 +137,25 @@ impl Usual for CallAt {
         let Some(when) = arguments.seconds(0)? else { return Ok(None) };
         let Some(call) = arguments.call(1)? else { return Ok(None) };
         LoopCore::schedule_at(event_loop, when, call, arguments.context.clone()).map(|timer| Some(timer.into_any()))
+    }
+}
+
+struct CreateTask;
+
+impl Usual for CreateTask {
+    fn method() -> &'static Method {
+        &CREATE_TASK
+    }
+
+    #[inline]
+    fn call<'py>(
+        event_loop: &Bound<'py, LoopCore>,
+        arguments: &Arguments<'_, 'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match (arguments.get(0), arguments.get(1), &arguments.context) {
+            (Some(coro), None, None) => spawn::task(event_loop, &coro, None).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -315,31 +342,5 @@ impl Method {
             }
             ffi::PyObject_Vectorcall(long_way.as_ptr(), stack.as_ptr(), (count + 1).unsigned_abs(), names)
         }
-    }
-}
-
-/// Calls `callable` with positional arguments and with one named one; up to three together.
-///
-/// PyO3 would make a dictionary of the named one.
-#[inline]
-pub(super) fn call_with_keyword<'py>(
-    callable: &Bound<'py, PyAny>,
-    positional: &[&Bound<'py, PyAny>],
-    names: &Bound<'py, PyTuple>,
-    value: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    debug_assert!(positional.len() < 3 && names.len() == 1);
-    // The first place is for the callee, as the flag tells it.
-    let mut stack = [ptr::null_mut(); 4];
-    let mut places = stack.iter_mut().skip(1);
-    for (place, object) in places.by_ref().zip(positional.iter().copied().chain([value])) {
-        *place = object.as_ptr();
-    }
-    // SAFETY: the stack holds the positional arguments and one value for the one name, all alive; the call gives a new
-    // reference, or null with an exception set.
-    unsafe {
-        let count = positional.len() | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
-        let result = ffi::PyObject_Vectorcall(callable.as_ptr(), stack.as_ptr().add(1), count, names.as_ptr());
-        Bound::from_owned_ptr_or_err(callable.py(), result)
     }
 }

@@ -12,7 +12,7 @@ use super::guarded::Guarded;
 use super::handle::{Handle, TimerHandle};
 
 /// How many of a kind are kept.
-const KEPT: usize = 1024;
+const KEPT: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Spares {

@@ -3,23 +3,16 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use super::core::LoopCore;
-use super::scheduling::call_with_keyword;
 
 /// What `loop.create_future()` gives.
 pub(super) fn future<'py>(event_loop: &Bound<'py, LoopCore>) -> PyResult<Bound<'py, PyAny>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     let py = event_loop.py();
     let class = class(py, &MODULE, "asyncio.futures", intern!(py, "Future"))?;
-    call_with_keyword(&class, &[], loop_keyword(py)?, event_loop)
-}
-
-/// The names in a call with `loop=`.
-fn loop_keyword(py: Python<'_>) -> PyResult<&Bound<'_, PyTuple>> {
-    static NAMES: PyOnceLock<Py<PyTuple>> = PyOnceLock::new();
-    Ok(NAMES.get_or_try_init(py, || PyTuple::new(py, [intern!(py, "loop")]).map(Bound::unbind))?.bind(py))
+    class.call((), Some(&LoopCore::loop_keyword(event_loop)?))
 }
 
 /// What `loop.create_task(coro, **options)` gives; `options` are the call's own.
@@ -41,13 +34,13 @@ pub(super) fn task<'py>(
             known.into_iter().filter(|known| *known).count() == options.len()
         }
     };
-    if !known || event_loop.get().is_debug() || !event_loop.getattr(intern!(py, "_task_factory"))?.is_none() {
+    if !known || event_loop.get().is_debug() || event_loop.get().has_task_factory() {
         let base = BASE.import(py, "asyncio.base_events", "BaseEventLoop")?;
         return base.call_method(intern!(py, "create_task"), (event_loop, coro), options);
     }
     let class = class(py, &MODULE, "asyncio.tasks", intern!(py, "Task"))?;
     let Some(options) = options else {
-        return call_with_keyword(&class, &[coro], loop_keyword(py)?, event_loop);
+        return class.call((coro,), Some(&LoopCore::loop_keyword(event_loop)?));
     };
     options.set_item(intern!(py, "loop"), event_loop)?;
     class.call((coro,), Some(options))

@@ -115,7 +115,6 @@ impl<'a, 'py> Turns<'a, 'py> {
             let now = self.poll(stopping)?;
             self.dispatch()?;
             self.take_inbox()?;
-            self.outbox.flush();
             while let Some(timer) = self.core.timers().pop_due(py, now) {
                 self.core.ready().push(py, Entry::Timer(timer));
             }
@@ -215,6 +214,7 @@ impl<'a, 'py> Turns<'a, 'py> {
                 break;
             }
         }
+        self.outbox.flush();
         Ok(())
     }
 
