@@ -172,7 +172,7 @@ impl Inbox {
     pub(super) fn wake(&self) {
         fence(Ordering::SeqCst);
         if self.sleeping.swap(false, Ordering::SeqCst) {
-            // It can only fail when the counter is full, and then the descriptor is readable anyway.
+            // It can only fail when the counter is full, after 2^64 - 1 times.
             let _ = rustix::io::write(&self.waker, &1u64.to_ne_bytes());
         }
     }
@@ -211,11 +211,6 @@ impl Inbox {
     /// The loop is awake, whatever woke it.
     pub(super) fn wake_up(&self) {
         self.sleeping.store(false, Ordering::SeqCst);
-    }
-
-    /// Takes the wake-up back after the waker became readable.
-    pub(super) fn clear_waker(&self) {
-        let _ = rustix::io::read(&self.waker, &mut [0u8; 8]);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -393,7 +388,7 @@ mod tests {
             if taken < 2 * EACH && inbox.fall_asleep() {
                 assert!(readable(&inbox, 10_000), "slept with {taken} jobs taken");
                 inbox.wake_up();
-                inbox.clear_waker();
+                rustix::io::read(&inbox.waker, &mut [0u8; 8]).unwrap();
             }
         }
         producers.into_iter().for_each(|producer| producer.join().unwrap());

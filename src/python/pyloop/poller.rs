@@ -1,5 +1,5 @@
 #![allow(unsafe_code)] // Descriptors come from Python as numbers, and epoll wants to borrow them.
-//! The descriptors that a loop waits for: one level-triggered epoll set.
+//! The descriptors that a loop waits for: one epoll set, level-triggered but for the waker.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -40,8 +40,9 @@ impl Poller {
         Ok(Self(Arc::new(epoll::create(CreateFlags::CLOEXEC)?)))
     }
 
+    /// Watches what wakes the loop. Each write to it is told of once, so it need not be read.
     pub(super) fn add_waker(&self, waker: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(epoll::add(&self.0, waker, EventData::new_u64(WAKER), EventFlags::IN)?)
+        Ok(epoll::add(&self.0, waker, EventData::new_u64(WAKER), EventFlags::IN | EventFlags::ET)?)
     }
 
     /// Watches a descriptor; `known` says that it is in the set as far as the loop knows.

@@ -166,9 +166,8 @@ impl<'a, 'py> Turns<'a, 'py> {
         }
         let poller = self.core.poller()?;
         for event in self.events.drain(..) {
-            if event.token == WAKER {
-                self.core.inbox().clear_waker();
-            } else {
+            // The waker has done its work.
+            if event.token != WAKER {
                 let begun = self.core.is_debug().then(clock::now_ns);
                 self.core.watches().dispatch(self.event_loop, &poller, &event)?;
                 if let Some(begun) = begun {
