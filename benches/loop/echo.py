@@ -1,12 +1,17 @@
-"""An echo server on the loop under test: `python benches/loop/echo.py LOOP HOW`.
+"""An echo server on the loop under test: `python benches/loop/echo.py LOOP OVER HOW FOLDER`.
 
+OVER is tcp, unix or tls, HOW is protocol or streams. FOLDER is one of its own: the Unix socket and the certificate go there.
 It prints its address, and the CPU seconds that it has used for each line on standard input.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
+import subprocess
 import sys
+from pathlib import Path
 
 from workloads import cpu, make
 
@@ -29,14 +34,45 @@ async def streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
-async def main(how: str) -> None:
+def certificate(folder: Path) -> ssl.SSLContext:
+    """A server's context, with a certificate that was made just now."""
+    key, chain = str(folder / "key.pem"), str(folder / "chain.pem")
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    subprocess.run(["openssl", *made.split(), "-keyout", key, "-out", chain], check=True, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
+
+
+def connect(over: str, address: str) -> socket.socket:
+    """A blocking client of such a server."""
+    if over == "unix":
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(address)
+        return peer
+    peer = socket.create_connection(("127.0.0.1", int(address)))
+    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if over == "tls":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(peer)
+    return peer
+
+
+async def main(over: str, how: str, folder: Path) -> None:
     """Serves until standard input ends."""
     loop = asyncio.get_running_loop()
-    if how == "streams":
-        server = await asyncio.start_server(streams, "127.0.0.1", 0)
+    path = str(folder / "socket")
+    tls = certificate(folder) if over == "tls" else None
+    if over == "unix" and how == "streams":
+        await asyncio.start_unix_server(streams, path)
+    elif over == "unix":
+        await loop.create_unix_server(Echo, path)
+    elif how == "streams":
+        server = await asyncio.start_server(streams, "127.0.0.1", 0, ssl=tls)
     else:
-        server = await loop.create_server(Echo, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+        server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=tls)
+    print(path if over == "unix" else server.sockets[0].getsockname()[1], flush=True)
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while await lines.readline():
@@ -44,4 +80,4 @@ async def main(how: str) -> None:
 
 
 if __name__ == "__main__":
-    make(sys.argv[1]).run_until_complete(main(sys.argv[2]))
+    make(sys.argv[1]).run_until_complete(main(sys.argv[2], sys.argv[3], Path(sys.argv[4])))

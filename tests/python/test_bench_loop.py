@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 BENCH = Path(__file__).parents[2] / "benches" / "loop"
 sys.path.insert(0, str(BENCH))
 
+from echo import connect  # noqa: E402
 from workloads import WORKLOADS, make  # noqa: E402
 
 
@@ -29,13 +29,18 @@ def test_a_workload_does_what_it_counts(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["protocol", "streams"])
-def test_an_echo_sends_back_and_tells_its_time(how: str) -> None:
-    command = [sys.executable, str(BENCH / "echo.py"), "pyloop", how]
+@pytest.mark.parametrize("over", ["tcp", "unix", "tls"])
+def test_an_echo_sends_back_and_tells_its_time(over: str, how: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCH / "echo.py"), "pyloop", over, how, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as server:
         assert server.stdin is not None and server.stdout is not None
-        with socket.create_connection(("127.0.0.1", int(server.stdout.readline())), 10) as peer:
+        with connect(over, server.stdout.readline().strip()) as peer:
+            peer.settimeout(10)
             peer.sendall(b"x" * 1000)
-            assert peer.recv(1000, socket.MSG_WAITALL) == b"x" * 1000
+            got = b""
+            while len(got) < 1000:
+                got += peer.recv(1000)
+            assert got == b"x" * 1000
         print(file=server.stdin)
         assert float(server.stdout.readline()) > 0
         server.stdin.close()
