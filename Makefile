@@ -31,7 +31,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python test-references fmt lint lint-rust lint-python features bench bench-loop wheel clean
+.PHONY: help run test test-rust test-python test-programs test-references fmt lint lint-rust lint-python features bench bench-loop wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ help: ## This list
 run: $(VENV)/.wheel ## Build everything and start examples/python/quickstart.py on http://127.0.0.1:8000
 	@exec $(BIN)/python examples/python/quickstart.py
 
-test: test-rust test-python ## All tests: Rust, doctests, examples, Python, on both stores
+test: test-rust test-python test-programs ## All tests: Rust, doctests, examples, Python on both stores, programs on PyLoop
 
 test-rust: $(VENV)/.tools $(MONGO_VENV)/.ready ## Rust tests, doctests and examples
 	@if [ "$(FEATURES)" != python ]; then \
@@ -56,6 +56,10 @@ endif
 test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests against the wheel
 	$(BIN)/python -m pytest
 
+test-programs: $(VENV)/.wheel $(VENV)/.programs $(MONGO_VENV)/.ready ## Programs on PyLoop, against Redis, PostgreSQL, MongoDB (ARGS="--loop asyncio" to compare)
+	@.ci/servers
+	$(BIN)/python -m pytest tests/programs $(ARGS)
+
 REFERENCES := $(CARGO_TARGET_DIR)/references
 
 test-references: $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests where releasing an object off the GIL aborts (slow build)
@@ -67,8 +71,8 @@ test-references: $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests where relea
 
 fmt: $(VENV)/.tools ## Format Rust and Python
 	cargo fmt --all
-	$(BIN)/ruff check --fix --quiet python tests/python examples/python
-	$(BIN)/ruff format --quiet python tests/python examples/python
+	$(BIN)/ruff check --fix --quiet python tests/*.py tests/python tests/programs examples/python
+	$(BIN)/ruff format --quiet python tests/*.py tests/python tests/programs examples/python
 
 lint: lint-rust lint-python ## Formatting, clippy, docs, ruff, mypy --strict, stubs against the module
 
@@ -79,8 +83,8 @@ lint-rust: $(VENV)/.tools
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features python
 
 lint-python: $(VENV)/.wheel $(VENV)/.tools
-	$(BIN)/ruff check python tests/python examples/python
-	$(BIN)/ruff format --check python tests/python examples/python
+	$(BIN)/ruff check python tests/*.py tests/python tests/programs examples/python
+	$(BIN)/ruff format --check python tests/*.py tests/python tests/programs examples/python
 	$(BIN)/mypy --strict python/ziggurat
 	$(BIN)/python -m mypy.stubtest ziggurat._ziggurat --mypy-config-file pyproject.toml \
 	  --allowlist tests/python/stubtest-allowlist.txt
@@ -124,6 +128,11 @@ $(VENV)/.maturin: $(VENV)/.made
 $(VENV)/.tools: $(VENV)/.maturin tests/python/requirements.txt
 	@echo "installing test and lint tools"
 	@$(PIP) install -r tests/python/requirements.txt
+	@touch $@
+
+$(VENV)/.programs: $(VENV)/.tools tests/programs/requirements.txt
+	@echo "installing the programs that run on PyLoop in tests"
+	@$(PIP) install -r tests/programs/requirements.txt
 	@touch $@
 
 $(VENV)/.wheel: $(VENV)/.maturin $(RUST_SOURCES) $(PYTHON_SOURCES)

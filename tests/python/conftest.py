@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from servers import Mongo
 
 from ziggurat import Ziggurat
 from ziggurat.testing import TestClient
@@ -21,14 +20,8 @@ from ziggurat.testing import TestClient
 ROOT = Path(__file__).parents[2]
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
-def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mongo_uri() -> Iterator[str]:
     """The server that `ZIGGURAT_MONGO_URI` names, else a throw-away one from `ZIGGURAT_MONGO_SERVER`."""
     given = os.environ.get("ZIGGURAT_MONGO_URI")
     if given:
@@ -42,26 +35,12 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "no MongoDB server: run `make test-python`, or set ZIGGURAT_MONGO_URI, or ZIGGURAT_MONGO_SERVER to "
             "secantusd-py; ZIGGURAT_MONGO=off leaves these tests out"
         )
-    folder = tmp_path_factory.mktemp("mongo")
-    port = free_port()
-    command = [program, "--port", str(port), "--storage-path", str(folder / "data"), "--cache-size", "256M"]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([*command, "--sync-on-commit", "--log-level", "WARNING"], stdout=log, stderr=log)
+    server = Mongo(program, sync=True)
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert server.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline, "the MongoDB server does not listen"
-                time.sleep(0.05)
-        yield f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        server.start()
+        yield server.uri
     finally:
-        server.kill()
-        server.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
