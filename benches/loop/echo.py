@@ -1,6 +1,6 @@
 """An echo server on the loop under test: `python benches/loop/echo.py LOOP OVER HOW FOLDER`.
 
-OVER is tcp, unix or tls, HOW is protocol or streams. FOLDER is one of its own: the Unix socket and the certificate go there.
+OVER is tcp, unix, tls or udp, HOW is protocol or streams. FOLDER is one of its own: the Unix socket and the certificate go there.
 It prints its address, and the CPU seconds that it has used for each line on standard input.
 """
 
@@ -24,6 +24,16 @@ class Echo(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.transport.write(data)  # type: ignore[attr-defined]
+
+
+class Datagrams(asyncio.DatagramProtocol):
+    """The same by datagrams."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self.transport.sendto(data, addr)  # type: ignore[attr-defined]
 
 
 async def streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,6 +60,11 @@ def connect(over: str, address: str) -> socket.socket:
         peer = socket.socket(socket.AF_UNIX)
         peer.connect(address)
         return peer
+    if over == "udp":
+        peer = socket.socket(type=socket.SOCK_DGRAM)
+        peer.settimeout(10)
+        peer.connect(("127.0.0.1", int(address)))
+        return peer
     peer = socket.create_connection(("127.0.0.1", int(address)))
     peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if over == "tls":
@@ -64,15 +79,22 @@ async def main(over: str, how: str, folder: Path) -> None:
     loop = asyncio.get_running_loop()
     path = str(folder / "socket")
     tls = certificate(folder) if over == "tls" else None
-    if over == "unix" and how == "streams":
+    if over == "udp":
+        transport, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", 0))
+        address = transport.get_extra_info("sockname")[1]
+    elif over == "unix" and how == "streams":
         await asyncio.start_unix_server(streams, path)
+        address = path
     elif over == "unix":
         await loop.create_unix_server(Echo, path)
+        address = path
     elif how == "streams":
         server = await asyncio.start_server(streams, "127.0.0.1", 0, ssl=tls)
+        address = server.sockets[0].getsockname()[1]
     else:
         server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=tls)
-    print(path if over == "unix" else server.sockets[0].getsockname()[1], flush=True)
+        address = server.sockets[0].getsockname()[1]
+    print(address, flush=True)
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while await lines.readline():

@@ -1,7 +1,7 @@
 """PyLoop, an asyncio event loop whose core is Rust and Tokio.
 
 The loop of the standard library is the base class, and the native core comes before it: queue, timers, descriptors,
-turns and the flow of bytes through streams are native, and everything else (servers, datagrams, pipes, TLS, executors,
+turns, the flow of bytes through streams and datagrams are native, and everything else (servers, pipes, TLS, executors,
 subprocesses, signal handlers) is the interpreter's own code.
 
     asyncio.Runner(loop_factory=ziggurat.new_event_loop)
@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
+from ziggurat._datagrams import DatagramTransport
 from ziggurat._transports import StreamTransport
 
 if TYPE_CHECKING:
@@ -155,6 +156,14 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
         )
         StreamTransport(self, rawsock, ssl_protocol, extra=extra, server=server)
         return ssl_protocol._app_transport
+
+    def _make_datagram_transport(
+        self, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
+    ) -> Any:
+        self._ensure_fd_no_transport(sock)  # type: ignore[attr-defined]
+        if not DatagramTransport.can_own(sock):
+            return super()._make_datagram_transport(sock, protocol, address, waiter, extra)  # type: ignore[misc]
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
 
     def _run_in_debug(self, handle: asyncio.Handle) -> None:
         self._current_handle = handle

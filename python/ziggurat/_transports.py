@@ -17,16 +17,63 @@ from ziggurat import _ziggurat
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["StreamTransport"]
+__all__ = ["SocketOwner", "StreamTransport", "native"]
 
 
-def _native(name: str) -> Any:
+def native(name: str) -> Any:
     """An attribute of the base class that lives in the native half."""
     return property(lambda self: getattr(self._core, name), lambda self, value: setattr(self._core, name, value))
 
 
-class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
+class SocketOwner:
+    """What the transports over sockets have in common, to come before their base classes."""
+
+    if TYPE_CHECKING:
+        # Of the base classes.
+        _core: Any
+        _fatal_error: Any
+        _sock: Any
+        is_reading: Any
+
+    _holds_socket = False
+
+    def _hold_socket(self) -> None:
+        # Whoever closes the socket behind our back closes it when we have let go of its number, and not before.
+        self._sock._io_refs += 1
+        self._holds_socket = True
+
+    def _let_go(self) -> None:
+        self._core.release()
+        if self._holds_socket and self._sock is not None:
+            self._holds_socket = False
+            self._sock._decref_socketios()
+
+    def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
+        if self.is_reading():
+            self._core.start_reading()
+
+    def _fatal_native_error(self, exc: BaseException, message: str) -> None:
+        # The base class logs the exception that is being handled.
+        try:
+            raise exc
+        except BaseException:
+            self._fatal_error(exc, message)
+
+    def _call_connection_lost(self, exc: BaseException | None) -> None:
+        # The base class tells the protocol and closes the socket.
+        self._let_go()
+        super()._call_connection_lost(exc)  # type: ignore[misc]
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        if self._sock is not None:
+            self._let_go()
+        super().__del__(_warn)  # type: ignore[misc]
+
+
+class StreamTransport(SocketOwner, selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
     """TCP and Unix sockets."""
+
+    _core: _ziggurat.StreamCore
 
     def __init__(
         self,
@@ -39,10 +86,8 @@ class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore
     ) -> None:
         self._core = core = _ziggurat.StreamCore(loop, sock.fileno())
         core.open(self)
-        # Whoever closes the socket behind our back closes it when we have let go of its number, and not before.
-        sock._io_refs += 1  # type: ignore[attr-defined]
-        self._holds_socket = True
         super().__init__(loop, sock, protocol, waiter, extra, server)
+        self._hold_socket()
         # Never called here, and a bound method would close a cycle: a transport that nobody closed says so at once.
         self._write_ready = None
         # Straight into the native half, past this class.
@@ -50,10 +95,10 @@ class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore
 
     # What both halves look at.
 
-    _conn_lost = _native("conn_lost")
-    _closing = _native("closing")
-    _eof = _native("eof")
-    _empty_waiter = _native("empty_waiter")
+    _conn_lost = native("conn_lost")
+    _closing = native("closing")
+    _eof = native("eof")
+    _empty_waiter = native("empty_waiter")
     # The base class asks whether its buffer is empty, and clears it; what it would put there is the native half itself.
     _buffer = property(lambda self: self._core, lambda self, buffer: None)
 
@@ -61,10 +106,6 @@ class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore
         super().set_protocol(protocol)
         self._read_ready_cb = None
         self._core.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
-
-    def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
-        if self.is_reading():
-            self._core.start_reading()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._core.write(data)
@@ -89,26 +130,3 @@ class StreamTransport(selector_events._SelectorSocketTransport):  # type: ignore
         if not keep_open:
             self.close()
         return bool(keep_open)
-
-    def _fatal_native_error(self, exc: BaseException, message: str) -> None:
-        # The base class logs the exception that is being handled.
-        try:
-            raise exc
-        except BaseException:
-            self._fatal_error(exc, message)
-
-    def _let_go(self) -> None:
-        self._core.release()
-        if self._holds_socket and self._sock is not None:
-            self._holds_socket = False
-            self._sock._decref_socketios()
-
-    def _call_connection_lost(self, exc: BaseException | None) -> None:
-        # The base class tells the protocol and closes the socket.
-        self._let_go()
-        super()._call_connection_lost(exc)
-
-    def __del__(self, _warn: Any = warnings.warn) -> None:
-        if self._sock is not None:
-            self._let_go()
-        super().__del__(_warn)

@@ -28,8 +28,10 @@ def test_a_workload_does_what_it_counts(kind: str, name: str) -> None:
         asyncio.set_event_loop(None)
 
 
-@pytest.mark.parametrize("how", ["protocol", "streams"])
-@pytest.mark.parametrize("over", ["tcp", "unix", "tls"])
+@pytest.mark.parametrize(
+    ("over", "how"),
+    [*((over, how) for over in ("tcp", "unix", "tls") for how in ("protocol", "streams")), ("udp", "protocol")],
+)
 def test_an_echo_sends_back_and_tells_its_time(over: str, how: str, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCH / "echo.py"), "pyloop", over, how, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as server:

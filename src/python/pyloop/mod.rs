@@ -45,5 +45,6 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     scheduling::install(&module.py().get_type::<LoopCore>())?;
     module.add_class::<handle::Handle>()?;
     module.add_class::<handle::TimerHandle>()?;
-    module.add_class::<transport::StreamCore>()
+    module.add_class::<transport::StreamCore>()?;
+    module.add_class::<transport::DatagramCore>()
 }

@@ -1,21 +1,55 @@
 //! Native halves of the transports.
 //!
 //! A transport is the interpreter's own class with its hot paths replaced: reading, writing and flow of bytes are here,
-//! and what happens once in a connection's life (set-up, limits, closing, reports) is inherited. `python/ziggurat/_transports.py` joins
-//! the two.
+//! and what happens once in a connection's life (set-up, limits, closing, reports) is inherited. `_transports.py` and its
+//! siblings in `python/ziggurat/` join the two.
 
+mod address;
+mod datagram;
+mod datagrams;
+mod descriptor;
 mod queue;
 mod scratch;
 mod stream;
 
+pub(super) use datagram::DatagramCore;
 pub(super) use scratch::Scratch;
 pub(super) use stream::StreamCore;
 
 use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::exceptions::PyOSError;
+use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use rustix::io::Errno;
+
+/// From so many writes on a lost connection each is worth a warning, as `asyncio.constants` has it.
+const WARN_FROM: usize = 5;
+
+/// Counts a write on a lost connection.
+fn warn_of_lost(py: Python<'_>, lost: &AtomicUsize, message: &str) -> PyResult<()> {
+    if lost.fetch_add(1, Ordering::Relaxed) >= WARN_FROM {
+        let logger = py.import("asyncio.log")?.getattr("logger")?;
+        logger.call_method1("warning", (message,))?;
+    }
+    Ok(())
+}
+
+/// The bytes of what is to be written; what may change is copied.
+fn bytes(data: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyBytes>> {
+    let py = data.py();
+    let data = match data.cast_into_exact::<PyBytes>() {
+        Ok(bytes) => return Ok(bytes),
+        Err(error) => error.into_inner(),
+    };
+    if data.is_instance_of::<PyBytes>() || data.is_instance_of::<PyByteArray>() || data.is_instance_of::<PyMemoryView>()
+    {
+        return Ok(py.get_type::<PyBytes>().call1((data,))?.cast_into_exact::<PyBytes>()?);
+    }
+    let name = data.get_type().name()?.repr()?;
+    Err(PyTypeError::new_err(format!("data argument must be a bytes-like object, not {name}")))
+}
 
 /// The exception for an error number, of the class that Python has for it.
 fn os_error(errno: Errno) -> PyErr {

@@ -14,6 +14,11 @@ pub(in crate::python::pyloop) const SIZE: usize = 256 * 1024;
 pub(in crate::python::pyloop) struct Scratch(Mutex<Vec<u8>>);
 
 impl Scratch {
+    /// Lends a buffer of at least `size` bytes to `f`.
+    pub(in crate::python::pyloop) fn with_size<R>(&self, size: usize, f: impl FnOnce(&mut [u8]) -> R) -> R {
+        if size <= SIZE { self.with(f) } else { f(&mut vec![0; size]) }
+    }
+
     /// Lends the buffer to `f`. A nested call gets a buffer of its own.
     pub(in crate::python::pyloop) fn with<R>(&self, f: impl FnOnce(&mut [u8]) -> R) -> R {
         let mut buffer = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));

@@ -14,7 +14,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyString, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyBytes, PyString, PyWeakrefMethods, PyWeakrefReference};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown};
@@ -24,15 +24,13 @@ use super::super::handle::leaves_the_loop;
 use super::super::source::Source;
 use super::super::watch::Claim;
 use super::queue::WriteQueue;
-use super::{borrow, os_error};
+use super::{borrow, bytes, os_error, warn_of_lost};
 use crate::python::context;
 
 /// A connection that always has more is read so often in one turn, so that the others get theirs.
 const READS_PER_TURN: usize = 4;
 /// What has gathered up to this size is sent before the turn ends.
 const SEND_EARLY: usize = 64 * 1024;
-/// From so many writes on a lost connection each is worth a warning, as `asyncio.constants` has it.
-const WARN_FROM: usize = 5;
 
 /// Reads and writes for a transport that is written in Python.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
@@ -352,23 +350,6 @@ impl StreamCore {
         Ok(())
     }
 
-    /// The bytes of what is to be written; what may change is copied.
-    fn bytes<'py>(data: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let py = data.py();
-        let data = match data.cast_into_exact::<PyBytes>() {
-            Ok(bytes) => return Ok(bytes),
-            Err(error) => error.into_inner(),
-        };
-        if data.is_instance_of::<PyBytes>()
-            || data.is_instance_of::<PyByteArray>()
-            || data.is_instance_of::<PyMemoryView>()
-        {
-            return Ok(py.get_type::<PyBytes>().call1((data,))?.cast_into_exact::<PyBytes>()?);
-        }
-        let name = data.get_type().name()?.repr()?;
-        Err(PyTypeError::new_err(format!("data argument must be a bytes-like object, not {name}")))
-    }
-
     /// Whether a write is to go on; an error when it is not allowed.
     fn may_write(&self, py: Python<'_>, method: &str, is_empty: bool) -> PyResult<bool> {
         if self.eof.load(Ordering::Relaxed) {
@@ -388,10 +369,7 @@ impl StreamCore {
             // Without the claim the number may be somebody else's already.
             return Ok(is_ours);
         }
-        if self.lost.fetch_add(1, Ordering::Relaxed) >= WARN_FROM {
-            let logger = py.import("asyncio.log")?.getattr("logger")?;
-            logger.call_method1("warning", ("socket.send() raised exception.",))?;
-        }
+        warn_of_lost(py, &self.lost, "socket.send() raised exception.")?;
         Ok(false)
     }
 }
@@ -453,9 +431,9 @@ impl StreamCore {
     /// Sends data, or keeps it until it can be sent.
     fn write(slf: &Bound<'_, Self>, data: Bound<'_, PyAny>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        let data = Self::bytes(data)?;
-        let bytes = data.as_bytes();
-        if !this.may_write(py, "write", bytes.is_empty())? {
+        let data = bytes(data)?;
+        let unsent = data.as_bytes();
+        if !this.may_write(py, "write", unsent.is_empty())? {
             return Ok(());
         }
         let turn = this.event_loop.get().turn();
@@ -463,8 +441,8 @@ impl StreamCore {
             return Self::enqueue(slf, data, 0, false);
         }
         // SAFETY: the claim is ours, so the transport holds its socket open.
-        match send(unsafe { borrow(this.fd) }, bytes, SendFlags::NOSIGNAL) {
-            Ok(count) if count == bytes.len() => Ok(()),
+        match send(unsafe { borrow(this.fd) }, unsent, SendFlags::NOSIGNAL) {
+            Ok(count) if count == unsent.len() => Ok(()),
             Ok(count) => Self::enqueue(slf, data, count, true),
             Err(Errno::AGAIN | Errno::INTR) => Self::enqueue(slf, data, 0, true),
             Err(errno) => this.fatal(py, os_error(errno), "Fatal write error on socket transport"),
@@ -474,7 +452,7 @@ impl StreamCore {
     /// Sends all items with as few system calls as there can be.
     fn writelines(slf: &Bound<'_, Self>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let (py, this) = (slf.py(), slf.get());
-        let pieces = data.try_iter()?.map(|piece| Self::bytes(piece?)).collect::<PyResult<Vec<_>>>()?;
+        let pieces = data.try_iter()?.map(|piece| bytes(piece?)).collect::<PyResult<Vec<_>>>()?;
         if !this.may_write(py, "writelines", pieces.iter().all(|piece| piece.as_bytes().is_empty()))? {
             return Ok(());
         }
