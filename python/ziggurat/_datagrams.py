@@ -64,14 +64,3 @@ class DatagramTransport(SocketOwner, selector_events._SelectorDatagramTransport)
 
     def sendto(self, data: bytes | bytearray | memoryview, addr: Any = None) -> None:
         self._core.sendto(data, addr)
-
-    def _report_callback_error(self, exc: BaseException) -> None:
-        # The protocol is called in the turn itself; the base class does so in a handle, which would tell it in these words.
-        self._loop.call_exception_handler(
-            {
-                "message": f"Exception in callback {type(self).__name__}._read_ready()",
-                "exception": exc,
-                "transport": self,
-                "protocol": self._protocol,
-            }
-        )

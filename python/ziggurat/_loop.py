@@ -1,7 +1,7 @@
 """PyLoop, an asyncio event loop whose core is Rust and Tokio.
 
 The loop of the standard library is the base class, and the native core comes before it: queue, timers, descriptors,
-turns, the flow of bytes through streams and datagrams are native, and everything else (servers, pipes, TLS, executors,
+turns, the flow of bytes through streams, datagrams and pipes are native, and everything else (servers, TLS, executors,
 subprocesses, signal handlers) is the interpreter's own code.
 
     asyncio.Runner(loop_factory=ziggurat.new_event_loop)
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
 from ziggurat._datagrams import DatagramTransport
+from ziggurat._pipes import ReadPipeTransport, WritePipeTransport
 from ziggurat._transports import StreamTransport
 
 if TYPE_CHECKING:
@@ -164,6 +165,12 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
         if not DatagramTransport.can_own(sock):
             return super()._make_datagram_transport(sock, protocol, address, waiter, extra)  # type: ignore[misc]
         return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _make_read_pipe_transport(self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None) -> Any:
+        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
+
+    def _make_write_pipe_transport(self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None) -> Any:
+        return WritePipeTransport(self, pipe, protocol, waiter, extra)
 
     def _run_in_debug(self, handle: asyncio.Handle) -> None:
         self._current_handle = handle

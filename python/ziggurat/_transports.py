@@ -17,7 +17,7 @@ from ziggurat import _ziggurat
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["SocketOwner", "StreamTransport", "native"]
+__all__ = ["NativeHalf", "SocketOwner", "StreamTransport", "native"]
 
 
 def native(name: str) -> Any:
@@ -25,13 +25,47 @@ def native(name: str) -> Any:
     return property(lambda self: getattr(self._core, name), lambda self, value: setattr(self._core, name, value))
 
 
-class SocketOwner:
-    """What the transports over sockets have in common, to come before their base classes."""
+class NativeHalf:
+    """What all transports with a native half have in common, to come before their base classes."""
 
     if TYPE_CHECKING:
         # Of the base classes.
         _core: Any
         _fatal_error: Any
+        _loop: Any
+        _protocol: Any
+
+    def _let_go(self) -> None:
+        self._core.release()
+
+    def _fatal_native_error(self, exc: BaseException, message: str) -> None:
+        # The base class logs the exception that is being handled.
+        try:
+            raise exc
+        except BaseException:
+            self._fatal_error(exc, message)
+
+    def _report_callback_error(self, exc: BaseException) -> None:
+        # The protocol is called in the turn itself; the base class does so in a handle, which would tell it in these words.
+        self._loop.call_exception_handler(
+            {
+                "message": f"Exception in callback {type(self).__name__}._read_ready()",
+                "exception": exc,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
+
+    def _call_connection_lost(self, exc: BaseException | None) -> None:
+        # The base class tells the protocol and closes the descriptor.
+        self._let_go()
+        super()._call_connection_lost(exc)  # type: ignore[misc]
+
+
+class SocketOwner(NativeHalf):
+    """What the transports over sockets have in common."""
+
+    if TYPE_CHECKING:
         _sock: Any
         is_reading: Any
 
@@ -43,7 +77,7 @@ class SocketOwner:
         self._holds_socket = True
 
     def _let_go(self) -> None:
-        self._core.release()
+        super()._let_go()
         if self._holds_socket and self._sock is not None:
             self._holds_socket = False
             self._sock._decref_socketios()
@@ -51,18 +85,6 @@ class SocketOwner:
     def _add_reader(self, fd: int, callback: Any, *args: Any) -> None:
         if self.is_reading():
             self._core.start_reading()
-
-    def _fatal_native_error(self, exc: BaseException, message: str) -> None:
-        # The base class logs the exception that is being handled.
-        try:
-            raise exc
-        except BaseException:
-            self._fatal_error(exc, message)
-
-    def _call_connection_lost(self, exc: BaseException | None) -> None:
-        # The base class tells the protocol and closes the socket.
-        self._let_go()
-        super()._call_connection_lost(exc)  # type: ignore[misc]
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
         if self._sock is not None:

@@ -22,7 +22,11 @@ pub(super) fn to_python<'py>(py: Python<'py>, address: Option<SocketAddrAny>) ->
         let address = SocketAddrUnix::try_from(address).map_err(super::os_error)?;
         match address.abstract_name() {
             Some(name) => PyBytes::new(py, &[b"\0", name].concat()).into_any(),
-            None => OsStr::from_bytes(address.path_bytes().unwrap_or_default()).into_pyobject(py)?.into_any(),
+            // A path that fills its field to the last byte but one comes with its end.
+            None => {
+                let path = address.path_bytes().unwrap_or_default().split(|byte| *byte == 0).next();
+                OsStr::from_bytes(path.unwrap_or_default()).into_pyobject(py)?.into_any()
+            }
         }
     })
 }

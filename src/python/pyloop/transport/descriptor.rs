@@ -28,6 +28,11 @@ pub(super) trait Owner: PyClass<Frozen = True> + Sync {
 
     /// The descriptor is ready, or broken (`HUP`, `ERR`). Runs in the context in which the transport was made.
     fn ready(&self, py: Python<'_>, flags: EventFlags) -> PyResult<()>;
+
+    /// The turn ends, after [`Descriptor::flush_later`].
+    fn flush(&self, _py: Python<'_>) -> PyResult<()> {
+        Ok(())
+    }
 }
 
 /// A number that one transport has claimed in the table of its loop.
@@ -59,8 +64,9 @@ impl<T: Owner> Source for Registered<T> {
         owner.descriptor().enter(py, T::FATAL, || owner.ready(py, flags))
     }
 
-    fn flush(&self, _event_loop: &Bound<'_, LoopCore>) -> PyResult<()> {
-        Ok(())
+    fn flush(&self, event_loop: &Bound<'_, LoopCore>) -> PyResult<()> {
+        let (owner, py) = (self.0.get(), event_loop.py());
+        owner.descriptor().enter(py, T::FATAL, || owner.flush(py))
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -137,6 +143,11 @@ impl Descriptor {
         let claim = self.place().claim;
         let Some(claim) = claim else { return Ok(()) };
         Ok(self.core().watches().change_interest(&self.core().poller()?, claim, add, remove)?)
+    }
+
+    /// Has [`Owner::flush`] called at the end of this turn.
+    pub(super) fn flush_later<T: Owner>(&self, owner: &Bound<'_, T>) {
+        self.core().dirty().push(Arc::new(Registered(owner.clone().unbind(), None)));
     }
 
     /// Runs `f` in the context of the transport. What goes wrong there is the transport's end and not the loop's.

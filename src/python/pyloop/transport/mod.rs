@@ -8,11 +8,13 @@ mod address;
 mod datagram;
 mod datagrams;
 mod descriptor;
+mod pipe;
 mod queue;
 mod scratch;
 mod stream;
 
 pub(super) use datagram::DatagramCore;
+pub(super) use pipe::{PipeReader, PipeWriter};
 pub(super) use scratch::Scratch;
 pub(super) use stream::StreamCore;
 
@@ -24,6 +26,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 use rustix::io::Errno;
 
+/// What always has more is read so often in one turn, so that the others get theirs.
+const READS_PER_TURN: usize = 4;
+/// What has gathered up to this size is sent before the turn ends.
+const SEND_EARLY: usize = 64 * 1024;
 /// From so many writes on a lost connection each is worth a warning, as `asyncio.constants` has it.
 const WARN_FROM: usize = 5;
 

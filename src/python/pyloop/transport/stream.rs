@@ -24,13 +24,8 @@ use super::super::handle::leaves_the_loop;
 use super::super::source::Source;
 use super::super::watch::Claim;
 use super::queue::WriteQueue;
-use super::{borrow, bytes, os_error, warn_of_lost};
+use super::{READS_PER_TURN, SEND_EARLY, borrow, bytes, os_error, warn_of_lost};
 use crate::python::context;
-
-/// A connection that always has more is read so often in one turn, so that the others get theirs.
-const READS_PER_TURN: usize = 4;
-/// What has gathered up to this size is sent before the turn ends.
-const SEND_EARLY: usize = 64 * 1024;
 
 /// Reads and writes for a transport that is written in Python.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
