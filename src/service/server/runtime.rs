@@ -1,9 +1,11 @@
 //! The one Tokio runtime of the process.
 
+use std::cell::Cell;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -73,7 +75,9 @@ fn default_threads() -> NonZeroUsize {
 
 fn build(workers: NonZeroUsize) -> io::Result<Runtime> {
     let started = AtomicUsize::new(0);
-    Builder::new_multi_thread()
+    let idle = Arc::new(IdleWorkers::default());
+    let seen = idle.clone();
+    let runtime = Builder::new_multi_thread()
         .worker_threads(workers.get())
         .thread_name_fn(move || {
             // The workers are the first threads that a runtime starts; what comes later is for blocking work.
@@ -83,14 +87,46 @@ fn build(workers: NonZeroUsize) -> io::Result<Runtime> {
                 Some(number) => format!("ziggurat-blocking-{number}"),
             }
         })
-        .on_thread_park(|| {
+        .on_thread_park(move || {
+            seen.parks();
             if let Some(hook) = BEFORE_PARK.get() {
                 hook();
             }
         })
         .enable_all()
-        .build()
+        .build()?;
+    // Until each of the first threads is a worker, one of them could take blocking work, and a later one its place.
+    idle.wait_for(workers.get());
+    Ok(runtime)
 }
+
+/// How many threads have waited for events, which only workers do.
+#[derive(Default)]
+struct IdleWorkers {
+    count: Mutex<usize>,
+    more: Condvar,
+}
+
+impl IdleWorkers {
+    fn parks(&self) {
+        thread_local!(static SEEN: Cell<bool> = const { Cell::new(false) });
+        if !SEEN.replace(true) {
+            *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            self.more.notify_one();
+        }
+    }
+
+    fn wait_for(&self, workers: usize) {
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        // A worker has nothing to do yet, so this takes no longer than starting the threads.
+        let waited = self.more.wait_timeout_while(count, START_WITHIN, |count| *count < workers);
+        if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
+            tracing::warn!("the workers of the runtime are slow to start");
+        }
+    }
+}
+
+const START_WITHIN: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -109,6 +145,18 @@ mod tests {
         });
         assert_eq!(worker?, "ziggurat-io-0");
         assert_eq!(blocking?, "ziggurat-blocking-0");
+        Ok(())
+    }
+
+    #[test]
+    fn blocking_work_that_comes_at_once_is_not_taken_by_a_worker() -> io::Result<()> {
+        for _ in 0..50 {
+            let runtime = build(NonZeroUsize::new(4).unwrap())?;
+            let names = [(); 8].map(|()| runtime.spawn_blocking(thread_name));
+            for name in names {
+                assert!(runtime.block_on(name)?.starts_with("ziggurat-blocking-"));
+            }
+        }
         Ok(())
     }
 
