@@ -31,7 +31,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python test-programs test-references fmt lint lint-rust lint-python features bench bench-loop wheel clean
+.PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python features bench bench-loop wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,14 @@ test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests 
 test-programs: $(VENV)/.wheel $(VENV)/.programs $(MONGO_VENV)/.ready ## Programs on PyLoop, against Redis, PostgreSQL, MongoDB (ARGS="--loop asyncio" to compare)
 	@.ci/servers
 	$(BIN)/python -m pytest tests/programs $(ARGS)
+
+EXTENSION := $(CARGO_TARGET_DIR)/extension
+
+test-extension: $(VENV)/.wheel $(VENV)/.tools ## Tests of Rust futures in Python, by an extension module of its own
+	cargo build --locked -p ziggurat-extension --features pyo3/extension-module
+	rm -rf $(EXTENSION) && mkdir -p $(EXTENSION)
+	cp $(CARGO_TARGET_DIR)/debug/libziggurat_extension.so $(EXTENSION)/ziggurat_extension.so
+	ZIGGURAT_EXTENSION=$(EXTENSION) $(BIN)/python -m pytest tests/extension
 
 REFERENCES := $(CARGO_TARGET_DIR)/references
 

@@ -7,7 +7,7 @@ handler. Python runs only where business logic needs it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._ziggurat import __version__
+from ._ziggurat import __version__, spawn_blocking
 
 if TYPE_CHECKING:
     from . import layers
@@ -38,6 +38,7 @@ __all__ = [
     "layers",
     "new_event_loop",
     "now",
+    "spawn_blocking",
     "uuid7",
 ]
 

@@ -26,10 +26,35 @@ pub(crate) fn at<R>(kind: LeafKind, f: impl for<'py> FnOnce(Python<'py>) -> R) -
     Python::attach(f)
 }
 
+/// The same on a thread that may outlive the interpreter; none when that is going down.
+#[allow(clippy::disallowed_methods, reason = "this is the place")]
+pub(super) fn try_at<R>(kind: LeafKind, f: impl for<'py> FnOnce(Python<'py>) -> R) -> Option<R> {
+    debug_assert!(!on_io_worker(), "a runtime worker must not wait for the interpreter");
+    count(kind);
+    Python::try_attach(f)
+}
+
 /// Runs `f` on behalf of a leaf of this kind on the loop thread, which is attached already.
 pub(crate) fn on_loop<'py, R>(py: Python<'py>, kind: LeafKind, f: impl FnOnce(Python<'py>) -> R) -> R {
     count(kind);
     f(py)
+}
+
+/// Attaches this thread and drops `value`; leaks it when the interpreter is going down.
+#[allow(clippy::disallowed_methods, reason = "this is the place")]
+pub(super) fn drop_attached<T>(value: T) {
+    debug_assert!(!on_io_worker(), "a runtime worker must not wait for the interpreter");
+    let mut value = Some(value);
+    if Python::try_attach(|_| drop(value.take())).is_none() {
+        std::mem::forget(value);
+    }
+}
+
+/// Whether this thread is attached to the interpreter.
+#[allow(unsafe_code)]
+pub(super) fn is_attached() -> bool {
+    // SAFETY: the call may be made from any thread, attached or not, while the interpreter is initialized.
+    unsafe { pyo3::ffi::Py_IsInitialized() != 0 && pyo3::ffi::PyGILState_Check() == 1 }
 }
 
 fn count(kind: LeafKind) {

@@ -5,6 +5,7 @@
 
 mod app;
 pub mod attach;
+mod bridge;
 mod context;
 mod convert;
 mod errors;
@@ -16,12 +17,14 @@ mod objects;
 mod pyloop;
 mod query;
 mod refusal;
+mod release;
 mod request;
 mod response;
 
 use pyo3::prelude::*;
 
 pub use app::{LoadError, PythonApp};
+pub use bridge::{EventLoop, OnLoop, Raised, current_loop, future_into_py, into_future, into_future_with};
 
 /// Fills the native module `ziggurat._ziggurat`.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -32,6 +35,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::Request>()?;
     module.add_class::<response::Response>()?;
     module.add_function(wrap_pyfunction!(log::init_log, module)?)?;
-    pyloop::register(module)?;
-    Ok(())
+    bridge::register(module)?;
+    pyloop::register(module)
 }

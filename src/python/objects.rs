@@ -26,8 +26,6 @@ pub(super) struct Objects {
 
 /// A Python object that Rust code names by a number.
 pub(super) enum Slot {
-    /// A future of the loop.
-    Future(Py<PyAny>),
     /// What a middleware set before it called inward.
     Surroundings(Surroundings),
 }

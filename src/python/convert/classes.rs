@@ -15,7 +15,6 @@ pub(in crate::python) struct Classes {
     pub(in crate::python) validation_error: Py<PyType>,
     pub(in crate::python) cancelled: Py<PyType>,
     pub(in crate::python) logger: Py<PyAny>,
-    pub(in crate::python) running_loop: Py<PyAny>,
     /// Gives None where no loop runs, instead of raising.
     pub(in crate::python) current_loop: Py<PyAny>,
 }
@@ -37,7 +36,6 @@ pub(in crate::python) fn classes(py: Python<'_>) -> PyResult<&Classes> {
             validation_error: class("pydantic_core", "ValidationError")?,
             cancelled: class("asyncio", "CancelledError")?,
             logger: py.import("logging")?.call_method1("getLogger", ("ziggurat",))?.unbind(),
-            running_loop: object("asyncio", "get_running_loop")?,
             current_loop: object("asyncio", "_get_running_loop")?,
         })
     })

@@ -6,26 +6,21 @@ use bytes::Bytes;
 use http::Extensions;
 use http::request::Parts;
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::task::AbortHandle;
 
 use crate::Body;
 use crate::python::context;
-use crate::python::convert::classes;
 use crate::python::handler::BOUNDED_OUTSIDE;
-use crate::python::objects::{Objects, Shared, Slot, Surroundings, SurroundingsId};
-use crate::python::pyloop::LoopHandle;
+use crate::python::objects::{Objects, Slot, Surroundings, SurroundingsId};
 use crate::python::request::{Request, body_json, ready};
 use crate::python::response::Response;
-use crate::python::{attach, errors};
-use crate::service::server::runtime;
+use crate::python::{attach, bridge, errors};
 use crate::service::{LeafKind, Route, read_body};
 
 /// What belongs to one request in one middleware. It holds no Python object.
 pub(in crate::python) struct Exchange {
-    shared: Arc<Shared>,
     objects: Weak<Objects>,
     inner: Route,
     /// For whom Python is entered.
@@ -58,14 +53,7 @@ enum Held {
 type Brought = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 impl Exchange {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        objects: Weak<Objects>,
-        inner: Route,
-        kind: LeafKind,
-        parts: Parts,
-        body: Body,
-    ) -> Arc<Self> {
+    pub(super) fn new(objects: Weak<Objects>, inner: Route, kind: LeafKind, parts: Parts, body: Body) -> Arc<Self> {
         let state = State {
             parts: Some(parts),
             body: Held::Unread(body),
@@ -74,7 +62,7 @@ impl Exchange {
             told: None,
             over: false,
         };
-        Arc::new(Self { shared, objects, inner, kind, state: Mutex::new(state) })
+        Arc::new(Self { objects, inner, kind, state: Mutex::new(state) })
     }
 
     // Never held while Python runs.
@@ -86,36 +74,25 @@ impl Exchange {
         self.kind
     }
 
-    fn event_loop(&self) -> PyResult<LoopHandle> {
-        self.shared.event_loop().ok_or_else(|| PyRuntimeError::new_err("the application's event loop does not run"))
-    }
-
     /// Runs `work` on the runtime; gives a future of the loop that gets what it brings.
     fn spawn(
         self: &Arc<Self>,
         py: Python<'_>,
         work: impl Future<Output = Brought> + Send + 'static,
     ) -> PyResult<Py<PyAny>> {
-        let event_loop = self.event_loop()?;
-        let objects = self.objects.upgrade().ok_or_else(|| errors::bug("the application is gone"))?;
-        let runtime = runtime().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        let running = classes(py)?.running_loop.bind(py).call0()?;
-        let future = running.call_method0(intern!(py, "create_future"))?;
-        let slot = objects.keep(Slot::Future(future.clone().unbind()));
-        let (weak, kind) = (self.objects.clone(), self.kind);
-        let task = runtime.spawn(async move {
+        let kind = self.kind;
+        let future = bridge::spawn_bringing(py, async move {
             let brought = work.await;
-            event_loop.deliver(Box::new(move |py| attach::on_loop(py, kind, |py| fulfil(py, &weak, slot, brought))));
-        });
+            move |py: Python<'_>| attach::on_loop(py, kind, brought)
+        })?;
         let over = self.with(|state| {
-            state.running.push(task.abort_handle());
-            state.lent.push(slot);
+            state.running.push(future.get().abort_handle());
             state.over
         });
         if over {
             self.end(py);
         }
-        Ok(future.unbind())
+        Ok(future.into_any().unbind())
     }
 
     /// `request.body()` and `request.json()` in a middleware.
@@ -219,23 +196,4 @@ impl Drop for Exchange {
 
 fn bytes_or_json(py: Python<'_>, bytes: &[u8], json: bool) -> PyResult<Py<PyAny>> {
     if json { body_json(py, bytes) } else { Ok(PyBytes::new(py, bytes).into_any().unbind()) }
-}
-
-fn fulfil(py: Python<'_>, objects: &Weak<Objects>, slot: u64, brought: Brought) {
-    let Some(objects) = objects.upgrade() else { return };
-    let Some(Slot::Future(future)) = objects.take(slot) else { return };
-    let future = future.bind(py);
-    let settle = || -> PyResult<()> {
-        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-            return Ok(());
-        }
-        match brought(py) {
-            Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
-            Err(error) => future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?,
-        };
-        Ok(())
-    };
-    if let Err(error) = settle() {
-        errors::log(py, &error, "an answer for a middleware");
-    }
 }

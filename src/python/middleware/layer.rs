@@ -84,7 +84,7 @@ impl Settings {
         let (parts, body) = request.into_parts();
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = Head::of(&parts);
-        let exchange = Exchange::new(self.shared.clone(), self.objects.clone(), inner, kind, parts, body);
+        let exchange = Exchange::new(self.objects.clone(), inner, kind, parts, body);
         let (reply, answer) = reply();
         let job = MiddlewareJob {
             index: self.index,

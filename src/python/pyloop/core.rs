@@ -31,6 +31,7 @@ use super::timers::Timers;
 use super::transport::Scratch;
 use super::watch::{Direction, Watches};
 use super::{clock, spawn, turn};
+use crate::python::bridge::Futures;
 use crate::python::context;
 
 /// Ready queue, timers, descriptors and inbox of one loop.
@@ -48,6 +49,7 @@ pub(crate) struct LoopCore {
     /// Counts the turns.
     turn: AtomicU64,
     jobs: Jobs,
+    futures: Futures,
     inbox: Arc<Inbox>,
     /// None once closed.
     poller: Mutex<Option<Poller>>,
@@ -134,8 +136,13 @@ impl LoopCore {
         self.turn.store(self.turn() + 1, Ordering::Relaxed);
     }
 
-    pub(super) fn jobs(&self) -> &Jobs {
+    pub(in crate::python) fn jobs(&self) -> &Jobs {
         &self.jobs
+    }
+
+    /// The Rust futures that something on this loop waits for.
+    pub(in crate::python) fn futures(&self) -> &Futures {
+        &self.futures
     }
 
     pub(super) fn inbox(&self) -> &Arc<Inbox> {
@@ -362,6 +369,7 @@ impl LoopCore {
             scratch: Scratch::default(),
             turn: AtomicU64::new(0),
             jobs: Jobs::default(),
+            futures: Futures::default(),
             inbox: Arc::new(inbox),
             poller: Mutex::new(Some(poller)),
             driver: Mutex::new(None),
@@ -591,6 +599,7 @@ impl LoopCore {
         self.watches.traverse(&visit)?;
         self.jobs.traverse(&visit)?;
         self.loop_keyword.during_traverse(|keyword| visit.call(keyword)).unwrap_or(Ok(()))?;
+        self.futures.traverse(&visit)?;
         if let Some(context) = &*lock(&self.base_context) {
             visit.call(context)?;
         }
@@ -612,6 +621,7 @@ impl LoopCore {
         self.jobs.clear();
         let keyword = self.loop_keyword.with(py, Option::take);
         drop(keyword);
+        self.futures.clear();
         let (context, captured) = (lock(&self.base_context).take(), lock(&self.captured).take());
         drop((context, captured));
     }

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::job::{Job, Overloaded, Refused};
 use super::nudge::nudge;
+use crate::python::release;
 
 /// How many jobs wait at most, unless told otherwise.
 pub(super) const DEFAULT_CAPACITY: usize = 1000;
@@ -41,11 +42,36 @@ impl LoopHandle {
         Inbox::submit(&self.inbox, job)
     }
 
-    /// Runs `f` on the loop thread, attached, before the next jobs. Never refused, and lost when the loop is closed: it is
-    /// for what a job that was accepted waits for.
-    pub(crate) fn deliver(&self, f: Delivery) {
-        self.inbox.notices.push(Notice::Deliver(f));
+    /// Runs `f` on the loop thread, attached, before the next jobs; for what something that was begun waits for, so never
+    /// refused.
+    ///
+    /// # Errors
+    ///
+    /// Gives `f` back when the loop is closed.
+    pub(crate) fn deliver(&self, f: Delivery) -> Result<(), Delivery> {
+        if self.inbox.closed.load(Ordering::Acquire) {
+            return Err(f);
+        }
+        self.inbox.tell(Notice::Deliver(f));
         self.inbox.wake();
+        Ok(())
+    }
+
+    /// Tells the loop that the Rust future with this id has ended.
+    pub(crate) fn ended(&self, id: u64) {
+        self.inbox.tell(Notice::Ended(id));
+        nudge(&self.inbox);
+    }
+
+    /// Cancels the task that the loop keeps under this id.
+    pub(crate) fn cancel(&self, id: u64) {
+        self.inbox.tell(Notice::Cancel(id));
+        self.inbox.wake();
+    }
+
+    /// An id for something that the loop keeps, never given twice.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.inbox.next_id.fetch_add(1, Ordering::Relaxed)
     }
 }
 
@@ -62,7 +88,7 @@ pub(crate) struct Submitted {
 impl Drop for Submitted {
     fn drop(&mut self) {
         if self.ticket.abandon() {
-            self.inbox.notices.push(Notice::Cancel(self.ticket.id));
+            self.inbox.tell(Notice::Cancel(self.ticket.id));
             self.inbox.wake();
         }
     }
@@ -73,6 +99,8 @@ impl Drop for Submitted {
 pub(super) enum Notice {
     /// Nobody waits for the job with this id any longer.
     Cancel(u64),
+    /// The Rust future with this id has ended, and somebody waits for it.
+    Ended(u64),
     /// What a running job waits for has come.
     Deliver(Delivery),
 }
@@ -161,6 +189,21 @@ impl Inbox {
         }
         nudge(this);
         Ok(Submitted { ticket, inbox: this.clone() })
+    }
+
+    /// Queues a notice, without waking the loop.
+    fn tell(&self, notice: Notice) {
+        self.notices.push(notice);
+        fence(Ordering::SeqCst);
+        if self.closed.load(Ordering::SeqCst) {
+            // The loop was closed meanwhile, and may have emptied the queue before this one. What is in there may hold
+            // Python objects, and this may be any thread.
+            while let Some(notice) = self.notices.pop() {
+                if let Notice::Deliver(f) = notice {
+                    release::bury(f);
+                }
+            }
+        }
     }
 
     /// The descriptor that becomes readable when the loop is woken.
@@ -259,11 +302,14 @@ impl Inbox {
         }
     }
 
-    /// Takes no further job and refuses those that wait.
+    /// Takes no further job, refuses those that wait, and lets go of what was delivered; to be called while attached.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         self.refuse_all();
+        while let Some(notice) = self.notices.pop() {
+            drop(notice);
+        }
     }
 }
 

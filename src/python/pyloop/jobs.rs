@@ -9,38 +9,38 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 
 /// The lock is never held while Python runs or a reference is dropped.
 #[derive(Default)]
-pub(super) struct Jobs(Mutex<HashMap<u64, Py<PyAny>>>);
+pub(in crate::python) struct Jobs(Mutex<HashMap<u64, Py<PyAny>>>);
 
 impl Jobs {
     fn tasks(&self) -> MutexGuard<'_, HashMap<u64, Py<PyAny>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn insert(&self, id: u64, task: Py<PyAny>) {
+    pub(in crate::python) fn insert(&self, id: u64, task: Py<PyAny>) {
         // Ids are never used twice.
         let replaced = self.tasks().insert(id, task);
         drop(replaced);
     }
 
     #[must_use = "dropping it may run Python code"]
-    pub(super) fn remove(&self, id: u64) -> Option<Py<PyAny>> {
+    pub(in crate::python) fn remove(&self, id: u64) -> Option<Py<PyAny>> {
         self.tasks().remove(&id)
     }
 
-    pub(super) fn get(&self, py: Python<'_>, id: u64) -> Option<Py<PyAny>> {
+    pub(in crate::python) fn get(&self, py: Python<'_>, id: u64) -> Option<Py<PyAny>> {
         self.tasks().get(&id).map(|task| task.clone_ref(py))
     }
 
-    pub(super) fn all(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+    pub(in crate::python) fn all(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
         self.tasks().values().map(|task| task.clone_ref(py)).collect()
     }
 
-    pub(super) fn clear(&self) {
+    pub(in crate::python) fn clear(&self) {
         let tasks = mem::take(&mut *self.tasks());
         drop(tasks);
     }
 
-    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    pub(in crate::python) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.tasks().values().try_for_each(|task| visit.call(task))
     }
 }

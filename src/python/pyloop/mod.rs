@@ -35,7 +35,8 @@ mod watch;
 use pyo3::prelude::*;
 
 pub(crate) use self::core::LoopCore;
-pub(crate) use inbox::LoopHandle;
+pub(super) use driver::tokio_works;
+pub(crate) use inbox::{Delivery, LoopHandle};
 pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
 pub(crate) use outbox::{Reply, reply};
 

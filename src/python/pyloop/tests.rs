@@ -74,13 +74,12 @@ fn with_python<R>(f: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
             super::register(&native).unwrap();
             let package = PyModule::new(py, "ziggurat").unwrap();
             package.setattr("_ziggurat", &native).unwrap();
+            // Its Python half comes from the sources.
+            package.setattr("__path__", [concat!(env!("CARGO_MANIFEST_DIR"), "/python/ziggurat")]).unwrap();
             let modules = py.import("sys").unwrap().getattr("modules").unwrap();
             modules.set_item("ziggurat", package).unwrap();
             modules.set_item("ziggurat._ziggurat", native).unwrap();
-            let transports = CString::new(include_str!("../../../python/ziggurat/_transports.py")).unwrap();
-            PyModule::from_code(py, &transports, c"_transports.py", c"ziggurat._transports").unwrap();
-            let source = CString::new(include_str!("../../../python/ziggurat/_loop.py")).unwrap();
-            PyModule::from_code(py, &source, c"_loop.py", c"ziggurat._loop").unwrap();
+            py.import("ziggurat._loop").unwrap();
             PyModule::from_code(py, &CString::new(HELPERS).unwrap(), c"helpers.py", c"helpers").unwrap();
         });
     });
@@ -378,7 +377,7 @@ fn a_panic_leaves_the_loop_alive() {
     let fixture = Fixture::new(&[]);
     let _first = fixture.handle.submit(Box::new(Panics)).ok().unwrap();
     let _second = fixture.handle.submit(Box::new(PanicsLater)).ok().unwrap();
-    fixture.handle.deliver(Box::new(|_| panic!("on purpose")));
+    assert!(fixture.handle.deliver(Box::new(|_| panic!("on purpose"))).is_ok());
     let (_kept, outcome) = fixture.submit("at_once", 1);
     fixture.run(0.02).unwrap();
     assert_eq!(outcome.try_recv().unwrap(), result("2"));

@@ -191,6 +191,7 @@ impl<'a, 'py> Turns<'a, 'py> {
                         task.bind(py).call_method0(intern!(py, "cancel"))?;
                     }
                 }
+                Notice::Ended(id) => self.core.futures().ended(self.event_loop, id),
                 Notice::Deliver(deliver) => {
                     // A panic ends what waits for this and not the loop; the panic hook has told what and where.
                     if catch_unwind(AssertUnwindSafe(|| deliver(py))).is_err() {

@@ -28,7 +28,7 @@ static TOKIO_PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Whether Tokio works in this process. A runtime does not survive a fork, and Tokio forbids to use any in the child
 /// once the parent did, so a loop made there gets along without.
-pub(super) fn tokio_works() -> bool {
+pub(in crate::python) fn tokio_works() -> bool {
     let here = process::id();
     match TOKIO_PROCESS.compare_exchange(0, here, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => true,
