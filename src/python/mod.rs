@@ -35,6 +35,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::Request>()?;
     module.add_class::<response::Response>()?;
     module.add_function(wrap_pyfunction!(log::init_log, module)?)?;
+    module.add_function(wrap_pyfunction!(app::set_io_threads, module)?)?;
     bridge::register(module)?;
     pyloop::register(module)
 }

@@ -5,6 +5,7 @@ mod embed;
 mod serving;
 mod settings;
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyDict};
 use serde_json::json;
+use tokio::runtime::Handle;
 use tower::ServiceExt;
 
 pub use embed::{LoadError, PythonApp};
@@ -29,7 +31,7 @@ use super::pyloop::LoopCore;
 use super::{attach, handler};
 use crate::crud::Store;
 use crate::service::LeafKind;
-use crate::service::server::{ServeError, runtime};
+use crate::service::server::{self, ServeError, runtime};
 use crate::{Body, ConfigError};
 
 /// Status, headers and body.
@@ -43,10 +45,26 @@ pub(super) struct App {
     /// The one strong reference to the app's Python objects once it is built.
     objects: Mutex<Option<Arc<Objects>>>,
     serving: Mutex<Option<Serving>>,
+    /// The runtime on the loop's thread, when that serves.
+    local: Mutex<Option<Handle>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sets the workers of the runtime before it starts: `count`, or for 0 the one that is left beside a loop that serves
+/// connections itself, for what stores and foreign libraries run there.
+#[pyfunction]
+pub(super) fn set_io_threads(py: Python<'_>, count: usize) -> PyResult<()> {
+    match NonZeroUsize::new(count) {
+        Some(count) => server::set_io_threads(count).map_err(|error| config_error(py, &error)),
+        None => {
+            // One that runs already does with any number.
+            let _ = server::set_io_threads(NonZeroUsize::MIN);
+            Ok(())
+        }
+    }
 }
 
 fn io_error(error: &std::io::Error) -> PyErr {
@@ -88,6 +106,7 @@ impl App {
             built: OnceLock::new(),
             objects: Mutex::new(None),
             serving: Mutex::new(None),
+            local: Mutex::new(None),
         })
     }
 
@@ -150,8 +169,16 @@ impl App {
         };
         let objects = Arc::new(std::mem::take(&mut draft.objects));
         let runtime = runtime().map_err(|error| io_error(&error))?;
-        // Opening a store waits for files and servers.
-        let built = py.detach(|| runtime.block_on(draft.build(&objects)));
+        // Opening a store waits for files and servers. On a thread of its own, since this one may be in the midst of a
+        // runtime that polls: a handler that builds another app.
+        let build = || {
+            std::thread::scope(|scope| {
+                let thread = std::thread::Builder::new().name("ziggurat-build".into());
+                let built = thread.spawn_scoped(scope, || runtime.block_on(draft.build(&objects)))?.join();
+                Ok(built.unwrap_or_else(|_| Err(ConfigError::new("building the app panicked"))))
+            })
+        };
+        let built = py.detach(build).map_err(|error: std::io::Error| io_error(&error))?;
         let built = built.map_err(|error| config_error(py, &error))?;
         *lock(&self.objects) = Some(objects);
         self.built.set(built).map_err(|_| PyRuntimeError::new_err("the app is built already"))
@@ -205,13 +232,23 @@ impl App {
         Ok(self.built()?.store.as_ref().map(Store::describe))
     }
 
-    /// The loop that runs the app's coroutines from now on.
-    fn set_loop(&self, event_loop: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let handle = match event_loop {
-            Some(event_loop) => Some(event_loop.cast::<LoopCore>()?.get().handle()),
-            None => None,
+    /// The loop that runs the app's coroutines from now on. With `fused` it serves connections too, and must be running.
+    #[pyo3(signature = (event_loop, *, fused = false))]
+    fn set_loop(&self, py: Python<'_>, event_loop: Option<&Bound<'_, PyAny>>, fused: bool) -> PyResult<()> {
+        let built = self.built()?;
+        let Some(event_loop) = event_loop else {
+            *lock(&self.local) = None;
+            built.shared.set_event_loop(None);
+            return Ok(());
         };
-        self.built()?.shared.set_event_loop(handle);
+        let Ok(core) = event_loop.cast::<LoopCore>() else {
+            let what = format!("an app runs on PyLoop, and {} is another event loop", event_loop.get_type().name()?);
+            let cure = "make the loop with ziggurat.new_event_loop";
+            return Err(config_error(py, &ConfigError::new(what).cure(cure)));
+        };
+        let local = if fused { Some(core.get().fuse()?) } else { None };
+        *lock(&self.local) = local;
+        built.shared.set_event_loop(Some(core.get().handle()));
         Ok(())
     }
 
@@ -238,6 +275,7 @@ impl App {
             .body(Body::from(Bytes::copy_from_slice(body)))
             .map_err(|error| PyValueError::new_err(format!("not a request: {error}")))?;
         let runtime = runtime().map_err(|error| io_error(&error))?;
+        let serves = lock(&self.local).clone().unwrap_or_else(|| runtime.handle().clone());
         let stack = built.stack.clone();
         // Spawned, so that the services run where they always run and not on this thread.
         let answer = async move {
@@ -246,19 +284,27 @@ impl App {
             body.collect().await.map(|body| (parts, body.to_bytes()))
         };
         let (parts, bytes) = py
-            .detach(|| runtime.block_on(runtime.spawn(answer)))
-            .map_err(|error| PyRuntimeError::new_err(format!("the stack panicked: {error}")))?
+            .detach(|| runtime.block_on(serves.spawn(answer)))
+            .map_err(|error| match error.is_cancelled() {
+                true => PyRuntimeError::new_err("the app was stopped before it answered"),
+                false => PyRuntimeError::new_err(format!("the stack panicked: {error}")),
+            })?
             .map_err(|error| PyRuntimeError::new_err(format!("the answer broke off: {error}")))?;
         let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         Ok((parts.status.as_u16(), headers, PyBytes::new(py, &bytes)))
     }
 
-    /// Binds the address and serves on the runtime; gives the address.
+    /// Binds the address and serves, on the loop's thread if the loop was set so, else on the runtime's workers; gives the
+    /// address.
     fn listen(&self, py: Python<'_>, host: String, port: u16, settings: &str) -> PyResult<(String, u16)> {
         let stack = self.built()?.stack.clone();
         let server = settings::server(host, port, settings).map_err(|error| config_error(py, &error))?;
-        let runtime = runtime().map_err(|error| io_error(&error))?;
-        let serving = py.detach(|| Serving::begin(runtime, server, stack)).map_err(|error| serve_error(&error))?;
+        let local = lock(&self.local).clone();
+        let serves = match local {
+            Some(local) => local,
+            None => runtime().map_err(|error| io_error(&error))?.handle().clone(),
+        };
+        let serving = py.detach(|| Serving::begin(&serves, server, stack)).map_err(|error| serve_error(&error))?;
         let address = serving.address();
         let before = lock(&self.serving).replace(serving);
         drop(before);

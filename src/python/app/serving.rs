@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -19,7 +19,7 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn begin(runtime: &Runtime, server: Server, stack: Stack) -> Result<Self, ServeError> {
+    pub(super) fn begin(runtime: &Handle, server: Server, stack: Stack) -> Result<Self, ServeError> {
         let bound = server.bind()?;
         let address = bound.local_addr();
         let (stop, stopped) = oneshot::channel();

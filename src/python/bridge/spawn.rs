@@ -13,8 +13,7 @@ use tokio::task::AbortHandle;
 use super::asyncio;
 use super::future::RustFuture;
 use super::promise::{Convert, Outcome, Promise, Shared};
-use crate::python::pyloop::{LoopCore, tokio_works};
-use crate::service::server;
+use crate::python::pyloop::{LoopCore, LoopHandle, tokio_works};
 
 /// Runs a Rust future on the runtime and gives what Python awaits.
 ///
@@ -95,29 +94,23 @@ pub(super) fn begin<'py>(
     f: impl FnOnce(&Handle, Promise) -> AbortHandle,
 ) -> PyResult<Bound<'py, RustFuture>> {
     let event_loop = running_pyloop(py)?;
-    let runtime = runtime()?;
     let home = event_loop.get().handle();
+    let runtime = runtime(&home)?;
     let (shared, id) = (Shared::new(), home.next_id());
     let promise = Promise::new(shared.clone(), home.clone(), id);
     let task = f(&runtime, promise);
     Bound::new(py, RustFuture::new(&event_loop, shared, task, tied, home, id))
 }
 
-/// The runtime that this thread has entered, which for a running loop is the one that serves it.
-fn runtime() -> PyResult<Handle> {
+/// Where the work of a loop runs: on the global runtime, or beside the connections when the loop serves them itself.
+fn runtime(home: &LoopHandle) -> PyResult<Handle> {
     if !tokio_works() {
         return Err(PyRuntimeError::new_err(
             "Rust futures do not run in a forked child process, where the runtime has no threads; \
              use multiprocessing's \"spawn\" or \"forkserver\"",
         ));
     }
-    match Handle::try_current() {
-        Ok(handle) => Ok(handle),
-        Err(_) => match server::runtime() {
-            Ok(runtime) => Ok(runtime.handle().clone()),
-            Err(error) => Err(PyRuntimeError::new_err(format!("the runtime did not start: {error}"))),
-        },
-    }
+    home.runtime().map_err(|error| PyRuntimeError::new_err(format!("the runtime did not start: {error}")))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Outcome {

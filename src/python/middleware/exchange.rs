@@ -74,7 +74,7 @@ impl Exchange {
         self.kind
     }
 
-    /// Runs `work` on the runtime; gives a future of the loop that gets what it brings.
+    /// Runs `work` beside the connection; gives a future of the loop that gets what it brings.
     fn spawn(
         self: &Arc<Self>,
         py: Python<'_>,

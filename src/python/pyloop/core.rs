@@ -16,9 +16,10 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyDict, PyTuple};
+use tokio::runtime;
 
 use super::call::Call;
-use super::driver::{self, Driver};
+use super::driver::{self, Driver, Local};
 use super::guarded::Guarded;
 use super::handle::{Handle, TimerHandle};
 use super::inbox::{DEFAULT_CAPACITY, DEFAULT_IN_FLIGHT, Inbox, LoopHandle};
@@ -55,6 +56,12 @@ pub(crate) struct LoopCore {
     poller: Mutex<Option<Poller>>,
     /// None before the first run, while it runs, and once closed.
     driver: Mutex<Option<Box<dyn Driver>>>,
+    /// What of the driver can be used while it parks; none before the first run, once closed, and without Tokio.
+    local: Mutex<Option<Local>>,
+    /// Whether connections are served on the loop thread.
+    fused: AtomicBool,
+    /// What a job that started while the loop parked raised, and must leave the loop.
+    leaving: Mutex<Option<PyErr>>,
     park_in_tokio: bool,
     /// The context that each job gets a copy of: the one in which the loop was run.
     base_context: Mutex<Option<Py<PyAny>>>,
@@ -97,7 +104,52 @@ fn closed_error() -> PyErr {
 impl LoopCore {
     /// A way to hand jobs to this loop.
     pub(crate) fn handle(&self) -> LoopHandle {
-        LoopHandle::new(self.inbox.clone())
+        let local = self.fused().map(|local| local.runtime);
+        LoopHandle::new(self.inbox.clone(), local)
+    }
+
+    /// Has jobs that come from the loop's own runtime start at once from now on; gives that runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the loop has none: it does not run yet, or was made in a forked child.
+    pub(crate) fn fuse(&self) -> PyResult<runtime::Handle> {
+        let local = lock(&self.local).clone().ok_or_else(|| {
+            PyRuntimeError::new_err(
+                "this event loop cannot serve connections on its own thread: it does not run, or was made in a forked child",
+            )
+        })?;
+        local.hold();
+        self.fused.store(true, Ordering::Relaxed);
+        Ok(local.runtime)
+    }
+
+    /// What runs on the loop thread while it parks, if connections are served there.
+    pub(super) fn fused(&self) -> Option<Local> {
+        if !self.fused.load(Ordering::Relaxed) {
+            return None;
+        }
+        lock(&self.local).clone()
+    }
+
+    /// Whether the loop, parked until `deadline`, has something to do before.
+    pub(super) fn has_work(&self, py: Python<'_>, deadline: Option<u64>) -> bool {
+        let earlier = match (self.timers.next_deadline(py, self), deadline) {
+            (Some(next), Some(deadline)) => next < deadline,
+            (next, None) => next.is_some(),
+            (None, Some(_)) => false,
+        };
+        earlier || !self.ready.is_empty(py) || !self.dirty.is_empty() || self.is_stopping()
+    }
+
+    /// Keeps an exception that must leave the loop until its turn goes on.
+    pub(super) fn leave_with(&self, error: PyErr) {
+        let before = lock(&self.leaving).replace(error);
+        drop(before);
+    }
+
+    pub(super) fn leaving(&self) -> Option<PyErr> {
+        lock(&self.leaving).take()
     }
 
     pub(super) fn ready(&self) -> &Ready {
@@ -210,7 +262,11 @@ impl LoopCore {
         let driver = lock(&self.driver).take();
         match driver {
             Some(driver) => Ok(driver),
-            None => Ok(driver::choose(self.poller()?, self.park_in_tokio)?),
+            None => {
+                let driver = driver::choose(self.poller()?, self.park_in_tokio)?;
+                *lock(&self.local) = driver.local();
+                Ok(driver)
+            }
         }
     }
 
@@ -373,6 +429,9 @@ impl LoopCore {
             inbox: Arc::new(inbox),
             poller: Mutex::new(Some(poller)),
             driver: Mutex::new(None),
+            local: Mutex::new(None),
+            fused: AtomicBool::new(false),
+            leaving: Mutex::new(None),
             park_in_tokio,
             base_context: Mutex::new(None),
             process: process::id(),
@@ -583,9 +642,11 @@ impl LoopCore {
     fn _close_core(&self, py: Python<'_>) {
         self.closed.store(true, Ordering::Relaxed);
         let (poller, driver) = (lock(&self.poller).take(), lock(&self.driver).take());
+        let local = lock(&self.local).take();
         if self.is_of_this_process() {
-            py.detach(|| drop((driver, poller)));
+            py.detach(|| drop((driver, poller, local)));
         } else {
+            std::mem::forget(local);
             // Dropping a runtime in a forked child would wait for threads that the child does not have.
             std::mem::forget(driver);
         }
@@ -623,7 +684,8 @@ impl LoopCore {
         drop(keyword);
         self.futures.clear();
         let (context, captured) = (lock(&self.base_context).take(), lock(&self.captured).take());
-        drop((context, captured));
+        let leaving = lock(&self.leaving).take();
+        drop((context, captured, leaving));
     }
 }
 

@@ -4,6 +4,7 @@
 //! sleep and then looks whether something was pushed. Both steps are sequentially consistent, so one of the two always
 //! sees the other, and only a push that meets a sleeping loop costs a system call.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
@@ -12,10 +13,13 @@ use crossbeam_queue::{ArrayQueue, SegQueue};
 use pyo3::Python;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
+use tokio::runtime::Handle;
 
+use super::fused;
 use super::job::{Job, Overloaded, Refused};
 use super::nudge::nudge;
 use crate::python::release;
+use crate::service::server;
 
 /// How many jobs wait at most, unless told otherwise.
 pub(super) const DEFAULT_CAPACITY: usize = 1000;
@@ -26,11 +30,25 @@ pub(super) const DEFAULT_IN_FLIGHT: usize = 1000;
 #[derive(Clone)]
 pub(crate) struct LoopHandle {
     inbox: Arc<Inbox>,
+    /// The runtime on the loop thread, when connections are served there.
+    local: Option<Handle>,
 }
 
 impl LoopHandle {
-    pub(super) fn new(inbox: Arc<Inbox>) -> Self {
-        Self { inbox }
+    pub(super) fn new(inbox: Arc<Inbox>, local: Option<Handle>) -> Self {
+        Self { inbox, local }
+    }
+
+    /// Where what belongs to a request runs: beside its connection.
+    ///
+    /// # Errors
+    ///
+    /// When the global runtime cannot be started.
+    pub(crate) fn runtime(&self) -> io::Result<Handle> {
+        match &self.local {
+            Some(local) => Ok(local.clone()),
+            None => Ok(server::runtime()?.handle().clone()),
+        }
     }
 
     /// Queues a job. One that comes before the loop runs waits for it.
@@ -181,7 +199,11 @@ impl Inbox {
         }
         let id = this.next_id.fetch_add(1, Ordering::Relaxed);
         let ticket = Arc::new(Ticket { id, state: AtomicU8::new(QUEUED) });
-        this.jobs.push(Queued { ticket: ticket.clone(), job }).map_err(|_| Overloaded::InboxFull)?;
+        let queued = match fused::start(this, Queued { ticket: ticket.clone(), job }) {
+            Ok(()) => return Ok(Submitted { ticket, inbox: this.clone() }),
+            Err(queued) => queued,
+        };
+        this.jobs.push(queued).map_err(|_| Overloaded::InboxFull)?;
         fence(Ordering::SeqCst);
         if this.closed.load(Ordering::SeqCst) {
             // The loop was closed between the look and the push, and may have emptied the queue before this job.
@@ -214,7 +236,7 @@ impl Inbox {
     /// Wakes the loop if it sleeps; at most one system call until it sleeps again.
     pub(super) fn wake(&self) {
         fence(Ordering::SeqCst);
-        if self.sleeping.swap(false, Ordering::SeqCst) {
+        if self.sleeping.swap(false, Ordering::SeqCst) && !fused::end_park(self) {
             // It can only fail when the counter is full, after 2^64 - 1 times.
             let _ = rustix::io::write(&self.waker, &1u64.to_ne_bytes());
         }
@@ -344,7 +366,7 @@ mod tests {
 
     fn inbox(capacity: usize, limit: usize) -> (Arc<Inbox>, LoopHandle) {
         let inbox = Arc::new(Inbox::new(capacity, limit).unwrap());
-        (inbox.clone(), LoopHandle::new(inbox))
+        (inbox.clone(), LoopHandle::new(inbox, None))
     }
 
     fn readable(inbox: &Inbox, millis: i64) -> bool {

@@ -9,6 +9,7 @@ mod clock;
 mod collect;
 mod core;
 mod driver;
+mod fused;
 mod guarded;
 mod handle;
 mod inbox;

@@ -57,6 +57,17 @@ fn deliver(answers: impl IntoIterator<Item = (oneshot::Sender<Response>, Respons
     }
 }
 
+/// Answers that were gathered and are yet to be handed over.
+#[derive(Default)]
+pub(super) struct Answers(Gathered);
+
+impl Answers {
+    /// Hands them over on this thread: without a system call inside the runtime that waits for them.
+    pub(super) fn deliver(&mut self) {
+        deliver(self.0.drain(..));
+    }
+}
+
 /// Gathers what is sent on this thread, until it is dropped.
 pub(super) struct Outbox {
     /// What was gathered before: a loop may run inside a callback of another.
@@ -66,6 +77,21 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn open() -> Self {
         Self { outer: OUTBOX.replace(Some(Vec::new())) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        OUTBOX.with_borrow(|outbox| outbox.as_ref().is_none_or(Vec::is_empty))
+    }
+
+    /// For a park in which connections are served: gives what was gathered, and has answers sent at once until
+    /// [`resume`](Self::resume).
+    pub(super) fn pause(&self) -> Answers {
+        Answers(OUTBOX.take().unwrap_or_default())
+    }
+
+    /// Gathers again; `answers` is a place to gather in.
+    pub(super) fn resume(&self, answers: Answers) {
+        OUTBOX.set(Some(answers.0));
     }
 
     /// Hands over what was gathered.

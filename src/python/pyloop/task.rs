@@ -48,6 +48,12 @@ pub(super) fn start(event_loop: &Bound<'_, LoopCore>, queued: Queued) -> PyResul
     }
 }
 
+/// In debug mode, tells of a first step that held the loop for too long.
+pub(super) fn note_first_step(event_loop: &Bound<'_, LoopCore>, took: u64) -> PyResult<()> {
+    let took = super::clock::seconds(took);
+    event_loop.call_method1(intern!(event_loop.py(), "_note_first_step"), (took,)).map(drop)
+}
+
 /// The first step of a coroutine, in a task and in the context of the job.
 fn step(
     event_loop: &Bound<'_, LoopCore>,

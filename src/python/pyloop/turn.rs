@@ -10,7 +10,8 @@ use pyo3::prelude::*;
 use super::clock;
 use super::collect;
 use super::core::LoopCore;
-use super::driver::Driver;
+use super::driver::{Driver, Local};
+use super::fused::Park;
 use super::handle::{Handle, TimerHandle};
 use super::inbox::Notice;
 use super::outbox::Outbox;
@@ -61,6 +62,8 @@ struct Turns<'a, 'py> {
     core: &'a LoopCore,
     driver: &'a mut dyn Driver,
     outbox: &'a Outbox,
+    /// What of the driver serves connections on this thread, once they are.
+    fused: Option<Local>,
     events: Vec<Event>,
     last_poll: Option<u64>,
     pace: Pace,
@@ -100,6 +103,7 @@ impl<'a, 'py> Turns<'a, 'py> {
             core: event_loop.get(),
             driver,
             outbox,
+            fused: None,
             events: Vec::with_capacity(BATCH),
             last_poll: None,
             pace: Pace { now: 0, stride: 1, left: 0 },
@@ -121,7 +125,7 @@ impl<'a, 'py> Turns<'a, 'py> {
             self.run_ready()?;
             self.core.next_turn();
             self.core.dirty().flush(self.event_loop)?;
-            self.outbox.flush();
+            self.hand_over();
             if stopping || self.core.is_stopping() {
                 return Ok(());
             }
@@ -131,6 +135,9 @@ impl<'a, 'py> Turns<'a, 'py> {
     /// Parks if there is nothing to do, else looks at the descriptors if it is time; gives the time after that.
     fn poll(&mut self, stopping: bool) -> PyResult<u64> {
         let (py, core) = (self.event_loop.py(), self.core);
+        if self.fused.is_none() {
+            self.fused = core.fused();
+        }
         let deadline = core.timers().next_deadline(py, core);
         let mut now = self.pace.now(deadline);
         let busy = stopping
@@ -139,17 +146,17 @@ impl<'a, 'py> Turns<'a, 'py> {
             || !core.inbox().is_empty()
             || deadline.is_some_and(|at| at <= now);
         if busy {
-            if self.last_poll.is_some_and(|last| now - last < POLL_EVERY_NS) {
+            if self.outbox.is_empty() && self.last_poll.is_some_and(|last| now - last < POLL_EVERY_NS) {
                 return Ok(now);
             }
-            py.detach(|| self.driver.park(Some(Duration::ZERO), &mut self.events))?;
+            self.park(Some(Duration::ZERO), Some(now))?;
             self.last_poll = Some(now);
             return Ok(now);
         }
         if core.inbox().fall_asleep() && core.ready().is_empty(py) {
             now = clock::now_ns();
             let timeout = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
-            let parked = py.detach(|| self.driver.park(timeout, &mut self.events));
+            let parked = self.park(timeout, deadline);
             core.inbox().wake_up();
             parked?;
             py.check_signals()?;
@@ -158,6 +165,29 @@ impl<'a, 'py> Turns<'a, 'py> {
         now = self.pace.read();
         self.last_poll = Some(now);
         Ok(now)
+    }
+
+    /// Answers leave together; those for connections on this thread leave in the park.
+    fn hand_over(&self) {
+        if self.fused.is_none() {
+            self.outbox.flush();
+        }
+    }
+
+    fn park(&mut self, timeout: Option<Duration>, deadline: Option<u64>) -> PyResult<()> {
+        let py = self.event_loop.py();
+        let Some(local) = &self.fused else {
+            return Ok(py.detach(|| self.driver.park(timeout, &mut self.events, &mut || ()))?);
+        };
+        let park = Park::begin(self.event_loop, local.end.clone(), deadline);
+        let mut answers = self.outbox.pause();
+        let parked = py.detach(|| self.driver.park(timeout, &mut self.events, &mut || answers.deliver()));
+        self.outbox.resume(answers);
+        drop(park);
+        match self.core.leaving() {
+            Some(error) => Err(error),
+            None => Ok(parked?),
+        }
     }
 
     fn dispatch(&mut self) -> PyResult<()> {
@@ -208,13 +238,13 @@ impl<'a, 'py> Turns<'a, 'py> {
             task::start(self.event_loop, queued)?;
             let after = clock::now_ns();
             if self.core.is_debug() {
-                self.event_loop.call_method1(intern!(py, "_note_first_step"), (clock::seconds(after - before),))?;
+                task::note_first_step(self.event_loop, after - before)?;
             }
             if after - begun > JOBS_TIME_NS {
                 break;
             }
         }
-        self.outbox.flush();
+        self.hand_over();
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::super::poller::{Event, Poller};
-use super::Driver;
+use super::{Driver, Local};
 
 pub(super) struct PlainDriver {
     poller: Poller,
@@ -17,11 +17,17 @@ impl PlainDriver {
 }
 
 impl Driver for PlainDriver {
-    fn park(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+    fn park(
+        &mut self,
+        timeout: Option<Duration>,
+        events: &mut Vec<Event>,
+        first: &mut (dyn FnMut() + Send),
+    ) -> io::Result<()> {
+        first();
         self.poller.collect(timeout, events)
     }
 
-    fn local(&self) -> Option<::tokio::runtime::Handle> {
+    fn local(&self) -> Option<Local> {
         None
     }
 }
