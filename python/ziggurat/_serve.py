@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from ._info import Started
 from ._loop import new_event_loop
+from ._settings import MAX_IO_THREADS
 from ._terminal import banner
+from ._ziggurat import set_io_threads
+from .exceptions import ConfigError
 
 if TYPE_CHECKING:
     from .app import Ziggurat
@@ -33,6 +36,7 @@ def run(
     host: str,
     port: int,
     *,
+    io_threads: int | None,
     log_level: str | None,
     settings: Mapping[str, Any],
     on_started: Callable[[Started], None] | None,
@@ -40,10 +44,11 @@ def run(
     """Serves `app` until a signal comes."""
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("run() needs the main thread, which gets the signals; elsewhere call start()")
+    fused = set_up_threads(io_threads)
     set_up_logging(app, log_level)
     app.build()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(app, host, port, settings, on_started))
+        runner.run(_serve(app, host, port, settings, on_started, fused=fused))
 
 
 async def _serve(
@@ -52,6 +57,8 @@ async def _serve(
     port: int,
     settings: Mapping[str, Any],
     on_started: Callable[[Started], None] | None,
+    *,
+    fused: bool,
 ) -> None:
     native = app.build()
     loop = asyncio.get_running_loop()
@@ -78,7 +85,7 @@ async def _serve(
         # Beside the loop, not on it: this runs in the midst of a handler that never gives the loop back.
         before[number] = signal.signal(number, on_signal)
         signal.siginterrupt(number, False)
-    native.set_loop(loop)
+    native.set_loop(loop, fused=fused)
     try:
         async with contextlib.asynccontextmanager(app._lifecycle)():
             try:
@@ -110,9 +117,10 @@ async def _serve(
 class InProcess:
     """PyLoop on a thread of its own."""
 
-    def __init__(self, app: Ziggurat) -> None:
+    def __init__(self, app: Ziggurat, *, fused: bool) -> None:
         self._app = app
         self._native = app.build()
+        self._fused = fused
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -120,9 +128,9 @@ class InProcess:
         self._thread = threading.Thread(target=self._run, name="ziggurat-loop", daemon=True)
 
     @classmethod
-    def start(cls, app: Ziggurat) -> InProcess:
+    def start(cls, app: Ziggurat, io_threads: int | None) -> InProcess:
         """Returns once the start-up hooks have run."""
-        self = cls(app)
+        self = cls(app, fused=set_up_threads(io_threads))
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -154,13 +162,26 @@ class InProcess:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         native = self._native
-        native.set_loop(self._loop)
+        native.set_loop(self._loop, fused=self._fused)
         try:
             async with contextlib.asynccontextmanager(self._app._lifecycle)():
                 self._ready.set()
                 await self._stopping.wait()
         finally:
             native.set_loop(None)
+
+
+def set_up_threads(io_threads: int | None) -> bool:
+    """Sets the number of I/O threads where one is wanted; gives whether the loop's thread serves."""
+    if io_threads is None:
+        return False
+    if isinstance(io_threads, bool) or not isinstance(io_threads, int) or not 0 <= io_threads <= MAX_IO_THREADS:
+        raise ConfigError(
+            f"io_threads is {io_threads!r}",
+            cure=f"give a number from 0, which serves on the thread of the event loop, to {MAX_IO_THREADS}",
+        )
+    set_io_threads(io_threads)
+    return io_threads == 0
 
 
 def set_up_logging(app: Ziggurat, level: str | None) -> None:

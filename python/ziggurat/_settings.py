@@ -12,6 +12,7 @@ __all__ = ["LOG_LEVELS", "setting"]
 
 T = TypeVar("T")
 
+MAX_IO_THREADS = 1024
 LOG_LEVELS = ("trace", "debug", "info", "warning", "error")
 
 
@@ -33,6 +34,15 @@ def port(text: str) -> int:
     """A port number; 0 lets the system choose."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ValueError("give a port from 0 to 65535")
+    return int(text)
+
+
+def io_threads(text: str) -> int:
+    """A number of I/O threads; 0 serves on the thread of the event loop."""
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_IO_THREADS:
+        raise ValueError(
+            f"give a number of I/O threads from 0 to {MAX_IO_THREADS}; 0 serves on the thread of the event loop"
+        )
     return int(text)
 
 

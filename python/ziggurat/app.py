@@ -155,6 +155,7 @@ class Ziggurat(Routes):
         host: str | None = None,
         port: int | None = None,
         *,
+        io_threads: int | None = None,
         log_level: str | None = None,
         drain_timeout: float = 30.0,
         on_started: Callable[[Started], None] | None = None,
@@ -162,10 +163,16 @@ class Ziggurat(Routes):
     ) -> None:
         """Serves until SIGINT or SIGTERM, then lets requests in flight finish for up to `drain_timeout` seconds.
 
-        A second signal drops them. It runs PyLoop on this thread, which must be the main thread. `server` takes the settings of the
-        native server: `backlog`, `reuse_port`, `keep_alive_timeout`, `max_connections` and so on. `on_started` is told the address;
-        without it a banner is written to standard error. What is not given comes from `ZIGGURAT_HOST`, `ZIGGURAT_PORT` and
-        `ZIGGURAT_LOG_LEVEL`, else it is 127.0.0.1, 8000 and info. `ZIGGURAT_STORE` replaces the app's store.
+        A second signal drops them. It runs PyLoop on this thread, which must be the main thread.
+
+        `io_threads` is the number of threads that serve connections and native routes beside the loop, one for each processor
+        unless told. With 0 the loop's own thread serves them too (fused mode): no request is handed from thread to thread, which costs
+        least where nearly every route is Python; but then a handler that computes holds up native routes as well.
+
+        `server` takes the settings of the native server: `backlog`, `reuse_port`, `keep_alive_timeout`, `max_connections` and so on.
+        `on_started` is told the address; without it a banner is written to standard error. What is not given comes from
+        `ZIGGURAT_HOST`, `ZIGGURAT_PORT`, `ZIGGURAT_IO_THREADS` and `ZIGGURAT_LOG_LEVEL`, else it is 127.0.0.1, 8000, one for each
+        processor, and info. `ZIGGURAT_STORE` replaces the app's store.
         """
         from . import _settings
         from ._serve import run
@@ -175,18 +182,24 @@ class Ziggurat(Routes):
             self,
             _settings.setting("host", host, str, "127.0.0.1"),
             _settings.setting("port", port, _settings.port, 8000),
+            io_threads=_settings.setting("io_threads", io_threads, _settings.io_threads, None),
             log_level=_settings.setting("log_level", log_level, _settings.log_level, None),
             settings={"drain_timeout": drain_timeout, **server},
             on_started=on_started,
         )
 
-    def start(self) -> None:
-        """Runs PyLoop on a thread of its own, so that `request` can be called. Does nothing when it runs already."""
+    def start(self, *, io_threads: int | None = None) -> None:
+        """Runs PyLoop on a thread of its own, so that `request` can be called. Does nothing when it runs already.
+
+        `io_threads` is what `run` takes: with 0, which `ZIGGURAT_IO_THREADS` can say too, requests are answered on PyLoop's thread.
+        """
+        from . import _settings
         from ._serve import InProcess
 
         with self._start_lock:
             if self._in_process is None:
-                self._in_process = InProcess.start(self)
+                threads = _settings.setting("io_threads", io_threads, _settings.io_threads, None)
+                self._in_process = InProcess.start(self, threads)
 
     def stop(self) -> None:
         """Runs the shutdown hooks and ends what `start` began."""

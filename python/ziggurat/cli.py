@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from . import _ziggurat
 from ._info import RouteInfo
-from ._settings import LOG_LEVELS, port
+from ._settings import LOG_LEVELS, io_threads, port
 from ._terminal import error_report, paint
 from .app import Ziggurat
 from .exceptions import ConfigError
@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--host", help="address to listen on [ZIGGURAT_HOST, 127.0.0.1]")
     run.add_argument("--port", type=_port, help="port to listen on, 0 for a free one [ZIGGURAT_PORT, 8000]")
     run.add_argument("--store", help="store URL instead of the app's own [ZIGGURAT_STORE]")
+    run.add_argument(
+        "--io-threads",
+        type=_io_threads,
+        metavar="N",
+        help="threads that serve connections; 0: the event loop's own [ZIGGURAT_IO_THREADS, one for each processor]",
+    )
     run.add_argument("--log-level", choices=LOG_LEVELS, help="least level that is logged [ZIGGURAT_LOG_LEVEL, info]")
 
     routes = with_app("routes", _routes, "List the routes of an app and what each passes.")
@@ -98,12 +104,19 @@ def _port(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _io_threads(text: str) -> int:
+    try:
+        return io_threads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _run(options: argparse.Namespace) -> int:
     app = load(options.app)
     if options.store is not None:
         # The command line is stronger than the environment, which `run` reads.
         os.environ["ZIGGURAT_STORE"] = options.store
-    app.run(options.host, options.port, log_level=options.log_level)
+    app.run(options.host, options.port, io_threads=options.io_threads, log_level=options.log_level)
     return OK
 
 

@@ -107,6 +107,15 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         assert code == 0, f"it ended with {code}:\n{served.output()}"
 
 
+@pytest.fixture(params=["split", "fused"])
+def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Apps of the test, in this process and in others, are served by I/O threads, or on the thread of the loop."""
+    monkeypatch.delenv("ZIGGURAT_IO_THREADS", raising=False)
+    if request.param == "fused":
+        monkeypatch.setenv("ZIGGURAT_IO_THREADS", "0")
+    return str(request.param)
+
+
 @pytest.fixture
 def app() -> Ziggurat:
     """An app without routes."""

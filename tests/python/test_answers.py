@@ -23,6 +23,9 @@ from ziggurat import (
 )
 from ziggurat.testing import TestClient, TestResponse
 
+# The same services answer in both modes.
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 def answer_of(value: Any) -> TestResponse:
     """What is sent for a handler that returns `value`."""

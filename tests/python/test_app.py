@@ -26,6 +26,9 @@ import pytest
 from ziggurat import ConfigError, Model, Request, Response, Ziggurat, layers
 from ziggurat.testing import TestClient
 
+# The same services answer in both modes.
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 class Thing(Model):
     id: UUID

@@ -14,6 +14,9 @@ from pydantic import BaseModel, Field
 from ziggurat import Indexed, Model, Ziggurat
 from ziggurat.testing import TestClient
 
+# The same services answer in both modes.
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 class Role(Enum):
     READER = "reader"

@@ -30,6 +30,9 @@ from ziggurat import (
 )
 from ziggurat.testing import TestClient
 
+# The same services answer in both modes.
+pytestmark = pytest.mark.usefixtures("mode")
+
 # Parameters
 
 

@@ -18,6 +18,9 @@ import pytest
 from ziggurat import ConfigError, HTTPException, Model, Request, Response, Ziggurat
 from ziggurat.testing import TestClient
 
+# The same services answer in both modes.
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 @pytest.fixture
 def app() -> Ziggurat:

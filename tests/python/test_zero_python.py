@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import pytest
+
 from ziggurat import Model, Ziggurat, layers
 from ziggurat.testing import TestClient
 
@@ -24,6 +26,7 @@ class User(Model):
     age: int = 0
 
 
+@pytest.mark.usefixtures("mode")
 def test_no_operation_on_a_model_enters_python(store_url: str) -> None:
     app = Ziggurat(store=store_url, layers=[layers.Trace(), layers.Compression()])
     app.crud(User, path="/users")(type("UserRoutes", (), {}))
@@ -63,6 +66,8 @@ def test_no_operation_on_a_model_enters_python(store_url: str) -> None:
 PROGRAM = """
 import sys, time
 from uuid import UUID
+import pytest
+
 from ziggurat import Model, Ziggurat
 
 app = Ziggurat(store="sqlite:///:memory:")
