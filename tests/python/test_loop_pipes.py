@@ -188,6 +188,23 @@ def test_a_write_into_a_broken_pipe_is_told_once(caplog: pytest.LogCaptureFixtur
     run(main)
 
 
+def test_while_the_loop_stands_still_each_write_leaves_at_once() -> None:
+    loop = new_event_loop()
+    read_end, write_end = ends("pipe", Path())
+
+    async def set_up() -> Any:
+        return await writer(write_end)
+
+    sink, sent = loop.run_until_complete(set_up())
+    sink.write(b"one ")
+    sink.write(b"two")
+    assert read_end.read(100) == b"one two"
+    sink.close()
+    loop.run_until_complete(sent.lost)
+    loop.close()
+    read_end.close()
+
+
 def test_abort_forgets_what_is_queued() -> None:
     async def main() -> None:
         read_end, write_end = ends("pipe", Path())

@@ -183,6 +183,13 @@ impl LoopCore {
         self.turn.load(Ordering::Relaxed)
     }
 
+    /// Notes in `last` that something was written in this turn; true when that was so before, so that what is written now can wait
+    /// for the end of the turn. While the loop does not run there is no end to wait for.
+    pub(super) fn writes_again(&self, last: &AtomicU64) -> bool {
+        let turn = self.turn();
+        last.swap(turn, Ordering::Relaxed) == turn && self.is_turning()
+    }
+
     pub(super) fn next_turn(&self) {
         // Only the loop thread counts.
         self.turn.store(self.turn() + 1, Ordering::Relaxed);

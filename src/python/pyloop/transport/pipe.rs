@@ -279,8 +279,7 @@ impl PipeWriter {
         if is_ending || !this.descriptor.is_claimed() {
             return warn_of_lost(py, &this.lost, "pipe closed by peer or os.write(pipe, data) raised exception.");
         }
-        let turn = this.descriptor.core().turn();
-        if !this.queue().is_empty() || this.sent_in.swap(turn, Ordering::Relaxed) == turn {
+        if !this.queue().is_empty() || this.descriptor.core().writes_again(&this.sent_in) {
             return Self::enqueue(slf, data, 0, false);
         }
         match this.descriptor.with(|fd| write(fd, unsent)) {

@@ -431,8 +431,7 @@ impl StreamCore {
         if !this.may_write(py, "write", unsent.is_empty())? {
             return Ok(());
         }
-        let turn = this.event_loop.get().turn();
-        if !this.queue().is_empty() || this.sent_in.swap(turn, Ordering::Relaxed) == turn {
+        if !this.queue().is_empty() || this.event_loop.get().writes_again(&this.sent_in) {
             return Self::enqueue(slf, data, 0, false);
         }
         // SAFETY: the claim is ours, so the transport holds its socket open.
