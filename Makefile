@@ -39,7 +39,7 @@ help: ## This list
 run: $(VENV)/.wheel ## Build everything and start examples/python/quickstart.py on http://127.0.0.1:8000
 	@exec $(BIN)/python examples/python/quickstart.py
 
-test: test-rust test-python test-programs ## All tests: Rust, doctests, examples, Python on both stores, programs on PyLoop
+test: test-rust test-python test-extension test-programs ## All tests: Rust, doctests, examples, Python on both stores, programs on PyLoop
 
 test-rust: $(VENV)/.tools $(MONGO_VENV)/.ready ## Rust tests, doctests and examples
 	@if [ "$(FEATURES)" != python ]; then \

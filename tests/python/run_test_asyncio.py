@@ -22,6 +22,8 @@ import tempfile
 import time
 import unittest
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ HERE = Path(__file__).parent
 EXCLUSIONS = HERE / "cpython_exclusions.txt"
 # For other systems, or for loops that this one does not stand for.
 SKIPPED_MODULES = {"test_proactor_events", "test_windows_events", "test_windows_utils"}
+SLOW_MODULES = {"test_events", "test_subprocess", "test_ssl", "test_tasks", "test_eager_task_factory"}
 
 
 def modules() -> list[str]:
@@ -165,14 +168,19 @@ def main() -> int:
     parser.add_argument("--loop", choices=["pyloop", "tokio", "asyncio"], default="pyloop")
     parser.add_argument("--park-in-tokio", action="store_const", dest="loop", const="tokio")
     parser.add_argument("--timeout", type=float, default=300)
+    parser.add_argument("--jobs", type=int, default=1, help="how many modules run at once")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
         run_inside(options.modules[0], options.loop, options.pattern)
         return 0
     total = passed = 0
-    for module in options.modules or modules():
-        result = run_module(module, options.loop, options.pattern, options.timeout)
+    chosen = options.modules or modules()
+    # Those that take longest begin first.
+    chosen.sort(key=lambda module: (module not in SLOW_MODULES, module))
+    run = partial(run_module, kind=options.loop, pattern=options.pattern, timeout=options.timeout)
+    pool = ThreadPoolExecutor(options.jobs)
+    for module, result in zip(chosen, pool.map(run, chosen), strict=True):
         good = result["run"] - len({name for name, _ in result["bad"]})
         total, passed = total + result["run"], passed + good
         print(

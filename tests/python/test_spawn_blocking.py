@@ -133,7 +133,9 @@ def test_it_needs_a_running_pyloop() -> None:
         ziggurat.spawn_blocking(abs, 1)
 
     async def main() -> None:
-        with pytest.raises(RuntimeError, match="this needs a running PyLoop, and the running loop is a _UnixSelectorEvent"):
+        with pytest.raises(
+            RuntimeError, match="this needs a running PyLoop, and the running loop is a _UnixSelectorEvent"
+        ):
             ziggurat.spawn_blocking(abs, 1)
 
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
