@@ -57,15 +57,6 @@ pub(super) fn is_attached() -> bool {
     unsafe { pyo3::ffi::Py_IsInitialized() != 0 && pyo3::ffi::PyGILState_Check() == 1 }
 }
 
-/// Attaches the loop thread again inside its own park, where it may wait for the interpreter as it does after the park.
-///
-/// What runs inside is counted by [`on_loop`].
-#[allow(clippy::disallowed_methods, reason = "this is the place")]
-pub(super) fn inside<R>(f: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
-    debug_assert!(!on_io_worker(), "a runtime worker must not wait for the interpreter");
-    Python::attach(f)
-}
-
 fn count(kind: LeafKind) {
     ENTRIES[kind as usize].fetch_add(1, Ordering::Relaxed);
 }

@@ -169,16 +169,8 @@ impl App {
         };
         let objects = Arc::new(std::mem::take(&mut draft.objects));
         let runtime = runtime().map_err(|error| io_error(&error))?;
-        // Opening a store waits for files and servers. On a thread of its own, since this one may be in the midst of a
-        // runtime that polls: a handler that builds another app.
-        let build = || {
-            std::thread::scope(|scope| {
-                let thread = std::thread::Builder::new().name("ziggurat-build".into());
-                let built = thread.spawn_scoped(scope, || runtime.block_on(draft.build(&objects)))?.join();
-                Ok(built.unwrap_or_else(|_| Err(ConfigError::new("building the app panicked"))))
-            })
-        };
-        let built = py.detach(build).map_err(|error: std::io::Error| io_error(&error))?;
+        // Opening a store waits for files and servers.
+        let built = py.detach(|| runtime.block_on(draft.build(&objects)));
         let built = built.map_err(|error| config_error(py, &error))?;
         *lock(&self.objects) = Some(objects);
         self.built.set(built).map_err(|_| PyRuntimeError::new_err("the app is built already"))

@@ -60,8 +60,6 @@ pub(crate) struct LoopCore {
     local: Mutex<Option<Local>>,
     /// Whether connections are served on the loop thread.
     fused: AtomicBool,
-    /// What a job that started while the loop parked raised, and must leave the loop.
-    leaving: Mutex<Option<PyErr>>,
     park_in_tokio: bool,
     /// The context that each job gets a copy of: the one in which the loop was run.
     base_context: Mutex<Option<Py<PyAny>>>,
@@ -108,7 +106,7 @@ impl LoopCore {
         LoopHandle::new(self.inbox.clone(), local)
     }
 
-    /// Has jobs that come from the loop's own runtime start at once from now on; gives that runtime.
+    /// From now on connections may be served on the loop thread; gives the runtime that does.
     ///
     /// # Errors
     ///
@@ -130,26 +128,6 @@ impl LoopCore {
             return None;
         }
         lock(&self.local).clone()
-    }
-
-    /// Whether the loop, parked until `deadline`, has something to do before.
-    pub(super) fn has_work(&self, py: Python<'_>, deadline: Option<u64>) -> bool {
-        let earlier = match (self.timers.next_deadline(py, self), deadline) {
-            (Some(next), Some(deadline)) => next < deadline,
-            (next, None) => next.is_some(),
-            (None, Some(_)) => false,
-        };
-        earlier || !self.ready.is_empty(py) || !self.dirty.is_empty() || self.is_stopping()
-    }
-
-    /// Keeps an exception that must leave the loop until its turn goes on.
-    pub(super) fn leave_with(&self, error: PyErr) {
-        let before = lock(&self.leaving).replace(error);
-        drop(before);
-    }
-
-    pub(super) fn leaving(&self) -> Option<PyErr> {
-        lock(&self.leaving).take()
     }
 
     pub(super) fn ready(&self) -> &Ready {
@@ -438,7 +416,6 @@ impl LoopCore {
             driver: Mutex::new(None),
             local: Mutex::new(None),
             fused: AtomicBool::new(false),
-            leaving: Mutex::new(None),
             park_in_tokio,
             base_context: Mutex::new(None),
             process: process::id(),
@@ -691,8 +668,7 @@ impl LoopCore {
         drop(keyword);
         self.futures.clear();
         let (context, captured) = (lock(&self.base_context).take(), lock(&self.captured).take());
-        let leaving = lock(&self.leaving).take();
-        drop((context, captured, leaving));
+        drop((context, captured));
     }
 }
 

@@ -199,11 +199,7 @@ impl Inbox {
         }
         let id = this.next_id.fetch_add(1, Ordering::Relaxed);
         let ticket = Arc::new(Ticket { id, state: AtomicU8::new(QUEUED) });
-        let queued = match fused::start(this, Queued { ticket: ticket.clone(), job }) {
-            Ok(()) => return Ok(Submitted { ticket, inbox: this.clone() }),
-            Err(queued) => queued,
-        };
-        this.jobs.push(queued).map_err(|_| Overloaded::InboxFull)?;
+        this.jobs.push(Queued { ticket: ticket.clone(), job }).map_err(|_| Overloaded::InboxFull)?;
         fence(Ordering::SeqCst);
         if this.closed.load(Ordering::SeqCst) {
             // The loop was closed between the look and the push, and may have emptied the queue before this job.

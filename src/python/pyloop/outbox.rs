@@ -58,11 +58,10 @@ fn deliver(answers: impl IntoIterator<Item = (oneshot::Sender<Response>, Respons
 }
 
 /// Answers that were gathered and are yet to be handed over.
-#[derive(Default)]
 pub(super) struct Answers(Gathered);
 
 impl Answers {
-    /// Hands them over on this thread: without a system call inside the runtime that waits for them.
+    /// Hands them over on this thread: inside the runtime that waits for them it takes no system call.
     pub(super) fn deliver(&mut self) {
         deliver(self.0.drain(..));
     }
@@ -83,15 +82,9 @@ impl Outbox {
         OUTBOX.with_borrow(|outbox| outbox.as_ref().is_none_or(Vec::is_empty))
     }
 
-    /// For a park in which connections are served: gives what was gathered, and has answers sent at once until
-    /// [`resume`](Self::resume).
-    pub(super) fn pause(&self) -> Answers {
-        Answers(OUTBOX.take().unwrap_or_default())
-    }
-
-    /// Gathers again; `answers` is a place to gather in.
-    pub(super) fn resume(&self, answers: Answers) {
-        OUTBOX.set(Some(answers.0));
+    /// What was gathered, for a park in which the connections are served that wait for it.
+    pub(super) fn take(&self) -> Answers {
+        Answers(OUTBOX.with_borrow_mut(|outbox| outbox.as_mut().map(mem::take).unwrap_or_default()))
     }
 
     /// Hands over what was gathered.

@@ -4,7 +4,7 @@
 //! line. A coroutine that ends in its first step costs no callback and no turn of the loop.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
 use pyo3::intern;
@@ -46,12 +46,6 @@ pub(super) fn start(event_loop: &Bound<'_, LoopCore>, queued: Queued) -> PyResul
             Ok(())
         }
     }
-}
-
-/// In debug mode, tells of a first step that held the loop for too long.
-pub(super) fn note_first_step(event_loop: &Bound<'_, LoopCore>, took: u64) -> PyResult<()> {
-    let took = super::clock::seconds(took);
-    event_loop.call_method1(intern!(event_loop.py(), "_note_first_step"), (took,)).map(drop)
 }
 
 /// The first step of a coroutine, in a task and in the context of the job.
@@ -116,16 +110,18 @@ fn ended_with(task: &Bound<'_, PyAny>, error: &PyErr) -> PyResult<bool> {
 /// out of something that the coroutine awaited, and is a failure like any other.
 fn result_of<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = task.py();
-    let result = task.call_method0(intern!(py, "result"));
+    let error = match task.call_method0(intern!(py, "result")) {
+        Err(error) => error,
+        result => return result,
+    };
     if task.call_method0(intern!(py, "cancelled"))?.is_truthy()?
         && !task.call_method0(intern!(py, "cancelling"))?.is_truthy()?
-        && let Err(cancelled) = result
     {
         let failure = PyRuntimeError::new_err("what the coroutine awaited was cancelled, and the coroutine was not");
-        failure.set_cause(py, Some(cancelled));
+        failure.set_cause(py, Some(error));
         return Err(failure);
     }
-    result
+    Err(error)
 }
 
 /// Makes the task and lets it take its first step; beside it an exception that must leave the loop.
@@ -140,16 +136,24 @@ fn first_step<'py>(
     let options = PyDict::new(py);
     options.set_item(intern!(py, "loop"), event_loop)?;
     options.set_item(intern!(py, "context"), context)?;
-    if py.version_info() >= (3, 12) {
+    if starts_eagerly(py) {
         options.set_item(intern!(py, "eager_start"), true)?;
         return Ok((class.call((coroutine,), Some(&options))?, None));
     }
+    // Python 3.11 would print a number into a name at once, which later versions do when somebody asks for it.
+    options.set_item(intern!(py, "name"), intern!(py, "ziggurat-job"))?;
     // Python 3.11 knows no eager start: the constructor schedules the first step, and we take it before it is queued.
     let (task, step) = event_loop.get().capture(|| class.call((coroutine,), Some(&options)));
     let task = task?;
     let step = step.ok_or_else(|| PyRuntimeError::new_err("the task did not schedule its first step"))?;
     let stepped = context::run(context, || step.bind(py).call0())?;
     Ok((task, stepped.err()))
+}
+
+/// Whether a task can take its first step in its constructor. PyO3 parses the version anew each time.
+fn starts_eagerly(py: Python<'_>) -> bool {
+    static EAGERLY: OnceLock<bool> = OnceLock::new();
+    *EAGERLY.get_or_init(|| py.version_info() >= (3, 12))
 }
 
 /// Hands a result over; a panic in there must not take the loop down.

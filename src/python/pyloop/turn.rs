@@ -29,7 +29,8 @@ const CLOCK_EVERY_NS: u64 = 20_000;
 const SOON_NS: u64 = 1_000_000;
 /// Bounds of what one turn takes from the inbox, in number and in time, so that callbacks and I/O get theirs.
 const JOBS_PER_TURN: usize = 128;
-const JOBS_TIME_NS: u64 = 2_000_000;
+const NOTICES_PER_TURN: usize = 256;
+const INBOX_TIME_NS: u64 = 2_000_000;
 
 /// Runs turns until the loop is stopped or something is raised that must leave it.
 pub(super) fn run(event_loop: &Bound<'_, LoopCore>) -> PyResult<()> {
@@ -96,6 +97,27 @@ impl Pace {
     }
 }
 
+/// What one turn may still take of something, in number and in time.
+struct Quota {
+    left: usize,
+    end: Option<u64>,
+}
+
+impl Quota {
+    fn new(number: usize) -> Self {
+        Self { left: number, end: None }
+    }
+
+    /// Whether one more may be taken, which counts. The first one is taken in any case.
+    fn is_left(&mut self) -> bool {
+        let now = clock::now_ns();
+        let end = *self.end.get_or_insert(now + INBOX_TIME_NS);
+        let is_left = self.left > 0 && now < end;
+        self.left = self.left.saturating_sub(1);
+        is_left
+    }
+}
+
 impl<'a, 'py> Turns<'a, 'py> {
     fn new(event_loop: &'a Bound<'py, LoopCore>, driver: &'a mut dyn Driver, outbox: &'a Outbox) -> Self {
         Self {
@@ -146,17 +168,17 @@ impl<'a, 'py> Turns<'a, 'py> {
             || !core.inbox().is_empty()
             || deadline.is_some_and(|at| at <= now);
         if busy {
-            if self.outbox.is_empty() && self.last_poll.is_some_and(|last| now - last < POLL_EVERY_NS) {
+            if self.last_poll.is_some_and(|last| now - last < POLL_EVERY_NS) && !self.owes_answers() {
                 return Ok(now);
             }
-            self.park(Some(Duration::ZERO), Some(now))?;
+            self.park(Some(Duration::ZERO))?;
             self.last_poll = Some(now);
             return Ok(now);
         }
         if core.inbox().fall_asleep() && core.ready().is_empty(py) {
             now = clock::now_ns();
             let timeout = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
-            let parked = self.park(timeout, deadline);
+            let parked = self.park(timeout);
             core.inbox().wake_up();
             parked?;
             py.check_signals()?;
@@ -174,20 +196,19 @@ impl<'a, 'py> Turns<'a, 'py> {
         }
     }
 
-    fn park(&mut self, timeout: Option<Duration>, deadline: Option<u64>) -> PyResult<()> {
+    /// Whether connections on this thread wait for answers, which leave in a park only.
+    fn owes_answers(&self) -> bool {
+        self.fused.is_some() && !self.outbox.is_empty()
+    }
+
+    fn park(&mut self, timeout: Option<Duration>) -> PyResult<()> {
         let py = self.event_loop.py();
         let Some(local) = &self.fused else {
             return Ok(py.detach(|| self.driver.park(timeout, &mut self.events, &mut || ()))?);
         };
-        let park = Park::begin(self.event_loop, local.end.clone(), deadline);
-        let mut answers = self.outbox.pause();
-        let parked = py.detach(|| self.driver.park(timeout, &mut self.events, &mut || answers.deliver()));
-        self.outbox.resume(answers);
-        drop(park);
-        match self.core.leaving() {
-            Some(error) => Err(error),
-            None => Ok(parked?),
-        }
+        let mut answers = self.outbox.take();
+        let _park = Park::begin(self.core.inbox(), &local.end);
+        Ok(py.detach(|| self.driver.park(timeout, &mut self.events, &mut || answers.deliver()))?)
     }
 
     fn dispatch(&mut self) -> PyResult<()> {
@@ -214,7 +235,10 @@ impl<'a, 'py> Turns<'a, 'py> {
         if inbox.is_empty() {
             return Ok(());
         }
-        while let Some(notice) = inbox.pop_notice() {
+        let mut quota = Quota::new(NOTICES_PER_TURN);
+        while quota.is_left()
+            && let Some(notice) = inbox.pop_notice()
+        {
             match notice {
                 Notice::Cancel(id) => {
                     if let Some(task) = self.core.jobs().get(py, id) {
@@ -230,18 +254,15 @@ impl<'a, 'py> Turns<'a, 'py> {
                 }
             }
         }
-        let mut begun = None;
-        for _ in 0..JOBS_PER_TURN {
-            let Some(queued) = inbox.pop_job() else { break };
-            let before = clock::now_ns();
-            let begun = *begun.get_or_insert(before);
+        let mut quota = Quota::new(JOBS_PER_TURN);
+        while quota.is_left()
+            && let Some(queued) = inbox.pop_job()
+        {
+            let begun = self.core.is_debug().then(clock::now_ns);
             task::start(self.event_loop, queued)?;
-            let after = clock::now_ns();
-            if self.core.is_debug() {
-                task::note_first_step(self.event_loop, after - before)?;
-            }
-            if after - begun > JOBS_TIME_NS {
-                break;
+            if let Some(begun) = begun {
+                let took = clock::seconds(clock::now_ns() - begun);
+                self.event_loop.call_method1(intern!(py, "_note_first_step"), (took,))?;
             }
         }
         self.hand_over();

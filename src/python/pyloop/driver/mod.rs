@@ -14,7 +14,6 @@ use futures_util::task::AtomicWaker;
 
 use self::plain::PlainDriver;
 use self::tokio::TokioDriver;
-use super::fused;
 use super::poller::{Event, Poller};
 
 /// Parks the loop thread. Called without the interpreter, from the loop thread only.
@@ -100,8 +99,7 @@ pub(in crate::python) fn tokio_works() -> bool {
 ///
 /// `always_in_tokio` makes it wait in Tokio even when nothing is spawned there.
 pub(super) fn choose(poller: Poller, always_in_tokio: bool) -> io::Result<Box<dyn Driver>> {
-    // Inside the park of another loop this thread belongs to that one's runtime.
-    if tokio_works() && !fused::is_inside() {
+    if tokio_works() {
         Ok(Box::new(TokioDriver::new(poller, always_in_tokio)?))
     } else {
         Ok(Box::new(PlainDriver::new(poller)))
