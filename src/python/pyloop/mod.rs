@@ -9,6 +9,8 @@ mod clock;
 mod collect;
 mod core;
 mod driver;
+#[cfg(test)]
+mod fairness;
 mod fused;
 mod guarded;
 mod handle;

@@ -65,7 +65,7 @@ impl Finish for Call {
 
 /// Makes the package importable from the test binary, with the classes of this very build.
 #[allow(clippy::disallowed_methods, reason = "tests enter where they like")]
-fn with_python<R>(f: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
+pub(super) fn with_python<R>(f: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
     static READY: Once = Once::new();
     Python::initialize();
     READY.call_once(|| {
@@ -87,13 +87,13 @@ fn with_python<R>(f: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
 }
 
 /// A PyLoop, not yet running.
-struct Fixture {
-    event_loop: Py<PyAny>,
-    handle: LoopHandle,
+pub(super) struct Fixture {
+    pub(super) event_loop: Py<PyAny>,
+    pub(super) handle: LoopHandle,
 }
 
 impl Fixture {
-    fn new(settings: &[(&str, usize)]) -> Self {
+    pub(super) fn new(settings: &[(&str, usize)]) -> Self {
         with_python(|py| {
             let options = PyDict::new(py);
             for (name, value) in settings {
@@ -131,7 +131,7 @@ impl Drop for Fixture {
 }
 
 /// These tests share an interpreter whose signals and running loops belong to one thread at a time.
-fn alone() -> MutexGuard<'static, ()> {
+pub(super) fn alone() -> MutexGuard<'static, ()> {
     static ONE: Mutex<()> = Mutex::new(());
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }

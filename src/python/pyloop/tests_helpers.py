@@ -115,3 +115,8 @@ logging.getLogger("asyncio").addHandler(records)
 
 async def block(milliseconds):
     time.sleep(milliseconds / 1000)
+
+
+async def until(over):
+    while not over():
+        await asyncio.sleep(0.005)
