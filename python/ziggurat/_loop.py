@@ -11,6 +11,8 @@ subprocesses, signal handlers) is the interpreter's own code.
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import selectors
 import signal
 import sys
@@ -84,6 +86,15 @@ class _CoreSelector(selectors.BaseSelector):
         raise RuntimeError("the loop waits in its native core")
 
 
+@functools.cache
+def _pidfd_works() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return True
+
+
 class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop.
 
@@ -124,11 +135,63 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
             signal.set_wakeup_fd(self._csock.fileno(), warn_on_full_buffer=False)
         return removed
 
+    if sys.version_info < (3, 12):
+        # From 3.12 on the interpreter itself waits for children by their descriptors where no watcher was chosen; before, in a
+        # thread for each.
+        _children: unix_events.PidfdChildWatcher | None = None
+
+        def _child_watcher(self) -> unix_events.PidfdChildWatcher | None:
+            if type(asyncio.get_child_watcher()) is not unix_events.ThreadedChildWatcher or not _pidfd_works():
+                return None
+            if self._children is None:
+                self._children = unix_events.PidfdChildWatcher()
+                self._children.attach_loop(self)
+            return self._children
+
+        async def _make_subprocess_transport(
+            self,
+            protocol: Any,
+            args: Any,
+            shell: bool,
+            stdin: Any,
+            stdout: Any,
+            stderr: Any,
+            bufsize: int,
+            extra: Any = None,
+            **options: Any,
+        ) -> Any:
+            watcher = self._child_watcher()
+            if watcher is None:
+                return await super()._make_subprocess_transport(  # type: ignore[misc]
+                    protocol, args, shell, stdin, stdout, stderr, bufsize, extra, **options
+                )
+            connected = self.create_future()
+            transport = unix_events._UnixSubprocessTransport(  # type: ignore[attr-defined]
+                self, protocol, args, shell, stdin, stdout, stderr, bufsize, connected, extra, **options
+            )
+            watcher.add_child_handler(
+                transport.get_pid(), lambda pid, returncode: transport._process_exited(returncode)
+            )
+            try:
+                await connected
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException:
+                transport.close()
+                await transport._wait()
+                raise
+            return transport
+
     def close(self) -> None:
         if self.is_running():
             raise RuntimeError("Cannot close a running event loop")
         if self.is_closed():
             return
+        if sys.version_info < (3, 12) and self._children is not None:
+            with warnings.catch_warnings():
+                # Children that outlive the loop are nobody's fault.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                self._children.close()
         super().close()
         self._close_core()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -270,3 +271,92 @@ def test_a_process_ends_with_a_loop_left_open() -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=30)
     assert done.stdout == "end\n"
     assert done.returncode == 0, done.stderr
+
+
+def test_children_are_waited_for_without_a_thread(loop: PyLoop) -> None:
+    async def main() -> None:
+        before = threading.active_count()
+        children = [await asyncio.create_subprocess_exec("sleep", "0.2") for _ in range(5)]
+        assert threading.active_count() == before
+        assert [await child.wait() for child in children] == [0] * 5
+        child = await asyncio.create_subprocess_exec("sleep", "60")
+        child.kill()
+        assert await child.wait() == -signal.SIGKILL
+
+    loop.run_until_complete(asyncio.wait_for(main(), 20))
+
+
+def test_an_exit_status_that_somebody_else_took_is_told(loop: PyLoop, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        child = await asyncio.create_subprocess_exec("sleep", "0.1")
+        os.waitpid(child.pid, 0)
+        assert await asyncio.wait_for(child.wait(), 20) == 255
+
+    loop.run_until_complete(main())
+    assert "exit status already read" in caplog.text
+
+
+def test_a_child_that_outlives_the_loop_leaves_no_descriptor(factory: Factory) -> None:
+    def descriptors() -> set[str]:
+        return set(os.listdir("/proc/self/fd"))
+
+    async def main() -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec("sleep", "60")
+
+    factory().close()
+    before = descriptors()
+    loop = factory()
+    child = loop.run_until_complete(main())
+    transport = child._transport  # type: ignore[attr-defined]
+    loop.close()
+    os.kill(child.pid, signal.SIGKILL)
+    os.waitpid(child.pid, 0)
+    transport._proc.returncode = -signal.SIGKILL
+    transport.close()
+    # The loop itself has one until it is gone.
+    del loop, child, transport
+    gc.collect()
+    if sys.version_info < (3, 12):
+        assert descriptors() <= before
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the interpreter chooses there")
+def test_without_descriptors_of_processes_a_thread_waits(loop: PyLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ziggurat import _loop
+
+    def refuse(pid: int) -> int:
+        raise OSError(38, "Function not implemented")
+
+    _loop._pidfd_works.cache_clear()
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+
+    async def main() -> None:
+        child = await asyncio.create_subprocess_exec("true")
+        assert await asyncio.wait_for(child.wait(), 20) == 0
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        _loop._pidfd_works.cache_clear()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="child watchers are on their way out there")
+def test_a_watcher_that_was_chosen_is_used(loop: PyLoop) -> None:
+    used: list[int] = []
+
+    class Watcher(asyncio.ThreadedChildWatcher):
+        def add_child_handler(self, pid: int, callback: Callable[..., object], *args: object) -> None:
+            used.append(pid)
+            super().add_child_handler(pid, callback, *args)
+
+    async def main() -> int:
+        child = await asyncio.create_subprocess_exec("true")
+        assert await asyncio.wait_for(child.wait(), 20) == 0
+        return child.pid
+
+    before = asyncio.get_child_watcher()
+    asyncio.set_child_watcher(Watcher())
+    try:
+        assert used == [loop.run_until_complete(main())]
+    finally:
+        asyncio.set_child_watcher(before)

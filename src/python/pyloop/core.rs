@@ -355,12 +355,13 @@ impl LoopCore {
         }
     }
 
-    fn check_timer(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
+    /// For `call_later` too: with asyncio it is `call_at` that complains.
+    fn check_timer(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         let this = slf.get();
         this.check_open()?;
         if this.is_debug() {
             slf.call_method0(intern!(slf.py(), "_check_thread"))?;
-            Self::check_callback(slf, callback, method)?;
+            Self::check_callback(slf, callback, "call_at")?;
         }
         Ok(())
     }
@@ -478,7 +479,7 @@ impl LoopCore {
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, TimerHandle>> {
         let delay = delay.ok_or_else(|| PyTypeError::new_err("delay must not be None"))?;
-        Self::check_timer(slf, &callback, "call_later")?;
+        Self::check_timer(slf, &callback)?;
         let when = clock::seconds(clock::now_ns()) + delay;
         Self::schedule_at(slf, when, Call::with_tuple(callback, &args)?, context)
     }
@@ -493,7 +494,7 @@ impl LoopCore {
         context: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, TimerHandle>> {
         let when = when.ok_or_else(|| PyTypeError::new_err("when cannot be None"))?;
-        Self::check_timer(slf, &callback, "call_at")?;
+        Self::check_timer(slf, &callback)?;
         Self::schedule_at(slf, when, Call::with_tuple(callback, &args)?, context)
     }
 
