@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::num::NonZeroUsize;
+use std::process;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -11,7 +12,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::ConfigError;
 
-static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+/// With the process that made it.
+static RUNTIME: OnceLock<(u32, Runtime)> = OnceLock::new();
 static BEFORE_PARK: OnceLock<fn()> = OnceLock::new();
 /// Guards the making of the runtime, and holds the wanted number of workers.
 static THREADS: Mutex<Option<NonZeroUsize>> = Mutex::new(None);
@@ -23,17 +25,28 @@ static THREADS: Mutex<Option<NonZeroUsize>> = Mutex::new(None);
 /// waits for its threads while holding a lock that they want.
 ///
 /// # Errors
-/// When the system gives no threads or descriptors.
+/// When the system gives no threads or descriptors, and in a child of the process that made the runtime: its threads do not
+/// survive a fork, and Tokio forbids to use what is left.
 pub fn runtime() -> io::Result<&'static Runtime> {
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
+    if let Some(made) = RUNTIME.get() {
+        return of_this_process(made);
     }
     let threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
+    if let Some(made) = RUNTIME.get() {
+        return of_this_process(made);
     }
     let runtime = build(threads.unwrap_or_else(default_threads))?;
-    Ok(RUNTIME.get_or_init(|| runtime))
+    Ok(&RUNTIME.get_or_init(|| (process::id(), runtime)).1)
+}
+
+fn of_this_process((process, runtime): &'static (u32, Runtime)) -> io::Result<&'static Runtime> {
+    if *process == process::id() {
+        return Ok(runtime);
+    }
+    Err(io::Error::other(
+        "the runtime was started before a fork and has no threads in the child process: \
+         fork before anything starts it, or start the child anew (in Python: multiprocessing's \"spawn\" or \"forkserver\")",
+    ))
 }
 
 /// Sets the number of workers; to be called before the first use of [`runtime`].
@@ -42,7 +55,7 @@ pub fn runtime() -> io::Result<&'static Runtime> {
 /// When the runtime is already running with another number of workers.
 pub fn set_io_threads(count: NonZeroUsize) -> Result<(), ConfigError> {
     let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
-    let running = RUNTIME.get().map(|runtime| runtime.metrics().num_workers());
+    let running = RUNTIME.get().map(|(_, runtime)| runtime.metrics().num_workers());
     match running {
         Some(running) if running != count.get() => {
             Err(ConfigError::new(format!("{count} I/O threads are wanted, but {running} are running already"))
@@ -58,7 +71,7 @@ pub fn set_io_threads(count: NonZeroUsize) -> Result<(), ConfigError> {
 /// The number of workers the runtime has, or will have.
 pub fn io_threads() -> usize {
     match RUNTIME.get() {
-        Some(runtime) => runtime.metrics().num_workers(),
+        Some((_, runtime)) => runtime.metrics().num_workers(),
         None => THREADS.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(default_threads).get(),
     }
 }
