@@ -18,13 +18,14 @@ import signal
 import sys
 import warnings
 import weakref
-from asyncio import base_events, sslproto, unix_events
+from asyncio import base_events, unix_events
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
 from ziggurat._datagrams import DatagramTransport
 from ziggurat._pipes import ReadPipeTransport, WritePipeTransport
+from ziggurat._tls import TlsProtocol
 from ziggurat._transports import StreamTransport
 
 if TYPE_CHECKING:
@@ -215,9 +216,7 @@ class PyLoop(_ziggurat.LoopCore, unix_events._UnixSelectorEventLoop):  # type: i
         **timeouts: Any,
     ) -> Any:
         self._ensure_fd_no_transport(rawsock)  # type: ignore[attr-defined]
-        ssl_protocol = sslproto.SSLProtocol(
-            self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts
-        )
+        ssl_protocol = TlsProtocol(self, protocol, sslcontext, waiter, server_side, server_hostname, **timeouts)
         StreamTransport(self, rawsock, ssl_protocol, extra=extra, server=server)
         return ssl_protocol._app_transport
 

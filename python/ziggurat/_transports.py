@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import socket
 import warnings
-from asyncio import protocols, selector_events
+from asyncio import protocols, selector_events, sslproto
 from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
+from ziggurat._tls import TlsProtocol
 
 if TYPE_CHECKING:
     import asyncio
@@ -125,6 +126,9 @@ class StreamTransport(SocketOwner, selector_events._SelectorSocketTransport):  #
     _buffer = property(lambda self: self._core, lambda self, buffer: None)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        if type(protocol) is sslproto.SSLProtocol:
+            # `start_tls` of the base class made it.
+            protocol.__class__ = TlsProtocol
         super().set_protocol(protocol)
         self._read_ready_cb = None
         self._core.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
