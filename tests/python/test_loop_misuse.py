@@ -263,7 +263,9 @@ def reports_of(loop: asyncio.AbstractEventLoop, main: Coroutine[Any, Any, Any]) 
     return seen
 
 
-@pytest.mark.parametrize("where", ["connection_made", "data_received", "eof_received", "connection_lost", "pause_writing"])
+@pytest.mark.parametrize(
+    "where", ["connection_made", "data_received", "eof_received", "connection_lost", "pause_writing"]
+)
 def test_a_protocol_that_raises(where: str) -> None:
     """The loop tells of it, and other connections go on."""
 

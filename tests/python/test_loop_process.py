@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -360,3 +361,105 @@ def test_a_watcher_that_was_chosen_is_used(loop: PyLoop) -> None:
         assert used == [loop.run_until_complete(main())]
     finally:
         asyncio.set_child_watcher(before)
+
+
+INTERRUPTED = """
+import asyncio, os, signal, sys, threading, time
+from ziggurat import PyLoop
+
+ready, timed, threaded, awaited = [], [], [], []
+COUNT = 3000
+
+async def wait(number):
+    await asyncio.sleep(0)
+    awaited.append(number)
+
+def spin():
+    # Python code, which an interrupt can hit at any instruction.
+    if spinning:
+        loop.call_soon(spin)
+
+def from_a_thread():
+    for number in range(COUNT):
+        loop.call_soon_threadsafe(threaded.append, number)
+
+# What is interrupted in a finalizer cannot be raised.
+sys.unraisablehook = lambda *args: None
+loop = PyLoop(park_in_tokio=sys.argv[1] == "tokio")
+loop.set_exception_handler(lambda *args: None)
+spinning = True
+# A function in C is never left half done.
+for number in range(COUNT):
+    loop.call_soon(ready.append, number)
+    loop.call_later(number * 1e-5, timed.append, number)
+tasks = [loop.create_task(wait(number)) for number in range(COUNT)]
+loop.call_soon(spin)
+loop.call_soon(spin)
+thread = threading.Thread(target=from_a_thread)
+thread.start()
+interrupts, deadline, armed = 0, time.monotonic() + 20, False
+while True:
+    try:
+        if not armed:
+            armed = True
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        if time.monotonic() > deadline or len(timed) >= COUNT and len(threaded) >= COUNT and interrupts > 200:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            break
+        loop.run_forever()
+    except KeyboardInterrupt:
+        interrupts += 1
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+spinning = False
+thread.join()
+loop.run_until_complete(asyncio.sleep(0.1))
+assert ready == [*range(COUNT)], "ready"
+assert sorted(timed) == [*range(COUNT)], "timed"
+assert threaded == [*range(COUNT)], "threaded"
+# An interrupt ends the task that it hits, and no other one.
+hit = [task for task in tasks if isinstance(task.exception(), KeyboardInterrupt)]
+assert len(set(awaited)) == len(awaited) and len(awaited) + len(hit) >= COUNT, (len(awaited), len(hit))
+assert interrupts > 200, interrupts
+assert all(task.done() for task in tasks)
+loop.close()
+print("nothing was lost")
+"""
+
+
+def test_interrupts_under_load_lose_nothing(factory: Factory) -> None:
+    """What was scheduled runs once or stays in the queue, whenever ^C comes and whoever scheduled it."""
+    kind = "tokio" if factory.keywords["park_in_tokio"] else "epoll"  # type: ignore[attr-defined]
+    command = [sys.executable, "-c", INTERRUPTED, kind]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "nothing was lost\n"), done.stderr
+
+
+def serve_in_child(answers: Any) -> None:
+    from ziggurat import Ziggurat
+    from ziggurat.testing import TestClient
+
+    app = Ziggurat()
+
+    @app.get("/")
+    async def hello() -> str:
+        return "hello"
+
+    try:
+        with TestClient(app) as client:
+            answers.put(str(client.get("/").status))
+    except Exception as error:  # noqa: BLE001
+        answers.put(f"{type(error).__name__}: {error}")
+
+
+def test_an_app_in_a_forked_child_is_refused_and_does_not_hang(loop: PyLoop) -> None:
+    # The parent has a runtime.
+    loop.run_until_complete(asyncio.sleep(0))
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=serve_in_child, args=(answers,))
+    child.start()
+    answer = answers.get()
+    child.join(20)
+    assert child.exitcode == 0
+    assert "the runtime was started before a fork" in answer
