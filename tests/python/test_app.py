@@ -318,7 +318,7 @@ def test_waiting_requests_are_answered_when_the_app_stops() -> None:
 # Behind a socket
 
 PROGRAM = """
-import asyncio, os, sys, threading, time
+import asyncio, json, os, sys, threading, time
 from ziggurat import Request, Ziggurat
 
 app = Ziggurat()
@@ -344,6 +344,7 @@ async def client(request: Request) -> list[object]:
 @app.on_startup
 async def startup() -> None:
     assert threading.current_thread() is threading.main_thread()
+    asyncio.get_running_loop().in_flight_limit = int(os.environ.get("IN_FLIGHT", "1000"))
     print("startup", file=sys.stderr, flush=True)
 
 @app.get("/spin")
@@ -357,7 +358,7 @@ async def shutdown() -> None:
     print("shutdown", file=sys.stderr, flush=True)
 
 if __name__ == "__main__":
-    app.run(drain_timeout=float(os.environ.get("DRAIN", "10")))
+    app.run(drain_timeout=float(os.environ.get("DRAIN", "10")), **json.loads(os.environ.get("SERVER", "{}")))
     print("returned", file=sys.stderr, flush=True)
 """
 
@@ -468,6 +469,97 @@ def test_a_client_that_leaves_cancels_its_handler(serve: Callable[..., Any], pro
         wait_for("slow begun", served)
     wait_for("slow cancelled", served)
     assert fetch(served.url, "/")[0] == 200
+
+
+def test_one_request_too_many_is_refused_at_once(serve: Callable[..., Any], program: str) -> None:
+    served = serve(program, SLOW="60", IN_FLIGHT="2")
+    waiting = [connect(served.url) for _ in range(2)]
+    for connection in waiting:
+        connection.request("GET", "/slow")
+    deadline = time.monotonic() + 10
+    while served.output().count("slow begun") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    third = connect(served.url)
+    third.request("GET", "/slow")
+    answer = third.getresponse()
+    assert answer.status == 503 and answer.getheader("retry-after")
+    assert answer.getheader("content-type") == "application/problem+json"
+    answer.read()
+    third.request("GET", "/openapi.json")
+    assert third.getresponse().status == 200, "native routes are served all the same"
+    third.close()
+    for connection in waiting:
+        connection.close()
+    while served.output().count("slow cancelled") < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert fetch(served.url, "/") == (200, b"hello")
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """A frame of HTTP/2."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def http2_request(stream: int, path: str) -> bytes:
+    # GET and http by their number in the static table, the path and the host as they are.
+    fields = b"\x82\x86" + b"\x04" + bytes([len(path)]) + path.encode() + b"\x01\x01x"
+    return frame(1, 0x5, stream, fields)
+
+
+def test_a_stream_that_is_reset_cancels_its_handler_alone(serve: Callable[..., Any], program: str) -> None:
+    served = serve(program, SLOW="60")
+    parts = urlsplit(served.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + http2_request(1, "/slow"))
+        wait_for("slow begun", served)
+        connection.sendall(http2_request(3, "/") + frame(3, 0, 1, (8).to_bytes(4, "big")))
+        wait_for("slow cancelled", served)
+        received = connection.makefile("rb")
+        bodies: dict[int, bytes] = {}
+        while 3 not in bodies:
+            head = received.read(9)
+            payload = received.read(int.from_bytes(head[:3], "big"))
+            if head[3] == 0:
+                bodies[int.from_bytes(head[5:], "big")] = payload
+        assert bodies == {3: b"hello"}
+
+
+def test_limits_and_timeouts_of_the_server_hold(serve: Callable[..., Any], program: str) -> None:
+    served = serve(program, SERVER=json.dumps({"head_timeout": 0.3, "keep_alive_timeout": 0.3, "max_connections": 2}))
+    parts = urlsplit(served.url)
+    with (
+        socket.create_connection((parts.hostname, parts.port), timeout=10) as slow,
+        socket.create_connection((parts.hostname, parts.port), timeout=10) as idle,
+    ):
+        idle.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert idle.recv(1000).endswith(b"hello")
+        slow.sendall(b"GET / HTTP/1.1\r\n")
+        with socket.create_connection((parts.hostname, parts.port), timeout=10) as third:
+            refused = third.recv(1000)
+            assert refused == b"" or refused.startswith(b"HTTP/1.1 503")
+        assert idle.recv(1000) == b"", "nothing was asked for in time"
+        timed_out = slow.recv(1000)
+        assert timed_out == b"" or timed_out.startswith(b"HTTP/1.1 408")
+    assert fetch(served.url, "/") == (200, b"hello")
+
+
+def test_a_request_that_takes_too_long_is_cancelled() -> None:
+    app = Ziggurat(layers=[layers.Timeout(seconds=0.1)], openapi_path=None)
+    cancelled = threading.Event()
+
+    @app.get("/")
+    async def handler() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    with TestClient(app) as client:
+        assert client.get("/").status_code == 504
+        assert cancelled.wait(10)
 
 
 def test_an_address_in_use_is_an_error_with_a_clear_text(serve: Callable[..., Any], program: str) -> None:

@@ -1,7 +1,7 @@
 //! The leaf: checks a request on the worker, and hands it over.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -15,9 +15,10 @@ use tower_service::Service;
 use super::job::{Call, Input, LoopCall};
 use super::plan::{Param, Plan, Source};
 use super::scalar::{Scalar, read};
+use crate::Body;
 use crate::python::headers::text;
 use crate::python::objects::{Objects, Shared, SurroundingsId};
-use crate::python::pyloop::reply;
+use crate::python::pyloop::{Answer, Submitted, reply};
 use crate::python::refusal;
 use crate::python::request::Head;
 use crate::service::{Location, PathParams, Problem, Request, Response, Violation, query_pairs, read_body};
@@ -53,48 +54,79 @@ impl Service<Request> for PyHandlerService {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let inner = self.0.clone();
-        Box::pin(async move { Ok(inner.answer(request).await.unwrap_or_else(Problem::into_response)) })
+        let (parts, body) = request.into_parts();
+        if inner.plan.body.is_some() || inner.plan.needs_request() {
+            return Box::pin(async move { Ok(inner.answer_to_body(parts, body).await) });
+        }
+        // Handed over at once, so that what the future holds while Python is busy is little.
+        let handed_over = inner.plan.read(&parts).and_then(|scalars| inner.submit(parts, scalars, Bytes::new()));
+        match handed_over {
+            Ok(waiting) => Box::pin(waiting.answer(body)),
+            Err(problem) => Box::pin(ready(Ok(problem.into_response()))),
+        }
     }
 }
 
 impl Inner {
-    async fn answer(&self, request: Request) -> Result<Response, Problem> {
-        let (parts, body) = request.into_parts();
-        let scalars = self.plan.read(&parts)?;
-        let needs_request = self.plan.needs_request();
-        let mut bytes = Bytes::new();
-        if let Some(plan) = &self.plan.body {
-            bytes = read_body(body, BOUNDED_OUTSIDE).await?;
-            if bytes.is_empty() {
-                if plan.default.is_none() {
-                    return Err(missing_body());
-                }
-            } else {
-                check_media_type(&parts.headers)?;
-            }
-        } else if needs_request {
-            bytes = read_body(body, BOUNDED_OUTSIDE).await?;
+    async fn answer_to_body(&self, parts: Parts, body: Body) -> Response {
+        let waiting = async {
+            let scalars = self.plan.read(&parts)?;
+            let bytes = self.read_body(&parts.headers, body).await?;
+            self.submit(parts, scalars, bytes)
+        };
+        match waiting.await {
+            Ok(waiting) => waiting.answer(Body::empty()).await.unwrap_or_else(|never| match never {}),
+            Err(problem) => problem.into_response(),
         }
+    }
+
+    async fn read_body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+        let bytes = read_body(body, BOUNDED_OUTSIDE).await?;
+        if let Some(plan) = &self.plan.body {
+            if !bytes.is_empty() {
+                check_media_type(headers)?;
+            } else if plan.default.is_none() {
+                return Err(missing_body());
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn submit(&self, parts: Parts, scalars: Vec<Scalar>, body: Bytes) -> Result<Waiting, Problem> {
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
-        let head = needs_request.then(|| Box::new(Head::new(parts)));
+        let head = self.plan.needs_request().then(|| Box::new(Head::new(parts)));
         let (reply, answer) = reply();
         let call = Call {
             handler: self.handler,
             objects: self.objects.clone(),
-            input: Input { scalars, body: bytes, head },
+            input: Input { scalars, body, head },
             surroundings,
             reply,
         };
         if !self.plan.is_async {
             self.shared.sync.submit(call).map_err(|_| refusal::overloaded())?;
-            return answer.await.map_err(|_| refusal::lost());
+            return Ok(Waiting { answer, _submitted: None });
         }
         let Some(event_loop) = self.shared.event_loop() else {
             return Err(refusal::not_running());
         };
-        // Dropped with this future when the client goes away, which cancels the coroutine.
-        let _submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
-        answer.await.map_err(|_| refusal::lost())
+        let submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
+        Ok(Waiting { answer, _submitted: Some(submitted) })
+    }
+}
+
+/// A call that was handed over. Dropping it, as when the client goes away, cancels the coroutine.
+struct Waiting {
+    answer: Answer,
+    _submitted: Option<Submitted>,
+}
+
+impl Waiting {
+    /// `unread` is kept until the answer is there: what belongs to the request must not end before it.
+    async fn answer(self, unread: Body) -> Result<Response, Infallible> {
+        let answer = self.answer.await;
+        drop(unread);
+        Ok(answer.unwrap_or_else(|_| refusal::lost().into_response()))
     }
 }
 

@@ -39,9 +39,9 @@ use pyo3::prelude::*;
 
 pub(crate) use self::core::LoopCore;
 pub(super) use driver::tokio_works;
-pub(crate) use inbox::{Delivery, LoopHandle};
+pub(crate) use inbox::{Delivery, LoopHandle, Submitted};
 pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
-pub(crate) use outbox::{Reply, reply};
+pub(crate) use outbox::{Answer, Reply, reply};
 
 /// Adds the classes of the loop to the native module.
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -84,7 +84,14 @@ impl Outbox {
 
     /// What was gathered, for a park in which the connections are served that wait for it.
     pub(super) fn take(&self) -> Answers {
-        Answers(OUTBOX.with_borrow_mut(|outbox| outbox.as_mut().map(mem::take).unwrap_or_default()))
+        Answers(OUTBOX.with_borrow_mut(|outbox| match outbox {
+            // The next turn answers about as many.
+            Some(gathered) if !gathered.is_empty() => {
+                let room = Vec::with_capacity(gathered.len());
+                mem::replace(gathered, room)
+            }
+            _ => Vec::new(),
+        }))
     }
 
     /// Hands over what was gathered.
