@@ -272,6 +272,12 @@ def test_a_failing_start_up_hook_is_raised_and_the_app_can_start_again() -> None
             assert client.get("/").json() == 1
 
 
+@pytest.mark.parametrize("wrong", [-1, True, 1.5, "0", 5000])
+def test_a_wrong_number_of_io_threads_is_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigError, match=r"io_threads is .*0, which serves on the thread of the event loop"):
+        Ziggurat().start(io_threads=wrong)
+
+
 def test_a_stopped_app_answers_503() -> None:
     app = Ziggurat()
 

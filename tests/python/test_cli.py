@@ -102,6 +102,27 @@ def test_a_setting_from_the_environment_can_be_wrong(project: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def io_workers(process: int) -> int:
+    names = [(task / "comm").read_text().strip() for task in Path(f"/proc/{process}/task").iterdir()]
+    return sum(name.startswith("ziggurat-io-") for name in names)
+
+
+@pytest.mark.parametrize(("given", "workers"), [("3", 3), ("0", 1)])
+def test_the_number_of_io_threads(project: Path, serve: Callable[..., Any], given: str, workers: int) -> None:
+    served = serve("-m", "ziggurat", "run", "shop", "--io-threads", given, ZIGGURAT_IO_THREADS="2")
+    assert fetch(served.url + "/hello") == "hello"
+    assert fetch(served.url + "/user") == '{"items":[],"next":null}'
+    # With 0 the loop's thread serves, and one worker is left for the store.
+    assert io_workers(served.process.pid) == workers
+
+
+def test_a_number_of_io_threads_can_be_wrong(project: Path) -> None:
+    done = cli(project, "run", "shop", "--io-threads", "-1")
+    assert done.returncode == 2 and "0 serves on the thread of the event loop" in done.stderr
+    done = cli(project, "run", "shop", ZIGGURAT_IO_THREADS="many")
+    assert done.returncode == 1 and "ZIGGURAT_IO_THREADS is 'many'" in done.stderr
+
+
 def test_a_taken_port_is_one_sentence(project: Path, serve: Callable[..., Any]) -> None:
     served = serve("-m", "ziggurat", "run", "shop", "--store", "sqlite:///a.db")
     port = served.url.rpartition(":")[2]

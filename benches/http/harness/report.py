@@ -48,7 +48,8 @@ class Target:
 TARGETS = [
     Target("native", "ziggurat", "axum", 1.15),
     Target("native", "ziggurat-rs", "axum", 1.15),
-    Target("json", "ziggurat", "axum", 2.0),
+    Target("json", "ziggurat", "axum", 1.7),
+    Target("json", "ziggurat-fused", "axum", 1.3),
     Target("json", "ziggurat", "fastapi", 0.2),
     Target("json", "ziggurat", "granian", 1.0),
     Target("mongodb get", "ziggurat", "fastapi", 0.2),

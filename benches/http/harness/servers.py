@@ -124,6 +124,14 @@ SERVERS = [
         _wheel,
     ),
     Server(
+        "ziggurat-fused",
+        "the same with `io_threads=0`: connections are served on the thread of the event loop",
+        _python("ziggurat_app.py"),
+        WEB | {"native"},
+        build=_wheel,
+        env=(("ZIGGURAT_IO_THREADS", "0"),),
+    ),
+    Server(
         "granian",
         "Granian, bare RSGI, one worker, one runtime thread, uvloop",
         _python(
