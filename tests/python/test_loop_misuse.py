@@ -40,7 +40,7 @@ def plain(text: str) -> str:
 
 
 def answer(misuse: Misuse, loop: asyncio.AbstractEventLoop) -> tuple[str, str]:
-    with pytest.raises(BaseException) as raised:  # noqa: PT011
+    with pytest.raises(BaseException) as raised:
         misuse(loop)
     gc.collect()
     return raised.type.__name__, plain(str(raised.value))
@@ -308,21 +308,21 @@ def test_a_protocol_that_raises(where: str) -> None:
     assert any(told[0])
 
 
-def test_callbacks_that_raise_stop_or_close() -> None:
-    for make in (asyncio.SelectorEventLoop, PyLoop):
-        loop = make()
-        reports: list[str] = []
-        seen: list[int] = []
-        loop.set_exception_handler(lambda _, about: reports.append(repr(about["exception"])))
-        loop.call_soon(lambda: 1 / 0)
-        loop.call_soon(seen.append, 1)
-        loop.call_soon(loop.stop)
-        loop.call_soon(loop.close)
-        loop.call_soon(seen.append, 2)
-        loop.run_forever()
-        assert reports == ["ZeroDivisionError('division by zero')", "RuntimeError('Cannot close a running event loop')"]
-        assert seen == [1, 2]
-        loop.close()
+@pytest.mark.parametrize("make", [asyncio.SelectorEventLoop, PyLoop])
+def test_callbacks_that_raise_stop_or_close(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    loop = make()
+    reports: list[str] = []
+    seen: list[int] = []
+    loop.set_exception_handler(lambda _, about: reports.append(repr(about["exception"])))
+    loop.call_soon(lambda: 1 / 0)
+    loop.call_soon(seen.append, 1)
+    loop.call_soon(loop.stop)
+    loop.call_soon(loop.close)
+    loop.call_soon(seen.append, 2)
+    loop.run_forever()
+    assert reports == ["ZeroDivisionError('division by zero')", "RuntimeError('Cannot close a running event loop')"]
+    assert seen == [1, 2]
+    loop.close()
 
 
 def test_cancelled_while_connecting_leaves_nothing() -> None:

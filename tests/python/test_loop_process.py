@@ -448,7 +448,7 @@ def serve_in_child(answers: Any) -> None:
     try:
         with TestClient(app) as client:
             answers.put(str(client.get("/").status))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         answers.put(f"{type(error).__name__}: {error}")
 
 

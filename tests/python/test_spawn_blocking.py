@@ -113,7 +113,7 @@ def test_nothing_is_kept() -> None:
         reference = weakref.ref(thing)
         assert await ziggurat.spawn_blocking(lambda thing: 1, thing) == 1
         # The result of a call that was cancelled holds it too.
-        future = ziggurat.spawn_blocking(lambda: (release.wait(20), thing))
+        future = ziggurat.spawn_blocking(lambda thing: (release.wait(20), thing), thing)
         await asyncio.sleep(0.01)
         future.cancel()
         release.set()

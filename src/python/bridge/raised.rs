@@ -18,7 +18,7 @@ pub struct Raised {
     words: String,
     cancelled: bool,
     /// None when Python was never reached.
-    error: Option<OnLoop<PyErr>>,
+    error: Option<Box<OnLoop<PyErr>>>,
 }
 
 impl Raised {
@@ -30,7 +30,7 @@ impl Raised {
             Err(_) => class,
         };
         let cancelled = asyncio::is_cancelled(py, &error);
-        Self { words, cancelled, error: Some(OnLoop::new(error, home.clone())) }
+        Self { words, cancelled, error: Some(Box::new(OnLoop::new(error, home.clone()))) }
     }
 
     pub(super) fn closed() -> Self {

@@ -1,8 +1,6 @@
 //! The one way into the loop thread: a bounded queue of jobs, a queue of notices, and the wake-up.
 //!
-//! Nothing here runs Python. A producer pushes and then looks whether the loop sleeps; the loop says that it will
-//! sleep and then looks whether something was pushed. Both steps are sequentially consistent, so one of the two always
-//! sees the other, and only a push that meets a sleeping loop costs a system call.
+//! Nothing here runs Python. A push wakes a loop that sleeps, and only that; see [`sleep`](super::sleep).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,6 +16,7 @@ use tokio::runtime::Handle;
 use super::fused;
 use super::job::{Job, Overloaded, Refused};
 use super::nudge::nudge;
+use super::sleep::Sleep;
 use crate::python::release;
 use crate::service::server;
 
@@ -168,7 +167,7 @@ impl Ticket {
 pub(super) struct Inbox {
     jobs: ArrayQueue<Queued>,
     notices: SegQueue<Notice>,
-    sleeping: AtomicBool,
+    sleep: Sleep,
     closed: AtomicBool,
     suspended: AtomicUsize,
     in_flight_limit: AtomicUsize,
@@ -181,7 +180,7 @@ impl Inbox {
         Ok(Self {
             jobs: ArrayQueue::new(capacity.max(1)),
             notices: SegQueue::new(),
-            sleeping: AtomicBool::new(false),
+            sleep: Sleep::new(),
             closed: AtomicBool::new(false),
             suspended: AtomicUsize::new(0),
             in_flight_limit: AtomicUsize::new(in_flight_limit),
@@ -231,8 +230,7 @@ impl Inbox {
 
     /// Wakes the loop if it sleeps; at most one system call until it sleeps again.
     pub(super) fn wake(&self) {
-        fence(Ordering::SeqCst);
-        if self.sleeping.swap(false, Ordering::SeqCst) && !fused::end_park(self) {
+        if self.sleep.must_be_ended() && !fused::end_park(self) {
             // It can only fail when the counter is full, after 2^64 - 1 times.
             let _ = rustix::io::write(&self.waker, &1u64.to_ne_bytes());
         }
@@ -242,15 +240,14 @@ impl Inbox {
     /// can be pushed so before it lets go of the lock.
     #[inline]
     pub(super) fn wake_attached(&self, _: Python<'_>) {
-        if cfg!(Py_GIL_DISABLED) || self.sleeping.load(Ordering::Relaxed) {
+        if cfg!(Py_GIL_DISABLED) || self.sleep.is_noted() {
             self.wake();
         }
     }
 
     /// Whether the loop sleeps; a push before this look is seen by a loop that does not.
     pub(super) fn is_asleep(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.sleeping.load(Ordering::SeqCst)
+        self.sleep.is_going_on()
     }
 
     /// How many jobs wait.
@@ -260,18 +257,12 @@ impl Inbox {
 
     /// The loop announces its sleep; false when it has to look into the inbox first.
     pub(super) fn fall_asleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if self.is_empty() {
-            return true;
-        }
-        self.sleeping.store(false, Ordering::SeqCst);
-        false
+        self.sleep.begin(|| !self.is_empty())
     }
 
     /// The loop is awake, whatever woke it.
     pub(super) fn wake_up(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
+        self.sleep.end();
     }
 
     pub(super) fn is_empty(&self) -> bool {

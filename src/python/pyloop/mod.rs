@@ -24,6 +24,7 @@ mod ready;
 mod runtime;
 mod scheduling;
 mod signals;
+mod sleep;
 mod source;
 mod spare;
 mod spawn;
