@@ -333,3 +333,26 @@ def test_what_the_base_class_sees_of_the_selector(factory: Factory) -> None:
         loop.remove_writer(here)
         assert len(loop._selector.get_map()) == own
     loop.close()
+
+
+def test_what_was_ready_before_runs_before_what_arrives() -> None:
+    """As with asyncio: a protocol is told after the callbacks that were queued when the loop looked at its descriptors."""
+    order: list[str] = []
+    loop = PyLoop()
+
+    class Notes(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            order.append(data.decode())
+
+    ours, theirs = socket.socketpair()
+    transport, _ = loop.run_until_complete(loop.create_connection(Notes, sock=ours))
+    theirs.send(b"data")
+    loop.call_soon(order.append, "queued")
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.run_until_complete(asyncio.sleep(0.01))
+    assert order == ["queued", "data"]
+    transport.close()
+    loop.run_until_complete(asyncio.sleep(0))
+    theirs.close()
+    loop.close()

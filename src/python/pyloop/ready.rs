@@ -8,6 +8,7 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 
 use super::guarded::Guarded;
 use super::handle::{Handle, TimerHandle};
+use super::poller::Event;
 
 /// Something to run.
 pub(super) enum Entry {
@@ -17,6 +18,8 @@ pub(super) enum Entry {
     Timer(Py<TimerHandle>),
     /// An `asyncio.Handle` that code of the base class made, such as the one behind a signal handler.
     Foreign(Py<PyAny>),
+    /// A descriptor that a native source waits for is ready.
+    Event(Event),
 }
 
 /// The queue. A run takes from it entry by entry, so that what an interrupt leaves unrun is still there.
@@ -51,7 +54,7 @@ impl Ready {
                 match entry {
                     Entry::Native(handle) => Handle::show(handle.bind(py)),
                     Entry::Timer(timer) => Handle::show(timer.bind(py).as_super()),
-                    Entry::Foreign(_) => {}
+                    Entry::Foreign(_) | Entry::Event(_) => {}
                 }
             }
         });
@@ -69,6 +72,7 @@ impl Ready {
                 Entry::Native(handle) => visit.call(handle),
                 Entry::Timer(timer) => visit.call(timer),
                 Entry::Foreign(handle) => visit.call(handle),
+                Entry::Event(_) => Ok(()),
             })
         };
         self.0.during_traverse(traverse).unwrap_or(Ok(()))

@@ -1,8 +1,8 @@
 //! What the loop calls when a descriptor that native code owns becomes ready.
 //!
-//! A transport claims its descriptor ([`Watches::claim`](super::watch::Watches::claim)) and is called inside the turn,
-//! without a handle and without a turn of waiting. The table finds it by descriptor and generation, so an event that was
-//! meant for an earlier owner of the number reaches nobody.
+//! A transport claims its descriptor ([`Watches::claim`](super::watch::Watches::claim)) and is called in its turn among what is
+//! ready, without a handle. The table finds it by descriptor and generation, so an event that was meant for an earlier owner
+//! of the number reaches nobody.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};

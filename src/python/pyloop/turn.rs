@@ -219,12 +219,7 @@ impl<'a, 'py> Turns<'a, 'py> {
         for event in self.events.drain(..) {
             // The waker has done its work.
             if event.token != WAKER {
-                let begun = self.core.is_debug().then(clock::now_ns);
-                self.core.watches().dispatch(self.event_loop, &poller, &event)?;
-                if let Some(begun) = begun {
-                    let took = clock::seconds(clock::now_ns() - begun);
-                    self.event_loop.call_method1(intern!(self.event_loop.py(), "_note_io"), (event.fd(), took))?;
-                }
+                self.core.watches().dispatch(self.event_loop.py(), self.core.ready(), &poller, event);
             }
         }
         Ok(())
@@ -300,6 +295,15 @@ impl<'a, 'py> Turns<'a, 'py> {
                 result
             }
             Entry::Foreign(handle) => self.run_with_care(handle.bind(py)),
+            Entry::Event(event) => {
+                let begun = self.core.is_debug().then(clock::now_ns);
+                self.core.watches().tell_source(self.event_loop, event)?;
+                if let Some(begun) = begun {
+                    let took = clock::seconds(clock::now_ns() - begun);
+                    self.event_loop.call_method1(intern!(py, "_note_io"), (event.fd(), took))?;
+                }
+                Ok(())
+            }
         }
     }
 

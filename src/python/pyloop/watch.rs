@@ -14,7 +14,7 @@ use rustix::event::epoll::EventFlags;
 use super::core::LoopCore;
 use super::handle::Handle;
 use super::poller::{Event, Poller};
-use super::ready::Entry;
+use super::ready::{Entry, Ready};
 use super::source::Source;
 
 /// What a callback waits for.
@@ -253,22 +253,20 @@ impl Watches {
         drop((source, gone));
     }
 
-    /// Tells whom an event concerns: a source at once, callbacks in the next run of what is ready. A hang-up or an error
-    /// concerns both sides. An error is one that must leave the loop.
-    pub(super) fn dispatch(&self, event_loop: &Bound<'_, LoopCore>, poller: &Poller, event: &Event) -> PyResult<()> {
-        let (py, ready) = (event_loop.py(), event_loop.get().ready());
-        let Event { token, flags } = *event;
+    /// Queues what an event concerns, as asyncio does: callbacks, and the event itself when a source waits for it. A hang-up or an
+    /// error concerns both sides.
+    pub(super) fn dispatch(&self, py: Python<'_>, ready: &Ready, poller: &Poller, event: Event) {
+        let Event { token, flags } = event;
         let fd = event.fd();
-        let (source, reader, writer) = {
+        let (has_source, reader, writer) = {
             let mut table = self.table();
-            let Some(watch) = table.get(fd).filter(|watch| watch.token(fd) == token) else { return Ok(()) };
+            let Some(watch) = table.get(fd).filter(|watch| watch.token(fd) == token) else { return };
             let take = |handle: &Option<Py<Handle>>, wanted: EventFlags| {
                 handle.as_ref().filter(|_| flags.intersects(wanted)).map(|handle| handle.clone_ref(py))
             };
             let broken = EventFlags::HUP | EventFlags::ERR;
-            let source = watch.source.as_ref().filter(|(_, interest)| !interest.is_empty());
             (
-                source.map(|(source, _)| source.clone()),
+                watch.source.as_ref().is_some_and(|(_, interest)| !interest.is_empty()),
                 take(&watch.reader, EventFlags::IN | broken),
                 take(&watch.writer, EventFlags::OUT | broken),
             )
@@ -281,7 +279,21 @@ impl Watches {
                 None => {}
             }
         }
-        source.map_or(Ok(()), |source| source.ready(event_loop, flags))
+        if has_source {
+            ready.push(py, Entry::Event(event));
+        }
+    }
+
+    /// Tells the source that an event concerns, if it still waits for anything. An error is one that must leave the loop.
+    pub(super) fn tell_source(&self, event_loop: &Bound<'_, LoopCore>, event: Event) -> PyResult<()> {
+        let fd = event.fd();
+        let source = {
+            let mut table = self.table();
+            let watch = table.get(fd).filter(|watch| watch.token(fd) == event.token);
+            let source = watch.and_then(|watch| watch.source.as_ref()).filter(|(_, interest)| !interest.is_empty());
+            source.map(|(source, _)| source.clone())
+        };
+        source.map_or(Ok(()), |source| source.ready(event_loop, event.flags))
     }
 
     /// What is watched: the mask of `selectors`, 1 to read and 2 to write; none when it is not watched.
