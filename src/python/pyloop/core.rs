@@ -74,8 +74,6 @@ pub(crate) struct LoopCore {
     task_factory: AtomicBool,
     /// `{"loop": self}`, with which futures and tasks are made.
     loop_keyword: Guarded<Option<Py<PyDict>>>,
-    capturing: AtomicBool,
-    captured: Mutex<Option<Py<PyAny>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -276,15 +274,6 @@ impl LoopCore {
         }
     }
 
-    /// Runs `f` and takes away the first callback that it schedules with `call_soon`.
-    pub(super) fn capture<R>(&self, f: impl FnOnce() -> R) -> (R, Option<Py<PyAny>>) {
-        self.capturing.store(true, Ordering::Relaxed);
-        let result = f();
-        self.capturing.store(false, Ordering::Relaxed);
-        let captured = lock(&self.captured).take();
-        (result, captured)
-    }
-
     fn check_open(&self) -> PyResult<()> {
         if self.closed.load(Ordering::Relaxed) { Err(closed_error()) } else { Ok(()) }
     }
@@ -297,9 +286,7 @@ impl LoopCore {
     /// Whether `call_soon` and its kin have nothing to look after but the call.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        !(self.closed.load(Ordering::Relaxed)
-            || self.debug.load(Ordering::Relaxed)
-            || self.capturing.load(Ordering::Relaxed))
+        !(self.closed.load(Ordering::Relaxed) || self.debug.load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -427,8 +414,6 @@ impl LoopCore {
             thread: AtomicUsize::new(0),
             task_factory: AtomicBool::new(false),
             loop_keyword: Guarded::default(),
-            capturing: AtomicBool::new(false),
-            captured: Mutex::new(None),
         })
     }
 
@@ -439,18 +424,14 @@ impl LoopCore {
         callback: Bound<'py, PyAny>,
         args: Bound<'py, PyTuple>,
         context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, Handle>>> {
+    ) -> PyResult<Bound<'py, Handle>> {
         let (py, this) = (slf.py(), slf.get());
-        if this.capturing.load(Ordering::Relaxed) && this.capturing.swap(false, Ordering::Relaxed) {
-            *lock(&this.captured) = Some(callback.unbind());
-            return Ok(None);
-        }
         this.check_open()?;
         if this.is_debug() {
             slf.call_method0(intern!(py, "_check_thread"))?;
             Self::check_callback(slf, &callback, "call_soon")?;
         }
-        Self::schedule(slf, Call::with_tuple(callback, &args)?, context).map(Some)
+        Self::schedule(slf, Call::with_tuple(callback, &args)?, context)
     }
 
     /// The same from any thread; wakes the loop.
@@ -668,8 +649,8 @@ impl LoopCore {
         let keyword = self.loop_keyword.with(py, Option::take);
         drop(keyword);
         self.futures.clear();
-        let (context, captured) = (lock(&self.base_context).take(), lock(&self.captured).take());
-        drop((context, captured));
+        let context = lock(&self.base_context).take();
+        drop(context);
     }
 }
 

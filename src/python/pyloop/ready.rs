@@ -37,6 +37,11 @@ impl Ready {
         self.0.with(py, VecDeque::pop_front)
     }
 
+    /// Takes what stands at this place, counted from the front.
+    pub(super) fn take(&self, py: Python<'_>, place: usize) -> Option<Entry> {
+        self.0.with(py, |queue| queue.remove(place))
+    }
+
     #[inline]
     pub(super) fn len(&self, py: Python<'_>) -> usize {
         self.0.with(py, |queue| queue.len())

@@ -13,9 +13,12 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyType};
 
+use super::collect;
 use super::core::LoopCore;
+use super::handle::Handle;
 use super::inbox::{Inbox, Queued, Ticket};
 use super::job::{Finish, Refused, Started};
+use super::ready::Entry;
 use crate::python::context;
 
 /// Starts a job. An error is one that must leave the loop.
@@ -142,11 +145,15 @@ fn first_step<'py>(
     }
     // Python 3.11 would print a number into a name at once, which later versions do when somebody asks for it.
     options.set_item(intern!(py, "name"), intern!(py, "ziggurat-job"))?;
-    // Python 3.11 knows no eager start: the constructor schedules the first step, and we take it before it is queued.
-    let (task, step) = event_loop.get().capture(|| class.call((coroutine,), Some(&options)));
-    let task = task?;
-    let step = step.ok_or_else(|| PyRuntimeError::new_err("the task did not schedule its first step"))?;
-    let stepped = context::run(context, || step.bind(py).call0())?;
+    // Python 3.11 knows no eager start: the constructor schedules the first step, and we take it out of the queue again.
+    let (core, place) = (event_loop.get(), event_loop.get().ready().len(py));
+    let task = class.call((coroutine,), Some(&options))?;
+    let Some(Entry::Native(step)) = core.ready().take(py, place) else {
+        return Err(PyRuntimeError::new_err("the task did not schedule its first step"));
+    };
+    let step = step.into_bound(py);
+    let stepped = if collect::is_sole(step.as_any()) { Handle::run_alone(&step) } else { Handle::run(&step) };
+    Handle::release(step, core);
     Ok((task, stepped.err()))
 }
 
