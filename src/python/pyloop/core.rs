@@ -5,11 +5,8 @@
 //! the base's: nothing here may be called so.
 
 use std::process;
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::intern;
@@ -20,14 +17,16 @@ use tokio::runtime;
 
 use super::call::Call;
 use super::driver::{self, Driver, Local};
+use super::flood::Progress;
 use super::guarded::Guarded;
-use super::handle::{Handle, TimerHandle};
+use super::handle::Handle;
 use super::inbox::{DEFAULT_CAPACITY, DEFAULT_IN_FLIGHT, Inbox, LoopHandle};
 use super::jobs::Jobs;
 use super::poller::Poller;
 use super::ready::{Entry, Ready};
 use super::source::Dirty;
 use super::spare::Spares;
+use super::timer_handle::TimerHandle;
 use super::timers::Timers;
 use super::transport::Scratch;
 use super::watch::{Direction, Watches};
@@ -47,8 +46,8 @@ pub(crate) struct LoopCore {
     watches: Watches,
     dirty: Dirty,
     scratch: Scratch,
-    /// Counts the turns.
-    turn: AtomicU64,
+    /// Which thread is in [`turn::run`], and in which turn.
+    progress: Progress,
     jobs: Jobs,
     futures: Futures,
     inbox: Arc<Inbox>,
@@ -67,10 +66,6 @@ pub(crate) struct LoopCore {
     closed: AtomicBool,
     stopping: AtomicBool,
     debug: AtomicBool,
-    /// Whether a thread is in [`turn::run`].
-    turning: AtomicBool,
-    /// Which thread that is; see [`thread_token`].
-    thread: AtomicUsize,
     task_factory: AtomicBool,
     /// `{"loop": self}`, with which futures and tasks are made.
     loop_keyword: Guarded<Option<Py<PyDict>>>,
@@ -78,19 +73,6 @@ pub(crate) struct LoopCore {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// After so many calls that wait, a thread that adds to them gives way to the loop.
-const FLOOD: usize = 4096;
-
-/// So often and for so long; a loop that is busy otherwise is not waited for.
-const GIVE_WAY_TIMES: u32 = 4;
-const GIVE_WAY_FOR: Duration = Duration::from_micros(50);
-
-/// Tells threads apart, as long as they live.
-fn thread_token() -> usize {
-    thread_local!(static PLACE: u8 = const { 0 });
-    PLACE.with(|place| ptr::from_ref(place).addr())
 }
 
 fn closed_error() -> PyErr {
@@ -156,7 +138,7 @@ impl LoopCore {
 
     /// The number of the turn, which is another in the next one.
     pub(super) fn turn(&self) -> u64 {
-        self.turn.load(Ordering::Relaxed)
+        self.progress.turn()
     }
 
     /// Notes in `last` that something was written in this turn; true when that was so before, so that what is written now can wait
@@ -167,8 +149,7 @@ impl LoopCore {
     }
 
     pub(super) fn next_turn(&self) {
-        // Only the loop thread counts.
-        self.turn.store(self.turn() + 1, Ordering::Relaxed);
+        self.progress.next_turn();
     }
 
     pub(in crate::python) fn jobs(&self) -> &Jobs {
@@ -195,7 +176,7 @@ impl LoopCore {
     /// Whether the loop runs. What waits in it is hidden from the garbage collector meanwhile; see [`collect`](super::collect).
     #[inline]
     pub(super) fn is_turning(&self) -> bool {
-        self.turning.load(Ordering::Relaxed)
+        self.progress.is_running()
     }
 
     pub(super) fn has_task_factory(&self) -> bool {
@@ -216,13 +197,11 @@ impl LoopCore {
     }
 
     pub(super) fn begin_turns(&self) {
-        self.turning.store(true, Ordering::Relaxed);
-        self.thread.store(thread_token(), Ordering::Relaxed);
+        self.progress.begin();
     }
 
     pub(super) fn end_turns(&self, py: Python<'_>) {
-        self.turning.store(false, Ordering::Relaxed);
-        self.thread.store(0, Ordering::Relaxed);
+        self.progress.end();
         self.spares.clear(py);
         self.ready.show(py);
         self.timers.show(py);
@@ -312,8 +291,7 @@ impl LoopCore {
         Ok(timer)
     }
 
-    /// Schedules a call from any thread. A thread that floods the loop lets it run now and then: with the interpreter's
-    /// interval of switching, tens of thousands of calls would gather meanwhile.
+    /// Schedules a call from any thread. A thread that floods the loop lets it run now and then.
     #[inline]
     pub(super) fn schedule_threadsafe<'py>(
         slf: &Bound<'py, Self>,
@@ -323,23 +301,10 @@ impl LoopCore {
         let (py, this) = (slf.py(), slf.get());
         let handle = Self::schedule(slf, call, context)?;
         this.inbox.wake_attached(py);
-        if this.ready.len(py) % FLOOD == 0 && this.is_turning() && this.thread.load(Ordering::Relaxed) != thread_token()
-        {
-            py.detach(|| this.give_way());
+        if this.progress.is_flooded(this.ready.len(py)) {
+            py.detach(|| this.progress.give_way());
         }
         Ok(handle)
-    }
-
-    /// Waits a moment for the loop to run what is ready.
-    fn give_way(&self) {
-        let turn = self.turn();
-        for _ in 0..GIVE_WAY_TIMES {
-            thread::yield_now();
-            if self.turn() != turn {
-                return;
-            }
-            thread::sleep(GIVE_WAY_FOR);
-        }
     }
 
     /// For `call_later` too: with asyncio it is `call_at` that complains.
@@ -396,7 +361,7 @@ impl LoopCore {
             watches: Watches::default(),
             dirty: Dirty::default(),
             scratch: Scratch::default(),
-            turn: AtomicU64::new(0),
+            progress: Progress::default(),
             jobs: Jobs::default(),
             futures: Futures::default(),
             inbox: Arc::new(inbox),
@@ -410,8 +375,6 @@ impl LoopCore {
             closed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             debug: AtomicBool::new(false),
-            turning: AtomicBool::new(false),
-            thread: AtomicUsize::new(0),
             task_factory: AtomicBool::new(false),
             loop_keyword: Guarded::default(),
         })

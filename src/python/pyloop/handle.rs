@@ -1,11 +1,9 @@
-//! `Handle` and `TimerHandle`: what `call_soon` and `call_later` give back.
+//! `Handle`: what `call_soon` gives back.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,6 +14,7 @@ use super::call::Call;
 use super::collect::{self, Context};
 use super::core::LoopCore;
 use super::guarded::Guarded;
+use super::timer_handle::TimerHandle;
 use crate::python::context;
 
 /// A callback with its arguments and context; the same face as `asyncio.Handle`.
@@ -32,7 +31,7 @@ pub(super) struct Handle {
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     /// None once cancelled.
     call: Option<Call>,
     /// None in a spare handle only.
@@ -52,7 +51,11 @@ struct Debug {
 impl State {
     /// What a handle holds that runs in `context`, or in a copy of the current one.
     #[inline]
-    fn new(event_loop: &Bound<'_, LoopCore>, call: Call, context: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+    pub(super) fn new(
+        event_loop: &Bound<'_, LoopCore>,
+        call: Call,
+        context: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         let py = event_loop.py();
         let context = match context {
             Some(context) => Context::shared(context),
@@ -68,7 +71,7 @@ impl State {
 }
 
 impl Handle {
-    fn with_state(event_loop: &Bound<'_, LoopCore>, state: State) -> Self {
+    pub(super) fn with_state(event_loop: &Bound<'_, LoopCore>, state: State) -> Self {
         Self {
             state: Guarded::new(state),
             cancelled: AtomicBool::new(false),
@@ -116,7 +119,7 @@ impl Handle {
     }
 
     /// Tells the garbage collector of a new handle, which is `object`.
-    fn show_or_hide(&self, object: &Bound<'_, PyAny>, shown: bool) {
+    pub(super) fn show_or_hide(&self, object: &Bound<'_, PyAny>, shown: bool) {
         self.shown.store(shown, Ordering::Relaxed);
         if shown {
             collect::show(object);
@@ -126,7 +129,7 @@ impl Handle {
     }
 
     #[inline]
-    fn hide(&self, object: &Bound<'_, PyAny>) {
+    pub(super) fn hide(&self, object: &Bound<'_, PyAny>) {
         if self.shown.load(Ordering::Relaxed) {
             self.shown.store(false, Ordering::Relaxed);
             collect::hide(object);
@@ -135,7 +138,7 @@ impl Handle {
 
     /// Makes a spare handle a new one.
     #[inline]
-    fn fill(&self, py: Python<'_>, state: State) {
+    pub(super) fn fill(&self, py: Python<'_>, state: State) {
         self.cancelled.store(false, Ordering::Relaxed);
         // What is overwritten is empty.
         self.state.with(py, |place| *place = state);
@@ -143,7 +146,7 @@ impl Handle {
 
     /// Lets go of what it holds, so that it can be a spare one.
     #[inline]
-    fn empty(&self, py: Python<'_>) {
+    pub(super) fn empty(&self, py: Python<'_>) {
         let held = self.state.with(py, |state| state.context.is_some().then(|| mem::take(state)));
         if let Some(State { call, context, debug }) = held {
             if let Some(call) = call {
@@ -158,13 +161,17 @@ impl Handle {
         self.cancelled.load(Ordering::Relaxed)
     }
 
+    pub(super) fn core(&self) -> &LoopCore {
+        self.event_loop.get()
+    }
+
     /// Somebody may have put a handle of another loop into the queue.
     #[inline]
-    fn is_of(&self, core: &LoopCore) -> bool {
+    pub(super) fn is_of(&self, core: &LoopCore) -> bool {
         ptr::eq(self.event_loop.get(), core)
     }
 
-    fn call(&self, py: Python<'_>) -> Option<Call> {
+    pub(super) fn call(&self, py: Python<'_>) -> Option<Call> {
         self.state.with(py, |state| state.call.as_ref().map(|call| call.clone_ref(py)))
     }
 
@@ -251,7 +258,7 @@ impl Handle {
     }
 
     /// Marks it cancelled and lets go of the callback; false when it was cancelled before.
-    fn cancel_once(slf: &Bound<'_, Self>) -> PyResult<bool> {
+    pub(super) fn cancel_once(slf: &Bound<'_, Self>) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
         if this.cancelled.swap(true, Ordering::Relaxed) {
             return Ok(false);
@@ -357,142 +364,6 @@ impl Handle {
     fn __clear__(&self, py: Python<'_>) {
         let call = self.state.with(py, |state| state.call.take());
         drop(call);
-    }
-}
-
-/// A handle with a deadline; the same face as `asyncio.TimerHandle`.
-#[pyclass(extends = Handle, frozen, freelist = 1024, module = "ziggurat._ziggurat")]
-pub(super) struct TimerHandle {
-    /// The bits of an `f64`.
-    when: AtomicU64,
-    /// Whether it waits in the schedule.
-    scheduled: AtomicBool,
-    /// A copy of the flag of the handle, which the schedule reads without the interpreter.
-    cancelled: AtomicBool,
-}
-
-impl TimerHandle {
-    /// A handle for the schedule of the loop.
-    pub(super) fn new<'py>(
-        event_loop: &Bound<'py, LoopCore>,
-        when: f64,
-        call: Call,
-        context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, Self>> {
-        let (py, core) = (event_loop.py(), event_loop.get());
-        let state = State::new(event_loop, call, context)?;
-        if let Some(spare) = core.spares().timer(py) {
-            spare.as_super().get().fill(py, state);
-            let this = spare.get();
-            this.when.store(when.to_bits(), Ordering::Relaxed);
-            this.scheduled.store(true, Ordering::Relaxed);
-            this.cancelled.store(false, Ordering::Relaxed);
-            return Ok(spare);
-        }
-        let timer = Self {
-            when: AtomicU64::new(when.to_bits()),
-            scheduled: AtomicBool::new(true),
-            cancelled: AtomicBool::new(false),
-        };
-        let timer = PyClassInitializer::from(Handle::with_state(event_loop, state)).add_subclass(timer);
-        let timer = Bound::new(py, timer)?;
-        timer.as_super().get().show_or_hide(timer.as_any(), !core.is_turning());
-        Ok(timer)
-    }
-
-    /// The loop has run it, or will not; it is used again if nobody else holds it.
-    pub(super) fn release(slf: Bound<'_, Self>, core: &LoopCore) {
-        let handle = slf.as_super().get();
-        if !collect::is_sole(slf.as_any()) {
-            Handle::show(slf.as_super());
-        } else if core.is_turning() && handle.is_of(core) {
-            handle.hide(slf.as_any());
-            handle.empty(slf.py());
-            core.spares().keep_timer(slf);
-        }
-    }
-
-    fn deadline(&self) -> f64 {
-        f64::from_bits(self.when.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
-    }
-
-    /// The heap has let go of it.
-    pub(super) fn unschedule(&self) {
-        self.scheduled.store(false, Ordering::Relaxed);
-    }
-
-    fn cancel_timer(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let handle = slf.as_super();
-        if Handle::cancel_once(handle)? {
-            let this = slf.get();
-            this.cancelled.store(true, Ordering::Relaxed);
-            if this.scheduled.load(Ordering::Relaxed) {
-                let core = handle.get().event_loop.get();
-                core.timers().cancelled(slf.py(), core);
-            }
-        }
-        Ok(())
-    }
-}
-
-#[pymethods]
-impl TimerHandle {
-    /// The deadline, on the clock of `loop.time()`.
-    fn when(&self) -> f64 {
-        self.deadline()
-    }
-
-    #[getter]
-    fn _when(&self) -> f64 {
-        self.deadline()
-    }
-
-    #[getter]
-    fn _scheduled(&self) -> bool {
-        self.scheduled.load(Ordering::Relaxed)
-    }
-
-    fn __hash__(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.deadline().to_bits().hash(&mut hasher);
-        hasher.finish()
-    }
-
-    fn __richcmp__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
-        let py = slf.py();
-        let Ok(other) = other.cast::<Self>() else { return Ok(py.NotImplemented()) };
-        let (mine, theirs) = (slf.get().deadline(), other.get().deadline());
-        let answer = match op {
-            CompareOp::Lt => mine < theirs,
-            CompareOp::Gt => mine > theirs,
-            CompareOp::Le => mine < theirs || Self::is_like(slf, other)?,
-            CompareOp::Ge => mine > theirs || Self::is_like(slf, other)?,
-            CompareOp::Eq => Self::is_like(slf, other)?,
-            CompareOp::Ne => !Self::is_like(slf, other)?,
-        };
-        Ok(answer.into_pyobject(py)?.to_owned().into_any().unbind())
-    }
-}
-
-impl TimerHandle {
-    /// As `asyncio.TimerHandle` compares: deadline, callback, arguments and whether it is cancelled.
-    fn is_like(slf: &Bound<'_, Self>, other: &Bound<'_, Self>) -> PyResult<bool> {
-        let py = slf.py();
-        let (mine, theirs) = (slf.as_super().get(), other.as_super().get());
-        if slf.get().deadline() != other.get().deadline() || mine.is_cancelled() != theirs.is_cancelled() {
-            return Ok(false);
-        }
-        match (mine.call(py), theirs.call(py)) {
-            (Some(call), Some(their_call)) => {
-                Ok(call.callback.bind(py).eq(&their_call.callback)? && call.args(py)?.eq(their_call.args(py)?)?)
-            }
-            (None, None) => Ok(true),
-            _ => Ok(false),
-        }
     }
 }
 

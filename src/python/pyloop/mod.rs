@@ -11,6 +11,7 @@ mod core;
 mod driver;
 #[cfg(test)]
 mod fairness;
+mod flood;
 mod fused;
 mod guarded;
 mod handle;
@@ -31,6 +32,7 @@ mod spawn;
 mod task;
 #[cfg(test)]
 mod tests;
+mod timer_handle;
 mod timers;
 mod transport;
 mod turn;
@@ -49,7 +51,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<LoopCore>()?;
     scheduling::install(&module.py().get_type::<LoopCore>())?;
     module.add_class::<handle::Handle>()?;
-    module.add_class::<handle::TimerHandle>()?;
+    module.add_class::<timer_handle::TimerHandle>()?;
     module.add_class::<transport::StreamCore>()?;
     module.add_class::<transport::DatagramCore>()?;
     module.add_class::<transport::PipeReader>()?;

@@ -7,8 +7,9 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 
 use super::guarded::Guarded;
-use super::handle::{Handle, TimerHandle};
+use super::handle::Handle;
 use super::poller::Event;
+use super::timer_handle::TimerHandle;
 
 /// Something to run.
 pub(super) enum Entry {

@@ -9,7 +9,8 @@ use std::mem;
 use pyo3::prelude::*;
 
 use super::guarded::Guarded;
-use super::handle::{Handle, TimerHandle};
+use super::handle::Handle;
+use super::timer_handle::TimerHandle;
 
 /// How many of a kind are kept.
 const KEPT: usize = 4096;

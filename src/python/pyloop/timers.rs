@@ -13,7 +13,8 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 
 use super::core::LoopCore;
 use super::guarded::Guarded;
-use super::handle::{Handle, TimerHandle};
+use super::handle::Handle;
+use super::timer_handle::TimerHandle;
 
 /// Below this many, cancelled timers wait for their deadline.
 const COMPACT_FROM: usize = 100;

@@ -12,12 +12,13 @@ use super::collect;
 use super::core::LoopCore;
 use super::driver::{Driver, Local};
 use super::fused::Park;
-use super::handle::{Handle, TimerHandle};
+use super::handle::Handle;
 use super::inbox::Notice;
 use super::outbox::Outbox;
 use super::poller::{BATCH, Event, WAKER};
 use super::ready::Entry;
 use super::signals::Wakeup;
+use super::timer_handle::TimerHandle;
 use super::{runtime, task};
 
 /// While there is work, descriptors are asked for at most this often; it also lets other Python threads in.
