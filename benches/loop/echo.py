@@ -1,6 +1,6 @@
 """An echo server on the loop under test: `python benches/loop/echo.py LOOP OVER HOW FOLDER`.
 
-OVER is tcp, unix, tls or udp, HOW is protocol or streams. FOLDER is one of its own: the Unix socket and the certificate go there.
+OVER is tcp, unix, tls, udp, HOW is protocol, streams or sock (tcp and udp alone). FOLDER is one of its own: the Unix socket and the certificate go there.
 It prints its address, and the CPU seconds that it has used for each line on standard input.
 """
 
@@ -44,6 +44,31 @@ async def streams(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     writer.close()
 
 
+async def accept(listener: socket.socket) -> None:
+    """The same by the coroutines for sockets."""
+    loop = asyncio.get_running_loop()
+    tasks = set()
+    while True:
+        peer, _ = await loop.sock_accept(listener)
+        tasks.add(loop.create_task(talk(peer)))
+
+
+async def talk(peer: socket.socket) -> None:
+    """Sends back what one peer sends."""
+    loop = asyncio.get_running_loop()
+    with peer:
+        while data := await loop.sock_recv(peer, 1 << 17):
+            await loop.sock_sendall(peer, data)
+
+
+async def datagrams(sock: socket.socket) -> None:
+    """Sends back datagrams, by the coroutines for sockets."""
+    loop = asyncio.get_running_loop()
+    while True:
+        data, address = await loop.sock_recvfrom(sock, 1 << 17)
+        await loop.sock_sendto(sock, data, address)
+
+
 def certificate(folder: Path) -> ssl.SSLContext:
     """A server's context, with a certificate that was made just now."""
     key, chain = str(folder / "key.pem"), str(folder / "chain.pem")
@@ -78,8 +103,17 @@ async def main(over: str, how: str, folder: Path) -> None:
     """Serves until standard input ends."""
     loop = asyncio.get_running_loop()
     path = str(folder / "socket")
+    serving = None
     tls = certificate(folder) if over == "tls" else None
-    if over == "udp":
+    if how == "sock":
+        sock = socket.socket(type=socket.SOCK_DGRAM if over == "udp" else socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.bind(("127.0.0.1", 0))
+        if over == "tcp":
+            sock.listen()
+        serving = loop.create_task(datagrams(sock) if over == "udp" else accept(sock))
+        address = sock.getsockname()[1]
+    elif over == "udp":
         transport, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", 0))
         address = transport.get_extra_info("sockname")[1]
     elif over == "unix" and how == "streams":
@@ -99,6 +133,8 @@ async def main(over: str, how: str, folder: Path) -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while await lines.readline():
         print(cpu(), flush=True)
+    if serving is not None:
+        serving.cancel()
 
 
 if __name__ == "__main__":

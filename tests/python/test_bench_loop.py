@@ -30,7 +30,12 @@ def test_a_workload_does_what_it_counts(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("over", "how"),
-    [*((over, how) for over in ("tcp", "unix", "tls") for how in ("protocol", "streams")), ("udp", "protocol")],
+    [
+        *((over, how) for over in ("tcp", "unix", "tls") for how in ("protocol", "streams")),
+        ("udp", "protocol"),
+        ("tcp", "sock"),
+        ("udp", "sock"),
+    ],
 )
 def test_an_echo_sends_back_and_tells_its_time(over: str, how: str, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCH / "echo.py"), "pyloop", over, how, str(tmp_path)]

@@ -318,7 +318,7 @@ impl LoopCore {
         Ok(())
     }
 
-    fn watch<'py>(
+    pub(super) fn watch<'py>(
         slf: &Bound<'py, Self>,
         fd: &Bound<'py, PyAny>,
         direction: Direction,

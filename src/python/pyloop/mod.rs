@@ -55,5 +55,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<transport::StreamCore>()?;
     module.add_class::<transport::DatagramCore>()?;
     module.add_class::<transport::PipeReader>()?;
-    module.add_class::<transport::PipeWriter>()
+    module.add_class::<transport::PipeWriter>()?;
+    module.add_class::<transport::SocketOperation>()?;
+    transport::add_operations(module)
 }

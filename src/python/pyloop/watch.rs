@@ -163,6 +163,17 @@ impl Watches {
         Ok(self.remove_fd(poller, fd, direction))
     }
 
+    /// Undoes `add` for one handle, unless another one or another owner of the number has taken its place.
+    pub(super) fn remove_handle(&self, poller: &Poller, fd: RawFd, direction: Direction, handle: &Py<Handle>) {
+        let is_there = {
+            let mut table = self.table();
+            table.get(fd).and_then(|watch| watch.side(direction).as_ref()).is_some_and(|known| known.is(handle))
+        };
+        if is_there {
+            drop(self.remove_fd(poller, fd, direction));
+        }
+    }
+
     fn remove_fd(&self, poller: &Poller, fd: RawFd, direction: Direction) -> Option<Py<Handle>> {
         let mut table = self.table();
         let watch = table.get(fd)?;

@@ -2,18 +2,20 @@
 //!
 //! A transport is the interpreter's own class with its hot paths replaced: reading, writing and flow of bytes are here,
 //! and what happens once in a connection's life (set-up, limits, closing, reports) is inherited. `_transports.py` and its
-//! siblings in `python/ziggurat/` join the two.
+//! siblings in `python/ziggurat/` join the two. Beside them are the operations on sockets that have no transport.
 
 mod address;
 mod datagram;
 mod datagrams;
 mod descriptor;
+mod operation;
 mod pipe;
 mod queue;
 mod scratch;
 mod stream;
 
 pub(super) use datagram::DatagramCore;
+pub(super) use operation::{SocketOperation, add_operations};
 pub(super) use pipe::{PipeReader, PipeWriter};
 pub(super) use scratch::Scratch;
 pub(super) use stream::StreamCore;
