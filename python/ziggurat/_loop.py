@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
 from ziggurat._datagrams import DatagramTransport
+from ziggurat._names import Names
 from ziggurat._pipes import ReadPipeTransport, WritePipeTransport
 from ziggurat._sockets import SocketCoroutines
 from ziggurat._tls import TlsProtocol
@@ -97,7 +98,7 @@ def _pidfd_works() -> bool:
     return True
 
 
-class PyLoop(_ziggurat.LoopCore, SocketCoroutines, unix_events._UnixSelectorEventLoop):  # type: ignore[misc]
+class PyLoop(_ziggurat.LoopCore, SocketCoroutines, Names, unix_events._UnixSelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop.
 
     `inbox_capacity` bounds the jobs that wait for the loop, and `in_flight_limit` the suspended coroutines of jobs;

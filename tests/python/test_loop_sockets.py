@@ -656,3 +656,80 @@ def test_a_file_is_sent_to_a_slow_reader(tmp_path: Path) -> None:
         theirs.close()
 
     run(main)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:1.2.3.4", None])
+@pytest.mark.parametrize("port", [80, "80", None, 0])
+def test_addresses_are_answered_without_a_thread(host: str | None, port: Any) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        for options in ({}, {"type": socket.SOCK_STREAM}, {"flags": socket.AI_PASSIVE}, {"proto": socket.IPPROTO_UDP}):
+            try:
+                expected: Any = socket.getaddrinfo(host, port, **options)
+            except socket.gaierror as error:
+                with pytest.raises(socket.gaierror) as failed:
+                    await loop.getaddrinfo(host, port, **options)
+                assert str(failed.value) == str(error)
+            else:
+                assert await loop.getaddrinfo(host, port, **options) == expected
+        numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+        assert await loop.getnameinfo(("127.0.0.1", 80), numeric) == ("127.0.0.1", "80")
+        with pytest.raises(socket.gaierror):
+            await loop.getnameinfo(("localhost.invalid", 80), numeric)
+        server = await loop.create_server(asyncio.Protocol, None, 0, family=socket.AF_INET)
+        server.close()
+        assert loop._default_executor is None  # type: ignore[attr-defined]
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "options"),
+    [
+        ("localhost", 80, {}),
+        ("127.0.0.1", "http", {}),
+        ("127.0.0.1", 80, {"flags": socket.AI_CANONNAME}),
+        ("127.0.0.1", 80, {"family": socket.AF_INET6}),
+        (b"127.0.0.1", 80, {}),
+        ("127.1", 80, {}),
+        ("a\0b", 80, {}),
+    ],
+)
+def test_what_may_have_to_be_looked_up_goes_to_a_thread(host: Any, port: Any, options: dict[str, Any]) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            expected: Any = socket.getaddrinfo(host, port, **options)
+        except (OSError, ValueError, TypeError) as error:
+            with pytest.raises(type(error)) as failed:
+                await loop.getaddrinfo(host, port, **options)
+            assert str(failed.value) == str(error)
+        else:
+            assert await loop.getaddrinfo(host, port, **options) == expected
+        assert loop._default_executor is not None  # type: ignore[attr-defined]
+
+    run(main)
+
+
+def test_a_replaced_lookup_is_called_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def lookup(*args: Any) -> list[Any]:
+        threads.append(threading.get_ident())
+        return [args]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert await loop.getaddrinfo("127.0.0.1", 80) == [("127.0.0.1", 80, 0, 0, 0, 0)]  # type: ignore[comparison-overlap]
+        assert threads[0] != threading.get_ident()
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    run(main)
+
+
+def test_a_closed_loop_looks_nothing_up() -> None:
+    loop = new_event_loop()
+    loop.close()
+    for lookup in (loop.getaddrinfo("127.0.0.1", 80), loop.getnameinfo(("127.0.0.1", 80), 3)):
+        with pytest.raises(RuntimeError, match="Event loop is closed"):
+            lookup.send(None)  # type: ignore[attr-defined]
