@@ -182,6 +182,44 @@ def test_the_endpoint_that_asyncio_makes(family: int) -> None:
     run(main)
 
 
+def test_two_endpoints_may_share_a_port() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        first, one = await loop.create_datagram_endpoint(Recorder, local_addr=("127.0.0.1", 0), reuse_port=True)
+        address = first.get_extra_info("sockname")
+        second, two = await loop.create_datagram_endpoint(Recorder, local_addr=address, reuse_port=True)
+        assert second.get_extra_info("sockname") == address
+        with pytest.raises(OSError, match="Address already in use"):
+            await loop.create_datagram_endpoint(Recorder, local_addr=address)
+        # The kernel picks one of the two by the sender.
+        for _ in range(32):
+            with socket.socket(type=socket.SOCK_DGRAM) as sender:
+                sender.sendto(b"x", address)
+        await until(lambda: len(one.got) + len(two.got) == 32)
+        assert one.got and two.got
+        for transport in (first, second):
+            transport.close()
+
+    run(main)
+
+
+def test_broadcast_has_to_be_allowed() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        everybody = ("127.255.255.255", 9)
+        refused, told = await loop.create_datagram_endpoint(Recorder, local_addr=("127.0.0.1", 0))
+        refused.sendto(b"x", everybody)
+        assert [type(error) for error in told.errors] == [PermissionError]
+        allowed, told = await loop.create_datagram_endpoint(Recorder, local_addr=("127.0.0.1", 0), allow_broadcast=True)
+        allowed.sendto(b"x", everybody)
+        await asyncio.sleep(0.005)
+        assert not told.errors
+        refused.close()
+        allowed.close()
+
+    run(main)
+
+
 def test_a_fixed_address_of_a_socket_that_is_not_connected() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
