@@ -378,6 +378,13 @@ def spin():
     # Python code, which an interrupt can hit at any instruction.
     if spinning:
         loop.call_soon(spin)
+        if state == "fired":
+            # It hit something that cannot raise it.
+            loop.stop()
+
+def arm():
+    global state
+    state = "armed"
 
 def from_a_thread():
     for number in range(COUNT):
@@ -397,19 +404,25 @@ loop.call_soon(spin)
 loop.call_soon(spin)
 thread = threading.Thread(target=from_a_thread)
 thread.start()
-interrupts, deadline, armed = 0, time.monotonic() + 20, False
-while True:
+interrupts, deadline, state = 0, time.monotonic() + 20, "idle"
+
+def interrupt(*args):
+    # Once for each run, and never between two, where asyncio's own code would be hit.
+    global state
+    if state == "armed":
+        state = "fired"
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+while time.monotonic() < deadline and not (len(timed) >= COUNT and len(threaded) >= COUNT and interrupts > 200):
+    state = "idle"
+    loop.call_soon(arm)
     try:
-        if not armed:
-            armed = True
-            signal.signal(signal.SIGALRM, signal.default_int_handler)
-            signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-        if time.monotonic() > deadline or len(timed) >= COUNT and len(threaded) >= COUNT and interrupts > 200:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            break
         loop.run_forever()
     except KeyboardInterrupt:
         interrupts += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
 signal.signal(signal.SIGALRM, signal.SIG_IGN)
 spinning = False
 thread.join()
