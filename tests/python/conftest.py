@@ -19,6 +19,10 @@ from ziggurat.testing import TestClient
 
 ROOT = Path(__file__).parents[2]
 
+# A shell starts background jobs with SIGINT ignored, and then the tests of ^C, and the servers they start, would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(scope="session")
 def mongo_uri() -> Iterator[str]:

@@ -184,3 +184,22 @@ def test_a_forked_child_is_told() -> None:
     assert answers.get().startswith("Rust futures do not run in a forked child process")
     child.join(20)
     assert child.exitcode == 0
+
+
+def nothing() -> None:
+    pass
+
+
+def test_a_child_that_is_forked_during_a_call_ends() -> None:
+    async def main() -> None:
+        release = threading.Event()
+        call = ziggurat.spawn_blocking(release.wait, 60)
+        await asyncio.sleep(0.01)
+        child = multiprocessing.get_context("fork").Process(target=nothing)
+        child.start()
+        child.join(20)
+        assert child.exitcode == 0
+        release.set()
+        assert await call
+
+    run(main)

@@ -12,6 +12,7 @@ use super::event_loop::current_loop;
 use super::future::RustFuture;
 use super::promise::Outcome;
 use super::{OnLoop, spawn};
+use crate::python::pyloop::tokio_works;
 use crate::python::{attach, context};
 use crate::service::LeafKind;
 
@@ -107,6 +108,11 @@ impl Drop for Busy {
 /// frames, which end the process.
 #[pyfunction]
 pub(super) fn _wait_for_blocking(py: Python<'_>) {
+    // A forked child has the count of its parent, and none of the threads that would bring it down. The lock may have been
+    // held at the fork, so it is not touched.
+    if !tokio_works() {
+        return;
+    }
     py.detach(|| {
         let mut busy = busy();
         while *busy > 0 {
