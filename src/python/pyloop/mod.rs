@@ -1,8 +1,9 @@
 //! PyLoop, the asyncio event loop: what runs on the loop thread, and the one way in from other threads.
 //!
 //! A turn of the loop thread, in [`turn`]: park in the [`driver`] until a descriptor, a timer or the [`inbox`] has
-//! something; tell who waits for the ready descriptors ([`watch`], [`source`]); make due [`timers`] ready; start jobs
-//! ([`task`]); run the handles that were [`ready`]; let the sources write what they gathered. Everything that is not here is inherited from the interpreter's own event loop.
+//! something; queue whom the descriptors concern ([`watch`]); start jobs ([`task`]); make due [`timers`] ready; run what was
+//! [`ready`], handles as well as the native [`source`]s of descriptors; let the sources write what they gathered.
+//! Everything that is not here is inherited from the interpreter's own event loop.
 
 mod call;
 mod clock;
