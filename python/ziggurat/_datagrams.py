@@ -8,7 +8,8 @@ from asyncio import selector_events
 from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
-from ziggurat._transports import SocketOwner, native
+from ziggurat._native import native
+from ziggurat._transports import SocketOwner
 
 if TYPE_CHECKING:
     import asyncio

@@ -1,8 +1,8 @@
 """PyLoop, an asyncio event loop whose core is Rust and Tokio.
 
 The loop of the standard library is the base class, and the native core comes before it: queue, timers, descriptors,
-turns, the flow of bytes through streams, datagrams and pipes, and single operations on sockets are native, and everything
-else (servers, TLS but for the size of its reads, executors, subprocesses, signal handlers) is the interpreter's own code.
+turns, the flow of bytes through streams, TLS, datagrams and pipes, and single operations on sockets are native, and everything
+else (servers, the handshakes of TLS, executors, subprocesses, signal handlers) is the interpreter's own code.
 
     asyncio.Runner(loop_factory=ziggurat.new_event_loop)
     asyncio.run(main(), loop_factory=ziggurat.new_event_loop)   # Python 3.12 and later

@@ -8,7 +8,7 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
-from ziggurat._transports import NativeHalf, native
+from ziggurat._native import NativeHalf, native
 
 if TYPE_CHECKING:
     import asyncio

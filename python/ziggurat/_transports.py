@@ -1,8 +1,4 @@
-"""Transports: the interpreter's own classes with their hot paths in Rust.
-
-What the base class keeps in attributes and both halves need is kept in the native half, and shown under the names that the base
-class uses.
-"""
+"""Transports over sockets: the interpreter's own classes with their hot paths in Rust."""
 
 from __future__ import annotations
 
@@ -13,54 +9,13 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
+from ziggurat._native import NativeHalf, native
 from ziggurat._tls import TlsProtocol
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["NativeHalf", "SocketOwner", "StreamTransport", "native"]
-
-
-def native(name: str) -> Any:
-    """An attribute of the base class that lives in the native half."""
-    return property(lambda self: getattr(self._core, name), lambda self, value: setattr(self._core, name, value))
-
-
-class NativeHalf:
-    """What all transports with a native half have in common, to come before their base classes."""
-
-    if TYPE_CHECKING:
-        # Of the base classes.
-        _core: Any
-        _fatal_error: Any
-        _loop: Any
-        _protocol: Any
-
-    def _let_go(self) -> None:
-        self._core.release()
-
-    def _fatal_native_error(self, exc: BaseException, message: str) -> None:
-        # The base class logs the exception that is being handled.
-        try:
-            raise exc
-        except BaseException:
-            self._fatal_error(exc, message)
-
-    def _report_callback_error(self, exc: BaseException) -> None:
-        # The protocol is called in the turn itself; the base class does so in a handle, which would tell it in these words.
-        self._loop.call_exception_handler(
-            {
-                "message": f"Exception in callback {type(self).__name__}._read_ready()",
-                "exception": exc,
-                "transport": self,
-                "protocol": self._protocol,
-            }
-        )
-
-    def _call_connection_lost(self, exc: BaseException | None) -> None:
-        # The base class tells the protocol and closes the descriptor.
-        self._let_go()
-        super()._call_connection_lost(exc)  # type: ignore[misc]
+__all__ = ["SocketOwner", "StreamTransport"]
 
 
 class SocketOwner(NativeHalf):
@@ -128,10 +83,13 @@ class StreamTransport(SocketOwner, selector_events._SelectorSocketTransport):  #
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         if type(protocol) is sslproto.SSLProtocol:
             # `start_tls` of the base class made it.
-            protocol.__class__ = TlsProtocol
+            TlsProtocol.adopt(protocol)
         super().set_protocol(protocol)
         self._read_ready_cb = None
-        self._core.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
+        if isinstance(protocol, TlsProtocol):
+            self._core.set_protocol(protocol, False, protocol._core)
+        else:
+            self._core.set_protocol(protocol, isinstance(protocol, protocols.BufferedProtocol))
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._core.write(data)

@@ -1,9 +1,11 @@
 """The native part of the package."""
 
 from asyncio import Future, Task
+from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
 from socket import socket
+from ssl import MemoryBIO
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, TypeVarTuple, final, overload
 
@@ -159,7 +161,7 @@ class StreamCore:
     def __new__(cls, event_loop: LoopCore, fd: int) -> Self: ...
     def open(self, transport: object) -> None: ...
     def release(self) -> None: ...
-    def set_protocol(self, protocol: object, buffered: bool) -> None: ...
+    def set_protocol(self, protocol: object, buffered: bool, tls: TlsCore | None = None) -> None: ...
     def start_reading(self) -> None: ...
     def write(self, data: bytes | bytearray | memoryview) -> None: ...
     def writelines(self, data: Iterable[bytes | bytearray | memoryview]) -> None: ...
@@ -182,6 +184,32 @@ class StreamCore:
     def empty_waiter(self) -> Future[None] | None: ...
     @empty_waiter.setter
     def empty_waiter(self, waiter: Future[None] | None) -> None: ...
+
+@final
+class TlsCore:
+    """The native half of `ziggurat._tls.TlsProtocol`."""
+
+    wrapped: bool
+    app_reading_paused: bool
+    app_writing_paused: bool
+    ssl_reading_paused: bool
+    ssl_writing_paused: bool
+    reading_limit_is_zero: bool
+    writing_limit_is_zero: bool
+
+    def __new__(cls, protocol: object) -> Self: ...
+    def set_app(self, app: object, buffered: bool) -> None: ...
+    def begin(
+        self,
+        incoming: MemoryBIO,
+        outgoing: MemoryBIO,
+        ssl_object: Any,
+        backlog: deque[bytes],
+        send: Callable[[bytes], None],
+    ) -> None: ...
+    def end(self) -> None: ...
+    def deliver(self) -> None: ...
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
 
 @final
 class DatagramCore:

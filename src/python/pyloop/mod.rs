@@ -54,6 +54,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handle::Handle>()?;
     module.add_class::<timer_handle::TimerHandle>()?;
     module.add_class::<transport::StreamCore>()?;
+    module.add_class::<transport::TlsCore>()?;
     module.add_class::<transport::DatagramCore>()?;
     module.add_class::<transport::PipeReader>()?;
     module.add_class::<transport::PipeWriter>()?;

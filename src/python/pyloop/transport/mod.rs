@@ -13,12 +13,14 @@ mod pipe;
 mod queue;
 mod scratch;
 mod stream;
+mod tls;
 
 pub(super) use datagram::DatagramCore;
 pub(super) use operation::{SocketOperation, add_operations};
 pub(super) use pipe::{PipeReader, PipeWriter};
 pub(super) use scratch::Scratch;
 pub(super) use stream::StreamCore;
+pub(super) use tls::TlsCore;
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};

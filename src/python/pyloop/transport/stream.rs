@@ -24,6 +24,7 @@ use super::super::handle::leaves_the_loop;
 use super::super::source::Source;
 use super::super::watch::Claim;
 use super::queue::WriteQueue;
+use super::tls::TlsCore;
 use super::{READS_PER_TURN, SEND_EARLY, borrow, bytes, os_error, warn_of_lost};
 use crate::python::context;
 
@@ -53,6 +54,8 @@ struct Parts {
     claim: Option<Claim>,
     transport: Option<Py<PyWeakrefReference>>,
     protocol: Option<Py<PyAny>>,
+    /// The native half of the protocol, when that is TLS.
+    tls: Option<Py<TlsCore>>,
     /// Resolved when the queue is empty; no write is allowed meanwhile.
     empty_waiter: Option<Py<PyAny>>,
 }
@@ -125,6 +128,10 @@ impl StreamCore {
         self.parts().protocol.as_ref().map(|protocol| protocol.bind(py).clone())
     }
 
+    fn tls<'py>(&self, py: Python<'py>) -> Option<Bound<'py, TlsCore>> {
+        self.parts().tls.as_ref().map(|tls| tls.bind(py).clone())
+    }
+
     fn waits_for(&self, flags: EventFlags) -> bool {
         self.claim().is_some_and(|claim| self.event_loop.get().watches().interest(claim).intersects(flags))
     }
@@ -165,8 +172,14 @@ impl StreamCore {
         });
         match read {
             Read::Data((data, more)) => {
-                let result = protocol.call_method1(intern!(py, "data_received"), (data,));
-                self.check(py, result, "Fatal error: protocol.data_received() call failed.")?;
+                if let Some(tls) = self.tls(py) {
+                    // Asyncio's TLS is a protocol with a buffer, and this is what it says of those.
+                    let result = tls.get().receive(&data);
+                    self.check(py, result, "Fatal error: protocol.buffer_updated() call failed.")?;
+                } else {
+                    let result = protocol.call_method1(intern!(py, "data_received"), (data,));
+                    self.check(py, result, "Fatal error: protocol.data_received() call failed.")?;
+                }
                 Ok(more)
             }
             other => self.no_data(py, &protocol, other),
@@ -412,9 +425,13 @@ impl StreamCore {
         drop(parts);
     }
 
-    /// Who is told what arrives; `buffered` when it gives the buffers to read into.
-    fn set_protocol(&self, protocol: Py<PyAny>, buffered: bool) {
-        let before = self.parts().protocol.replace(protocol);
+    /// Who is told what arrives; `buffered` when it gives the buffers to read into, `tls` when it has a native half.
+    #[pyo3(signature = (protocol, buffered, tls = None))]
+    fn set_protocol(&self, protocol: Py<PyAny>, buffered: bool, tls: Option<Py<TlsCore>>) {
+        let before = {
+            let mut parts = self.parts();
+            (parts.protocol.replace(protocol), std::mem::replace(&mut parts.tls, tls))
+        };
         self.buffered.store(buffered, Ordering::Relaxed);
         drop(before);
     }
@@ -519,6 +536,7 @@ impl StreamCore {
         let parts = self.parts();
         visit.call(&parts.transport)?;
         visit.call(&parts.protocol)?;
+        visit.call(&parts.tls)?;
         visit.call(&parts.empty_waiter)
     }
 
