@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ziggurat import _ziggurat
 from ziggurat._datagrams import DatagramTransport
+from ziggurat._executors import Executors
 from ziggurat._names import Names
 from ziggurat._pipes import ReadPipeTransport, WritePipeTransport
 from ziggurat._sockets import SocketCoroutines
@@ -98,7 +99,7 @@ def _pidfd_works() -> bool:
     return True
 
 
-class PyLoop(_ziggurat.LoopCore, SocketCoroutines, Names, unix_events._UnixSelectorEventLoop):  # type: ignore[misc]
+class PyLoop(_ziggurat.LoopCore, SocketCoroutines, Names, Executors, unix_events._UnixSelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop.
 
     `inbox_capacity` bounds the jobs that wait for the loop, and `in_flight_limit` the suspended coroutines of jobs;

@@ -253,8 +253,12 @@ impl LoopCore {
         }
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        !self.closed.load(Ordering::Relaxed)
+    }
+
     fn check_open(&self) -> PyResult<()> {
-        if self.closed.load(Ordering::Relaxed) { Err(closed_error()) } else { Ok(()) }
+        if self.is_open() { Ok(()) } else { Err(closed_error()) }
     }
 
     /// What the base class checks in debug mode.

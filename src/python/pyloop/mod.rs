@@ -38,6 +38,7 @@ mod timers;
 mod transport;
 mod turn;
 mod watch;
+mod work;
 
 use pyo3::prelude::*;
 
@@ -53,6 +54,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     scheduling::install(&module.py().get_type::<LoopCore>())?;
     module.add_class::<handle::Handle>()?;
     module.add_class::<timer_handle::TimerHandle>()?;
+    module.add_class::<work::Work>()?;
     module.add_class::<transport::StreamCore>()?;
     module.add_class::<transport::TlsCore>()?;
     module.add_class::<transport::DatagramCore>()?;
