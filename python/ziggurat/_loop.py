@@ -237,19 +237,10 @@ class PyLoop(_ziggurat.LoopCore, SocketCoroutines, Names, Executors, unix_events
     def _make_write_pipe_transport(self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None) -> Any:
         return WritePipeTransport(self, pipe, protocol, waiter, extra)
 
-    def _run_in_debug(self, handle: asyncio.Handle) -> None:
-        self._current_handle = handle
-        try:
-            begun = self.time()
-            handle._run()
-            took = self.time() - begun
-            if took >= self.slow_callback_duration:
-                name = base_events._format_handle(handle)  # type: ignore[attr-defined]
-                base_events.logger.warning("Executing %s took %.3f seconds", name, took)  # type: ignore[attr-defined]
-        finally:
-            self._current_handle = None
-            # The traceback of an exception inside reaches this frame; a handle left in it would close a cycle.
-            del handle
+    def _note_handle(self, handle: asyncio.Handle, took: float) -> None:
+        if took >= self.slow_callback_duration:
+            name = base_events._format_handle(handle)  # type: ignore[attr-defined]
+            base_events.logger.warning("Executing %s took %.3f seconds", name, took)  # type: ignore[attr-defined]
 
     def _note_io(self, fd: int, took: float) -> None:
         # A protocol that blocks does so in the turn itself, when its transport reads, and not in a handle.

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::convert::classes;
 use super::headers::{header_name, header_value, text};
+use super::interrupt;
 use crate::ConfigError;
 use crate::service::{Location, Problem, Violation, push_token};
 
@@ -57,7 +58,7 @@ pub(super) fn log(py: Python<'_>, error: &PyErr, whose: &str) {
         logger.call_method(intern!(py, "error"), ("%s raised an exception", whose), Some(&kwargs))?;
         Ok(())
     };
-    if let Err(failure) = tell() {
+    if let Err(failure) = interrupt::noting(py, tell()) {
         // A broken logging handler must not turn one failure into two.
         tracing::error!(handler = whose, %error, logging = %failure, "a handler failed, and so did logging it");
     }

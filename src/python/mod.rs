@@ -11,6 +11,7 @@ mod convert;
 mod errors;
 mod handler;
 mod headers;
+mod interrupt;
 mod log;
 mod middleware;
 mod objects;

@@ -393,6 +393,7 @@ def from_a_thread():
 # What is interrupted in a finalizer cannot be raised.
 sys.unraisablehook = lambda *args: None
 loop = PyLoop(park_in_tokio=sys.argv[1] == "tokio")
+loop.set_debug(sys.argv[2] == "debug")
 loop.set_exception_handler(lambda *args: None)
 spinning = True
 # A function in C is never left half done.
@@ -440,10 +441,11 @@ print("nothing was lost")
 """
 
 
-def test_interrupts_under_load_lose_nothing(factory: Factory) -> None:
+@pytest.mark.parametrize("mode", ["plain", "debug"])
+def test_interrupts_under_load_lose_nothing(factory: Factory, mode: str) -> None:
     """What was scheduled runs once or stays in the queue, whenever ^C comes and whoever scheduled it."""
     kind = "tokio" if factory.keywords["park_in_tokio"] else "epoll"  # type: ignore[attr-defined]
-    command = [sys.executable, "-c", INTERRUPTED, kind]
+    command = [sys.executable, "-c", INTERRUPTED, kind, mode]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "nothing was lost\n"), done.stderr
 

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{OnLoop, Raised, asyncio, spawn};
 use crate::python::context;
+use crate::python::interrupt;
 use crate::python::pyloop::{Delivery, LoopCore, LoopHandle};
 use crate::python::release;
 
@@ -91,7 +92,7 @@ where
     let told = home.deliver(Box::new(move |py| {
         let outcome = guarded(py, &back, || {
             let context = context::copy(context.get(py).bind(py))?;
-            context::run(&context, || f(py))?
+            interrupt::noting(py, context::run(&context, || f(py)).flatten())
         });
         // Nobody may wait for it any longer.
         drop(sender.send(outcome));
@@ -117,7 +118,7 @@ where
         }
         let finish_home = back.clone();
         let finish: Finish = Box::new(move |py, result| {
-            let outcome = guarded(py, &finish_home, || map(py, result?));
+            let outcome = guarded(py, &finish_home, || result.and_then(|value| interrupt::noting(py, map(py, value))));
             drop(sender.send(outcome));
         });
         match catch_unwind(AssertUnwindSafe(|| begin(py, &context, make))) {

@@ -15,7 +15,7 @@ use crate::python::convert::to_python;
 use crate::python::objects::{Objects, Surroundings};
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started};
 use crate::python::request::{BodySource, Head, Request};
-use crate::python::{attach, context, errors, refusal, response};
+use crate::python::{attach, context, errors, interrupt, refusal, response};
 use crate::service::{LeafKind, Problem};
 
 /// The Python half of a handler.
@@ -122,7 +122,7 @@ impl Callable {
     }
 
     fn respond(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> crate::Response {
-        match result.and_then(|value| response::answer(&value, self.status)) {
+        match result.and_then(|value| interrupt::noting(py, response::answer(&value, self.status))) {
             Ok(response) => response,
             Err(error) => errors::answer(py, error, &self.plan.name),
         }
@@ -170,6 +170,9 @@ impl Call {
                 Started::Coroutine { coroutine: coroutine.unbind(), finish }
             }
             Err(failed) => {
+                if let Failed::Raised(error) = &failed {
+                    interrupt::note(py, error);
+                }
                 reply.send(callable.fail(py, failed));
                 Started::Finished
             }

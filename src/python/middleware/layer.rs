@@ -15,7 +15,7 @@ use super::{CallNext, Exchange, Scope};
 use crate::python::objects::{Objects, Shared, SurroundingsId};
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started, reply};
 use crate::python::request::{BodySource, Head, Request as PyRequest};
-use crate::python::{attach, context, errors, refusal, response};
+use crate::python::{attach, context, errors, interrupt, refusal, response};
 use crate::service::{Dispatcher, LeafKind, Problem, Request, Response, Route};
 
 /// Tells of which kind the leaf is that a request will reach.
@@ -142,7 +142,7 @@ impl MiddlewareJob {
             let arguments = (Py::new(py, request)?, Py::new(py, CallNext(exchange.clone()))?);
             objects.middleware[index].call1(py, arguments)
         };
-        match called() {
+        match interrupt::noting(py, called()) {
             Ok(coroutine) => {
                 Started::Coroutine { coroutine, finish: Box::new(MiddlewareReply { name, exchange, reply }) }
             }
@@ -170,7 +170,7 @@ impl Finish for MiddlewareReply {
             true => Err(pyo3::exceptions::PyTypeError::new_err(format!(
                 "the middleware {name} returned None; return the response of call_next, or one of its own"
             ))),
-            false => response::answer(&value, StatusCode::OK),
+            false => interrupt::noting(py, response::answer(&value, StatusCode::OK)),
         });
         let response = match answered {
             Ok(response) => response,

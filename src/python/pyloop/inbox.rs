@@ -277,6 +277,11 @@ impl Inbox {
         self.notices.pop()
     }
 
+    /// Queues a notice again that could not be acted on; on the loop thread.
+    pub(super) fn put_back(&self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
     /// No further coroutine may be suspended.
     pub(super) fn is_saturated(&self) -> bool {
         self.suspended() >= self.in_flight_limit()

@@ -12,7 +12,7 @@ use pyo3::types::{PyDict, PyModule};
 use super::LoopCore;
 use super::inbox::{LoopHandle, Submitted};
 use super::job::{Finish, Job, Overloaded, Refused, Started};
-use crate::python::attach;
+use crate::python::{attach, interrupt};
 use crate::service::LeafKind;
 
 const HELPERS: &str = include_str!("tests_helpers.py");
@@ -450,4 +450,53 @@ fn code_called_from_python_can_spawn_on_the_global_runtime() {
     let _kept = fixture.handle.submit(Box::new(Spawns(sender))).ok().unwrap();
     fixture.run(0.01).unwrap();
     assert!(receiver.recv_timeout(Duration::from_secs(5)).unwrap().starts_with("ziggurat-io-"));
+}
+
+/// Ends, and is interrupted while its result is taken.
+struct Interrupted(Sender<Outcome>);
+
+impl Job for Interrupted {
+    fn start(self: Box<Self>, py: Python<'_>) -> Started {
+        let helpers = py.import("helpers").unwrap();
+        let coroutine = helpers.getattr("after_a_turn").unwrap().call1((1,)).unwrap().unbind();
+        Started::Coroutine { coroutine, finish: self }
+    }
+
+    fn refused(self: Box<Self>, _: Refused) {}
+}
+
+impl Finish for Interrupted {
+    fn finish(self: Box<Self>, py: Python<'_>, _: PyResult<Bound<'_, PyAny>>) {
+        let converted: PyResult<()> = interrupt::noting(py, Err(PyKeyboardInterrupt::new_err(())));
+        assert!(converted.is_err());
+        self.0.send(Outcome::Inline).unwrap();
+    }
+}
+
+#[test]
+fn an_interrupt_while_a_result_is_taken_ends_the_run_once() {
+    let _alone = alone();
+    let fixture = Fixture::new(&[]);
+    let (outcome, answered) = channel();
+    let kept = fixture.handle.submit(Box::new(Interrupted(outcome)));
+    let (_kept, other) = fixture.submit("after_a_turn", 1);
+    let error = fixture.run(1.0).unwrap_err();
+    with_python(|py| assert!(error.is_instance_of::<PyKeyboardInterrupt>(py)));
+    assert_eq!(answered.try_recv().unwrap(), Outcome::Inline, "it was answered all the same");
+    fixture.run(0.01).unwrap();
+    assert_eq!(other.try_recv().unwrap(), result("2"));
+    assert!(kept.is_ok());
+}
+
+#[test]
+fn a_cancellation_that_is_interrupted_comes_again() {
+    let _alone = alone();
+    let fixture = Fixture::new(&[]);
+    let (submitted, outcome) = fixture.submit("wait_for_what_is_interrupted", 0);
+    fixture.run(0.01).unwrap();
+    drop(submitted);
+    let error = fixture.run(1.0).unwrap_err();
+    with_python(|py| assert!(error.is_instance_of::<PyKeyboardInterrupt>(py)));
+    fixture.run(0.05).unwrap();
+    assert!(matches!(outcome.try_recv().unwrap(), Outcome::Raised(name, _) if name == "CancelledError"));
 }

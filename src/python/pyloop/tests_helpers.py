@@ -120,3 +120,17 @@ async def block(milliseconds):
 async def until(over):
     while not over():
         await asyncio.sleep(0.005)
+
+
+class InterruptedOnce(asyncio.Future):
+    interrupted = False
+
+    def cancel(self, msg=None):
+        if not self.interrupted:
+            self.interrupted = True
+            raise KeyboardInterrupt
+        return super().cancel(msg)
+
+
+async def wait_for_what_is_interrupted(_):
+    await InterruptedOnce()

@@ -12,7 +12,7 @@ use super::collect;
 use super::core::LoopCore;
 use super::driver::{Driver, Local};
 use super::fused::Park;
-use super::handle::Handle;
+use super::handle::{Handle, leaves_the_loop};
 use super::inbox::Notice;
 use super::outbox::Outbox;
 use super::poller::{BATCH, Event, WAKER};
@@ -20,6 +20,8 @@ use super::ready::Entry;
 use super::signals::Wakeup;
 use super::timer_handle::TimerHandle;
 use super::{runtime, task};
+use crate::python::errors;
+use crate::python::interrupt::Listening;
 
 /// While there is work, descriptors are asked for at most this often; it also lets other Python threads in.
 const POLL_EVERY_NS: u64 = 250_000;
@@ -35,22 +37,26 @@ const INBOX_TIME_NS: u64 = 2_000_000;
 
 /// Runs turns until the loop is stopped or something is raised that must leave it.
 pub(super) fn run(event_loop: &Bound<'_, LoopCore>) -> PyResult<()> {
-    let core = event_loop.get();
+    let (py, core) = (event_loop.py(), event_loop.get());
     if !core.is_of_this_process() {
         return Err(PyRuntimeError::new_err(
             "this event loop was made before a fork; make a new one in the child process",
         ));
     }
     let mut driver = core.take_driver()?;
-    core.remember_context(event_loop.py())?;
+    core.remember_context(py)?;
     let wakeup = Wakeup::set(event_loop)?;
     core.begin_turns();
     let result = {
         let _entered = runtime::enter();
         let outbox = Outbox::open();
-        Turns::new(event_loop, &mut *driver, &outbox).run()
+        let listening = Listening::begin();
+        let result = Turns::new(event_loop, &mut *driver, &outbox, &listening).run();
+        // What was written in a turn that an interrupt ended leaves all the same, for there may be no further turn.
+        let flushed = core.dirty().flush(event_loop);
+        result.and(flushed).and(listening.heard(py))
     };
-    core.end_turns(event_loop.py());
+    core.end_turns(py);
     core.put_driver(driver);
     core.inbox().wake_up();
     core.inbox().refuse_all();
@@ -64,6 +70,7 @@ struct Turns<'a, 'py> {
     core: &'a LoopCore,
     driver: &'a mut dyn Driver,
     outbox: &'a Outbox,
+    listening: &'a Listening,
     /// What of the driver serves connections on this thread, once they are.
     fused: Option<Local>,
     events: Vec<Event>,
@@ -120,12 +127,18 @@ impl Quota {
 }
 
 impl<'a, 'py> Turns<'a, 'py> {
-    fn new(event_loop: &'a Bound<'py, LoopCore>, driver: &'a mut dyn Driver, outbox: &'a Outbox) -> Self {
+    fn new(
+        event_loop: &'a Bound<'py, LoopCore>,
+        driver: &'a mut dyn Driver,
+        outbox: &'a Outbox,
+        listening: &'a Listening,
+    ) -> Self {
         Self {
             event_loop,
             core: event_loop.get(),
             driver,
             outbox,
+            listening,
             fused: None,
             events: Vec::with_capacity(BATCH),
             last_poll: None,
@@ -149,6 +162,7 @@ impl<'a, 'py> Turns<'a, 'py> {
             self.core.next_turn();
             self.core.dirty().flush(self.event_loop)?;
             self.hand_over();
+            self.listening.heard(py)?;
             if stopping || self.core.is_stopping() {
                 return Ok(());
             }
@@ -237,8 +251,14 @@ impl<'a, 'py> Turns<'a, 'py> {
         {
             match notice {
                 Notice::Cancel(id) => {
-                    if let Some(task) = self.core.jobs().get(py, id) {
-                        task.bind(py).call_method0(intern!(py, "cancel"))?;
+                    if let Some(task) = self.core.jobs().get(py, id)
+                        && let Err(error) = task.bind(py).call_method0(intern!(py, "cancel"))
+                    {
+                        if leaves_the_loop(py, &error) {
+                            inbox.put_back(Notice::Cancel(id));
+                            return Err(error);
+                        }
+                        errors::log(py, &error, "the cancellation of a job");
                     }
                 }
                 Notice::Ended(id) => self.core.futures().ended(self.event_loop, id),
@@ -328,9 +348,21 @@ impl<'a, 'py> Turns<'a, 'py> {
             return Ok(());
         }
         if self.core.is_debug() {
-            self.event_loop.call_method1(intern!(py, "_run_in_debug"), (handle,)).map(drop)
+            self.run_in_debug(handle)
         } else {
             handle.call_method0(intern!(py, "_run")).map(drop)
         }
+    }
+
+    /// No interrupt can come before the call, as it could in Python.
+    fn run_in_debug(&self, handle: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (py, event_loop) = (self.event_loop.py(), self.event_loop);
+        event_loop.setattr(intern!(py, "_current_handle"), handle)?;
+        let begun = clock::now_ns();
+        let result = handle.call_method0(intern!(py, "_run"));
+        let took = clock::seconds(clock::now_ns() - begun);
+        event_loop.setattr(intern!(py, "_current_handle"), py.None())?;
+        result?;
+        event_loop.call_method1(intern!(py, "_note_handle"), (handle, took)).map(drop)
     }
 }
