@@ -79,8 +79,8 @@ test-references: $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests where relea
 
 fmt: $(VENV)/.tools ## Format Rust and Python
 	cargo fmt --all
-	$(BIN)/ruff check --fix --quiet python tests/*.py tests/python tests/programs examples/python
-	$(BIN)/ruff format --quiet python tests/*.py tests/python tests/programs examples/python
+	$(BIN)/ruff check --fix --quiet $(LINTED)
+	$(BIN)/ruff format --quiet $(LINTED)
 
 lint: lint-rust lint-python ## Formatting, clippy, docs, ruff, mypy --strict, stubs against the module
 
@@ -90,9 +90,11 @@ lint-rust: $(VENV)/.tools
 	cargo clippy --locked --workspace --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features python
 
+LINTED := python tests benches examples/python
+
 lint-python: $(VENV)/.wheel $(VENV)/.tools
-	$(BIN)/ruff check python tests/*.py tests/python tests/programs examples/python
-	$(BIN)/ruff format --check python tests/*.py tests/python tests/programs examples/python
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy --strict python/ziggurat
 	$(BIN)/python -m mypy.stubtest ziggurat._ziggurat --mypy-config-file pyproject.toml \
 	  --allowlist tests/python/stubtest-allowlist.txt

@@ -8,6 +8,7 @@ import os
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+
 from ziggurat import Model, Ziggurat, openapi
 
 STORE = os.environ.get("BENCH_STORE")

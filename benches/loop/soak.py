@@ -246,8 +246,10 @@ async def failures(reports: Counter[str]) -> None:
 def certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     chain, key = folder / "chain.pem", folder / "key.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(chain)],
+        [
+            *["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"],
+            *("-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(chain)),
+        ],
         check=True,
         capture_output=True,
     )

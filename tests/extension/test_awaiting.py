@@ -159,7 +159,7 @@ def test_calls_from_a_worker(run: Run) -> None:
             raise ValueError("no")
 
         for awaits in (False, True):
-            with pytest.raises(ValueError, match="^no$"):
+            with pytest.raises(ValueError, match=r"^no$"):
                 await rust.ask(fail, awaits)
         with pytest.raises(TypeError):
             await rust.ask(lambda: None, True)
@@ -198,12 +198,12 @@ def test_a_closed_loop_is_an_error() -> None:
         await asyncio.get_running_loop().create_future()
 
     async def main() -> list[Any]:
-        pending = [rust.detached(wait(thing)), rust.detached(wait(thing))]
+        pending = [rust.detached(wait(thing)), rust.detached(wait(thing))]  # noqa: F821
         await asyncio.sleep(0.01)
         return pending
 
     async def late() -> Any:
-        return rust.detached(wait(thing))
+        return rust.detached(wait(thing))  # noqa: F821
 
     pending = loop.run_until_complete(main())
     pending.append(loop.run_until_complete(late()))

@@ -88,9 +88,9 @@ def test_states_and_their_words(run: Run) -> None:
         future = rust.pause(0.01, 7)
         assert repr(future) == "<RustFuture pending>"
         assert not future.done() and not future.cancelled()
-        with pytest.raises(asyncio.InvalidStateError, match="^Result is not set.$"):
+        with pytest.raises(asyncio.InvalidStateError, match=r"^Result is not set.$"):
             future.result()
-        with pytest.raises(asyncio.InvalidStateError, match="^Exception is not set.$"):
+        with pytest.raises(asyncio.InvalidStateError, match=r"^Exception is not set.$"):
             future.exception()
         await future
         assert future.done() and not future.cancelled()
@@ -102,7 +102,7 @@ def test_states_and_their_words(run: Run) -> None:
 
 def test_errors_and_panics_are_raised(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     async def main() -> None:
-        with pytest.raises(ValueError, match="^no$"):
+        with pytest.raises(ValueError, match=r"^no$"):
             await rust.fail("no")
         failed = rust.fail("again")
         await until(failed.done)
@@ -110,11 +110,11 @@ def test_errors_and_panics_are_raised(run: Run, capfd: pytest.CaptureFixture[str
         assert isinstance(failed.exception(), ValueError)
         with pytest.raises(ValueError, match="again"):
             failed.result()
-        with pytest.raises(RuntimeError, match="^a Rust future panicked: on purpose$"):
+        with pytest.raises(RuntimeError, match=r"^a Rust future panicked: on purpose$"):
             await rust.panics()
         with pytest.raises(RuntimeError, match="could not be converted"):
             await rust.unconvertible()
-        with pytest.raises(RuntimeError, match="^a Rust future raised StopIteration$"):
+        with pytest.raises(RuntimeError, match=r"^a Rust future raised StopIteration$"):
             await rust.stop()
         assert await rust.at_once() == 1
 
@@ -278,7 +278,7 @@ def test_await_by_hand_is_refused(run: Run) -> None:
         future = rust.pause(10, 3)
         iterator = iter(future)
         next(iterator)
-        with pytest.raises(RuntimeError, match="^await wasn't used with future$"):
+        with pytest.raises(RuntimeError, match=r"^await wasn't used with future$"):
             next(iterator)
 
     run(main())
@@ -322,7 +322,7 @@ def test_a_loop_that_is_closed_takes_nothing() -> None:
             await future
 
         tasks.add(loop.create_task(wait(rust.pause(60, 1))))
-        tasks.add(loop.create_task(wait(rust.there_and_back(thing, 0.05))))
+        tasks.add(loop.create_task(wait(rust.there_and_back(thing, 0.05))))  # noqa: F821
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -355,7 +355,7 @@ def test_a_result_while_the_loop_stands_still() -> None:
 
 
 def test_without_a_pyloop() -> None:
-    with pytest.raises(RuntimeError, match="^no running event loop$"):
+    with pytest.raises(RuntimeError, match=r"^no running event loop$"):
         rust.at_once()
 
     async def main() -> None:

@@ -33,9 +33,7 @@ def _fields(pid: int) -> list[str] | None:
 class Process:
     """A process and its descendants, pinned to one core and in a session of their own."""
 
-    def __init__(
-        self, name: str, argv: list[str], core: int, log: Path, env: dict[str, str], cwd: Path
-    ) -> None:
+    def __init__(self, name: str, argv: list[str], core: int, log: Path, env: dict[str, str], cwd: Path) -> None:
         self.name = name
         self.log = log
         with log.open("wb") as out:

@@ -79,9 +79,7 @@ class Report:
 
     def machine(self) -> str:
         info = Path("/proc/cpuinfo").read_text()
-        model = next(
-            (line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "?"
-        )
+        model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "?")
         cores = info.count("processor\t:")
         total = int(Path("/proc/meminfo").read_text().split()[1]) / 1e6
         return f"{model}, {cores} cores, {total:.0f} GB, Linux {platform.release()}"
@@ -113,14 +111,10 @@ class Report:
             f" {s['connections']} connections ({s['mongo_connections']} on MongoDB: {s['mongodb']}),"
             f" revision {s['revision']}.",
             "",
-            "Versions: "
-            + ", ".join(f"{name} {version}" for name, version in sorted(self.versions.items()))
-            + ".",
+            "Versions: " + ", ".join(f"{name} {version}" for name, version in sorted(self.versions.items())) + ".",
             "",
         ]
-        foreign = [
-            r.foreign_busy for row in self.cells.values() for cell in row.values() for r in cell.rounds
-        ]
+        foreign = [r.foreign_busy for row in self.cells.values() for cell in row.values() for r in cell.rounds]
         if foreign:
             lines += [
                 f"Others used {statistics.median(foreign):.1%} of the server's core at the median"
@@ -150,15 +144,11 @@ class Report:
         for target in TARGETS:
             ratio = self.ratio(target.workload, target.server, target.against)
             if ratio is not None:
-                lines.append(
-                    f"| {target.says()} | {ratio:.2f} | {'met' if ratio <= target.most else 'missed'} |"
-                )
+                lines.append(f"| {target.says()} | {ratio:.2f} | {'met' if ratio <= target.most else 'missed'} |")
         for group, servers in self.memory.items():
             if m := servers.get("ziggurat"):
                 met = "met" if m.idle < IDLE_RSS_MB else "missed"
-                lines.append(
-                    f"| idle RSS of ziggurat ({group}) under {IDLE_RSS_MB} MB | {m.idle:.1f} | {met} |"
-                )
+                lines.append(f"| idle RSS of ziggurat ({group}) under {IDLE_RSS_MB} MB | {m.idle:.1f} | {met} |")
         return lines
 
     def json(self) -> str:

@@ -148,9 +148,7 @@ SERVERS = [
     Server(
         "robyn",
         "Robyn, one process, one worker",
-        _python(
-            "robyn_app.py", "--processes", "1", "--workers", "1", "--log-level", "ERROR", "--disable-openapi"
-        ),
+        _python("robyn_app.py", "--processes", "1", "--workers", "1", "--log-level", "ERROR", "--disable-openapi"),
         WEB | {"native"},
     ),
     Server(

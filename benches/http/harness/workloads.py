@@ -123,9 +123,7 @@ def _crud(group: str) -> list[Workload]:
     nobody = "/user/00000000-0000-7000-8000-000000000000"
     return [
         Workload(f"{group} get", group, "/user", _one, by_id=True, wrong=Wrong("GET", nobody, None, (404,))),
-        Workload(
-            f"{group} list", group, f"/user?limit={PAGE_SIZE}", _page, wrong=Wrong("GET", "/user?limit=x")
-        ),
+        Workload(f"{group} list", group, f"/user?limit={PAGE_SIZE}", _page, wrong=Wrong("GET", "/user?limit=x")),
         Workload(
             f"{group} create",
             group,
