@@ -91,7 +91,6 @@ def test_what_it_gives_is_given_and_what_it_raises_is_raised(run: Run) -> None:
         (concurrent.futures.InvalidStateError("a"), asyncio.InvalidStateError),
         (concurrent.futures.TimeoutError("a"), TimeoutError),
         (asyncio.CancelledError("a"), asyncio.CancelledError),
-        (GeneratorExit("a"), GeneratorExit),
     ],
 )
 def test_exceptions_that_mean_something_to_a_loop(run: Run, raised: BaseException, seen: type[BaseException]) -> None:
