@@ -15,7 +15,7 @@ pub mod store;
 mod value;
 
 pub use openapi::{openapi, openapi_of};
-pub use query::{Comparison, Expr, Query, Sort};
+pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};
 pub use resource::{Op, Resource, ResourceOptions};
 pub use schema::Schema;
 pub use store::{Collection, Expect, OpenError, Outcome, Page, Row, Store, StoreError};

@@ -2,9 +2,13 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::query::is_taken;
 use super::resource::{Op, Resource};
 use super::schema::{DefaultValue, Field, Schema, Type, Unknown};
 use super::{Value, json as canonical};
+
+/// How deep in nested models filters are described; deeper ones work too.
+const DEEPEST_FILTER: usize = 3;
 
 /// The `paths` and `components` of one resource.
 ///
@@ -310,8 +314,8 @@ fn id_parameter(schema: &Schema, components: &mut Components) -> Json {
 }
 
 fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
-    let scalars = || schema.fields.iter().filter(|field| field.kind.is_scalar());
-    let names: Vec<&str> = scalars().map(|field| &*field.name).collect();
+    let scalars = schema.fields.iter().filter(|field| field.kind.is_scalar());
+    let names: Vec<&str> = scalars.map(|field| &*field.name).collect();
     let (default, max) = resource.page_size();
     let query = |name: &str, description: String, schema: Json| json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema});
     let mut parameters = vec![
@@ -327,29 +331,65 @@ fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
             json!({"type": "string"}),
         ),
     ];
-    for field in scalars().filter(|field| !["limit", "cursor", "sort"].contains(&&*field.name)) {
-        let ops = operators(&field.kind);
-        let description =
-            format!("`value`, or `operator.value` with one of {}; given more than once, all must hold", ops.join(", "));
-        let mut parameter = query(&field.name, description, json!({"type": "array", "items": {"type": "string"}}));
+    let repeated = |name: &str, description: String| {
+        let mut parameter = query(name, description, json!({"type": "array", "items": {"type": "string"}}));
         parameter["style"] = json!("form");
         parameter["explode"] = json!(true);
+        parameter
+    };
+    for (group, all) in [("or", "one of them holds"), ("and", "all of them hold")] {
+        let description = format!("Conditions in brackets, as `(field.operator.value,...)`: {all}; also `not.{group}`");
+        parameters.push(repeated(group, description));
+    }
+    filters(schema, "", 0, &mut |name, ops| {
+        let value = if ops.contains(&"eq") { "`value`, or " } else { "" };
+        let description =
+            format!("{value}`operator.value` with one of {}; given more than once, all must hold", ops.join(", "));
+        let mut parameter = repeated(name, description);
         parameter["x-filter-ops"] = json!(ops);
         parameters.push(parameter);
-    }
+    });
     parameters
+}
+
+/// Tells of each field that can be filtered by, and its operators; those of nested models come with a dot.
+fn filters(schema: &Schema, before: &str, depth: usize, tell: &mut impl FnMut(&str, Vec<&'static str>)) {
+    for field in &schema.fields {
+        let name = format!("{before}{}", field.name);
+        if before.is_empty() && is_taken(&name) {
+            continue;
+        }
+        let ops = operators(&field.kind);
+        if !ops.is_empty() {
+            tell(&name, ops);
+        }
+        // A model may hold itself.
+        if let (Type::Model(model), _) = field.kind.inner()
+            && depth < DEEPEST_FILTER
+        {
+            filters(model, &format!("{name}."), depth + 1, tell);
+        }
+    }
 }
 
 fn operators(kind: &Type) -> Vec<&'static str> {
     let (inner, nullable) = kind.inner();
-    let mut ops = vec!["eq", "ne", "in"];
-    if !matches!(inner, Type::Bool | Type::OneOf { .. }) {
-        ops.extend(["gt", "gte", "lt", "lte"]);
+    let mut ops = match inner {
+        Type::Model(_) => vec![],
+        Type::List { item, .. } if item.is_scalar() => vec!["has", "hasany", "hasall", "len"],
+        Type::List { .. } => vec!["len"],
+        Type::Bool | Type::OneOf { .. } => vec!["eq", "ne", "in", "nin"],
+        _ => vec!["eq", "ne", "in", "nin", "gt", "gte", "lt", "lte", "between"],
+    };
+    if matches!(inner, Type::Str(_)) {
+        ops.extend(["like", "ilike", "startswith", "contains"]);
     }
     if nullable {
         ops.push("is");
     }
-    ops.push("not");
+    if !ops.is_empty() {
+        ops.push("not");
+    }
     ops
 }
 
@@ -445,8 +485,12 @@ mod tests {
         }
         let parameters = document["paths"]["/user"]["get"]["parameters"].as_array().unwrap();
         let age = parameters.iter().find(|parameter| parameter["name"] == "age").unwrap();
-        assert_eq!(age["x-filter-ops"], json!(["eq", "ne", "in", "gt", "gte", "lt", "lte", "is", "not"]));
-        assert!(parameters.iter().all(|parameter| parameter["name"] != "home"));
+        assert_eq!(
+            age["x-filter-ops"],
+            json!("eq ne in nin gt gte lt lte between is not".split(' ').collect::<Vec<_>>())
+        );
+        let names: Vec<&str> = parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        assert_eq!(names.join(" "), "limit cursor sort or and id name age home.city If-None-Match");
     }
 
     #[test]

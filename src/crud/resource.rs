@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::schema::Type;
-use super::{Collection, Schema, service};
+use super::{Collection, Schema, query, service};
 use crate::ConfigError;
 use crate::service::{Leaf, LeafKind, Route, RouteTableBuilder};
 
@@ -293,7 +293,7 @@ impl Resource {
     pub fn mount(&self, collection: impl Collection, table: &mut RouteTableBuilder) -> Result<(), ConfigError> {
         let id = self.checked_id()?;
         let item_path = self.item_path();
-        for field in self.schema.fields.iter().filter(|field| ["limit", "cursor", "sort"].contains(&&*field.name)) {
+        for field in self.schema.fields.iter().filter(|field| query::is_taken(&field.name)) {
             tracing::warn!(
                 "{}.{} cannot be filtered by: lists have a parameter of that name",
                 self.schema.name,

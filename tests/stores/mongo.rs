@@ -115,7 +115,7 @@ async fn a_schema_may_grow_but_not_contradict_the_rows() {
     required[2] = required[2].clone().default(DefaultValue::Constant(Value::Int(3)));
     let rows = store.open(model(required)).await.unwrap();
     assert_eq!(json(&rows, 1).await, r#"{"id":1,"body":"same","stars":3}"#);
-    let three = Expr::Compare { field: 2, op: ziggurat::crud::Comparison::Eq, value: Value::Int(3) };
+    let three = Expr::Compare { field: 2.into(), op: ziggurat::crud::Comparison::Eq, value: Value::Int(3) };
     assert_eq!(rows.count(three).await.unwrap(), 2);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use ziggurat::crud::store::{Collection, Expect, Outcome, Row, Store, StoreError};
-use ziggurat::crud::{Comparison, Expr, Query, Schema, Sort, Value};
+use ziggurat::crud::{Comparison, Expr, Pattern, Query, Schema, Sort, Value};
 
 use crate::rows::*;
 
@@ -227,8 +227,8 @@ pub async fn bytes<S: Store>(store: S) {
         // And is found by each of them.
         for field in [NAME, NICK, BIG, SCORE, WHEN, RATE] {
             if row[field] != Value::Null {
-                let equal = Expr::Compare { field, op: Comparison::Eq, value: row[field].clone() };
-                let this = Expr::Compare { field: ID, op: Comparison::Eq, value: row[ID].clone() };
+                let equal = Expr::Compare { field: field.into(), op: Comparison::Eq, value: row[field].clone() };
+                let this = Expr::Compare { field: ID.into(), op: Comparison::Eq, value: row[ID].clone() };
                 let found = rows.count(Expr::And(vec![this, equal])).await.unwrap();
                 assert_eq!(found, 1, "{:?} of field {field} is not found", row[field]);
             }
@@ -287,18 +287,30 @@ pub async fn filters<S: Store>(store: S, rounds: usize) {
         for op in OPS {
             let value = if random.below(2) == 0 { operand(&mut random, field) } else { data[0][field].clone() };
             let value = if value == Value::Null { operand(&mut random, field) } else { value };
-            let compare = Expr::Compare { field, op, value };
+            let compare = Expr::Compare { field: field.into(), op, value };
             check(compare.clone()).await;
             check(Expr::Not(Box::new(compare))).await;
         }
         let values = vec![operand(&mut random, field), operand(&mut random, field)];
-        check(Expr::In { field, values: values.clone() }).await;
-        check(Expr::Not(Box::new(Expr::In { field, values }))).await;
-        check(Expr::In { field, values: vec![] }).await;
+        check(Expr::In { field: field.into(), values: values.clone() }).await;
+        check(Expr::Not(Box::new(Expr::In { field: field.into(), values }))).await;
+        check(Expr::In { field: field.into(), values: vec![] }).await;
     }
     for field in 0..FIELDS {
-        check(Expr::IsNull { field }).await;
-        check(Expr::Not(Box::new(Expr::IsNull { field }))).await;
+        check(Expr::IsNull { field: field.into() }).await;
+        check(Expr::Not(Box::new(Expr::IsNull { field: field.into() }))).await;
+    }
+    for op in OPS {
+        for length in 0..4 {
+            check(Expr::Length { field: TAGS.into(), op, length }).await;
+        }
+    }
+    for wanted in TEXTS {
+        check(Expr::Has { field: TAGS.into(), values: vec![text(wanted)] }).await;
+        for fold in [false, true] {
+            let pattern = Pattern::new([String::new(), wanted.to_owned(), String::new()], fold);
+            check(Expr::Like { field: NAME.into(), pattern }).await;
+        }
     }
     check(Expr::And(vec![])).await;
     check(Expr::Or(vec![])).await;

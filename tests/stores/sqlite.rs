@@ -82,7 +82,7 @@ async fn rows_outlive_the_process_and_a_grown_schema() {
     wider.insert(1, Field::new("stars", int()).default(default).index(Index { unique: false }));
     let rows = store.open(model(wider.clone())).await.unwrap();
     assert_eq!(json(&rows, 1).await, r#"{"id":1,"stars":3,"body":"one"}"#);
-    let three = Expr::Compare { field: 1, op: ziggurat::crud::Comparison::Eq, value: Value::Int(3) };
+    let three = Expr::Compare { field: 1.into(), op: ziggurat::crud::Comparison::Eq, value: Value::Int(3) };
     assert_eq!(rows.count(three).await.unwrap(), 1);
 
     // A field that leaves the schema is no longer answered, but comes back with it.

@@ -1,9 +1,15 @@
 //! The one query AST. Each store compiles it; none of it ever comes from a client unparsed.
 
+mod condition;
 mod cursor;
+mod group;
 mod parse;
+mod path;
+mod pattern;
 
-pub(crate) use parse::listing;
+pub(crate) use parse::{is_taken, listing};
+pub use path::Path;
+pub use pattern::Pattern;
 
 use super::Value;
 
@@ -44,8 +50,8 @@ pub enum Expr {
     Not(Box<Expr>),
     /// A field compared with a value of its type.
     Compare {
-        /// Index of a top-level field in the schema.
-        field: usize,
+        /// Which.
+        field: Path,
         /// How.
         op: Comparison,
         /// With what; never [`Value::Null`], [`Value::List`] or [`Value::Object`].
@@ -53,15 +59,38 @@ pub enum Expr {
     },
     /// A field that equals one of the values; no row when there are none.
     In {
-        /// Index of a top-level field in the schema.
-        field: usize,
+        /// Which.
+        field: Path,
         /// As in [`Expr::Compare`].
         values: Vec<Value<'static>>,
     },
-    /// A field that is null.
+    /// A field that is null, or lies in a model that is.
     IsNull {
-        /// Index of a top-level field in the schema.
-        field: usize,
+        /// Which.
+        field: Path,
+    },
+    /// A text like a pattern.
+    Like {
+        /// Which.
+        field: Path,
+        /// What it is like.
+        pattern: Pattern,
+    },
+    /// A list that holds one of the values; no row when there are none.
+    Has {
+        /// Which.
+        field: Path,
+        /// Of the type of the list's items, as in [`Expr::Compare`].
+        values: Vec<Value<'static>>,
+    },
+    /// A list whose number of items is compared.
+    Length {
+        /// Which.
+        field: Path,
+        /// How.
+        op: Comparison,
+        /// With what.
+        length: u64,
     },
 }
 

@@ -1,27 +1,32 @@
 //! The query string of a list: filters, sort, limit and cursor, typed and checked against the schema.
 //!
-//! `?age=gte.18&name=in.(Ada,"Grace, Hopper")&sort=-age,name&limit=20`. An operator is recognised from a fixed list and
-//! nothing else is structure: a value is never more than a value.
+//! `?age=gte.18&or=(name.in.(Ada,"Grace, Hopper"),home.city.eq.Paris)&sort=-age,name&limit=20`.
 
 use std::borrow::Cow;
 
-use super::{Comparison, Expr, Query, Sort, cursor};
+use super::condition::condition;
+use super::{Expr, Path, Query, Sort, cursor, group};
 use crate::crud::Value;
-use crate::crud::schema::check::{self, Fault};
+use crate::crud::schema::check::Fault;
 use crate::crud::schema::{Schema, Type, suggest};
 use crate::service::{Limit, Location, Problem, Violation, query_pairs};
 
 /// Conditions in one request.
 const MOST_CONDITIONS: usize = 32;
-/// Values of one `in`.
-const MOST_CHOICES: usize = 500;
+/// Groups within groups.
+const DEEPEST_GROUP: usize = 4;
 /// Keys of one sort.
 const MOST_SORT_KEYS: usize = 8;
-/// Bytes of a value; an `in` may have as many for each of its choices as the request line allows.
-const LONGEST_VALUE: usize = 4096;
 
-/// The parameters that are not fields.
+/// The parameters that are not fields, and may be there once.
 const CONTROLS: [&str; 3] = ["limit", "sort", "cursor"];
+/// Those that group conditions.
+const GROUPS: [&str; 4] = ["or", "and", "not.or", "not.and"];
+
+/// Whether a field of this name cannot be filtered by, because a parameter is called so.
+pub(crate) fn is_taken(name: &str) -> bool {
+    CONTROLS.contains(&name) || GROUPS.contains(&name)
+}
 
 /// A list request and what makes the cursor of the next page.
 #[derive(Debug)]
@@ -53,7 +58,7 @@ pub(crate) fn listing(
     default_limit: usize,
     max_limit: usize,
 ) -> Result<Listing, Problem> {
-    let mut reader = Reader { schema, wrong: Vec::new(), invalid: Vec::new() };
+    let mut reader = Reader { schema, conditions: 0, wrong: Vec::new(), invalid: Vec::new() };
     let mut conditions = Vec::new();
     let mut filters: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     let mut controls: [Option<Cow<'_, str>>; 3] = [None, None, None];
@@ -63,11 +68,15 @@ pub(crate) fn listing(
             if controls[at].replace(value).is_some() {
                 reader.wrong(&name, "duplicate_parameter", "may be there only once");
             }
-        } else if conditions.len() >= MOST_CONDITIONS {
-            return Err(Problem::bad_request(format!("a request may have at most {MOST_CONDITIONS} conditions")));
         } else {
-            conditions.push(reader.condition(&name, &value));
+            match group::begins(&name).filter(|(.., rest)| rest.is_empty()) {
+                Some((negated, one, _)) => conditions.push(reader.group(&name, negated, one, &value, 1)),
+                None => conditions.push(reader.condition(&name, &value)),
+            }
             filters.push((name, value));
+        }
+        if reader.conditions > MOST_CONDITIONS {
+            return Err(Problem::bad_request(format!("a request may have at most {MOST_CONDITIONS} conditions")));
         }
     }
     let [limit, sort, after] = controls;
@@ -109,6 +118,8 @@ fn hash(schema: &Schema, sort: &[Sort], filters: &mut [(Cow<'_, str>, Cow<'_, st
 
 struct Reader<'s> {
     schema: &'s Schema,
+    /// How many were read.
+    conditions: usize,
     /// What the service does not have.
     wrong: Vec<Violation>,
     /// Values that do not fit.
@@ -136,21 +147,39 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The index of a scalar field, or none after noting why not.
-    fn scalar(&mut self, parameter: &str, name: &str, doing: &str) -> Option<usize> {
-        let Some(index) = self.schema.field(name) else {
-            let fields = self.schema.fields.iter().filter(|field| field.kind.is_scalar()).map(|field| &*field.name);
-            let known = fields.chain((parameter == name).then_some(CONTROLS).into_iter().flatten());
-            let what = if parameter == name { "unknown parameter" } else { "unknown field" };
-            let detail = match suggest::closest(name, known) {
-                Some(near) => format!("{what}; did you mean {near}?"),
-                None => what.to_owned(),
+    /// Notes that there is no such field, or parameter where it is one.
+    fn unknown(&mut self, parameter: &str, name: &str) {
+        let is_parameter = parameter == name;
+        // Within a model the last name is the one to look at.
+        let (model, last) =
+            match name.rsplit_once('.').and_then(|(model, last)| Some((Path::read(self.schema, model)?, last))) {
+                Some(((_, field, None), last)) => match field.kind.inner().0 {
+                    Type::Model(model) => (&**model, last),
+                    _ => (self.schema, name),
+                },
+                _ => (self.schema, name),
             };
-            self.wrong(parameter, "unknown_parameter", detail);
+        let fields = model.fields.iter().map(|field| &*field.name);
+        let known = fields.chain(is_parameter.then_some(CONTROLS.into_iter().chain(GROUPS)).into_iter().flatten());
+        let what = if is_parameter { "unknown parameter" } else { "unknown field" };
+        let shown: String = last.chars().take(100).collect();
+        let detail = match (suggest::closest(last, known), is_parameter) {
+            (Some(near), true) => format!("{what}; did you mean {near}?"),
+            (Some(near), false) => format!("{what} {shown}; did you mean {near}?"),
+            (None, true) => what.to_owned(),
+            (None, false) => format!("{what} {shown}"),
+        };
+        self.wrong(parameter, "unknown_parameter", detail);
+    }
+
+    /// The index of a field that rows can be sorted by, or none after noting why not.
+    fn sorted_by(&mut self, name: &str) -> Option<usize> {
+        let Some(index) = self.schema.field(name) else {
+            self.unknown("sort", name);
             return None;
         };
         if !self.schema.fields[index].kind.is_scalar() {
-            self.wrong(parameter, "not_scalar", format!("lists and models cannot be {doing}"));
+            self.wrong("sort", "not_scalar", "lists and models cannot be sorted by");
             return None;
         }
         Some(index)
@@ -176,7 +205,7 @@ impl Reader<'_> {
                 Some(name) => (name, true),
                 None => (name, false),
             };
-            let Some(field) = self.scalar("sort", name, "sorted by") else { continue };
+            let Some(field) = self.sorted_by(name) else { continue };
             if keys.iter().any(|key| key.field == field) {
                 self.wrong("sort", "duplicate_parameter", format!("names {name} twice"));
             } else {
@@ -195,139 +224,66 @@ impl Reader<'_> {
         keys
     }
 
-    /// One filter, or none after noting what is wrong with it.
+    /// The condition on a field in a parameter of its own, or none after noting what is wrong with it.
     fn condition(&mut self, name: &str, text: &str) -> Option<Expr> {
-        let field = self.scalar(name, name, "filtered by")?;
-        match condition(field, &self.schema.fields[field].kind, text) {
-            Ok(expr) => Some(expr),
-            Err(fault) => {
-                self.invalid(name, fault);
-                None
+        self.conditions += 1;
+        let Some((path, field, None)) = Path::read(self.schema, name) else {
+            self.unknown(name, name);
+            return None;
+        };
+        self.noted(name, condition(path, &field.kind, text))
+    }
+
+    /// Conditions in brackets.
+    fn group(&mut self, parameter: &str, negated: bool, one: bool, text: &str, depth: usize) -> Option<Expr> {
+        if depth > DEEPEST_GROUP {
+            let fault = Fault::new("too_deep", format!("may have groups within groups {DEEPEST_GROUP} deep"));
+            return self.noted(parameter, Err(fault));
+        }
+        let parts = self.noted(parameter, group::parts(text))?;
+        let mut found = Vec::with_capacity(parts.len());
+        for part in parts {
+            // All that is wrong is told, up to the most conditions there may be.
+            if self.conditions > MOST_CONDITIONS {
+                return None;
             }
+            found.push(match group::begins(part).filter(|(.., rest)| rest.starts_with('(')) {
+                Some((negated, one, rest)) => self.group(parameter, negated, one, rest, depth + 1),
+                None => self.part(parameter, part),
+            });
         }
+        let found: Vec<Expr> = found.into_iter().collect::<Option<_>>()?;
+        let group = if one { Expr::Or(found) } else { Expr::And(found) };
+        Some(if negated { Expr::Not(Box::new(group)) } else { group })
     }
-}
 
-fn condition(field: usize, kind: &Type, text: &str) -> Result<Expr, Fault> {
-    if let Some(rest) = text.strip_prefix("not.") {
-        return Ok(Expr::Not(Box::new(condition_once(field, kind, rest)?)));
+    /// A condition in a group: `home.city.eq.Paris`, `not.age.gt.5`.
+    fn part(&mut self, parameter: &str, text: &str) -> Option<Expr> {
+        self.conditions += 1;
+        let (negated, text) = match text.strip_prefix("not.") {
+            Some(rest) if self.schema.field("not").is_none() => (true, rest),
+            _ => (false, text),
+        };
+        let Some((path, field, rest)) = Path::read(self.schema, text) else {
+            self.unknown(parameter, text.split('.').next().unwrap_or(text));
+            return None;
+        };
+        let name = path.dotted(self.schema).unwrap_or_default();
+        let Some(rest) = rest else {
+            let fault =
+                Fault::new("operator", format!("{name} must be followed by an operator and a value, as {name}.eq.x"));
+            return self.noted(parameter, Err(fault));
+        };
+        let expr = group::unquoted(rest).and_then(|rest| condition(path, &field.kind, &rest)).map_err(|mut fault| {
+            fault.detail = format!("{name}: {}", fault.detail).into();
+            fault
+        });
+        let expr = self.noted(parameter, expr)?;
+        Some(if negated { Expr::Not(Box::new(expr)) } else { expr })
     }
-    condition_once(field, kind, text)
-}
 
-fn condition_once(field: usize, kind: &Type, text: &str) -> Result<Expr, Fault> {
-    let kind = kind.inner().0;
-    let (operator, rest) = text.split_once('.').unwrap_or(("", text));
-    let op = match operator {
-        "eq" => Comparison::Eq,
-        "ne" => Comparison::Ne,
-        "gt" => Comparison::Gt,
-        "gte" => Comparison::Ge,
-        "lt" => Comparison::Lt,
-        "lte" => Comparison::Le,
-        "in" => {
-            let values = choices(rest)?.iter().map(|text| value(kind, text)).collect::<Result<_, _>>()?;
-            return Ok(Expr::In { field, values });
-        }
-        "is" => {
-            return match rest {
-                "null" => Ok(Expr::IsNull { field }),
-                "notnull" => Ok(Expr::Not(Box::new(Expr::IsNull { field }))),
-                _ => Err(Fault::new("operator", "after is. must come null or notnull")),
-            };
-        }
-        _ => return Ok(Expr::Compare { field, op: Comparison::Eq, value: value(kind, text)? }),
-    };
-    let ordered = !matches!(kind, Type::Bool | Type::OneOf { .. });
-    if !ordered && !matches!(op, Comparison::Eq | Comparison::Ne) {
-        return Err(Fault::new("operator", "has no order; use eq, ne or in"));
-    }
-    Ok(Expr::Compare { field, op, value: value(kind, rest)? })
-}
-
-/// A value of type `kind` from its text.
-fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
-    if text.len() > LONGEST_VALUE {
-        return Err(Fault::new("string_too_long", format!("must have at most {LONGEST_VALUE} bytes"))
-            .limit(Limit::Int(LONGEST_VALUE as i64)));
-    }
-    match kind {
-        Type::Bool => match text {
-            "true" => Ok(Value::Bool(true)),
-            "false" => Ok(Value::Bool(false)),
-            _ => Err(Fault::new("bool_parsing", "must be true or false")),
-        },
-        Type::Int(_) => int(text).map(Value::Int),
-        Type::Float(_) => match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Value::Float(value)),
-            _ => Err(Fault::new("float_parsing", "must be a number")),
-        },
-        Type::Str(rules) => Ok(Value::Str(check::normalise(Cow::Borrowed(text), rules).into_owned().into())),
-        Type::Uuid => check::uuid(text).map(Value::Uuid),
-        // A plus sign that was not escaped arrives as a space: 12:00:00+02:00.
-        Type::DateTime => check::datetime(text)
-            .or_else(|fault| match text.len().checked_sub(6).filter(|at| text.as_bytes()[*at] == b' ') {
-                Some(at) => check::datetime(&format!("{}+{}", &text[..at], &text[at + 1..])),
-                None => Err(fault),
-            })
-            .map(Value::DateTime),
-        Type::OneOf { values, literal } => {
-            let is = |own: &&Value<'static>| match own {
-                Value::Str(own) => own == text,
-                Value::Int(own) => text.parse() == Ok(*own),
-                Value::Bool(own) => text.parse() == Ok(*own),
-                _ => false,
-            };
-            values.iter().find(is).cloned().ok_or_else(|| check::not_a_choice(values, *literal))
-        }
-        Type::Optional(inner) => value(inner, text),
-        Type::List { .. } | Type::Model(_) => Err(Fault::new("not_scalar", "lists and models cannot be filtered by")),
-    }
-}
-
-fn int(text: &str) -> Result<i64, Fault> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Fault::new("int_parsing", "must be a whole number"));
-    }
-    text.parse().map_err(|_| check::out_of_range())
-}
-
-/// The texts in `(a,"b,c",d)`; in quotes a backslash takes the next character as it is.
-fn choices(text: &str) -> Result<Vec<String>, Fault> {
-    let malformed = || Fault::new("operator", "after in. must come a list in brackets, as in.(a,\"b,c\")");
-    let inner = text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).ok_or_else(malformed)?;
-    let mut found = Vec::new();
-    if inner.is_empty() {
-        return Ok(found);
-    }
-    let mut rest = inner.chars().peekable();
-    loop {
-        let mut item = String::new();
-        if rest.next_if_eq(&'"').is_some() {
-            loop {
-                match rest.next() {
-                    Some('"') => break,
-                    Some('\\') => item.push(rest.next().ok_or_else(malformed)?),
-                    Some(other) => item.push(other),
-                    None => return Err(malformed()),
-                }
-            }
-        } else {
-            while let Some(other) = rest.next_if(|next| *next != ',') {
-                item.push(other);
-            }
-        }
-        if found.len() == MOST_CHOICES {
-            return Err(Fault::new("too_long", format!("must have at most {MOST_CHOICES} choices"))
-                .limit(Limit::Int(MOST_CHOICES as i64)));
-        }
-        found.push(item);
-        match rest.next() {
-            Some(',') => {}
-            Some(_) => return Err(malformed()),
-            None => return Ok(found),
-        }
+    fn noted<T>(&mut self, parameter: &str, result: Result<T, Fault>) -> Option<T> {
+        result.map_err(|fault| self.invalid(parameter, fault)).ok()
     }
 }
 

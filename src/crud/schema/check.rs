@@ -134,7 +134,8 @@ fn strip<'a>(value: Cow<'a, str>, rules: &Text) -> Cow<'a, str> {
     }
 }
 
-fn letters<'a>(value: Cow<'a, str>, rules: &Text) -> Cow<'a, str> {
+/// The change of letters alone.
+pub(crate) fn letters<'a>(value: Cow<'a, str>, rules: &Text) -> Cow<'a, str> {
     if rules.lower {
         Cow::Owned(value.to_lowercase())
     } else if rules.upper {

@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::ConfigError;
 use crate::crud::schema::{Field, Type};
-use crate::crud::{Query, Schema, Sort};
+use crate::crud::{Path, Query, Schema, Sort};
 
 /// The name of a model's collection: `BlogPost` is kept in `blog_post`.
 pub(super) fn collection(model: &str) -> String {
@@ -78,7 +78,7 @@ fn check_fields(schema: &Schema, at: &str) -> Result<(), ConfigError> {
 pub(super) fn keys(schema: &Schema, query: &Query, id: usize) -> Result<Vec<Sort>, StoreError> {
     let mut keys = Vec::with_capacity(query.sort.len() + 1);
     for key in &query.sort {
-        scalar(schema, key.field)?;
+        scalar(schema, &key.field.into())?;
         keys.push(*key);
         if key.field == id {
             break;
@@ -95,11 +95,32 @@ pub(super) fn keys(schema: &Schema, query: &Query, id: usize) -> Result<Vec<Sort
     }
 }
 
-/// The field at `index`, which must be a scalar to be compared or sorted by.
-pub(super) fn scalar(schema: &Schema, index: usize) -> Result<&Field, StoreError> {
-    match schema.fields.get(index) {
-        Some(field) if field.kind.is_scalar() => Ok(field),
-        _ => Err(StoreError::Internal(format!("field {index} of {} cannot be compared", schema.name).into())),
+/// The fields on the way to what a query is about.
+pub(super) fn fields<'s>(schema: &'s Schema, path: &Path) -> Result<Vec<&'s Field>, StoreError> {
+    path.fields(schema).ok_or_else(|| StoreError::Internal(format!("no field {path} in {}", schema.name).into()))
+}
+
+/// The type of what is there, without `Optional` around it.
+pub(super) fn kind<'s>(schema: &'s Schema, path: &Path) -> Result<&'s Type, StoreError> {
+    // A path has at least one field.
+    Ok(fields(schema, path)?.last().map_or(&Type::Bool, |field| field.kind.inner().0))
+}
+
+/// The type of a scalar, which can be compared or sorted by.
+pub(super) fn scalar<'s>(schema: &'s Schema, path: &Path) -> Result<&'s Type, StoreError> {
+    match kind(schema, path)? {
+        Type::List { .. } | Type::Model(_) => {
+            Err(StoreError::Internal(format!("field {path} of {} cannot be compared", schema.name).into()))
+        }
+        kind => Ok(kind),
+    }
+}
+
+/// The type of the items of a list.
+pub(super) fn item<'s>(schema: &'s Schema, path: &Path) -> Result<&'s Type, StoreError> {
+    match kind(schema, path)? {
+        Type::List { item, .. } => Ok(item),
+        _ => Err(StoreError::Internal(format!("field {path} of {} is no list", schema.name).into())),
     }
 }
 

@@ -1,3 +1,5 @@
+use super::super::condition::choices;
+use super::super::{Comparison, Pattern};
 use super::*;
 
 fn schema() -> Schema {
@@ -10,7 +12,10 @@ fn schema() -> Schema {
           {"name":"active","type":{"type":"bool"}},
           {"name":"at","type":{"type":"datetime"}},
           {"name":"role","type":{"type":"enum","values":["admin","user"]}},
-          {"name":"tags","type":{"type":"list","items":{"type":"str"}}}]}"#,
+          {"name":"tags","type":{"type":"list","items":{"type":"str"}}},
+          {"name":"home","type":{"type":"optional","of":{"type":"model","schema":{"name":"Home","fields":[
+            {"name":"city","type":{"type":"str"}},
+            {"name":"rooms","type":{"type":"list","items":{"type":"int"}}}]}}}}]}"#,
     )
     .unwrap()
 }
@@ -35,7 +40,7 @@ fn refused(raw: &str) -> String {
 }
 
 fn compare(field: usize, op: Comparison, value: Value<'static>) -> Expr {
-    Expr::Compare { field, op, value }
+    Expr::Compare { field: field.into(), op, value }
 }
 
 #[test]
@@ -54,8 +59,8 @@ fn every_operator_is_typed() {
     assert_eq!(filter("at=lt.1970-01-01T00:00:01Z"), compare(5, Lt, Value::DateTime(1000)));
     assert_eq!(filter("at=1970-01-01T02:00:01+02:00"), compare(5, Eq, Value::DateTime(1000)));
     assert_eq!(filter("at=1970-01-01T02:00:01%2B02:00"), compare(5, Eq, Value::DateTime(1000)));
-    assert_eq!(filter("age=is.null"), Expr::IsNull { field: 2 });
-    assert_eq!(filter("age=is.notnull"), Expr::Not(Box::new(Expr::IsNull { field: 2 })));
+    assert_eq!(filter("age=is.null"), Expr::IsNull { field: 2.into() });
+    assert_eq!(filter("age=is.notnull"), Expr::Not(Box::new(Expr::IsNull { field: 2.into() })));
     assert_eq!(filter("age=not.gt.1"), Expr::Not(Box::new(compare(2, Gt, Value::Int(1)))));
     assert_eq!(
         filter("age=gt.1&age=lt.5"),
@@ -131,7 +136,8 @@ fn what_is_wrong_is_told_all_at_once() {
     assert_eq!(refused("role=root"), "422 role enum");
     assert_eq!(refused("role=gt.user"), "422 role operator");
     assert_eq!(refused("age=is.nul"), "422 age operator");
-    assert_eq!(refused("tags=a"), "400 tags not_scalar");
+    assert_eq!(refused("tags=a"), "422 tags operator");
+    assert_eq!(refused("home=x"), "422 home operator");
     assert_eq!(refused("limit=0"), "422 limit greater_than_equal");
     assert_eq!(refused("limit=1001"), "422 limit less_than_equal");
     assert_eq!(refused("limit=x"), "422 limit int_parsing");
@@ -202,6 +208,110 @@ proptest::proptest! {
             .iter()
             .map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
             .collect();
-        proptest::prop_assert_eq!(choices(&format!("({})", quoted.join(","))).unwrap(), texts);
+        proptest::prop_assert_eq!(choices("in", &format!("({})", quoted.join(","))).unwrap(), texts);
     }
+}
+
+fn path(indexes: &[usize]) -> Path {
+    indexes[1..].iter().fold(Path::from(indexes[0]), |path, index| path.then(*index))
+}
+
+#[test]
+fn texts_lists_and_models_have_operators_of_their_own() {
+    let like = |field: usize, pieces: &[&str], fold| Expr::Like {
+        field: field.into(),
+        pattern: Pattern::new(pieces.iter().map(|piece| (*piece).to_owned()), fold),
+    };
+    let name = |op, text: &str| compare(1, op, Value::Str(text.to_owned().into()));
+    assert_eq!(filter("name=like.*A*b"), like(1, &["", "a", "b"], false), "letters as the field's rules say");
+    assert_eq!(filter("name=ilike.a"), like(1, &["a"], true));
+    assert_eq!(filter("name=contains.*"), like(1, &["", "*", ""], false));
+    assert_eq!(filter("name=like.ab"), name(Comparison::Eq, "ab"));
+    let range = |from, to| Expr::And(vec![name(Comparison::Ge, from), name(Comparison::Lt, to)]);
+    assert_eq!(filter("name=like.ab*"), range("ab", "ac"));
+    assert_eq!(filter("name=startswith.ab"), range("ab", "ac"));
+    assert_eq!(filter("name=startswith.%ED%9F%BF"), range("\u{D7FF}", "\u{E000}"), "no halves of surrogate pairs");
+    assert_eq!(filter("name=startswith.a%F4%8F%BF%BF"), range("a\u{10FFFF}", "b"));
+    assert_eq!(filter("name=startswith."), name(Comparison::Ge, ""));
+    assert_eq!(
+        filter("age=between.(1,5)"),
+        Expr::And(vec![compare(2, Comparison::Ge, Value::Int(1)), compare(2, Comparison::Le, Value::Int(5))])
+    );
+    let ages = Expr::In { field: 2.into(), values: vec![Value::Int(1)] };
+    assert_eq!(filter("age=nin.(1)"), Expr::Not(Box::new(ages)));
+
+    let has = |text: &'static str| Value::Str(text.into());
+    let tags = |values| Expr::Has { field: 7.into(), values };
+    assert_eq!(filter("tags=has.a,b"), tags(vec![has("a,b")]));
+    assert_eq!(filter("tags=hasany.(a,b)"), tags(vec![has("a"), has("b")]));
+    assert_eq!(filter("tags=hasall.(a,b)"), Expr::And(vec![tags(vec![has("a")]), tags(vec![has("b")])]));
+    assert_eq!(filter("tags=len.2"), Expr::Length { field: 7.into(), op: Comparison::Eq, length: 2 });
+    assert_eq!(filter("tags=len.gte.2"), Expr::Length { field: 7.into(), op: Comparison::Ge, length: 2 });
+    assert_eq!(filter("tags=is.null"), Expr::IsNull { field: 7.into() });
+    assert_eq!(filter("home=is.null"), Expr::IsNull { field: 8.into() });
+    let paris = Expr::Compare { field: path(&[8, 0]), op: Comparison::Eq, value: has("Paris") };
+    assert_eq!(filter("home.city=Paris"), paris);
+    assert_eq!(filter("home.rooms=has.3"), Expr::Has { field: path(&[8, 1]), values: vec![Value::Int(3)] });
+
+    for wrong in [
+        "age=like.1*",
+        "age=between.(1)",
+        "age=between.1,2",
+        "active=between.(true,true)",
+        "tags=eq.a",
+        "tags=len.x.1",
+        "tags=len.-1",
+        "tags=len.9999999",
+        "home=eq.x",
+    ] {
+        let field = wrong.split('=').next().unwrap();
+        assert_eq!(refused(wrong), format!("422 {field} operator"), "{wrong}");
+    }
+    assert_eq!(refused("tags=len.x"), "422 tags int_parsing");
+    assert_eq!(
+        refused("home.cty=x&home.city.x=y&age.x=1"),
+        "400 home.cty unknown_parameter home.city.x unknown_parameter age.x unknown_parameter"
+    );
+    assert_eq!(refused("sort=home.city"), "400 sort unknown_parameter");
+}
+
+#[test]
+fn groups_are_of_conditions() {
+    let age = |op, age| compare(2, op, Value::Int(age));
+    let name = |text: &str| compare(1, Comparison::Eq, Value::Str(text.to_owned().into()));
+    let not = |expr| Expr::Not(Box::new(expr));
+    assert_eq!(filter("or=(age.gte.18,name.eq.a)"), Expr::Or(vec![age(Comparison::Ge, 18), name("a")]));
+    assert_eq!(filter("and=(age.18)"), Expr::And(vec![age(Comparison::Eq, 18)]));
+    assert_eq!(
+        filter("not.or=(not.age.gt.1,not.and(age.not.lt.1,name.a))"),
+        not(Expr::Or(vec![not(age(Comparison::Gt, 1)), not(Expr::And(vec![not(age(Comparison::Lt, 1)), name("a")])),]))
+    );
+    assert_eq!(
+        filter(r#"or=(name.eq."a,\"(b",name."gt.c",name.not.eq."d",name.in.(e,"f,"),name.g(h)i,name.x"y)"#),
+        Expr::Or(vec![
+            name("a,\"(b"),
+            name("gt.c"),
+            not(name("d")),
+            Expr::In { field: 1.into(), values: vec![Value::Str("e".into()), Value::Str("f,".into())] },
+            name("g(h)i"),
+            name("x\"y"),
+        ])
+    );
+    let city = Expr::Compare { field: path(&[8, 0]), op: Comparison::Eq, value: Value::Str("Paris".into()) };
+    assert_eq!(filter("or=(home.city.eq.Paris,home.is.null)"), Expr::Or(vec![city, Expr::IsNull { field: 8.into() }]));
+    assert_eq!(
+        filter("age=1&or=(age.2)"),
+        Expr::And(vec![age(Comparison::Eq, 1), Expr::Or(vec![age(Comparison::Eq, 2)])])
+    );
+
+    for wrong in ["or=", "or=age.1", "or=(age.1", "or=(age.1))", "or=(name.\"a)", "or=(name.\"a\"b)", "or=(age)"] {
+        assert_eq!(refused(wrong), "422 or operator", "{wrong}");
+    }
+    assert_eq!(refused("or=()"), "400 or unknown_parameter");
+    assert_eq!(refused("or=(agee.1,nmae.2)"), "400 or unknown_parameter or unknown_parameter");
+    assert_eq!(refused("or=(age.x,age.gte.y)"), "422 or int_parsing or int_parsing");
+    assert_eq!(refused("and=(or(and(or(and(age.1)))))"), "422 and too_deep");
+    filter("and=(or(and(or(age.1))))");
+    assert_eq!(refused(&format!("or=({})", vec!["age.1"; 33].join(","))), "400");
+    assert_eq!(refused(&format!("age=1&or=({})", vec!["age.1"; 32].join(","))), "400");
 }

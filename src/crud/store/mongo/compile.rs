@@ -5,7 +5,7 @@ use bson::{Bson, Document, doc};
 use super::encode;
 use crate::crud::schema::Type;
 use crate::crud::store::{StoreError, names};
-use crate::crud::{Comparison, Expr, Query, Schema, Sort, Value};
+use crate::crud::{Comparison, Expr, Path, Pattern, Query, Schema, Sort, Value};
 
 /// What holds for no row.
 fn nothing() -> Document {
@@ -31,30 +31,73 @@ pub(super) fn filter(schema: &Schema, expr: &Expr) -> Result<Document, StoreErro
                 Comparison::Lt => "$lt",
                 Comparison::Le => "$lte",
             };
-            compare(schema, *field, op, value)?
+            compare(schema, field, op, value)?
         }
         Expr::In { field, values } => {
-            let kind = &names::scalar(schema, *field)?.kind;
-            let values: Vec<_> = values.iter().map(|value| encode::bson(kind, value)).collect();
-            doc! { encode::key(schema, *field): { "$in": values } }
+            let values = choices(names::scalar(schema, field)?, values);
+            doc! { encode::dotted(schema, field)?: { "$in": values } }
         }
         Expr::IsNull { field } => {
-            let Some(kind) = schema.fields.get(*field).map(|field| field.kind.inner().0) else {
-                return Err(StoreError::Internal(format!("no field {field} in {}", schema.name).into()));
-            };
-            let key = encode::key(schema, *field);
-            match kind {
+            let key = encode::dotted(schema, field)?;
+            match names::kind(schema, field)? {
                 // `$eq: null` would hold for a list with a null in it.
                 Type::List { .. } => doc! { "$nor": [{ key: { "$type": "array" } }] },
                 _ => doc! { key: { "$eq": Bson::Null } },
             }
         }
+        Expr::Like { field, pattern } => {
+            names::scalar(schema, field)?;
+            doc! { encode::dotted(schema, field)?: { "$regex": regex(pattern) } }
+        }
+        Expr::Has { field, values } => {
+            let values = choices(names::item(schema, field)?, values);
+            // Without `$elemMatch` it would hold for a value that is no list, too.
+            doc! { encode::dotted(schema, field)?: { "$elemMatch": { "$in": values } } }
+        }
+        Expr::Length { field, op, length } => {
+            names::item(schema, field)?;
+            length_is(&encode::dotted(schema, field)?, *op, *length)
+        }
     })
 }
 
-fn compare(schema: &Schema, field: usize, op: &str, value: &Value<'_>) -> Result<Document, StoreError> {
-    let kind = &names::scalar(schema, field)?.kind;
-    Ok(doc! { encode::key(schema, field): { op: encode::bson(kind, value) } })
+fn choices(kind: &Type, values: &[Value<'_>]) -> Vec<Bson> {
+    values.iter().map(|value| encode::bson(kind, value)).collect()
+}
+
+fn regex(pattern: &Pattern) -> Bson {
+    // PCRE has no end of text that Python's expressions know too, so: nothing follows.
+    let source = format!("^{}(?![\\s\\S])", pattern.source());
+    let options = if pattern.folds() { "is" } else { "s" };
+    match (bson::raw::CString::try_from(source), bson::raw::CString::try_from(options)) {
+        (Ok(pattern), Ok(options)) => Bson::RegularExpression(bson::Regex { pattern, options }),
+        // A NUL is written in an escape, so there is none.
+        _ => Bson::Null,
+    }
+}
+
+/// `$size` only knows equality; that there are more than n items is that there is one with the number n.
+fn length_is(key: &str, op: Comparison, length: u64) -> Document {
+    let more_than = |length: u64| doc! { format!("{key}.{length}"): { "$exists": true } };
+    let is_list = || doc! { key: { "$type": "array" } };
+    let at_least = |length: u64| match length.checked_sub(1) {
+        Some(before) => more_than(before),
+        None => is_list(),
+    };
+    let equal = || doc! { key: { "$size": i64::try_from(length).unwrap_or(i64::MAX) } };
+    match op {
+        Comparison::Eq => equal(),
+        Comparison::Ne => doc! { "$nor": [equal()] },
+        Comparison::Gt => more_than(length),
+        Comparison::Ge => at_least(length),
+        Comparison::Lt => doc! { "$and": [is_list(), { "$nor": [at_least(length)] }] },
+        Comparison::Le => doc! { "$and": [is_list(), { "$nor": [more_than(length)] }] },
+    }
+}
+
+fn compare(schema: &Schema, field: &Path, op: &str, value: &Value<'_>) -> Result<Document, StoreError> {
+    let kind = names::scalar(schema, field)?;
+    Ok(doc! { encode::dotted(schema, field)?: { op: encode::bson(kind, value) } })
 }
 
 /// Filter and order of a page.
@@ -85,7 +128,7 @@ fn after(schema: &Schema, keys: &[Sort], boundary: &[Value<'_>]) -> Result<Docum
             parts.push(beyond);
             arms.push(doc! { "$and": parts });
         }
-        equal.push(compare(schema, key.field, "$eq", value)?);
+        equal.push(compare(schema, &key.field.into(), "$eq", value)?);
     }
     Ok(if arms.is_empty() {
         nothing()
@@ -96,14 +139,15 @@ fn after(schema: &Schema, keys: &[Sort], boundary: &[Value<'_>]) -> Result<Docum
 
 /// One key beyond its boundary; null is the least value. Comparisons of MongoDB never cross types, so null needs its own.
 fn beyond(schema: &Schema, key: Sort, value: &Value<'_>) -> Result<Option<Document>, StoreError> {
+    let field = Path::from(key.field);
     Ok(Some(match (key.descending, value) {
-        (false, Value::Null) => compare(schema, key.field, "$ne", value)?,
+        (false, Value::Null) => compare(schema, &field, "$ne", value)?,
         (true, Value::Null) => return Ok(None),
-        (false, value) => compare(schema, key.field, "$gt", value)?,
+        (false, value) => compare(schema, &field, "$gt", value)?,
         (true, value) => {
-            let less = compare(schema, key.field, "$lt", value)?;
+            let less = compare(schema, &field, "$lt", value)?;
             if schema.fields[key.field].kind.inner().1 {
-                doc! { "$or": [less, compare(schema, key.field, "$eq", &Value::Null)?] }
+                doc! { "$or": [less, compare(schema, &field, "$eq", &Value::Null)?] }
             } else {
                 less
             }

@@ -5,12 +5,23 @@ use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Document, RawDocumentBuf};
 
 use crate::crud::schema::Type;
-use crate::crud::store::StoreError;
-use crate::crud::{Schema, Value};
+use crate::crud::store::{StoreError, names};
+use crate::crud::{Path, Schema, Value};
 
 /// The name that a field has in the store.
 pub(super) fn key(schema: &Schema, index: usize) -> &str {
     if schema.id == Some(index) { "_id" } else { &schema.fields[index].name }
+}
+
+/// The name of what is at a path, as filters say it.
+pub(super) fn dotted(schema: &Schema, path: &Path) -> Result<String, StoreError> {
+    let below = names::fields(schema, path)?;
+    let mut name = key(schema, path.first()).to_owned();
+    for field in &below[1..] {
+        name.push('.');
+        name.push_str(&field.name);
+    }
+    Ok(name)
 }
 
 /// A new document, written straight to bytes: the id first, the version last.

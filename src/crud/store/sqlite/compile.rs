@@ -4,9 +4,10 @@
 
 use rusqlite::types::Value as Sql;
 
-use super::table::Table;
+use super::functions;
+use super::table::{self, Table};
 use crate::crud::store::{StoreError, names};
-use crate::crud::{Comparison, Expr, Query, Sort, Value};
+use crate::crud::{Comparison, Expr, Path, Query, Sort, Value};
 
 /// SQL text and its parameters in order.
 #[derive(Debug, Default)]
@@ -54,6 +55,18 @@ pub(super) fn page(table: &Table, query: &Query) -> Result<(Statement, Vec<Sort>
     Ok((sql, keys))
 }
 
+/// SQL's word for a comparison; of those only `IS NOT` is two-valued.
+const fn operator(op: Comparison) -> &'static str {
+    match op {
+        Comparison::Eq => "=",
+        Comparison::Ne => " IS NOT ",
+        Comparison::Gt => ">",
+        Comparison::Ge => ">=",
+        Comparison::Lt => "<",
+        Comparison::Le => "<=",
+    }
+}
+
 impl Statement {
     /// A predicate in brackets. Inside it SQL's third truth value may occur, which counts as false; only a negation would
     /// let it through, so that asks `IS NOT TRUE`.
@@ -68,38 +81,53 @@ impl Statement {
                 self.text.push_str(" IS NOT TRUE)");
             }
             Expr::Compare { field, op, value } => {
-                names::scalar(&table.schema, *field)?;
-                let op = match op {
-                    Comparison::Eq => "=",
-                    Comparison::Ne => " IS NOT ",
-                    Comparison::Gt => ">",
-                    Comparison::Ge => ">=",
-                    Comparison::Lt => "<",
-                    Comparison::Le => "<=",
-                };
+                names::scalar(&table.schema, field)?;
                 self.text.push('(');
-                self.compare(table, *field, op, value)?;
+                self.compare(table, field, operator(*op), value)?;
                 self.text.push(')');
             }
             Expr::In { values, .. } if values.is_empty() => self.text.push('0'),
             Expr::In { field, values } => {
-                names::scalar(&table.schema, *field)?;
+                names::scalar(&table.schema, field)?;
                 self.text.push('(');
-                self.text.push_str(&table.columns[*field]);
-                self.text.push_str(" IN (");
-                for (index, value) in values.iter().enumerate() {
-                    self.text.push_str(if index > 0 { ",?" } else { "?" });
-                    self.args.push(table.bind(*field, value)?);
-                }
-                self.text.push_str("))");
+                self.text.push_str(&table.value_at(field)?);
+                self.choices(values, |value| table.bind(field, value))?;
+                self.text.push(')');
             }
             Expr::IsNull { field } => {
-                let Some(column) = table.columns.get(*field) else {
-                    return Err(StoreError::Internal(format!("no field {field} in {}", table.name).into()));
-                };
                 self.text.push('(');
-                self.text.push_str(column);
+                self.text.push_str(&table.value_at(field)?);
                 self.text.push_str(" IS NULL)");
+            }
+            Expr::Like { field, pattern } => {
+                names::scalar(&table.schema, field)?;
+                self.text.push_str(functions::LIKE);
+                self.text.push('(');
+                self.text.push_str(&table.value_at(field)?);
+                self.text.push_str(",?)");
+                self.args.push(Sql::Text(pattern.anchored()));
+            }
+            Expr::Has { values, .. } if values.is_empty() => self.text.push('0'),
+            Expr::Has { field, values } => {
+                names::item(&table.schema, field)?;
+                self.text.push_str("EXISTS(SELECT 1 FROM json_each(doc,");
+                self.text.push_str(&table.json_path(field)?);
+                self.text.push_str(") WHERE value");
+                self.choices(values, table::item)?;
+                self.text.push(')');
+            }
+            Expr::Length { field, op, length } => {
+                names::item(&table.schema, field)?;
+                let path = table.json_path(field)?;
+                // SQLite takes a null for an array without items.
+                self.text.push_str("(CASE json_type(doc,");
+                self.text.push_str(&path);
+                self.text.push_str(") WHEN 'array' THEN json_array_length(doc,");
+                self.text.push_str(&path);
+                self.text.push_str(") END");
+                self.text.push_str(operator(*op));
+                self.text.push_str("?)");
+                self.args.push(Sql::Integer(i64::try_from(*length).unwrap_or(i64::MAX)));
             }
         }
         Ok(())
@@ -120,8 +148,23 @@ impl Statement {
         Ok(())
     }
 
-    fn compare(&mut self, table: &Table, field: usize, op: &str, value: &Value<'_>) -> Result<(), StoreError> {
-        self.text.push_str(&table.columns[field]);
+    /// ` IN (?,?)`
+    fn choices(
+        &mut self,
+        values: &[Value<'_>],
+        bind: impl Fn(&Value<'_>) -> Result<Sql, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.text.push_str(" IN (");
+        for (index, value) in values.iter().enumerate() {
+            self.text.push_str(if index > 0 { ",?" } else { "?" });
+            self.args.push(bind(value)?);
+        }
+        self.text.push(')');
+        Ok(())
+    }
+
+    fn compare(&mut self, table: &Table, field: &Path, op: &str, value: &Value<'_>) -> Result<(), StoreError> {
+        self.text.push_str(&table.value_at(field)?);
         self.text.push_str(op);
         self.text.push('?');
         self.args.push(table.bind(field, value)?);
@@ -138,14 +181,14 @@ impl Statement {
         self.text.push('(');
         // Says nothing new, but lets SQLite start in an index instead of reading it from one end.
         if never_null(&keys[0]) || !(descending || after[0] == Value::Null) {
-            self.compare(table, keys[0].field, if descending { "<=" } else { ">=" }, &after[0])?;
+            self.compare(table, &keys[0].field.into(), if descending { "<=" } else { ">=" }, &after[0])?;
             self.text.push_str(" AND ");
         }
         self.text.push('(');
         for last in 0..keys.len() {
             self.text.push_str(if last > 0 { " OR (" } else { "(" });
             for (key, value) in keys[..last].iter().zip(after) {
-                self.compare(table, key.field, " IS ", value)?;
+                self.compare(table, &key.field.into(), " IS ", value)?;
                 self.text.push_str(" AND ");
             }
             self.beyond(table, keys[last], &after[last])?;
@@ -164,7 +207,7 @@ impl Statement {
         self.text.push_str(&",?".repeat(keys.len() - 1));
         self.text.push(')');
         for (key, value) in keys.iter().zip(after) {
-            self.args.push(table.bind(key.field, value)?);
+            self.args.push(table.bind(&key.field.into(), value)?);
         }
         Ok(())
     }
@@ -178,10 +221,10 @@ impl Statement {
                 self.text.push_str(" IS NOT NULL");
             }
             (true, Value::Null) => self.text.push('0'),
-            (false, value) => self.compare(table, key.field, ">", value)?,
+            (false, value) => self.compare(table, &key.field.into(), ">", value)?,
             (true, value) => {
                 self.text.push('(');
-                self.compare(table, key.field, "<", value)?;
+                self.compare(table, &key.field.into(), "<", value)?;
                 self.text.push_str(" OR ");
                 self.text.push_str(column);
                 self.text.push_str(" IS NULL)");

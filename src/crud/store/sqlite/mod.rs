@@ -36,6 +36,7 @@ mod collection;
 mod compile;
 mod ddl;
 mod error;
+mod functions;
 mod open;
 mod place;
 mod queue;

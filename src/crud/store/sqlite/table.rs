@@ -1,5 +1,6 @@
 //! A schema as SQLite sees it: its table, its columns, and values on their way in and out.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use crate::ConfigError;
 use crate::crud::schema::Type;
 use crate::crud::store::{StoreError, names};
-use crate::crud::{Schema, Value, json};
+use crate::crud::{Path, Schema, Value, json};
 
 /// The table of a schema.
 #[derive(Debug)]
@@ -57,9 +58,28 @@ impl Table {
         .ok_or_else(|| StoreError::Internal("a document without an id".into()))
     }
 
-    /// A value on its way into a comparison with field `index`.
-    pub(super) fn bind(&self, index: usize, value: &Value<'_>) -> Result<Sql, StoreError> {
-        if index == self.id { id(value) } else { scalar(value) }
+    /// The SQL that gives the value at a path.
+    pub(super) fn value_at(&self, path: &Path) -> Result<Cow<'_, str>, StoreError> {
+        match self.columns.get(path.first()) {
+            Some(column) if path.is_top() => Ok(column.into()),
+            _ => Ok(format!("doc->>{}", self.json_path(path)?).into()),
+        }
+    }
+
+    /// Where a path is in the document, as JSON functions are told. [`names::check`] has refused names that hold quotes.
+    pub(super) fn json_path(&self, path: &Path) -> Result<String, StoreError> {
+        let mut sql = String::from("'$");
+        for field in names::fields(&self.schema, path)? {
+            // Writing to a string cannot fail.
+            let _ = write!(sql, ".\"{}\"", field.name);
+        }
+        sql.push('\'');
+        Ok(sql)
+    }
+
+    /// A value on its way into a comparison with what is at a path.
+    pub(super) fn bind(&self, path: &Path, value: &Value<'_>) -> Result<Sql, StoreError> {
+        if path.is_top() && path.first() == self.id { id(value) } else { scalar(value) }
             .ok_or_else(|| StoreError::Internal("a comparison with a list or a model".into()))
     }
 
@@ -116,6 +136,11 @@ pub(super) fn id(value: &Value<'_>) -> Option<Sql> {
         Value::Str(_) | Value::Int(_) => scalar(value),
         _ => None,
     }
+}
+
+/// A value on its way into a comparison with the items of a list, which JSON functions show as `->>` does.
+pub(super) fn item(value: &Value<'_>) -> Result<Sql, StoreError> {
+    scalar(value).ok_or_else(|| StoreError::Internal("a comparison with a list or a model".into()))
 }
 
 /// A value as `->>` shows it: UUIDs and times are text, booleans are 0 and 1.

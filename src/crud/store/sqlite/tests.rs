@@ -63,7 +63,7 @@ async fn pages_start_in_an_index_and_need_no_sorting() {
     // Directions that differ: found in the index, sorted only among equals.
     let mixed = plan(&store, Expr::True, &[(1, false), (0, true)], Some(vec![int(1), int(5)])).await;
     assert!(mixed.contains("SEARCH c_thing USING INDEX") && !mixed.contains("FOR ORDER BY"), "{mixed}");
-    let mail = Expr::Compare { field: 3, op: Comparison::Eq, value: Value::Str("a".into()) };
+    let mail = Expr::Compare { field: 3.into(), op: Comparison::Eq, value: Value::Str("a".into()) };
     let unique = plan(&store, mail, &[(0, false)], None).await;
     assert!(unique.contains("SEARCH c_thing USING INDEX zg_u_thing_f_mail"), "{unique}");
 }

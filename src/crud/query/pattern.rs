@@ -1,0 +1,52 @@
+//! Texts with wildcards.
+
+use regex::Regex;
+
+/// A text in which anything may stand between the pieces: `a*b` has the pieces `a` and `b`.
+///
+/// A regular expression made of it is the same for both stores: the pieces are escaped, and only `.*` is between them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    /// Never empty; an empty first or last piece leaves that end open.
+    pieces: Vec<String>,
+    fold: bool,
+}
+
+impl Pattern {
+    /// A pattern; with `fold` letters are the same whether small or capital (Unicode simple case folding).
+    pub fn new(pieces: impl IntoIterator<Item = String>, fold: bool) -> Self {
+        let mut pieces: Vec<String> = pieces.into_iter().collect();
+        if pieces.is_empty() {
+            pieces.push(String::new());
+        }
+        Self { pieces, fold }
+    }
+
+    /// A text that holds `part`.
+    pub fn containing(part: String) -> Self {
+        Self::new([String::new(), part, String::new()], false)
+    }
+
+    /// Whether small and capital letters are the same.
+    pub const fn folds(&self) -> bool {
+        self.fold
+    }
+
+    /// The regular expression without its ends, in the words that Rust, PCRE and Python share; dots are to match line
+    /// ends too.
+    pub(crate) fn source(&self) -> String {
+        let escaped: Vec<String> =
+            self.pieces.iter().map(|piece| regex::escape(piece).replace('\0', "\\x00")).collect();
+        escaped.join(".*")
+    }
+
+    /// The regular expression as Rust's crate compiles it.
+    pub(crate) fn anchored(&self) -> String {
+        format!("(?s{}:\\A{}\\z)", if self.fold { "i" } else { "" }, self.source())
+    }
+
+    /// Whether a text is like this.
+    pub fn matches(&self, text: &str) -> bool {
+        Regex::new(&self.anchored()).is_ok_and(|regex| regex.is_match(text))
+    }
+}
