@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from .params import Body, Header, Path, Query
     from .requests import Request
     from .responses import Response
+    from .routing import CORE
 
 __all__ = [
+    "CORE",
     "Body",
     "ConfigError",
     "HTTPException",
@@ -52,6 +54,7 @@ _MODULES = {
     "params": ("Body", "Header", "Path", "Query"),
     "requests": ("Request",),
     "responses": ("Response",),
+    "routing": ("CORE",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

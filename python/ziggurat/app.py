@@ -113,6 +113,10 @@ class Ziggurat(Routes):
                     "default_limit": crud.default_limit,
                     "max_limit": crud.max_limit,
                     "body_limit": crud.body_limit,
+                    "offset": crud.offset,
+                    "envelope": crud.envelope,
+                    "upsert": crud.upsert,
+                    "concurrency": crud.concurrency,
                     "location": crud.location,
                 }
                 native.add_crud(_schema.describe(crud.model), json.dumps(options))

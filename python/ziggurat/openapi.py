@@ -35,15 +35,16 @@ _PROBLEMS = {
     "415": "The body has another content type",
     "422": "Values break the rules; `errors` lists all of them",
 }
-_OPERATIONS: dict[Op, tuple[str, bool]] = {
-    "list": ("get", False),
-    "create": ("post", False),
-    "get": ("get", True),
-    "replace": ("put", True),
-    "patch": ("patch", True),
-    "delete": ("delete", True),
+_OPERATIONS: dict[Op, tuple[str, str]] = {
+    "list": ("get", ""),
+    "create": ("post", ""),
+    "get": ("get", "/{id}"),
+    "replace": ("put", "/{id}"),
+    "patch": ("patch", "/{id}"),
+    "delete": ("delete", "/{id}"),
+    "count": ("get", "/_count"),
 }
-"""Method of each CRUD operation, and whether it is about one row."""
+"""Method of each CRUD operation, and what its path has after that of the collection."""
 
 _SCALARS: dict[str, Json] = {
     "int": {"type": "integer"},
@@ -175,12 +176,10 @@ def _secure(operation: Json, scopes: list[str] | None, jwt: Jwt | None) -> None:
 
 def _secure_resource(spec: CrudSpec, paths: dict[str, Json], jwt: Jwt | None) -> None:
     for op, scopes in spec.auth.items():
-        method, one_row = _OPERATIONS[op]
-        for path, item in paths.items():
-            base, _, last = path.rpartition("/")
-            about_row = last.startswith("{") and base == spec.path.rstrip("/")
-            if method in item and (about_row if one_row else path == spec.path):
-                _secure(item[method], scopes, jwt)
+        method, below = _OPERATIONS[op]
+        path = spec.path.rstrip("/") + below if below else spec.path
+        if method in paths.get(path, {}):
+            _secure(paths[path][method], scopes, jwt)
 
 
 def _add_problems(operation: Json, statuses: Iterable[str]) -> None:

@@ -17,18 +17,20 @@ from .responses import Response
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["CrudSpec", "MiddlewareSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
+__all__ = ["CORE", "CrudSpec", "MiddlewareSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
 CallNext = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, CallNext], Awaitable[Response]]
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
-Op = Literal["list", "create", "get", "replace", "patch", "delete"]
+Op = Literal["list", "create", "get", "replace", "patch", "delete", "count"]
 Auth = bool | str | Sequence[str]
 """False lets everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
 
-_OPS: tuple[Op, ...] = ("list", "create", "get", "replace", "patch", "delete")
+_OPS: tuple[Op, ...] = ("list", "create", "get", "replace", "patch", "delete", "count")
+CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "delete"))
+"""The operations that `crud` serves unless others are named: `ops=CORE | {"count"}` adds one."""
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
 
@@ -84,6 +86,10 @@ class CrudSpec:
     default_limit: int
     max_limit: int
     body_limit: int
+    offset: bool
+    envelope: bool
+    upsert: bool
+    concurrency: Literal["optional", "required"]
     location: str
 
 
@@ -201,20 +207,29 @@ class Routes:
         model: type[BaseModel],
         path: str | None = None,
         *,
-        ops: Iterable[Op] = _OPS,
+        ops: Iterable[Op] = CORE,
         auth: Auth | Mapping[Op, Auth] = False,
         client_id: bool = False,
         tags: Sequence[str] = (),
         default_limit: int = 50,
         max_limit: int = 1000,
         body_limit: int = 1024 * 1024,
+        offset: bool = True,
+        envelope: bool = True,
+        upsert: bool = False,
+        concurrency: Literal["optional", "required"] = "optional",
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
 
         The path is `/` and the model's name in small letters unless it is given. `auth` is one rule for all operations, or a
         rule for each; operations that such a mapping does not name are open.
+
+        With `client_id` clients choose the ids of new rows, and with `upsert` PUT makes a row that is not there. `concurrency="required"`
+        refuses writes to a row that do not say with If-Match which version they are meant for. `offset=False` takes `?offset=` away
+        from lists, `envelope=False` answers them as bare arrays.
         """
         location = user_location()
+        ops = tuple(ops)
         self._refuse_when_built(f"the model {model.__name__}", location)
         wanted = tuple(op for op in _OPS if op in set(ops))
         for op in ops:
@@ -238,6 +253,10 @@ class Routes:
             default_limit=default_limit,
             max_limit=max_limit,
             body_limit=body_limit,
+            offset=offset,
+            envelope=envelope,
+            upsert=upsert,
+            concurrency=concurrency,
             location=location,
         )
 

@@ -30,6 +30,31 @@ pub(super) fn of_version(version: i64) -> HeaderValue {
     HeaderValue::from_bytes(&text[at..]).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
+/// `"<version>.<view>"`: the tag of a part of a row, which a write may be conditional on as well.
+pub(super) fn of_view(version: i64, view: &str) -> HeaderValue {
+    let tag = of_version(version);
+    if view.is_empty() {
+        return tag;
+    }
+    let mut text = tag.as_bytes().to_vec();
+    text.pop();
+    text.push(b'.');
+    text.extend_from_slice(view.as_bytes());
+    text.push(b'"');
+    HeaderValue::from_bytes(&text).unwrap_or(tag)
+}
+
+/// Eight digits that stand for what a row is shown as; none for all of it.
+pub(super) fn view(shown: &str) -> String {
+    let mut rest = if shown.is_empty() { return String::new() } else { digest(shown.as_bytes()) };
+    let mut digits = String::with_capacity(8);
+    for _ in 0..8 {
+        digits.push(char::from(b"0123456789abcdefghijklmnopqrstuvwxyz"[(rest % 36) as usize]));
+        rest /= 36;
+    }
+    digits
+}
+
 /// `"<hash in base 36>"` of an answer that has no version of its own.
 pub(super) fn of_bytes(bytes: &[u8]) -> HeaderValue {
     of_version((digest(bytes) >> 1) as i64)
@@ -65,8 +90,10 @@ pub(super) enum Condition {
 #[derive(Debug, PartialEq)]
 pub(super) struct Tag {
     weak: bool,
-    /// What is between the quotes, without the part that a coding or a projection adds after a dot or a hyphen.
+    /// What is between the quotes, without what a coding adds after a hyphen and a view after a dot.
     text: String,
+    /// The view.
+    view: String,
 }
 
 impl Tag {
@@ -128,6 +155,14 @@ impl Condition {
         }
     }
 
+    /// Whether a client has the row as it would be shown: the version and the view are listed.
+    pub(super) fn has(&self, version: i64, view: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Tags(tags) => tags.iter().any(|tag| tag.version() == Some(version) && tag.view == view),
+        }
+    }
+
     /// What a store is told: the versions that the tags name, none when no tag is one of ours.
     pub(super) fn expect(&self) -> Expect {
         match self {
@@ -161,8 +196,9 @@ fn parse(mut text: &str) -> Option<Vec<Tag>> {
         let weak = text.starts_with("W/");
         let quoted = text.strip_prefix("W/").unwrap_or(text).strip_prefix('"')?;
         let (inner, rest) = quoted.split_once('"')?;
-        let own = inner.split(['.', '-']).next().unwrap_or(inner);
-        tags.push(Tag { weak, text: own.to_owned() });
+        let own = inner.split('-').next().unwrap_or(inner);
+        let (own, view) = own.split_once('.').unwrap_or((own, ""));
+        tags.push(Tag { weak, text: own.to_owned(), view: view.to_owned() });
         text = rest.trim_start_matches([' ', '\t']);
         if !text.is_empty() && !text.starts_with(',') {
             return None;
@@ -197,6 +233,18 @@ mod tests {
         assert!(read.matches_strongly(35) && !read.matches_strongly(34));
         assert_eq!(condition("*").unwrap(), Some(Condition::Any));
         assert_eq!(condition("\"not ours!\"").unwrap().unwrap().expect(), Expect::Versions(vec![]));
+    }
+
+    #[test]
+    fn a_view_counts_for_reads_and_not_for_writes() {
+        let view = view("id,name,");
+        assert_eq!(view.len(), 8);
+        assert_ne!(view, super::view("id,"));
+        let tag = of_view(35, &view);
+        let condition = condition(tag.to_str().unwrap()).unwrap().unwrap();
+        assert_eq!(condition.expect(), Expect::Versions(vec![35]));
+        assert!(condition.has(35, &view) && !condition.has(35, "") && !condition.has(36, &view));
+        assert_eq!(of_view(35, ""), of_version(35));
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod value;
 
 pub use openapi::{openapi, openapi_of};
 pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};
-pub use resource::{Op, Resource, ResourceOptions};
+pub use resource::{Concurrency, Op, Resource, ResourceOptions};
 pub use schema::Schema;
 pub use store::{Collection, Expect, OpenError, Outcome, Page, Row, Store, StoreError};
 pub use value::Value;

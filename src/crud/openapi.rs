@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::query::is_taken;
-use super::resource::{Op, Resource};
+use super::query::{FARTHEST_OFFSET, is_taken};
+use super::resource::{Concurrency, Op, Resource};
 use super::schema::{DefaultValue, Field, Schema, Type, Unknown};
 use super::{Value, json as canonical};
 
@@ -27,8 +27,7 @@ pub fn openapi_of<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Json
     for resource in resources {
         components.resource = resource.schema().name.clone();
         for op in resource.ops() {
-            let path = if op.is_on_item() { resource.item_path() } else { resource.path().to_owned() };
-            let item = paths.entry(path).or_insert_with(|| json!({}));
+            let item = paths.entry(resource.path_of(op)).or_insert_with(|| json!({}));
             item[op.method().as_str().to_lowercase()] = operation(op, resource, &mut components);
         }
     }
@@ -211,22 +210,31 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
         Op::List => {
             parameters.extend(list_parameters(resource, schema));
             parameters.push(header("If-None-Match", "Answers 304 when the page still has this entity tag"));
+            parameters
+                .push(header("Prefer", "`count=exact`, or without a filter `count=estimated`, gives Total-Count"));
             let mut page = one("A page of rows, and the cursor of the next one");
             page["headers"]["Link"] =
                 json!({"description": "The next page, rel=\"next\"", "schema": {"type": "string"}});
-            page["content"]["application/json"]["schema"] = json!({
-                "type": "object",
-                "required": ["items", "next"],
-                "properties": {
-                    "items": {"type": "array", "items": answer},
-                    "next": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "Send it as `cursor`; null on the last page"},
-                },
-            });
+            page["headers"]["Total-Count"] =
+                json!({"description": "All rows that hold, when it was asked for", "schema": {"type": "integer"}});
+            page["content"]["application/json"]["schema"] = if !resource.options.envelope {
+                json!({"type": "array", "items": answer})
+            } else {
+                json!({
+                    "type": "object",
+                    "required": ["items", "next"],
+                    "properties": {
+                        "items": {"type": "array", "items": answer},
+                        "next": {"anyOf": [{"type": "string"}, {"type": "null"}], "description": "Send it as `cursor`; null on the last page"},
+                    },
+                })
+            };
             responses.insert("200".into(), page);
             responses.insert("304".into(), nothing("The page has not changed"));
             problems.extend([400, 422]);
         }
         Op::Get => {
+            parameters.push(fields_parameter());
             parameters.push(header("If-None-Match", "Answers 304 when the row still has this entity tag"));
             responses.insert("200".into(), one("The row"));
             responses.insert("304".into(), nothing("The row has not changed"));
@@ -244,6 +252,10 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             let sent = components.model(schema, Purpose::Replace, true);
             body = Some(json!({"application/json": {"schema": sent}}));
             responses.insert("200".into(), one("The row as it is now"));
+            if resource.options.upsert {
+                responses.insert("201".into(), one("The new row"));
+                parameters.push(header("If-None-Match", "`*` makes a row and never replaces one"));
+            }
             problems.extend([400, 409, 412, 413, 415, 422]);
         }
         Op::Patch => {
@@ -259,10 +271,28 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             responses.insert("204".into(), nothing("The row is gone"));
             problems.extend([400, 412]);
         }
+        Op::Count => {
+            parameters.extend(filter_parameters(schema));
+            parameters.push(header("If-None-Match", "Answers 304 when the number still has this entity tag"));
+            let mut count = one("How many rows hold");
+            count["content"]["application/json"]["schema"] = json!({
+                "type": "object",
+                "required": ["count"],
+                "properties": {"count": {"type": "integer", "minimum": 0}},
+            });
+            responses.insert("200".into(), count);
+            responses.insert("304".into(), nothing("The number has not changed"));
+            problems.extend([400, 422]);
+        }
     }
     if op.is_write() {
         if op.is_on_item() {
-            parameters.push(header("If-Match", "The write is done only if the row has one of these entity tags"));
+            let mut if_match = header("If-Match", "The write is done only if the row has one of these entity tags");
+            if resource.options.concurrency == Concurrency::Required {
+                if_match["required"] = json!(!(op == Op::Replace && resource.options.upsert));
+                problems.push(428);
+            }
+            parameters.push(if_match);
         }
         if op != Op::Delete {
             parameters.push(header("Prefer", "`return=minimal` leaves the document out of the answer"));
@@ -300,6 +330,7 @@ fn summary(op: Op, name: &str) -> String {
         Op::Replace => format!("Replace a {name}"),
         Op::Patch => format!("Change fields of a {name}"),
         Op::Delete => format!("Delete a {name}"),
+        Op::Count => format!("Count {name} rows"),
     }
 }
 
@@ -317,8 +348,8 @@ fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
     let scalars = schema.fields.iter().filter(|field| field.kind.is_scalar());
     let names: Vec<&str> = scalars.map(|field| &*field.name).collect();
     let (default, max) = resource.page_size();
-    let query = |name: &str, description: String, schema: Json| json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema});
     let mut parameters = vec![
+        fields_parameter(),
         query(
             "limit",
             "How many rows a page has at most".into(),
@@ -331,6 +362,28 @@ fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
             json!({"type": "string"}),
         ),
     ];
+    if resource.options.offset {
+        let offset = json!({"type": "integer", "minimum": 0, "maximum": FARTHEST_OFFSET, "default": 0});
+        parameters.push(query("offset", "How many rows are skipped first; not together with `cursor`".into(), offset));
+    }
+    parameters.extend(filter_parameters(schema));
+    parameters
+}
+
+fn query(name: &str, description: String, schema: Json) -> Json {
+    json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
+}
+
+fn fields_parameter() -> Json {
+    query(
+        "fields",
+        "Only these fields, separated by commas, those of nested models as `home.city`; the answer then holds no others".into(),
+        json!({"type": "string"}),
+    )
+}
+
+fn filter_parameters(schema: &Schema) -> Vec<Json> {
+    let mut parameters = Vec::new();
     let repeated = |name: &str, description: String| {
         let mut parameter = query(name, description, json!({"type": "array", "items": {"type": "string"}}));
         parameter["style"] = json!("form");
@@ -403,6 +456,7 @@ fn failure(status: u16) -> Json {
         412 => "The row has another version",
         413 => "The body is too large",
         415 => "The body has another content type",
+        428 => "An If-Match is missing",
         422 => "Values break the rules; `errors` lists all of them",
         503 => "The store cannot be reached; try again after `Retry-After`",
         _ => "The store did not answer in time",
@@ -490,7 +544,10 @@ mod tests {
             json!("eq ne in nin gt gte lt lte between is not".split(' ').collect::<Vec<_>>())
         );
         let names: Vec<&str> = parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
-        assert_eq!(names.join(" "), "limit cursor sort or and id name age home.city If-None-Match");
+        assert_eq!(
+            names.join(" "),
+            "fields limit cursor sort offset or and id name age home.city If-None-Match Prefer"
+        );
     }
 
     #[test]

@@ -26,13 +26,19 @@ pub enum Op {
     Patch,
     /// `DELETE` on an item.
     Delete,
+    /// `GET` on `_count` below the collection.
+    Count,
 }
 
 impl Op {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
+    /// Those that are served unless others are named.
+    pub const CORE: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
 
-    /// `list`, `create`, `get`, `replace`, `patch` or `delete`.
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete, Self::Count];
+
+    /// Its name in small letters: `list`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::List => "list",
@@ -41,13 +47,14 @@ impl Op {
             Self::Replace => "replace",
             Self::Patch => "patch",
             Self::Delete => "delete",
+            Self::Count => "count",
         }
     }
 
     /// The method that asks for it.
     pub const fn method(self) -> Method {
         match self {
-            Self::List | Self::Get => Method::GET,
+            Self::List | Self::Get | Self::Count => Method::GET,
             Self::Create => Method::POST,
             Self::Replace => Method::PUT,
             Self::Patch => Method::PATCH,
@@ -57,12 +64,20 @@ impl Op {
 
     /// Whether its path ends with an id.
     pub const fn is_on_item(self) -> bool {
-        !matches!(self, Self::List | Self::Create)
+        matches!(self, Self::Get | Self::Replace | Self::Patch | Self::Delete)
+    }
+
+    /// The segment below the collection that it has for itself; no id begins with `_`.
+    pub const fn segment(self) -> Option<&'static str> {
+        match self {
+            Self::Count => Some("_count"),
+            _ => None,
+        }
     }
 
     /// Whether it changes rows.
     pub const fn is_write(self) -> bool {
-        !matches!(self, Self::List | Self::Get)
+        matches!(self, Self::Create | Self::Replace | Self::Patch | Self::Delete)
     }
 }
 
@@ -78,8 +93,31 @@ impl FromStr for Op {
     fn from_str(name: &str) -> Result<Self, ConfigError> {
         Self::ALL.into_iter().find(|op| op.as_str() == name).ok_or_else(|| {
             ConfigError::new(format!("{name:?} is not a CRUD operation"))
-                .cure("choose from list, create, get, replace, patch, delete")
+                .cure(format!("choose from {}", Self::ALL.map(Self::as_str).join(", ")))
         })
+    }
+}
+
+/// Whether `PUT`, `PATCH` and `DELETE` must carry an `If-Match`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Concurrency {
+    /// They may; without one the last writer wins.
+    #[default]
+    Optional,
+    /// They must; without one they are answered 428.
+    Required,
+}
+
+impl FromStr for Concurrency {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "optional" => Ok(Self::Optional),
+            "required" => Ok(Self::Required),
+            _ => Err(ConfigError::new(format!("concurrency={name:?} is not understood"))
+                .cure("write \"optional\" or \"required\"")),
+        }
     }
 }
 
@@ -103,12 +141,16 @@ impl fmt::Debug for Guard {
 #[must_use]
 pub struct ResourceOptions {
     path: Option<String>,
-    /// None means all.
+    /// None means the core.
     ops: Option<Vec<Op>>,
     client_id: bool,
     pub(super) default_limit: usize,
     pub(super) max_limit: usize,
     pub(super) body_limit: usize,
+    pub(super) offset: bool,
+    pub(super) envelope: bool,
+    pub(super) upsert: bool,
+    pub(super) concurrency: Concurrency,
     guards: Vec<Guard>,
     location: String,
 }
@@ -120,7 +162,7 @@ impl Default for ResourceOptions {
 }
 
 impl ResourceOptions {
-    /// All six operations at `/` and the model's name in small letters; pages of 50 rows and at most 1000; bodies of at
+    /// The core operations at `/` and the model's name in small letters; pages of 50 rows and at most 1000; bodies of at
     /// most 1 MiB; ids chosen by the server.
     pub const fn new() -> Self {
         Self {
@@ -130,6 +172,10 @@ impl ResourceOptions {
             default_limit: 50,
             max_limit: 1000,
             body_limit: 1024 * 1024,
+            offset: true,
+            envelope: true,
+            upsert: false,
+            concurrency: Concurrency::Optional,
             guards: Vec::new(),
             location: String::new(),
         }
@@ -163,6 +209,30 @@ impl ResourceOptions {
     /// The most bytes that a body may have.
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
+        self
+    }
+
+    /// Whether rows of a list may be skipped by number (`?offset=`), which costs the store as much as reading them.
+    pub const fn offset(mut self, allowed: bool) -> Self {
+        self.offset = allowed;
+        self
+    }
+
+    /// Whether a list is `{"items": [...], "next": ...}`; else it is the bare array, and only `Link` leads on.
+    pub const fn envelope(mut self, wanted: bool) -> Self {
+        self.envelope = wanted;
+        self
+    }
+
+    /// Whether `PUT` makes a row that is not there. Clients must be allowed to choose ids.
+    pub const fn upsert(mut self, allowed: bool) -> Self {
+        self.upsert = allowed;
+        self
+    }
+
+    /// Whether writes to a row must say which version they are meant for.
+    pub const fn concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.concurrency = concurrency;
         self
     }
 
@@ -215,9 +285,18 @@ impl Resource {
         format!("{}/{{id}}", self.path.trim_end_matches('/'))
     }
 
+    /// The path that `op` is asked for at.
+    pub fn path_of(&self, op: Op) -> String {
+        match op.segment() {
+            Some(segment) => format!("{}/{segment}", self.path.trim_end_matches('/')),
+            None if op.is_on_item() => self.item_path(),
+            None => self.path.clone(),
+        }
+    }
+
     /// The operations that are served.
     pub fn ops(&self) -> impl Iterator<Item = Op> {
-        let ops = self.options.ops.as_deref().unwrap_or(&Op::ALL);
+        let ops = self.options.ops.as_deref().unwrap_or(&Op::CORE);
         Op::ALL.into_iter().filter(move |op| ops.contains(op))
     }
 
@@ -256,7 +335,7 @@ impl Resource {
             );
         };
         let id = &self.schema.fields[index];
-        if !matches!(id.kind, Type::Uuid) && !self.options.client_id {
+        if !matches!(id.kind, Type::Uuid) && !self.options.client_id && self.ops().any(|op| op == Op::Create) {
             return wrong(
                 ConfigError::new(format!("{name}.{}: the server chooses only UUIDs", id.name))
                     .cure("make it a UUID, or let clients choose ids with client_id=True"),
@@ -271,7 +350,13 @@ impl Resource {
         if self.ops().next().is_none() {
             return wrong(
                 ConfigError::new(format!("{name}: none of the operations is served"))
-                    .cure("name at least one of list, create, get, replace, patch, delete"),
+                    .cure("name at least one, as list or get"),
+            );
+        }
+        if self.options.upsert && !self.options.client_id {
+            return wrong(
+                ConfigError::new(format!("{name}: PUT cannot make rows whose ids the server chooses"))
+                    .cure("let clients choose ids with client_id=True, or leave upsert out"),
             );
         }
         if self.options.default_limit == 0 || self.options.default_limit > self.options.max_limit {
@@ -292,7 +377,6 @@ impl Resource {
     /// As [`check`](Self::check), or when another leaf has one of the paths.
     pub fn mount(&self, collection: impl Collection, table: &mut RouteTableBuilder) -> Result<(), ConfigError> {
         let id = self.checked_id()?;
-        let item_path = self.item_path();
         for field in self.schema.fields.iter().filter(|field| query::is_taken(&field.name)) {
             tracing::warn!(
                 "{}.{} cannot be filtered by: lists have a parameter of that name",
@@ -307,8 +391,7 @@ impl Resource {
             for guard in self.options.guards.iter().filter(|guard| guard.op == op) {
                 leaf = leaf.layer(guard.name.clone(), |route| (guard.wrap)(route));
             }
-            let path = if op.is_on_item() { &item_path } else { &self.path };
-            table.add(Some(op.method()), path, leaf)?;
+            table.add(Some(op.method()), &self.path_of(op), leaf)?;
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tower::service_fn;
 
 use super::etag::Condition;
-use super::resource::{Op, Resource};
+use super::query::ListRules;
+use super::resource::{Concurrency, Op, Resource};
 use super::schema::validate::IdRule;
 use super::schema::{Type, check};
 use super::store::{Expect, StoreError};
@@ -24,8 +25,10 @@ pub(super) struct Served<C> {
     pub(super) id: usize,
     pub(super) collection: C,
     pub(super) client_id: bool,
-    pub(super) default_limit: usize,
-    pub(super) max_limit: usize,
+    pub(super) list: ListRules,
+    pub(super) envelope: bool,
+    pub(super) upsert: bool,
+    pub(super) needs_if_match: bool,
     pub(super) body_limit: usize,
 }
 
@@ -36,8 +39,14 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         id,
         collection,
         client_id: resource.client_chooses_id(),
-        default_limit: resource.options.default_limit,
-        max_limit: resource.options.max_limit,
+        list: ListRules {
+            default_limit: resource.options.default_limit,
+            max_limit: resource.options.max_limit,
+            offset: resource.options.offset,
+        },
+        envelope: resource.options.envelope,
+        upsert: resource.options.upsert,
+        needs_if_match: resource.options.concurrency == Concurrency::Required,
         body_limit: resource.options.body_limit,
     });
     match op {
@@ -47,6 +56,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         Op::Replace => leaf(served, ops::replace::replace),
         Op::Patch => leaf(served, ops::patch::patch),
         Op::Delete => leaf(served, ops::delete::delete),
+        Op::Count => leaf(served, ops::count::count),
     }
 }
 
@@ -92,8 +102,12 @@ impl<C: Collection> Served<C> {
     /// What the conditions of a write demand of the row's version.
     pub(super) async fn expect(&self, parts: &http::request::Parts, id: &Value<'static>) -> Result<Expect, Problem> {
         let if_match = Condition::if_match(&parts.headers)?;
+        let none_match = Condition::if_none_match(&parts.headers)?;
+        if self.needs_if_match && if_match.is_none() && none_match != Some(Condition::Any) {
+            return Err(unconditional());
+        }
         let expect = if_match.as_ref().map_or(Expect::Any, Condition::expect);
-        let Some(none_match) = Condition::if_none_match(&parts.headers)? else {
+        let Some(none_match) = none_match else {
             return Ok(expect);
         };
         // Rare on writes: look at the row first, then insist on what was seen.
@@ -147,6 +161,16 @@ impl<C: Collection> Served<C> {
 
 pub(super) fn not_found() -> Problem {
     Problem::not_found("there is no row with this id")
+}
+
+/// 428: a write that does not say which version it is meant for.
+fn unconditional() -> Problem {
+    let detail = "send If-Match with the ETag of the row, as it came with GET";
+    Problem::of(StatusCode::PRECONDITION_REQUIRED).detail(detail).errors(vec![Violation::new(
+        Location::Header("if-match".to_owned()),
+        "missing",
+        detail,
+    )])
 }
 
 pub(super) fn changed() -> Problem {

@@ -28,6 +28,9 @@ impl Collection for Failing {
     async fn count(&self, _: Expr) -> Result<u64, StoreError> {
         Err(self.0())
     }
+    async fn estimate(&self) -> Result<u64, StoreError> {
+        Err(self.0())
+    }
     async fn insert(&self, _: Value<'static>) -> Result<Row, StoreError> {
         Err(self.0())
     }

@@ -163,7 +163,7 @@ async fn what_a_list_does_not_have_is_told() {
         ("tags=x", "422 tags operator"),
         ("sort=home", "400 sort not_scalar"),
         ("sort=name;drop", "400 sort unknown_parameter"),
-        ("offset=1", "400 offset unknown_parameter"),
+        ("ofset=1", "400 ofset unknown_parameter"),
         ("age=old&score=NaN&at=now", "422 age int_parsing score float_parsing at datetime_parsing"),
         ("age=$gt.1", "422 age int_parsing"),
         ("limit=1001", "422 limit less_than_equal"),

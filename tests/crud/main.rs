@@ -11,4 +11,5 @@ mod failures;
 mod items;
 mod lists;
 mod mounting;
+mod options;
 mod support;

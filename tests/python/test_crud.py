@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, Field
 
-from ziggurat import Indexed, Model, Ziggurat
+from ziggurat import CORE, ConfigError, Indexed, Model, Ziggurat
 from ziggurat.testing import TestClient
 
 # The same services answer in both modes.
@@ -53,6 +53,61 @@ def client(store_url: str) -> Iterator[TestClient]:
         yield client
         # Whatever the test did, no CRUD route entered the interpreter for it.
         assert app.attach_counts()["crud"] == before
+
+
+def test_what_is_opted_into(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+
+    class Note(Model):
+        id: str
+        text: str = ""
+        size: int = 0
+
+    @app.crud(Note, ops=CORE | {"count"}, client_id=True, upsert=True, concurrency="required")
+    class NoteRoutes: ...
+
+    @app.crud(Note, "/bare", ops=["list"], envelope=False, offset=False)
+    class BareRoutes: ...
+
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        only_new = {"if-none-match": "*"}
+        for number, name in enumerate(("a", "b", "c")):
+            made = client.put(f"/note/{name}", json={"size": number}, headers=only_new)
+            assert (made.status_code, made.json()) == (201, {"id": name, "text": "", "size": number})
+        assert client.put("/note/a", json={}, headers=only_new).status_code == 412
+        assert client.put("/note/a", json={}).status_code == 428
+        assert client.put("/note/a", json={}, headers={"if-match": "*"}).status_code == 200
+        assert client.put("/note/d", json={}, headers={"if-match": "*"}).status_code == 412
+        assert client.get("/note/_count").json() == {"count": 3}
+        assert client.get("/note/_count?size=gte.1").json() == {"count": 2}
+        page = client.get("/note?sort=-id&offset=1&limit=1&fields=id,size", headers={"prefer": "count=exact"})
+        assert page.json()["items"] == [{"id": "b", "size": 1}]
+        assert page.headers["total-count"] == "3"
+        estimated = client.get("/note", headers={"prefer": "count=estimated"})
+        assert (estimated.headers["total-count"], estimated.headers["preference-applied"]) == ("3", "count=estimated")
+        part = client.get("/note/c?fields=size")
+        assert part.json() == {"size": 2}
+        assert client.patch("/note/c", json={"size": 5}, headers={"if-match": part.headers["etag"]}).status_code == 200
+        assert client.get("/bare?fields=id&sort=id").json() == [{"id": "a"}, {"id": "b"}, {"id": "c"}]
+        assert client.get("/bare?offset=1").status_code == 400
+        assert app.attach_counts()["crud"] == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"upsert": True}, r"User: PUT cannot make rows whose ids the server chooses"),
+        ({"concurrency": "always"}, r"concurrency=\"always\" is not understood"),
+        ({"ops": ["list", "sum"]}, r"'sum' is not a CRUD operation"),
+    ],
+)
+def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    app = Ziggurat(store="sqlite:///:memory:")
+    with pytest.raises(ConfigError, match=message) as raised:
+        app.crud(User, **options)(type("UserRoutes", (), {}))
+        app.build()
+    assert "test_crud.py:" in str(raised.value)
 
 
 def create(client: TestClient, **fields: Any) -> dict[str, Any]:

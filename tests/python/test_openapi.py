@@ -11,7 +11,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, Field
 
-from ziggurat import Body, Header, Model, Query, Request, Response, Ziggurat, layers
+from ziggurat import CORE, Body, Header, Model, Query, Request, Response, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -25,6 +25,11 @@ class Colour(enum.Enum):
 class Item(BaseModel):
     name: Annotated[str, Field(min_length=1)]
     colour: Colour = Colour.RED
+
+
+class Page(Model):
+    id: str
+    size: int = 0
 
 
 class User(Model):
@@ -49,6 +54,17 @@ def make_app() -> Ziggurat:
 
     @app.crud(User, auth={"create": True, "delete": ["admin"]})
     class UserRoutes: ...
+
+    @app.crud(
+        Page,
+        ops=CORE | {"count"},
+        auth={"count": True},
+        client_id=True,
+        upsert=True,
+        concurrency="required",
+        envelope=False,
+    )
+    class PageRoutes: ...
 
     @app.get("/items/{id}", tags=["items"])
     async def item(
@@ -137,6 +153,22 @@ def test_bodies_and_answers(spec: Any) -> None:
     assert raw["requestBody"]["content"]["application/json"]["schema"]["additionalProperties"] == {"type": "integer"}
     assert raw["responses"]["200"]["content"] == {"text/plain": {"schema": {"type": "string"}}}
     assert "content" not in spec["paths"]["/secret"]["get"]["responses"]["200"]
+
+
+def test_options_of_a_resource_are_told(spec: Any) -> None:
+    count = spec["paths"]["/page/_count"]["get"]
+    names = [parameter["name"] for parameter in count["parameters"]]
+    assert "size" in names and "limit" not in names
+    assert count["security"] and "401" in count["responses"]
+    assert count["responses"]["200"]["content"]["application/json"]["schema"]["required"] == ["count"]
+    put = spec["paths"]["/page/{id}"]["put"]
+    assert {"201", "428"} <= set(put["responses"])
+    if_match = {p["name"]: p for p in spec["paths"]["/page/{id}"]["patch"]["parameters"]}["If-Match"]
+    assert if_match["required"] is True
+    listed = spec["paths"]["/page"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert listed["type"] == "array"
+    assert "/user/_count" not in spec["paths"]
+    assert "428" not in spec["paths"]["/user/{id}"]["put"]["responses"]
 
 
 def test_docstring_and_tags(spec: Any) -> None:

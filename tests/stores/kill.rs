@@ -80,7 +80,7 @@ async fn acknowledged_rows_outlive_a_kill() {
         let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
         let collection = store.open(schema.clone()).await.unwrap();
         let mut found = HashSet::new();
-        let mut query = Query { filter: Expr::True, sort: vec![], limit: 500, after: None };
+        let mut query = Query { filter: Expr::True, sort: vec![], limit: 500, offset: 0, after: None };
         loop {
             let page = collection.list(query.clone()).await.unwrap();
             let items = format!("[{}]", std::str::from_utf8(&page.items).unwrap());

@@ -65,7 +65,7 @@ async fn pages_equal_those_of_sqlite_to_the_byte() {
         let sort = Sort { field: random.pick(&rows::SCALARS[1..]), descending: random.below(2) == 0 };
         let sort = vec![sort, Sort { field: ID, descending: random.below(2) == 0 }];
         let filter = rows::predicate(&mut random, 1);
-        let query = Query { filter, sort, limit: 9, after: None };
+        let query = Query { filter, sort, limit: 9, offset: 0, after: None };
         let (a, b) = (one.list(query.clone()).await.unwrap(), two.list(query.clone()).await.unwrap());
         assert_eq!((&a.items, &a.next), (&b.items, &b.next), "{query:?}");
     }

@@ -2,25 +2,12 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 
+use super::prefer;
 use crate::crud::Row;
 use crate::crud::etag;
 use crate::{Body, Response};
-
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-
-/// Whether the client wants no document back (`Prefer: return=minimal`, RFC 7240).
-pub(super) fn prefers_minimal(headers: &HeaderMap) -> bool {
-    let preferences = headers.get_all(PREFER).into_iter().filter_map(|value| value.to_str().ok());
-    preferences.flat_map(|value| value.split(',')).any(|preference| {
-        let preference = preference.split(';').next().unwrap_or(preference);
-        preference.split_once('=').is_some_and(|(name, value)| {
-            name.trim().eq_ignore_ascii_case("return") && value.trim().trim_matches('"').eq_ignore_ascii_case("minimal")
-        })
-    })
-}
 
 /// A row that was written.
 pub(super) fn written(status: StatusCode, row: Row, minimal: bool) -> Response {
@@ -31,7 +18,7 @@ pub(super) fn written(status: StatusCode, row: Row, minimal: bool) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = if status == StatusCode::CREATED { status } else { StatusCode::NO_CONTENT };
     response.headers_mut().insert(ETAG, tag);
-    response.headers_mut().insert(PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"));
+    response.headers_mut().insert(prefer::APPLIED, HeaderValue::from_static("return=minimal"));
     response
 }
 

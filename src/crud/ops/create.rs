@@ -6,7 +6,7 @@ use http::header::{HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{answer, body};
+use super::{answer, body, prefer};
 use crate::crud::schema::validate;
 use crate::crud::service::Served;
 use crate::crud::{Collection, Value};
@@ -28,7 +28,7 @@ pub(in crate::crud) async fn create<C: Collection>(
         _ => None,
     };
     let row = served.done(served.collection.insert(document).await)?;
-    let mut response = answer::written(StatusCode::CREATED, row, answer::prefers_minimal(&parts.headers));
+    let mut response = answer::written(StatusCode::CREATED, row, prefer::minimal(&parts.headers));
     if let Some(location) = location {
         response.headers_mut().insert(LOCATION, location);
     }

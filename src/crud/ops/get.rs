@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::answer;
 use crate::crud::Collection;
 use crate::crud::etag::{self, Condition};
+use crate::crud::query::{self, Shown};
 use crate::crud::service::{Served, changed};
 use crate::service::Problem;
 use crate::{Request, Response};
@@ -16,13 +17,19 @@ pub(in crate::crud) async fn get<C: Collection>(served: Arc<Served<C>>, request:
     let id = served.path_id(&parts)?;
     let if_match = Condition::if_match(&parts.headers)?;
     let none_match = Condition::if_none_match(&parts.headers)?;
+    let shown = query::shown(&served.schema, parts.uri.query())?;
     let row = served.row(id).await?;
     if if_match.is_some_and(|condition| !condition.matches_strongly(row.version)) {
         return Err(changed());
     }
-    let tag = etag::of_version(row.version);
-    if none_match.is_some_and(|condition| condition.matches_weakly(row.version)) {
+    let view = etag::view(&shown.text(&served.schema));
+    let tag = etag::of_view(row.version, &view);
+    if none_match.is_some_and(|condition| condition.has(row.version, &view)) {
         return Ok(answer::not_modified(tag));
     }
-    Ok(answer::document(StatusCode::OK, row.json, tag))
+    let json = match shown {
+        Shown::All => row.json,
+        shown => shown.row(&served.schema, &row.json).map_err(|error| served.internal(&error))?.into(),
+    };
+    Ok(answer::document(StatusCode::OK, json, tag))
 }

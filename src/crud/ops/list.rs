@@ -3,17 +3,20 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use http::header::{HeaderValue, LINK};
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue, LINK};
 use http::{StatusCode, Uri};
 
 use super::answer;
-use crate::crud::Collection;
+use super::prefer::{self, Count};
 use crate::crud::etag::{self, Condition};
-use crate::crud::query;
+use crate::crud::query::{self, Shown};
 use crate::crud::service::Served;
+use crate::crud::{Collection, Expr};
 use crate::service::Problem;
 use crate::{Request, Response};
 
+const TOTAL_COUNT: HeaderName = HeaderName::from_static("total-count");
 /// A longer `Link` is left out: intermediaries refuse long headers, and the cursor is in the body too.
 const LONGEST_LINK: usize = 4096;
 
@@ -22,16 +25,56 @@ pub(in crate::crud) async fn list<C: Collection>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let listing = query::listing(&served.schema, parts.uri.query(), served.default_limit, served.max_limit)?;
+    let listing = query::listing(&served.schema, parts.uri.query(), served.list)?;
     let none_match = Condition::if_none_match(&parts.headers)?;
-    let (query, cursors) = (listing.query, listing.cursors);
-    let page = served.done(served.collection.list(query).await)?;
+    let (query, cursors, shown) = (listing.query, listing.cursors, listing.shown);
+    let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);
+    let filter = query.filter.clone();
+    let total = async {
+        match count {
+            Some(Count::Exact) => served.collection.count(filter).await.map(Some),
+            Some(Count::Estimated) => served.collection.estimate().await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (page, total) = futures_util::future::join(served.collection.list(query), total).await;
+    let (page, total) = (served.done(page)?, served.done(total)?);
     let cursor = page.next.as_ref().map(|boundary| cursors.encode(boundary));
+    let items = match shown {
+        Shown::All => page.items,
+        shown => chosen(&shown, &served, &page.items)?,
+    };
 
-    let mut body = Vec::with_capacity(page.items.len() + cursor.as_ref().map_or(0, String::len) + 32);
+    let body = if served.envelope { envelope(&items, cursor.as_deref()) } else { array(&items) };
+    let tag = etag::of_bytes(&body);
+    let mut response = if none_match.is_some_and(|condition| etag::is_listed(&condition, &tag)) {
+        answer::not_modified(tag)
+    } else {
+        answer::document(StatusCode::OK, body.into(), tag)
+    };
+    let headers = response.headers_mut();
+    if let Some(link) = cursor.and_then(|cursor| next_link(&parts.uri, &cursor, served.envelope)) {
+        headers.insert(LINK, link);
+    }
+    if let (Some(total), Some(count)) = (total, count) {
+        headers.insert(TOTAL_COUNT, total.into());
+        headers.insert(prefer::APPLIED, HeaderValue::from_static(count.applied()));
+    }
+    Ok(response)
+}
+
+/// What is shown of the rows of a page.
+fn chosen<C: Collection>(shown: &Shown, served: &Served<C>, items: &[u8]) -> Result<Bytes, Problem> {
+    let rows = shown.rows(&served.schema, &array(items)).map_err(|error| served.internal(&error))?;
+    Ok(rows.into())
+}
+
+/// `{"items":[...],"next":"<cursor>"}`: unlike an array it can gain members.
+fn envelope(items: &[u8], cursor: Option<&str>) -> Vec<u8> {
+    let mut body = Vec::with_capacity(items.len() + cursor.map_or(0, str::len) + 32);
     body.extend_from_slice(b"{\"items\":[");
-    body.extend_from_slice(&page.items);
-    match &cursor {
+    body.extend_from_slice(items);
+    match cursor {
         Some(cursor) => {
             body.extend_from_slice(b"],\"next\":\"");
             body.extend_from_slice(cursor.as_bytes());
@@ -39,26 +82,23 @@ pub(in crate::crud) async fn list<C: Collection>(
         }
         None => body.extend_from_slice(b"],\"next\":null}"),
     }
-    let tag = etag::of_bytes(&body);
-    let mut response = if none_match.is_some_and(|condition| etag::is_listed(&condition, &tag)) {
-        answer::not_modified(tag)
-    } else {
-        answer::document(StatusCode::OK, body.into(), tag)
-    };
-    if let Some(link) = cursor.and_then(|cursor| next_link(&parts.uri, &cursor)) {
-        response.headers_mut().insert(LINK, link);
-    }
-    Ok(response)
+    body
+}
+
+fn array(items: &[u8]) -> Vec<u8> {
+    [b"[", items, b"]"].concat()
 }
 
 /// `<path?query&cursor=...>; rel="next"` (RFC 8288).
-fn next_link(uri: &Uri, cursor: &str) -> Option<HeaderValue> {
+///
+/// `elsewhere` says that the cursor is in the body too, so a long link can be left out.
+fn next_link(uri: &Uri, cursor: &str, elsewhere: bool) -> Option<HeaderValue> {
     let mut link = format!("<{}?", uri.path());
     let pairs = uri.query().unwrap_or("").split('&');
-    for pair in pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor=")) {
+    for pair in pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor=") && !pair.starts_with("offset=")) {
         let _ = write!(link, "{pair}&");
     }
     let _ = write!(link, "cursor={cursor}>; rel=\"next\"");
     // A URI holds no > and no control characters, so the link cannot be broken out of.
-    if link.len() > LONGEST_LINK { None } else { HeaderValue::from_str(&link).ok() }
+    if elsewhere && link.len() > LONGEST_LINK { None } else { HeaderValue::from_str(&link).ok() }
 }

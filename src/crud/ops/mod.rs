@@ -1,5 +1,6 @@
 //! The operations, one to a file, and how they read requests and word answers.
 
+pub(super) mod count;
 pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod get;
@@ -9,3 +10,4 @@ pub(super) mod replace;
 
 mod answer;
 mod body;
+mod prefer;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::{answer, body};
+use super::{answer, body, prefer};
 use crate::crud::schema::validate::{self, Change};
 use crate::crud::service::{Served, changed, not_found};
 use crate::crud::store::Expect;
@@ -26,7 +26,7 @@ pub(in crate::crud) async fn patch<C: Collection>(
     let (parts, body) = request.into_parts();
     let id = served.path_id(&parts)?;
     let bytes = body::read(&parts.headers, body, body::CHANGE, served.body_limit).await?;
-    let minimal = answer::prefers_minimal(&parts.headers);
+    let minimal = prefer::minimal(&parts.headers);
     let plan = plan(validate::patch(&served.schema, &bytes, &id)?);
     let expect = served.expect(&parts, &id).await?;
     let row = match plan {

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::header::IF_MATCH;
 
-use super::{answer, body};
+use super::{answer, body, prefer};
 use crate::crud::schema::validate::{self, IdRule};
 use crate::crud::service::{Served, changed, not_found};
-use crate::crud::{Collection, Outcome, Value};
+use crate::crud::store::StoreError;
+use crate::crud::{Collection, Outcome, Row, Value};
 use crate::service::Problem;
 use crate::{Request, Response};
+
+/// How often a row is looked for again that another writer makes or removes at the same moment.
+const TRIES: usize = 3;
 
 pub(in crate::crud) async fn replace<C: Collection>(
     served: Arc<Served<C>>,
@@ -19,10 +24,44 @@ pub(in crate::crud) async fn replace<C: Collection>(
     let id = served.path_id(&parts)?;
     let bytes = body::read(&parts.headers, body, body::DOCUMENT, served.body_limit).await?;
     let document = Value::Object(validate::document(&served.schema, &bytes, IdRule::Given(&id))?).into_owned();
-    let expect = served.expect(&parts, &id).await?;
-    match served.done(served.collection.replace(document, expect).await)? {
-        Outcome::Done(row) => Ok(answer::written(StatusCode::OK, row, answer::prefers_minimal(&parts.headers))),
-        Outcome::NotFound => Err(not_found()),
-        Outcome::Changed => Err(changed()),
+    let minimal = prefer::minimal(&parts.headers);
+    let expect = match served.expect(&parts, &id).await {
+        Err(problem) if served.upsert && problem.status() == StatusCode::NOT_FOUND => {
+            // An If-None-Match has looked for the row in vain; one that has come since is not the client's to replace.
+            let row = insert(&served, &id, document).await?.ok_or_else(changed)?;
+            return Ok(answer::written(StatusCode::CREATED, row, minimal));
+        }
+        expect => expect?,
+    };
+    for _ in 0..TRIES {
+        let replaced = served.collection.replace(document.clone(), expect.clone()).await;
+        match served.done(replaced)? {
+            Outcome::Done(row) => return Ok(answer::written(StatusCode::OK, row, minimal)),
+            Outcome::Changed => return Err(changed()),
+            Outcome::NotFound if !served.upsert => return Err(not_found()),
+            // The row that is to be replaced is not there (RFC 9110, 13.1.1).
+            Outcome::NotFound if parts.headers.contains_key(IF_MATCH) => return Err(changed()),
+            Outcome::NotFound => {}
+        }
+        if let Some(row) = insert(&served, &id, document.clone()).await? {
+            return Ok(answer::written(StatusCode::CREATED, row, minimal));
+        }
+    }
+    Err(Problem::of(StatusCode::CONFLICT).detail("other writers make and remove the row at the same time; try again"))
+}
+
+/// The new row, or none when there is one with its id.
+async fn insert<C: Collection>(
+    served: &Served<C>,
+    id: &Value<'static>,
+    document: Value<'static>,
+) -> Result<Option<Row>, Problem> {
+    if matches!(id, Value::Str(text) if text.starts_with('_')) {
+        // No row may have such an id, so there will never be one.
+        return Err(not_found());
+    }
+    match served.collection.insert(document).await {
+        Err(StoreError::Duplicate { field }) if *field == *served.schema.fields[served.id].name => Ok(None),
+        inserted => served.done(inserted).map(Some),
     }
 }

@@ -6,10 +6,12 @@ mod group;
 mod parse;
 mod path;
 mod pattern;
+mod shown;
 
-pub(crate) use parse::{is_taken, listing};
+pub(crate) use parse::{FARTHEST_OFFSET, ListRules, filter, is_taken, listing, shown};
 pub use path::Path;
 pub use pattern::Pattern;
+pub(crate) use shown::Shown;
 
 use super::Value;
 
@@ -22,6 +24,8 @@ pub struct Query {
     pub sort: Vec<Sort>,
     /// At most how many rows.
     pub limit: usize,
+    /// How many rows are skipped first.
+    pub offset: usize,
     /// Only rows after this boundary: one value for each key of `sort`.
     pub after: Option<Vec<Value<'static>>>,
 }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::condition::condition;
-use super::{Expr, Path, Query, Sort, cursor, group};
+use super::{Expr, Path, Query, Shown, Sort, cursor, group};
 use crate::crud::Value;
 use crate::crud::schema::check::Fault;
 use crate::crud::schema::{Schema, Type, suggest};
@@ -15,11 +15,13 @@ use crate::service::{Limit, Location, Problem, Violation, query_pairs};
 const MOST_CONDITIONS: usize = 32;
 /// Groups within groups.
 const DEEPEST_GROUP: usize = 4;
+/// Rows that can be skipped by number; the store walks over each of them.
+pub(crate) const FARTHEST_OFFSET: usize = 10_000;
 /// Keys of one sort.
 const MOST_SORT_KEYS: usize = 8;
 
-/// The parameters that are not fields, and may be there once.
-const CONTROLS: [&str; 3] = ["limit", "sort", "cursor"];
+/// The parameters of a list that are not fields, and may be there once.
+const CONTROLS: [&str; 5] = ["limit", "sort", "cursor", "offset", "fields"];
 /// Those that group conditions.
 const GROUPS: [&str; 4] = ["or", "and", "not.or", "not.and"];
 
@@ -28,11 +30,23 @@ pub(crate) fn is_taken(name: &str) -> bool {
     CONTROLS.contains(&name) || GROUPS.contains(&name)
 }
 
+/// What a list may be asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListRules {
+    /// Rows on a page when the client does not say.
+    pub(crate) default_limit: usize,
+    /// Rows on a page at most.
+    pub(crate) max_limit: usize,
+    /// Whether rows may be skipped by number.
+    pub(crate) offset: bool,
+}
+
 /// A list request and what makes the cursor of the next page.
 #[derive(Debug)]
 pub(crate) struct Listing {
     pub(crate) query: Query,
     pub(crate) cursors: Cursors,
+    pub(crate) shown: Shown,
 }
 
 /// Makes cursors that belong to one filter and sort.
@@ -48,57 +62,50 @@ impl Cursors {
     }
 }
 
-/// Reads a query string.
+/// Reads the query string of a list.
 ///
 /// What a request does not know to ask for (a parameter, a field) is a 400, a value of the wrong type a 422; each lists all
 /// of its kind.
-pub(crate) fn listing(
-    schema: &Schema,
-    raw: Option<&str>,
-    default_limit: usize,
-    max_limit: usize,
-) -> Result<Listing, Problem> {
-    let mut reader = Reader { schema, conditions: 0, wrong: Vec::new(), invalid: Vec::new() };
-    let mut conditions = Vec::new();
-    let mut filters: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
-    let mut controls: [Option<Cow<'_, str>>; 3] = [None, None, None];
-    for pair in query_pairs(raw.unwrap_or("")) {
-        let (name, value) = pair?;
-        if let Some(at) = CONTROLS.iter().position(|control| *control == name) {
-            if controls[at].replace(value).is_some() {
-                reader.wrong(&name, "duplicate_parameter", "may be there only once");
-            }
-        } else {
-            match group::begins(&name).filter(|(.., rest)| rest.is_empty()) {
-                Some((negated, one, _)) => conditions.push(reader.group(&name, negated, one, &value, 1)),
-                None => conditions.push(reader.condition(&name, &value)),
-            }
-            filters.push((name, value));
-        }
-        if reader.conditions > MOST_CONDITIONS {
-            return Err(Problem::bad_request(format!("a request may have at most {MOST_CONDITIONS} conditions")));
-        }
+pub(crate) fn listing(schema: &Schema, raw: Option<&str>, rules: ListRules) -> Result<Listing, Problem> {
+    let mut reader = Reader::new(schema, &CONTROLS, true);
+    let mut sent = reader.read(raw)?;
+    let limit = reader.limit(sent.control("limit"), rules.default_limit, rules.max_limit);
+    let sort = reader.sort(sent.control("sort"));
+    let offset = reader.offset(sent.control("offset"), rules.offset);
+    let shown = reader.shown(sent.control("fields"));
+    if sent.control("cursor").is_some() && sent.control("offset").is_some() {
+        reader.wrong("offset", "contradiction", "cannot be sent together with cursor: leave one of them out");
     }
-    let [limit, sort, after] = controls;
-    let limit = reader.limit(limit.as_deref(), default_limit, max_limit);
-    let sort = reader.sort(sort.as_deref());
     reader.finish()?;
 
-    let hash = hash(schema, &sort, &mut filters);
-    let after = match after {
-        Some(text) => Some(cursor::decode(&text, hash, schema, &sort).map_err(|detail| {
+    let hash = hash(schema, &sort, &mut sent.filters);
+    let after = match sent.control("cursor") {
+        Some(text) => Some(cursor::decode(text, hash, schema, &sort).map_err(|detail| {
             let at = Location::Parameter("cursor".to_owned());
             Problem::bad_request(format!("the cursor {detail}")).errors(vec![Violation::new(at, "cursor", detail)])
         })?),
         None => None,
     };
-    let mut conditions: Vec<Expr> = conditions.into_iter().flatten().collect();
-    let filter = match conditions.len() {
-        0 => Expr::True,
-        1 => conditions.remove(0),
-        _ => Expr::And(conditions),
-    };
-    Ok(Listing { query: Query { filter, sort, limit, after }, cursors: Cursors { hash } })
+    let query = Query { filter: sent.filter(), sort, limit, offset, after };
+    Ok(Listing { query, cursors: Cursors { hash }, shown })
+}
+
+/// Reads a query string that holds nothing but filters, as that of a count.
+pub(crate) fn filter(schema: &Schema, raw: Option<&str>) -> Result<Expr, Problem> {
+    let mut reader = Reader::new(schema, &[], true);
+    let mut sent = reader.read(raw)?;
+    reader.finish()?;
+    Ok(sent.filter())
+}
+
+/// Reads the query string of one row, which says at most what is shown of it.
+pub(crate) fn shown(schema: &Schema, raw: Option<&str>) -> Result<Shown, Problem> {
+    let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(Shown::All) };
+    let mut reader = Reader::new(schema, &["fields"], false);
+    let sent = reader.read(Some(raw))?;
+    let shown = reader.shown(sent.control("fields"));
+    reader.finish()?;
+    Ok(shown)
 }
 
 fn hash(schema: &Schema, sort: &[Sort], filters: &mut [(Cow<'_, str>, Cow<'_, str>)]) -> u64 {
@@ -116,9 +123,37 @@ fn hash(schema: &Schema, sort: &[Sort], filters: &mut [(Cow<'_, str>, Cow<'_, st
     hash.finish()
 }
 
+/// What a query string holds.
+struct Sent<'r> {
+    /// None stands for one that is wrong.
+    conditions: Vec<Option<Expr>>,
+    /// The same as they were sent.
+    filters: Vec<(Cow<'r, str>, Cow<'r, str>)>,
+    controls: Vec<(&'static str, Cow<'r, str>)>,
+}
+
+impl Sent<'_> {
+    fn control(&self, name: &str) -> Option<&str> {
+        self.controls.iter().find(|(control, _)| *control == name).map(|(_, value)| &**value)
+    }
+
+    fn filter(&mut self) -> Expr {
+        let mut conditions: Vec<Expr> = std::mem::take(&mut self.conditions).into_iter().flatten().collect();
+        match conditions.len() {
+            0 => Expr::True,
+            1 => conditions.remove(0),
+            _ => Expr::And(conditions),
+        }
+    }
+}
+
 struct Reader<'s> {
     schema: &'s Schema,
-    /// How many were read.
+    /// Parameters that are not filters.
+    controls: &'static [&'static str],
+    /// Whether there may be filters.
+    filters: bool,
+    /// How many conditions were read.
     conditions: usize,
     /// What the service does not have.
     wrong: Vec<Violation>,
@@ -126,7 +161,36 @@ struct Reader<'s> {
     invalid: Vec<Violation>,
 }
 
-impl Reader<'_> {
+impl<'s> Reader<'s> {
+    const fn new(schema: &'s Schema, controls: &'static [&'static str], filters: bool) -> Self {
+        Self { schema, controls, filters, conditions: 0, wrong: Vec::new(), invalid: Vec::new() }
+    }
+
+    fn read<'r>(&mut self, raw: Option<&'r str>) -> Result<Sent<'r>, Problem> {
+        let mut sent = Sent { conditions: Vec::new(), filters: Vec::new(), controls: Vec::new() };
+        for pair in query_pairs(raw.unwrap_or("")) {
+            let (name, value) = pair?;
+            if let Some(control) = self.controls.iter().find(|control| **control == name) {
+                if sent.control(control).is_some() {
+                    self.wrong(&name, "duplicate_parameter", "may be there only once");
+                }
+                sent.controls.push((control, value));
+            } else if !self.filters {
+                self.unknown(&name, &name);
+            } else {
+                sent.conditions.push(match group::begins(&name).filter(|(.., rest)| rest.is_empty()) {
+                    Some((negated, one, _)) => self.group(&name, negated, one, &value, 1),
+                    None => self.condition(&name, &value),
+                });
+                sent.filters.push((name, value));
+            }
+            if self.conditions > MOST_CONDITIONS {
+                return Err(Problem::bad_request(format!("a request may have at most {MOST_CONDITIONS} conditions")));
+            }
+        }
+        Ok(sent)
+    }
+
     fn wrong(&mut self, parameter: &str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
         let parameter = parameter.chars().take(100).collect();
         self.wrong.push(Violation::new(Location::Parameter(parameter), code, detail));
@@ -159,8 +223,10 @@ impl Reader<'_> {
                 },
                 _ => (self.schema, name),
             };
-        let fields = model.fields.iter().map(|field| &*field.name);
-        let known = fields.chain(is_parameter.then_some(CONTROLS.into_iter().chain(GROUPS)).into_iter().flatten());
+        let fields = model.fields.iter().map(|field| &*field.name).filter(|_| self.filters || !is_parameter);
+        let groups = GROUPS.into_iter().filter(|_| self.filters);
+        let parameters = self.controls.iter().copied().chain(groups).filter(|_| is_parameter);
+        let known = fields.chain(parameters);
         let what = if is_parameter { "unknown parameter" } else { "unknown field" };
         let shown: String = last.chars().take(100).collect();
         let detail = match (suggest::closest(last, known), is_parameter) {
@@ -195,6 +261,38 @@ impl Reader<'_> {
         };
         self.invalid("limit", fault);
         default
+    }
+
+    fn offset(&mut self, text: Option<&str>, allowed: bool) -> usize {
+        let Some(text) = text else { return 0 };
+        if !allowed {
+            self.wrong("offset", "not_allowed", "is not taken by this list; follow next instead");
+            return 0;
+        }
+        let fault = match text.parse::<usize>() {
+            Ok(offset) if offset <= FARTHEST_OFFSET => return offset,
+            Ok(_) => Fault::new("less_than_equal", format!("must be <= {FARTHEST_OFFSET}; follow next instead"))
+                .limit(Limit::Int(FARTHEST_OFFSET as i64)),
+            Err(_) => Fault::new("int_parsing", format!("must be a whole number from 0 to {FARTHEST_OFFSET}")),
+        };
+        self.invalid("offset", fault);
+        0
+    }
+
+    /// The fields that are asked for: `id,home.city`.
+    fn shown(&mut self, text: Option<&str>) -> Shown {
+        let Some(text) = text else { return Shown::All };
+        let mut paths = Vec::new();
+        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match Path::read(self.schema, name) {
+                Some((path, _, None)) => paths.push(path),
+                _ => self.unknown("fields", name),
+            }
+        }
+        if paths.is_empty() && self.wrong.is_empty() {
+            self.wrong("fields", "missing", "must name at least one field, as fields=id");
+        }
+        Shown::of(paths)
     }
 
     /// The keys of a sort, up to the id and with it: the order is then total.

@@ -151,6 +151,10 @@ impl Collection for AnyCollection {
         either!(AnyCollection, self, rows => rows.count(filter).await)
     }
 
+    async fn estimate(&self) -> Result<u64, StoreError> {
+        either!(AnyCollection, self, rows => rows.estimate().await)
+    }
+
     async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {
         either!(AnyCollection, self, rows => rows.insert(document).await)
     }

@@ -61,6 +61,9 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// How many rows hold.
     fn count(&self, filter: Expr) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// How many rows there are, as far as the store knows without looking at them.
+    fn estimate(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Adds a row; `document` is a [`Value::Object`] in the order of the schema, its id included.
     fn insert(&self, document: Value<'static>) -> impl Future<Output = Result<Row, StoreError>> + Send;
 

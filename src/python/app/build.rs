@@ -98,6 +98,10 @@ impl Draft {
             .client_id(given.client_id)
             .page_size(given.default_limit, given.max_limit)
             .body_limit(given.body_limit)
+            .offset(given.offset)
+            .envelope(given.envelope)
+            .upsert(given.upsert)
+            .concurrency(given.concurrency.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .at(given.location.clone());
         for (op, scopes) in given.auth {
             let Some(scopes) = scopes else { continue };

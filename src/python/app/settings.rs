@@ -34,6 +34,11 @@ pub(super) struct CrudSettings {
     pub(super) default_limit: usize,
     pub(super) max_limit: usize,
     pub(super) body_limit: usize,
+    pub(super) offset: bool,
+    pub(super) envelope: bool,
+    pub(super) upsert: bool,
+    /// `optional` or `required`.
+    pub(super) concurrency: String,
     pub(super) location: String,
 }
 

@@ -20,8 +20,10 @@ fn schema() -> Schema {
     .unwrap()
 }
 
+const RULES: ListRules = ListRules { default_limit: 50, max_limit: 1000, offset: true };
+
 fn parse(raw: &str) -> Result<Query, Problem> {
-    listing(&schema(), Some(raw), 50, 1000).map(|listing| listing.query)
+    listing(&schema(), Some(raw), RULES).map(|listing| listing.query)
 }
 
 fn filter(raw: &str) -> Expr {
@@ -161,7 +163,7 @@ fn near_names_are_suggested() {
 #[test]
 fn cursors_come_back_typed() {
     let schema = schema();
-    let first = listing(&schema, Some("age=gte.0&sort=-age,name,at,score"), 50, 1000).unwrap();
+    let first = listing(&schema, Some("age=gte.0&sort=-age,name,at,score"), RULES).unwrap();
     let boundary = vec![
         Value::Null,
         Value::Str("longer than the rule\n".into()),
@@ -170,7 +172,7 @@ fn cursors_come_back_typed() {
         Value::Uuid(uuid::Uuid::from_u128(7)),
     ];
     let cursor = first.cursors.encode(&boundary);
-    let after = |raw: String| listing(&schema, Some(&raw), 50, 1000).map(|listing| listing.query.after);
+    let after = |raw: String| listing(&schema, Some(&raw), RULES).map(|listing| listing.query.after);
     assert_eq!(after(format!("age=gte.0&sort=-age,name,at,score&cursor={cursor}&limit=3")).unwrap(), Some(boundary));
 
     let wrong = |raw: String| after(raw).unwrap_err().status().as_u16();
@@ -184,7 +186,7 @@ fn cursors_come_back_typed() {
 #[test]
 fn forged_boundaries_are_refused() {
     let schema = schema();
-    let first = listing(&schema, Some("sort=age"), 50, 1000).unwrap();
+    let first = listing(&schema, Some("sort=age"), RULES).unwrap();
     for forged in [
         vec![Value::Str("x".into()), Value::Uuid(uuid::Uuid::nil())],
         vec![Value::Int(1)],
@@ -192,7 +194,7 @@ fn forged_boundaries_are_refused() {
         vec![Value::Int(1), Value::Str("x".into())],
     ] {
         let raw = format!("sort=age&cursor={}", first.cursors.encode(&forged));
-        assert_eq!(listing(&schema, Some(&raw), 50, 1000).unwrap_err().status(), 400, "{forged:?}");
+        assert_eq!(listing(&schema, Some(&raw), RULES).unwrap_err().status(), 400, "{forged:?}");
     }
 }
 

@@ -193,7 +193,10 @@ impl Collection for MongoCollection {
         self.store
             .run(async move {
                 let failed = |e| error::of(e, &schema);
-                let find = rows.find(filter).sort(sort).limit(most).max_time(timeout);
+                let mut find = rows.find(filter).sort(sort).limit(most).max_time(timeout);
+                if query.offset > 0 {
+                    find = find.skip(query.offset as u64);
+                }
                 // One batch unless the rows are large.
                 let find = find.batch_size(u32::try_from(most).unwrap_or(u32::MAX));
                 let mut batches = find.batch().await.map_err(failed)?;
@@ -232,6 +235,16 @@ impl Collection for MongoCollection {
         let timeout = self.store.inner.timeout;
         self.store
             .run(async move { rows.count_documents(filter).max_time(timeout).await.map_err(|e| error::of(e, &schema)) })
+            .await
+    }
+
+    async fn estimate(&self) -> Result<u64, StoreError> {
+        let (rows, schema) = self.parts();
+        let timeout = self.store.inner.timeout;
+        self.store
+            .run(async move {
+                rows.estimated_document_count().max_time(timeout).await.map_err(|e| error::of(e, &schema))
+            })
             .await
     }
 

@@ -52,6 +52,10 @@ pub(super) fn page(table: &Table, query: &Query) -> Result<(Statement, Vec<Sort>
     }
     sql.text.push_str(" LIMIT ?");
     sql.args.push(Sql::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX - 1) + 1));
+    if query.offset > 0 {
+        sql.text.push_str(" OFFSET ?");
+        sql.args.push(Sql::Integer(i64::try_from(query.offset).unwrap_or(i64::MAX)));
+    }
     Ok((sql, keys))
 }
 

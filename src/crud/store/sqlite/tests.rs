@@ -35,7 +35,7 @@ async fn opened(options: SqliteOptions) -> (SqliteStore, SqliteCollection) {
 async fn plan(store: &SqliteStore, filter: Expr, sort: &[(usize, bool)], after: Option<Vec<Value<'static>>>) -> String {
     let table = Table::new(schema()).unwrap();
     let sort = sort.iter().map(|(field, descending)| Sort { field: *field, descending: *descending }).collect();
-    let (sql, _) = compile::page(&table, &Query { filter, sort, limit: 20, after }).unwrap();
+    let (sql, _) = compile::page(&table, &Query { filter, sort, limit: 20, offset: 0, after }).unwrap();
     let answer = store.read(move |db| {
         let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text)).unwrap();
         let lines = statement.query_map(rusqlite::params_from_iter(sql.args), |row| row.get::<_, String>(3)).unwrap();

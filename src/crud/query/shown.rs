@@ -1,0 +1,244 @@
+//! What is shown of a row: all of it, or the fields that `?fields=` names.
+
+use std::fmt::{self, Write as _};
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::Path;
+use crate::crud::schema::{Schema, Type};
+
+/// A choice of fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Everything.
+    All,
+    /// These fields, given by index in the order of the schema, and what is shown of the model in each.
+    Some(Vec<(usize, Self)>),
+}
+
+impl Shown {
+    /// The smallest choice that holds all `paths`.
+    pub(super) fn of(paths: impl IntoIterator<Item = Path>) -> Self {
+        let mut shown = Self::Some(Vec::new());
+        for path in paths {
+            shown.add(path.first(), path.below());
+        }
+        shown
+    }
+
+    fn add(&mut self, first: usize, below: &[usize]) {
+        let Self::Some(fields) = self else { return };
+        let at = fields.binary_search_by_key(&first, |(index, _)| *index).unwrap_or_else(|at| {
+            fields.insert(at, (first, Self::Some(Vec::new())));
+            at
+        });
+        match below {
+            [] => fields[at].1 = Self::All,
+            [next, rest @ ..] => fields[at].1.add(*next, rest),
+        }
+    }
+
+    /// The paths of what is shown, in the order of the schema; the same text for the same choice.
+    pub(crate) fn text(&self, schema: &Schema) -> String {
+        let mut text = String::new();
+        self.write(schema, "", &mut text);
+        text
+    }
+
+    fn write(&self, schema: &Schema, before: &str, text: &mut String) {
+        let Self::Some(fields) = self else { return };
+        for (index, inner) in fields {
+            let Some(field) = schema.fields.get(*index) else { continue };
+            let name = format!("{before}{}", field.name);
+            match (inner, field.kind.inner().0) {
+                (Self::Some(_), Type::Model(model)) => inner.write(model, &format!("{name}."), text),
+                // Writing to a string cannot fail.
+                _ => drop(write!(text, "{name},")),
+            }
+        }
+    }
+
+    /// What is shown of the JSON of one row.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub(crate) fn row(&self, schema: &Schema, json: &[u8]) -> serde_json::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(json.len());
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        Model { schema, shown: self, out: &mut out }.deserialize(&mut reader)?;
+        Ok(out)
+    }
+
+    /// What is shown of the JSON of an array of rows, joined by commas.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub(crate) fn rows(&self, schema: &Schema, json: &[u8]) -> serde_json::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(json.len());
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        Rows { schema, shown: self, out: &mut out }.deserialize(&mut reader)?;
+        Ok(out)
+    }
+}
+
+struct Rows<'a> {
+    schema: &'a Schema,
+    shown: &'a Shown,
+    out: &'a mut Vec<u8>,
+}
+
+impl<'de> DeserializeSeed<'de> for Rows<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Rows<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+        loop {
+            let before = self.out.len();
+            if before > 0 {
+                self.out.push(b',');
+            }
+            let model = Model { schema: self.schema, shown: self.shown, out: self.out };
+            if rows.next_element_seed(model)?.is_none() {
+                self.out.truncate(before);
+                return Ok(());
+            }
+        }
+    }
+}
+
+struct Model<'a> {
+    schema: &'a Schema,
+    shown: &'a Shown,
+    out: &'a mut Vec<u8>,
+}
+
+impl<'de> DeserializeSeed<'de> for Model<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        match self.shown {
+            Shown::All => {
+                let json: &RawValue = serde::Deserialize::deserialize(from)?;
+                self.out.extend_from_slice(json.get().as_bytes());
+                Ok(())
+            }
+            Shown::Some(_) => from.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Model<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {} or null", self.schema.name)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.out.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        self.out.push(b'{');
+        let mut first = true;
+        while let Some(found) = members.next_key_seed(Member { schema: self.schema, shown: self.shown })? {
+            let Some((index, inner)) = found else {
+                members.next_value::<serde::de::IgnoredAny>()?;
+                continue;
+            };
+            let field = &self.schema.fields[index];
+            if !std::mem::take(&mut first) {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(field.key());
+            match field.kind.inner().0 {
+                Type::Model(model) => members.next_value_seed(Model { schema: model, shown: inner, out: self.out })?,
+                _ => members.next_value_seed(Model { schema: self.schema, shown: &Shown::All, out: self.out })?,
+            }
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+}
+
+/// The name of a member: which field it is, if it is shown.
+struct Member<'a> {
+    schema: &'a Schema,
+    shown: &'a Shown,
+}
+
+impl<'de, 'a> DeserializeSeed<'de> for Member<'a> {
+    type Value = Option<(usize, &'a Shown)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl<'a> Visitor<'_> for Member<'a> {
+    type Value = Option<(usize, &'a Shown)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        let Shown::Some(fields) = self.shown else { return Ok(None) };
+        let is = |index: usize| self.schema.fields.get(index).is_some_and(|field| *field.name == *name);
+        Ok(fields.iter().find(|(index, _)| is(*index)).map(|(index, inner)| (*index, inner)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"{"name":"A","id":"id","fields":[{"name":"id","type":{"type":"int"}},{"name":"tags","type":{"type":"list","items":{"type":"str"}}},
+      {"name":"home","type":{"type":"optional","of":{"type":"model","schema":{"name":"H","fields":[{"name":"city","type":{"type":"str"}},{"name":"zip","type":{"type":"str"}}]}}}}]}"#;
+
+    fn shown(schema: &Schema, names: &[&str]) -> Shown {
+        Shown::of(names.iter().map(|name| Path::read(schema, name).unwrap().0))
+    }
+
+    #[test]
+    fn chosen_fields_are_shown_as_they_are() {
+        let schema = Schema::from_description(SCHEMA).unwrap();
+        let row = r#"{"id":1,"tags":["a,{\"","b"],"home":{"city":"\"zip\":","zip":"7"}}"#;
+        for (names, expected) in [
+            (vec!["id"], r#"{"id":1}"#),
+            (vec!["home.city", "id"], r#"{"id":1,"home":{"city":"\"zip\":"}}"#),
+            (vec!["tags"], r#"{"tags":["a,{\"","b"]}"#),
+            (vec!["home", "home.city"], r#"{"home":{"city":"\"zip\":","zip":"7"}}"#),
+            (vec!["home.city", "home"], r#"{"home":{"city":"\"zip\":","zip":"7"}}"#),
+        ] {
+            let found = shown(&schema, &names).row(&schema, row.as_bytes()).unwrap();
+            assert_eq!(String::from_utf8(found).unwrap(), expected, "{names:?}");
+        }
+        let homes = shown(&schema, &["home.zip"]);
+        let found = homes.rows(&schema, format!(r#"[{row},{{"id":2,"tags":[],"home":null}}]"#).as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(found).unwrap(), r#"{"home":{"zip":"7"}},{"home":null}"#);
+        assert_eq!(homes.rows(&schema, b"[]").unwrap(), b"");
+    }
+
+    #[test]
+    fn one_choice_has_one_text() {
+        let schema = Schema::from_description(SCHEMA).unwrap();
+        let text = |names: &[&str]| shown(&schema, names).text(&schema);
+        assert_eq!(text(&["home.zip", "id", "id"]), "id,home.zip,");
+        assert_eq!(text(&["home.zip", "home"]), text(&["home"]));
+        assert_ne!(text(&["id"]), text(&["tags"]));
+    }
+}
