@@ -116,6 +116,7 @@ class Ziggurat(Routes):
                     "offset": crud.offset,
                     "envelope": crud.envelope,
                     "upsert": crud.upsert,
+                    "bulk": crud.bulk,
                     "concurrency": crud.concurrency,
                     "location": crud.location,
                 }

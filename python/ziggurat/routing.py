@@ -89,6 +89,7 @@ class CrudSpec:
     offset: bool
     envelope: bool
     upsert: bool
+    bulk: bool
     concurrency: Literal["optional", "required"]
     location: str
 
@@ -217,6 +218,7 @@ class Routes:
         offset: bool = True,
         envelope: bool = True,
         upsert: bool = False,
+        bulk: bool = False,
         concurrency: Literal["optional", "required"] = "optional",
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
@@ -224,7 +226,8 @@ class Routes:
         The path is `/` and the model's name in small letters unless it is given. `auth` is one rule for all operations, or a
         rule for each; operations that such a mapping does not name are open.
 
-        With `client_id` clients choose the ids of new rows, and with `upsert` PUT makes a row that is not there. `concurrency="required"`
+        With `client_id` clients choose the ids of new rows, and with `upsert` PUT makes a row that is not there. With `bulk` POST takes
+        arrays of rows, too, which are added all or none; on MongoDB that needs a replica set. `concurrency="required"`
         refuses writes to a row that do not say with If-Match which version they are meant for. `offset=False` takes `?offset=` away
         from lists, `envelope=False` answers them as bare arrays.
         """
@@ -256,6 +259,7 @@ class Routes:
             offset=offset,
             envelope=envelope,
             upsert=upsert,
+            bulk=bulk,
             concurrency=concurrency,
             location=location,
         )

@@ -18,5 +18,5 @@ pub use openapi::{openapi, openapi_of};
 pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};
 pub use resource::{Concurrency, Op, Resource, ResourceOptions};
 pub use schema::Schema;
-pub use store::{Collection, Expect, OpenError, Outcome, Page, Row, Store, StoreError};
+pub use store::{Collection, Expect, OpenError, Outcome, Page, Row, RowError, Store, StoreError};
 pub use value::Value;

@@ -242,8 +242,26 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
         }
         Op::Create => {
             let sent = components.model(schema, Purpose::Create, resource.client_chooses_id());
-            body = Some(json!({"application/json": {"schema": sent}}));
             let mut created = one("The new row");
+            if resource.options.bulk {
+                let many = json!({"type": "array", "items": sent, "maxItems": 1000});
+                body = Some(json!({"application/json": {"schema": {"oneOf": [sent, many]}}}));
+                let items = json!({"type": "array", "items": answer});
+                let items = if resource.options.envelope {
+                    json!({"type": "object", "required": ["items"], "properties": {"items": items}})
+                } else {
+                    items
+                };
+                created["description"] = json!("The new row, or the new rows");
+                created["content"]["application/json"]["schema"] = json!({"anyOf": [answer, items]});
+                responses.insert("207".into(), nothing("What became of each row, as `Prefer: handling=lenient` asks"));
+                parameters.push(header(
+                    "Prefer",
+                    "`return=minimal` leaves documents out of the answer; `handling=lenient` adds each row of an array by itself",
+                ));
+            } else {
+                body = Some(json!({"application/json": {"schema": sent}}));
+            }
             created["headers"]["Location"] = json!({"description": "Its path", "schema": {"type": "string"}});
             responses.insert("201".into(), created);
             problems.extend([400, 409, 413, 415, 422]);
@@ -294,7 +312,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             }
             parameters.push(if_match);
         }
-        if op != Op::Delete {
+        if op != Op::Delete && !(op == Op::Create && resource.options.bulk) {
             parameters.push(header("Prefer", "`return=minimal` leaves the document out of the answer"));
         }
         if matches!(op, Op::Replace | Op::Patch) {

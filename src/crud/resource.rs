@@ -150,6 +150,7 @@ pub struct ResourceOptions {
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,
+    pub(super) bulk: bool,
     pub(super) concurrency: Concurrency,
     guards: Vec<Guard>,
     location: String,
@@ -175,6 +176,7 @@ impl ResourceOptions {
             offset: true,
             envelope: true,
             upsert: false,
+            bulk: false,
             concurrency: Concurrency::Optional,
             guards: Vec::new(),
             location: String::new(),
@@ -227,6 +229,12 @@ impl ResourceOptions {
     /// Whether `PUT` makes a row that is not there. Clients must be allowed to choose ids.
     pub const fn upsert(mut self, allowed: bool) -> Self {
         self.upsert = allowed;
+        self
+    }
+
+    /// Whether `POST` takes an array of up to 1000 rows. They are added all or none, which needs a store with transactions.
+    pub const fn bulk(mut self, allowed: bool) -> Self {
+        self.bulk = allowed;
         self
     }
 
@@ -377,6 +385,14 @@ impl Resource {
     /// As [`check`](Self::check), or when another leaf has one of the paths.
     pub fn mount(&self, collection: impl Collection, table: &mut RouteTableBuilder) -> Result<(), ConfigError> {
         let id = self.checked_id()?;
+        if self.options.bulk && !collection.has_transactions() {
+            return Err(ConfigError::new(format!(
+                "{}: this store has no transactions, so several rows cannot be added as one",
+                self.schema.name
+            ))
+            .cure("run MongoDB as a replica set, which may have one member, or leave bulk out")
+            .at_if_known(&self.options.location));
+        }
         for field in self.schema.fields.iter().filter(|field| query::is_taken(&field.name)) {
             tracing::warn!(
                 "{}.{} cannot be filtered by: lists have a parameter of that name",

@@ -28,6 +28,7 @@ pub(super) struct Served<C> {
     pub(super) list: ListRules,
     pub(super) envelope: bool,
     pub(super) upsert: bool,
+    pub(super) bulk: bool,
     pub(super) needs_if_match: bool,
     pub(super) body_limit: usize,
 }
@@ -46,6 +47,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         },
         envelope: resource.options.envelope,
         upsert: resource.options.upsert,
+        bulk: resource.options.bulk,
         needs_if_match: resource.options.concurrency == Concurrency::Required,
         body_limit: resource.options.body_limit,
     });
@@ -123,7 +125,7 @@ impl<C: Collection> Served<C> {
         result.map_err(|error| self.problem(error))
     }
 
-    fn problem(&self, error: StoreError) -> Problem {
+    pub(super) fn problem(&self, error: StoreError) -> Problem {
         let model = &self.schema.name;
         match error {
             StoreError::Duplicate { field } => {

@@ -220,6 +220,23 @@ impl Problem {
         self.header(http::header::CONNECTION, HeaderValue::from_static("close"))
     }
 
+    /// The same, about the item with this number of an array that was sent: its pointers begin there.
+    #[cfg(feature = "crud")]
+    pub(crate) fn of_item(mut self, index: usize) -> Self {
+        for error in &mut self.0.errors {
+            if let Location::Pointer(pointer) = &mut error.at {
+                *pointer = format!("/{index}{pointer}");
+            }
+        }
+        self
+    }
+
+    /// What was wrong.
+    #[cfg(feature = "crud")]
+    pub(crate) fn into_errors(self) -> Vec<Violation> {
+        self.0.errors
+    }
+
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         self.0.status

@@ -8,13 +8,13 @@ use serde_json::Value as Json;
 use tower::ServiceExt;
 use ziggurat::Body;
 use ziggurat::crud::{
-    Collection, Expect, Expr, Outcome, Page, Query, Resource, ResourceOptions, Row, Schema, StoreError, Value,
+    Collection, Expect, Expr, Outcome, Page, Query, Resource, ResourceOptions, Row, RowError, Schema, StoreError, Value,
 };
 use ziggurat::service::{Dispatcher, RouteTableBuilder};
 
 use crate::support::USER;
 
-/// A collection that fails as it is told.
+/// A collection that fails as it is told, and has no transactions.
 #[derive(Clone)]
 struct Failing(fn() -> StoreError);
 
@@ -27,6 +27,12 @@ impl Collection for Failing {
     }
     async fn count(&self, _: Expr) -> Result<u64, StoreError> {
         Err(self.0())
+    }
+    async fn insert_all(&self, _: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
+        Err(RowError { index: 2, error: self.0() })
+    }
+    fn has_transactions(&self) -> bool {
+        false
     }
     async fn estimate(&self) -> Result<u64, StoreError> {
         Err(self.0())
@@ -86,4 +92,14 @@ async fn every_failure_has_its_status() {
             assert!(!document.to_string().contains("hunter2"), "{document}");
         }
     }
+}
+
+#[test]
+fn arrays_need_transactions() {
+    let schema = Arc::new(Schema::from_description(USER).unwrap());
+    let options = ResourceOptions::new().bulk(true).at("app.py:7");
+    let refused = Resource::new(schema, options).mount(Failing(|| StoreError::Full), &mut RouteTableBuilder::new());
+    let text = refused.unwrap_err().to_string();
+    assert!(text.contains("User: this store has no transactions") && text.contains("replica set"), "{text}");
+    assert!(text.contains("app.py:7"), "{text}");
 }

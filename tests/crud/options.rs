@@ -138,3 +138,52 @@ async fn a_put_makes_a_row_where_it_may() {
     assert_eq!(app.put("/page/a", "{}").await.problem(), "428 if-match missing");
     assert_eq!(app.send(Method::PUT, "/page/a", &only_new, "{}").await.status, 201);
 }
+
+#[tokio::test]
+async fn an_array_is_added_whole_or_not_at_all() {
+    let app = App::new(USER, ResourceOptions::new().bulk(true)).await;
+    let made = app.post("/user", r#" [{"name":"Ada","email":"a@x"},{"name":"Grace","age":3}]"#).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(made.column("name"), ["Ada", "Grace"]);
+    assert_eq!(app.get("/user?sort=name").await.json()["items"], made.json()["items"]);
+
+    let twice = app.post("/user", r#"[{"name":"Alan"},{"name":"x","email":"a@x"},{"name":"y"}]"#).await;
+    assert_eq!(twice.problem(), "409 /1/email unique");
+    let wrong = app.post("/user", r#"[{"name":"Alan"},{"name":"","age":-1},5,{"nmae":"x","name":"z"}]"#).await;
+    assert_eq!(
+        wrong.problem(),
+        "422 /1/name string_too_short /1/age greater_than_equal /2 model_type /3/nmae extra_forbidden"
+    );
+    assert_eq!(app.post("/user", r#"[{"name":"Alan"},"#).await.problem(), "400");
+    let many = format!("[{}]", vec![r#"{"name":"x"}"#; 1001].join(","));
+    assert_eq!(app.post("/user", &many).await.problem(), "422  too_long");
+    assert_eq!(app.get("/user").await.json()["items"].as_array().unwrap().len(), 2, "nothing of it was kept");
+
+    assert_eq!(app.post("/user", "[]").await.text(), r#"{"items":[]}"#);
+    let minimal =
+        app.send(Method::POST, "/user", &[JSON, ("prefer", "return=minimal")], r#"[{"name":"Barbara"}]"#).await;
+    assert_eq!((minimal.status.as_u16(), minimal.body.len()), (201, 0));
+    assert_eq!(app.get("/user?name=Barbara").await.column("name"), ["Barbara"]);
+    assert_eq!(app.post("/user", r#"{"name":"one"}"#).await.json()["name"], "one");
+
+    let without = App::users().await;
+    assert_eq!(without.post("/user", r#"[{"name":"Ada"}]"#).await.problem(), "422  model_type");
+}
+
+#[tokio::test]
+async fn rows_of_an_array_may_stand_for_themselves() {
+    let app = App::new(USER, ResourceOptions::new().bulk(true)).await;
+    app.user(r#"{"name":"Ada","email":"a@x"}"#).await;
+    let body = r#"[{"name":"Alan"},{"name":"x","email":"a@x"},{"name":""},{"name":"Grace"}]"#;
+    let answer = app.send(Method::POST, "/user", &[JSON, ("prefer", "handling=lenient")], body).await;
+    assert_eq!((answer.status.as_u16(), answer.header("preference-applied")), (207, "handling=lenient"));
+    assert_eq!(answer.column("status"), [201, 409, 422, 201]);
+    let items = &answer.json()["items"];
+    assert_eq!(items[0]["item"]["name"], "Alan");
+    assert_eq!(items[1]["problem"]["errors"][0]["pointer"], "/email");
+    assert_eq!(items[2]["problem"]["errors"][0]["code"], "string_too_short");
+    let path = items[3]["location"].as_str().unwrap();
+    let row = app.get(path).await;
+    assert_eq!((row.json(), row.header("etag")), (items[3]["item"].clone(), items[3]["etag"].as_str().unwrap()));
+    assert_eq!(app.get("/user?sort=name").await.column("name"), ["Ada", "Alan", "Grace"]);
+}

@@ -63,7 +63,7 @@ def test_what_is_opted_into(store_url: str) -> None:
         text: str = ""
         size: int = 0
 
-    @app.crud(Note, ops=CORE | {"count"}, client_id=True, upsert=True, concurrency="required")
+    @app.crud(Note, ops=CORE | {"count"}, client_id=True, upsert=True, bulk=True, concurrency="required")
     class NoteRoutes: ...
 
     @app.crud(Note, "/bare", ops=["list"], envelope=False, offset=False)
@@ -89,6 +89,13 @@ def test_what_is_opted_into(store_url: str) -> None:
         part = client.get("/note/c?fields=size")
         assert part.json() == {"size": 2}
         assert client.patch("/note/c", json={"size": 5}, headers={"if-match": part.headers["etag"]}).status_code == 200
+        assert client.post("/note", json=[{"id": "x"}, {"id": "a"}]).json()["errors"][0]["pointer"] == "/1/id"
+        assert client.get("/note/x").status_code == 404
+        assert client.post("/note", json=[{"id": "x"}, {"id": "y", "size": 9}]).json() == {
+            "items": [{"id": "x", "text": "", "size": 0}, {"id": "y", "text": "", "size": 9}]
+        }
+        assert client.delete("/note/x", headers={"if-match": "*"}).status_code == 204
+        assert client.delete("/note/y", headers={"if-match": "*"}).status_code == 204
         assert client.get("/bare?fields=id&sort=id").json() == [{"id": "a"}, {"id": "b"}, {"id": "c"}]
         assert client.get("/bare?offset=1").status_code == 400
         assert app.attach_counts()["crud"] == before

@@ -61,6 +61,7 @@ def make_app() -> Ziggurat:
         auth={"count": True},
         client_id=True,
         upsert=True,
+        bulk=True,
         concurrency="required",
         envelope=False,
     )

@@ -41,6 +41,7 @@ keeps! {
     bytes();
     filters(120);
     walks(25);
+    together();
     dropped();
     sizes();
     reopened();

@@ -356,6 +356,32 @@ pub async fn walks<S: Store>(store: S, rounds: usize) {
     }
 }
 
+/// Several rows are added all or none, and the one that was refused is named.
+pub async fn together<S: Store>(store: S) {
+    let (rows, schema) = open(&store, "Together").await;
+    assert!(rows.has_transactions());
+    let mut random = Random(21);
+    let data: Vec<_> = (0..40).map(|_| row(&mut random)).collect();
+    let documents = |data: &[Vec<Value<'static>>]| data.iter().map(|row| object(row)).collect::<Vec<_>>();
+    let made = rows.insert_all(documents(&data[..20])).await.unwrap();
+    assert_eq!(made.len(), 20);
+    for (row, made) in data.iter().zip(&made) {
+        assert_eq!(string(made), text_of(&schema, row));
+        assert_eq!(rows.get(row[ID].clone()).await.unwrap().as_ref(), Some(made));
+    }
+    // The last of them has an id that is there already.
+    let mut again = data[20..].to_vec();
+    again.push(data[3].clone());
+    again[20][MAIL] = Value::Null;
+    let refused = rows.insert_all(documents(&again)).await.unwrap_err();
+    assert_eq!(refused.index, 20, "{refused:?}");
+    assert!(matches!(&refused.error, StoreError::Duplicate { field } if field == "id"), "{refused:?}");
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 20, "none of them was kept");
+    assert!(rows.insert_all(documents(&data[20..])).await.is_ok());
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 40);
+    assert_eq!(rows.insert_all(vec![]).await.unwrap(), vec![]);
+}
+
 /// A caller that goes away does not stop its write.
 pub async fn dropped<S: Store>(store: S) {
     let (rows, _) = open(&store, "Dropped").await;

@@ -36,6 +36,7 @@ keeps! {
     bytes();
     filters(1500);
     walks(400);
+    together();
     dropped();
     sizes();
     reopened();

@@ -32,6 +32,13 @@ pub(super) fn document(status: StatusCode, json: Bytes, tag: HeaderValue) -> Res
     response
 }
 
+/// JSON that no cache keeps.
+pub(super) fn json(json: Bytes) -> Response {
+    let mut response = Response::new(Body::from(json));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// 304: the client has it already.
 pub(super) fn not_modified(tag: HeaderValue) -> Response {
     let mut response = Response::new(Body::empty());

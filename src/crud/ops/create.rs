@@ -6,7 +6,7 @@ use http::header::{HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{answer, body, prefer};
+use super::{answer, body, create_many, prefer};
 use crate::crud::schema::validate;
 use crate::crud::service::Served;
 use crate::crud::{Collection, Value};
@@ -22,6 +22,9 @@ pub(in crate::crud) async fn create<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = body::read(&parts.headers, body, body::DOCUMENT, served.body_limit).await?;
+    if served.bulk && bytes.trim_ascii_start().first() == Some(&b'[') {
+        return create_many::create_many(&served, &parts, bytes).await;
+    }
     let document = Value::Object(validate::document(&served.schema, &bytes, served.new_id())?).into_owned();
     let location = match &document {
         Value::Object(values) => location(&parts.uri, &values[served.id]),
@@ -35,8 +38,8 @@ pub(in crate::crud) async fn create<C: Collection>(
     Ok(response)
 }
 
-/// The path of the new row: below the path that was asked for, wherever the resource is mounted.
-fn location(uri: &Uri, id: &Value<'_>) -> Option<HeaderValue> {
+/// The path of a new row: below the path that was asked for, wherever the resource is mounted.
+pub(super) fn location(uri: &Uri, id: &Value<'_>) -> Option<HeaderValue> {
     let base = uri.path().trim_end_matches('/');
     let text = match id {
         Value::Uuid(id) => format!("{base}/{}", id.hyphenated()),

@@ -2,6 +2,7 @@
 
 pub(super) mod count;
 pub(super) mod create;
+mod create_many;
 pub(super) mod delete;
 pub(super) mod get;
 pub(super) mod list;

@@ -40,6 +40,11 @@ pub(super) fn minimal(headers: &HeaderMap) -> bool {
     preference(headers, "return").is_some_and(|value| value.eq_ignore_ascii_case("minimal"))
 }
 
+/// Whether each row of an array is to stand for itself: `handling=lenient`.
+pub(super) fn lenient(headers: &HeaderMap) -> bool {
+    preference(headers, "handling").is_some_and(|value| value.eq_ignore_ascii_case("lenient"))
+}
+
 /// Whether and how rows are to be counted: `count=exact` or `count=estimated`, as PostgREST has it.
 pub(super) fn count(headers: &HeaderMap) -> Option<Count> {
     match preference(headers, "count")? {

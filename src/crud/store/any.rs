@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
-use super::{Collection, Expect, OpenError, Outcome, Page, Row, Store, StoreError};
+use super::{Collection, Expect, OpenError, Outcome, Page, Row, RowError, Store, StoreError};
 use crate::ConfigError;
 use crate::crud::{Expr, Query, Schema, Value};
 
@@ -157,6 +157,14 @@ impl Collection for AnyCollection {
 
     async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {
         either!(AnyCollection, self, rows => rows.insert(document).await)
+    }
+
+    async fn insert_all(&self, documents: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
+        either!(AnyCollection, self, rows => rows.insert_all(documents).await)
+    }
+
+    fn has_transactions(&self) -> bool {
+        either!(AnyCollection, self, rows => rows.has_transactions())
     }
 
     async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {

@@ -67,6 +67,12 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// Adds a row; `document` is a [`Value::Object`] in the order of the schema, its id included.
     fn insert(&self, document: Value<'static>) -> impl Future<Output = Result<Row, StoreError>> + Send;
 
+    /// Adds all rows or none, each as [`insert`](Self::insert) does.
+    fn insert_all(&self, documents: Vec<Value<'static>>) -> impl Future<Output = Result<Vec<Row>, RowError>> + Send;
+
+    /// Whether several rows can be written in one atomic step.
+    fn has_transactions(&self) -> bool;
+
     /// Puts `document` in the place of the row with the same id.
     fn replace(
         &self,
@@ -88,6 +94,21 @@ pub trait Collection: Clone + Send + Sync + 'static {
         id: Value<'static>,
         expect: Expect,
     ) -> impl Future<Output = Result<Outcome<()>, StoreError>> + Send;
+}
+
+/// Why rows were not added.
+#[derive(Debug)]
+pub struct RowError {
+    /// Which of them was refused; 0 when it has to do with none.
+    pub index: usize,
+    /// What happened.
+    pub error: StoreError,
+}
+
+impl From<StoreError> for RowError {
+    fn from(error: StoreError) -> Self {
+        Self { index: 0, error }
+    }
 }
 
 /// Which version of a row a write is meant for.

@@ -101,6 +101,7 @@ impl Draft {
             .offset(given.offset)
             .envelope(given.envelope)
             .upsert(given.upsert)
+            .bulk(given.bulk)
             .concurrency(given.concurrency.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .at(given.location.clone());
         for (op, scopes) in given.auth {

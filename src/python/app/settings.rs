@@ -37,6 +37,7 @@ pub(super) struct CrudSettings {
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,
+    pub(super) bulk: bool,
     /// `optional` or `required`.
     pub(super) concurrency: String,
     pub(super) location: String,

@@ -9,8 +9,8 @@ use mongodb::options::ReturnDocument;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane, shared};
-use super::{MongoStore, compile, decode, encode, error};
-use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, StoreError, names};
+use super::{MongoStore, compile, decode, encode, error, transaction};
+use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, RowError, StoreError, names};
 use crate::crud::{Expr, Query, Schema, Value, json};
 
 type Rows = mongodb::Collection<RawDocumentBuf>;
@@ -262,6 +262,34 @@ impl Collection for MongoCollection {
                 Ok(Row { version, json: json::document(&schema, &document) })
             })
             .await
+    }
+
+    async fn insert_all(&self, documents: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
+        let mut encoded = Vec::with_capacity(documents.len());
+        let mut made = Vec::with_capacity(documents.len());
+        for (index, document) in documents.iter().enumerate() {
+            let (values, _) = taken_apart(&self.schema, document)?;
+            let version = names::first_version();
+            let bytes = encode::document(&self.schema, values, version)?;
+            if bytes.as_bytes().len() > MAX_DOCUMENT {
+                return Err(RowError { index, error: StoreError::TooLarge { limit: MAX_DOCUMENT } });
+            }
+            encoded.push(bytes);
+            made.push(Row { version, json: json::document(&self.schema, document) });
+        }
+        if encoded.is_empty() {
+            // The driver takes no empty list.
+            return Ok(made);
+        }
+        let (rows, schema) = self.parts();
+        let client = self.store.inner.client.clone();
+        let work = async move { Ok(transaction::insert_all(&client, &rows, &schema, &encoded).await) };
+        self.store.run(work).await??;
+        Ok(made)
+    }
+
+    fn has_transactions(&self) -> bool {
+        self.store.inner.transactions
     }
 
     async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {

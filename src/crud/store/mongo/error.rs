@@ -5,7 +5,7 @@ use mongodb::error::{Error, ErrorKind, WriteFailure};
 use crate::crud::Schema;
 use crate::crud::store::{MAX_DOCUMENT, StoreError};
 
-const DUPLICATE: i32 = 11000;
+pub(super) const DUPLICATE: i32 = 11000;
 
 /// Codes of servers that are starting, stopping, or no longer the primary.
 const NOT_NOW: [i32; 17] = [6, 7, 43, 89, 91, 133, 134, 189, 262, 358, 9001, 10107, 11600, 11602, 13388, 13435, 13436];
@@ -46,7 +46,7 @@ pub(super) fn code(error: &Error) -> Option<(i32, String)> {
 
 /// Inserts give no structured hint at the field, only a text: `E11000 duplicate key error collection: db.user index:
 /// zg_u_email dup key: { email: "a" }`.
-fn duplicate(message: &str, schema: &Schema) -> StoreError {
+pub(super) fn duplicate(message: &str, schema: &Schema) -> StoreError {
     let index =
         message.split_once("index: ").map(|(_, rest)| rest.split_once(" dup key").map_or(rest, |(name, _)| name));
     let field = match index.map(str::trim) {

@@ -14,6 +14,7 @@ mod encode;
 mod ensure;
 mod error;
 mod gather;
+mod transaction;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -99,6 +100,8 @@ struct Inner {
     /// Hosts and database, without credentials.
     name: String,
     timeout: Duration,
+    /// Whether it is a replica set or a sharded cluster, which have transactions.
+    transactions: bool,
     closed: AtomicBool,
     /// Held for reading by each operation, for writing by `close`.
     under_way: Arc<RwLock<()>>,
@@ -132,20 +135,22 @@ impl MongoStore {
         let name = format!("{}/{database}", hosts.join(","));
         let client = Client::with_options(client).map_err(|error| misread(uri, &error))?;
         let database = client.database(&database);
-        let ping = database.run_command(doc! { "ping": 1 });
-        match tokio::time::timeout(options.server_selection_timeout + options.timeout, ping).await {
-            Ok(Ok(_)) => {}
+        let hello = database.run_command(doc! { "hello": 1 });
+        let hello = match tokio::time::timeout(options.server_selection_timeout + options.timeout, hello).await {
+            Ok(Ok(hello)) => hello,
             Ok(Err(error)) => {
                 let why = format!("MongoDB at {name} does not answer: {}", masked(uri, &error));
                 return Err(error::unavailable(why).into());
             }
             Err(_) => return Err(error::unavailable(format!("MongoDB at {name} does not answer in time")).into()),
-        }
+        };
+        let transactions = hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|said| said == "isdbgrid");
         let inner = Inner {
             client,
             database,
             name,
             timeout: options.timeout,
+            transactions,
             closed: AtomicBool::new(false),
             under_way: Arc::default(),
         };

@@ -1,6 +1,7 @@
 //! The operations on one table.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use rusqlite::types::{Value as Sql, ValueRef};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::table::{Table, quoted};
 use super::{SqliteStore, compile, error};
-use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, StoreError, names};
+use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, RowError, StoreError, names};
 use crate::crud::{Expr, Query, Value, json};
 
 /// Rows of one schema in a SQLite store.
@@ -149,6 +150,35 @@ impl Collection for SqliteCollection {
             Ok(row)
         })?;
         self.store.answered(answer).await
+    }
+
+    async fn insert_all(&self, documents: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
+        let mut encoded = Vec::with_capacity(documents.len());
+        for (index, document) in documents.iter().enumerate() {
+            let json = self.encode(document).map_err(|error| RowError { index, error })?;
+            encoded.push((self.table.id_of(document)?, json));
+        }
+        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let refused = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&refused);
+        let answer = self.store.write(move |db| {
+            let mut insert = db.prepare_cached(&texts.insert).map_err(error::plain)?;
+            let add = |(index, (id, json))| {
+                let row = Row { version: names::first_version(), json };
+                // An error undoes the savepoint, and with it all that were added.
+                insert.execute((id, row.version, Text(&row.json))).map(|_| row).map_err(|e| {
+                    seen.store(index, Ordering::Relaxed);
+                    error::of_write(e, &table)
+                })
+            };
+            encoded.into_iter().enumerate().map(add).collect()
+        })?;
+        let rows = self.store.answered(answer).await;
+        rows.map_err(|error| RowError { index: refused.load(Ordering::Relaxed), error })
+    }
+
+    fn has_transactions(&self) -> bool {
+        true
     }
 
     async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {

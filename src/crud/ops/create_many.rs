@@ -1,0 +1,149 @@
+//! `POST /user` with an array: all rows or none, or each by itself with `Prefer: handling=lenient` (RFC 7240, 4.4).
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::{StatusCode, Uri};
+use serde_json::value::RawValue;
+
+use super::{answer, create, prefer};
+use crate::crud::schema::validate;
+use crate::crud::service::Served;
+use crate::crud::{Collection, Row, Value, etag, json};
+use crate::service::{Limit, Location, Problem, Violation};
+use crate::{Body, Response};
+
+/// Rows in one array.
+const MOST_ROWS: usize = 1000;
+/// Violations that are told.
+const MOST_VIOLATIONS: usize = 100;
+/// Rows that are added at once when each stands for itself.
+const AT_ONCE: usize = 32;
+
+pub(super) async fn create_many<C: Collection>(
+    served: &Served<C>,
+    parts: &Parts,
+    bytes: Bytes,
+) -> Result<Response, Problem> {
+    let read = read(served, &bytes)?;
+    if prefer::lenient(&parts.headers) { each(served, parts, read).await } else { all(served, parts, read).await }
+}
+
+/// A checked row, or what is wrong with it.
+type Read = Result<Value<'static>, Problem>;
+
+fn read<C: Collection>(served: &Served<C>, bytes: &[u8]) -> Result<Vec<Read>, Problem> {
+    let items: Vec<&RawValue> = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
+    if items.len() > MOST_ROWS {
+        let fault = Violation::new(Location::Pointer(String::new()), "too_long", "has too many items")
+            .limit(Limit::Int(MOST_ROWS as i64));
+        return Err(Problem::validation(vec![fault]));
+    }
+    let read = |item: &RawValue| -> Read {
+        let values = validate::document(&served.schema, item.get().as_bytes(), served.new_id())?;
+        Ok(Value::Object(values).into_owned())
+    };
+    Ok(items.into_iter().map(read).collect())
+}
+
+/// All rows or none.
+async fn all<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>) -> Result<Response, Problem> {
+    let mut documents = Vec::new();
+    let mut wrong = Vec::new();
+    for (index, read) in read.into_iter().enumerate() {
+        match read {
+            Ok(document) => documents.push(document),
+            Err(problem) if problem.status() == StatusCode::UNPROCESSABLE_ENTITY => {
+                wrong.extend(problem.of_item(index).into_errors());
+                if wrong.len() >= MOST_VIOLATIONS {
+                    wrong.truncate(MOST_VIOLATIONS);
+                    break;
+                }
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(Problem::validation(wrong));
+    }
+    let rows = match served.collection.insert_all(documents).await {
+        Ok(rows) => rows,
+        Err(refused) => return Err(served.problem(refused.error).of_item(refused.index)),
+    };
+    let mut response = if prefer::minimal(&parts.headers) {
+        let mut response = Response::new(Body::empty());
+        response.headers_mut().insert(prefer::APPLIED, HeaderValue::from_static("return=minimal"));
+        response
+    } else {
+        let items: Vec<&[u8]> = rows.iter().map(|row| &row.json[..]).collect();
+        answer::json(listed(served, &items.join(&b','.to_owned())))
+    };
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+/// Each row by itself: what became of it stands in its place.
+async fn each<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>) -> Result<Response, Problem> {
+    let minimal = prefer::minimal(&parts.headers);
+    let mut read = read.into_iter().peekable();
+    let mut made = Vec::new();
+    while read.peek().is_some() {
+        // The future of each chunk is made before it is waited for, so that none holds on to the iterator.
+        let chunk: Vec<_> = read.by_ref().take(AT_ONCE).map(|read| add(served, &parts.uri, read)).collect();
+        made.extend(join_all(chunk).await);
+    }
+    let mut items = Vec::new();
+    for made in made {
+        if !items.is_empty() {
+            items.push(b',');
+        }
+        match made {
+            Ok((row, location)) => write_made(&mut items, &row, location, minimal),
+            Err(problem) => {
+                // Writing to memory cannot fail.
+                let _ = write!(items, "{{\"status\":{},\"problem\":", problem.status().as_u16());
+                items.extend_from_slice(&problem.to_bytes());
+                items.push(b'}');
+            }
+        }
+    }
+    let mut response = answer::json(listed(served, &items));
+    *response.status_mut() = StatusCode::MULTI_STATUS;
+    response.headers_mut().insert(prefer::APPLIED, HeaderValue::from_static("handling=lenient"));
+    Ok(response)
+}
+
+async fn add<C: Collection>(served: &Served<C>, uri: &Uri, read: Read) -> Result<(Row, Option<HeaderValue>), Problem> {
+    let document = read?;
+    let location = match &document {
+        Value::Object(values) => create::location(uri, &values[served.id]),
+        _ => None,
+    };
+    Ok((served.done(served.collection.insert(document).await)?, location))
+}
+
+fn write_made(items: &mut Vec<u8>, row: &Row, location: Option<HeaderValue>, minimal: bool) {
+    items.extend_from_slice(b"{\"status\":201");
+    let tag = etag::of_version(row.version);
+    for (name, value) in [("location", location), ("etag", Some(tag))] {
+        if let Some(text) = value.as_ref().and_then(|value| value.to_str().ok()) {
+            // Writing to memory cannot fail.
+            let _ = write!(items, ",\"{name}\":");
+            json::write_str(items, text);
+        }
+    }
+    if !minimal {
+        items.extend_from_slice(b",\"item\":");
+        items.extend_from_slice(&row.json);
+    }
+    items.push(b'}');
+}
+
+/// `{"items":[...]}`, or the bare array where lists are bare.
+fn listed<C: Collection>(served: &Served<C>, items: &[u8]) -> Bytes {
+    if served.envelope { [b"{\"items\":[", items, b"]}"].concat().into() } else { [b"[", items, b"]"].concat().into() }
+}
