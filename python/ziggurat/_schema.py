@@ -12,7 +12,7 @@ import json
 import math
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -37,6 +37,8 @@ _KEYS: dict[str, frozenset[str]] = {
     ),
     "uuid": frozenset({"strict"}),
     "datetime": frozenset({"strict", "tz_constraint", "microseconds_precision"}),
+    "date": frozenset({"strict", "gt", "ge", "lt", "le"}),
+    "time": frozenset({"strict", "gt", "ge", "lt", "le", "tz_constraint", "microseconds_precision"}),
     "enum": frozenset({"strict", "cls", "members", "sub_type"}),
     "literal": frozenset({"expected"}),
     "nullable": frozenset({"strict", "schema"}),
@@ -114,7 +116,6 @@ _NAMES = {
     "complex": "complex",
     "custom-error": "a custom error",
     "dataclass": "a dataclass",
-    "date": "date",
     "decimal": "Decimal",
     "dict": "dict",
     "frozenset": "frozenset",
@@ -130,7 +131,6 @@ _NAMES = {
     "none": "None alone",
     "set": "set",
     "tagged-union": "a discriminated union",
-    "time": "time",
     "timedelta": "timedelta",
     "tuple": "tuple",
     "typed-dict": "a TypedDict",
@@ -138,7 +138,7 @@ _NAMES = {
     "url": "a URL type",
 }
 _SUPPORTED = (
-    "bool, int, float, str, UUID, datetime, Enum, Literal, list, nested models and Optional of these are; "
+    "bool, int, float, str, UUID, datetime, date, time, Enum, Literal, list, nested models and Optional of these are; "
     "serve this model from Python handlers if it needs more"
 )
 _PYTHON_CURE = "native CRUD runs no Python: express it with Field(...) constraints, remove it, or serve the model from Python handlers"
@@ -389,6 +389,8 @@ class _Walk:
                 if node.get("microseconds_precision") not in (None, "truncate"):
                     self.refuse(place, "microseconds_precision is not supported natively", "remove it")
                 return {"type": "datetime"}
+            case "date" | "time":
+                return self.moment(node, place)
             case "enum":
                 return self.choice("enum", [member.value for member in node["members"]], place, node["cls"])
             case "literal":
@@ -401,6 +403,14 @@ class _Walk:
                 if items is None:
                     return None
                 return {"type": "list", "items": items, **_present(node, "min_length", "max_length")}
+
+    def moment(self, node: _Node, place: str) -> _Description:
+        if node.get("tz_constraint") == "aware":
+            self.refuse(place, "times with an offset are not supported natively", "use a datetime")
+        if node.get("microseconds_precision") not in (None, "truncate"):
+            self.refuse(place, "microseconds_precision is not supported natively", "remove it")
+        bounds = {key: bound.isoformat() for key, bound in _present(node, "gt", "ge", "lt", "le").items()}
+        return {"type": node["type"], **bounds}
 
     def number(self, node: _Node, place: str) -> _Description:
         bounds: _Description = {}
@@ -501,7 +511,7 @@ def _jsonable(value: Any) -> Any:
             return value
         case uuid.UUID():
             return str(value)
-        case datetime():
+        case datetime() | date() | time():
             return value.isoformat()
         case list():
             return [_jsonable(item) for item in value]

@@ -156,6 +156,15 @@ impl Components {
                 put("type", Some(json!("string")));
                 put("format", Some(json!("date-time")));
             }
+            Type::Date(_) => {
+                put("type", Some(json!("string")));
+                put("format", Some(json!("date")));
+            }
+            Type::Time(_) => {
+                put("type", Some(json!("string")));
+                // Not `time`, which JSON Schema wants with an offset (RFC 3339).
+                put("pattern", Some(json!(r"^\d{2}:\d{2}(:\d{2}(\.\d+)?)?$")));
+            }
             Type::OneOf { values, .. } => {
                 put("enum", Some(values.iter().map(|value| constant(kind, value)).collect()));
                 if values.iter().all(|value| matches!(value, Value::Str(_))) {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
@@ -238,3 +238,44 @@ def test_bad_requests_are_problem_documents(client: TestClient) -> None:
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer
         assert answer.json()["status"] == status
     assert "POST" in cases[-1][0].headers["allow"]
+
+
+def test_dates_and_times_are_kept_and_compared(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+
+    class Shift(Model):
+        id: int
+        day: Annotated[date, Field(ge=date(2000, 1, 1))]
+        begins: time = time(9)
+
+    @app.crud(Shift, client_id=True)
+    class ShiftRoutes: ...
+
+    with TestClient(app) as client:
+        sent = {1: ("2024-05-01", "09:00"), 2: ("2024-04-30", "09:00:00.5"), 3: ("2024-05-02", "08:59:59.9999999")}
+        for number, (day, begins) in sent.items():
+            assert client.post("/shift", json={"id": number, "day": day, "begins": begins}).status_code == 201
+        rows = client.get("/shift?sort=day").json()["items"]
+        assert [Shift.model_validate(row).id for row in rows] == [2, 1, 3]
+        assert [row["begins"] for row in rows] == ["09:00:00.500000", "09:00:00", "08:59:59.999999"]
+        for query, expected in {
+            "day=2024-05-01": [1],
+            "day=gte.2024-05-01&sort=-id": [3, 1],
+            "begins=lte.09:00:00&sort=id": [1, 3],
+            "begins=between.(09:00,10:00)&sort=id": [1, 2],
+            "day=in.(2024-04-30,2024-05-02)&sort=id": [2, 3],
+        }.items():
+            assert [row["id"] for row in client.get(f"/shift?{query}").json()["items"]] == expected, query
+        seen, target = [], "/shift?sort=begins&limit=1"
+        while target:
+            page = client.get(target)
+            seen += [row["id"] for row in page.json()["items"]]
+            target = page.headers.get("link", "").partition(">")[0].removeprefix("<")
+        assert seen == [3, 1, 2]
+        refused = client.post("/shift", json={"id": 4, "day": "1999-12-31", "begins": "9"}).json()["errors"]
+        assert [(error["pointer"], error["code"]) for error in refused] == [
+            ("/day", "greater_than_equal"),
+            ("/begins", "time_parsing"),
+        ]
+        assert refused[0]["limit"] == "2000-01-01"
+        assert client.get("/shift?day=yesterday").json()["errors"][0]["code"] == "date_parsing"

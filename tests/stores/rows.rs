@@ -21,9 +21,11 @@ pub const COLOR: usize = 10;
 pub const TAGS: usize = 11;
 pub const PLACE: usize = 12;
 pub const MAIL: usize = 13;
-pub const FIELDS: usize = 14;
+pub const DAY: usize = 14;
+pub const CLOCK: usize = 15;
+pub const FIELDS: usize = 16;
 /// What can be filtered and sorted by.
-pub const SCALARS: [usize; 12] = [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL];
+pub const SCALARS: [usize; 14] = [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK];
 
 fn optional(kind: Type) -> Type {
     Type::Optional(Box::new(kind))
@@ -56,6 +58,8 @@ pub fn schema(name: &str) -> Arc<Schema> {
         Field::new("tags", Type::List { item: Box::new(text()), min: None, max: None }),
         Field::new("place", optional(Type::Model(Arc::new(place)))),
         Field::new("mail", optional(text())).index(Index { unique: true }),
+        Field::new("day", optional(Type::Date(Bounds::default()))).index(Index { unique: false }),
+        Field::new("clock", Type::Time(Bounds::default())),
     ];
     assert_eq!(fields.len(), FIELDS);
     Arc::new(Schema { name: name.into(), fields, id: Some(ID), unknown: Unknown::Forbid })
@@ -196,6 +200,11 @@ pub fn value(random: &mut Random, field: usize) -> Value<'static> {
             let value = text(&format!("{}@example.org", random.next()));
             random.maybe(value)
         }
+        DAY => {
+            let value = text(random.pick(&["0001-01-01", "1969-12-31", "2024-02-29", "2024-03-01", "9999-12-31"]));
+            random.maybe(value)
+        }
+        CLOCK => text(random.pick(&["00:00:00", "00:00:00.000001", "12:30:00", "12:30:00.500000", "23:59:59.999999"])),
         _ => unreachable!(),
     }
 }

@@ -198,6 +198,8 @@ fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
                 None => Err(fault),
             })
             .map(Value::DateTime),
+        Type::Date(_) => check::date(text).map(|date| Value::Str(String::from(date).into())),
+        Type::Time(_) => check::time(text).map(|time| Value::Str(String::from(time).into())),
         Type::OneOf { values, literal } => {
             let is = |own: &&Value<'static>| match own {
                 Value::Str(own) => own == text,

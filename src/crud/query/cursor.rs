@@ -69,6 +69,8 @@ fn boundary_type(kind: &Type) -> Type {
         Type::Int(_) => Type::Int(Bounds::default()),
         Type::Float(_) => Type::Float(Bounds::default()),
         Type::Str(_) => Type::Str(Text::default()),
+        Type::Date(_) => Type::Date(Bounds::default()),
+        Type::Time(_) => Type::Time(Bounds::default()),
         other => other.clone(),
     };
     if nullable { Type::Optional(Box::new(bare)) } else { bare }

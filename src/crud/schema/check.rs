@@ -42,6 +42,8 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
         Type::Str(_) => Fault::new("string_type", "must be a string"),
         Type::Uuid => Fault::new("uuid_type", "must be a UUID in a string"),
         Type::DateTime => Fault::new("datetime_type", "must be a date and time in a string"),
+        Type::Date(_) => Fault::new("date_type", "must be a date in a string"),
+        Type::Time(_) => Fault::new("time_type", "must be a time in a string"),
         Type::OneOf { values, literal } => not_a_choice(values, *literal),
         Type::Optional(inner) => wrong_kind(inner),
         Type::List { .. } => Fault::new("list_type", "must be an array"),
@@ -73,17 +75,18 @@ pub(crate) fn float(value: f64, bounds: &Bounds<f64>) -> Result<f64, Fault> {
     within(value, bounds, Limit::Float)
 }
 
-fn within<T: PartialOrd + Copy + std::fmt::Display>(
+fn within<T: PartialOrd + Clone + std::fmt::Display>(
     value: T,
     bounds: &Bounds<T>,
     limit: fn(T) -> Limit,
 ) -> Result<T, Fault> {
-    let fault = |code, sign, bound: T| Err(Fault::new(code, format!("must be {sign} {bound}")).limit(limit(bound)));
-    match *bounds {
-        Bounds { le: Some(bound), .. } if value > bound => fault("less_than_equal", "<=", bound),
-        Bounds { lt: Some(bound), .. } if value >= bound => fault("less_than", "<", bound),
-        Bounds { ge: Some(bound), .. } if value < bound => fault("greater_than_equal", ">=", bound),
-        Bounds { gt: Some(bound), .. } if value <= bound => fault("greater_than", ">", bound),
+    let fault =
+        |code, sign, bound: &T| Err(Fault::new(code, format!("must be {sign} {bound}")).limit(limit(bound.clone())));
+    match bounds {
+        Bounds { le: Some(bound), .. } if value > *bound => fault("less_than_equal", "<=", bound),
+        Bounds { lt: Some(bound), .. } if value >= *bound => fault("less_than", "<", bound),
+        Bounds { ge: Some(bound), .. } if value < *bound => fault("greater_than_equal", ">=", bound),
+        Bounds { gt: Some(bound), .. } if value <= *bound => fault("greater_than", ">", bound),
         _ => Ok(value),
     }
 }
@@ -153,12 +156,48 @@ pub(crate) fn uuid(text: &str) -> Result<Uuid, Fault> {
     Uuid::parse_str(text).map_err(|_| Fault::new("uuid_parsing", "must be a UUID"))
 }
 
+/// A day as it is kept: `2024-05-01`.
+pub(crate) fn date(text: &str) -> Result<Box<str>, Fault> {
+    let parsed = speedate::Date::parse_str_rfc3339(text)
+        .map_err(|_| Fault::new("date_parsing", "must be a date, as 2024-05-01"))?;
+    if parsed.year == 0 {
+        return Err(Fault::new("date_parsing", "must be in the years 1 to 9999"));
+    }
+    Ok(parsed.to_string().into())
+}
+
+/// A time of day as it is kept: `12:00:00`, or with six digits after the point; finer ones are cut off.
+pub(crate) fn time(text: &str) -> Result<Box<str>, Fault> {
+    let unreadable = || Fault::new("time_parsing", "must be a time, as 12:00:00");
+    // A bare number would be taken for seconds since midnight.
+    if !text.contains(':') {
+        return Err(unreadable());
+    }
+    let parsed = speedate::Time::parse_bytes_with_config(text.as_bytes(), &CUT).map_err(|_| unreadable())?;
+    if parsed.tz_offset.is_some() {
+        return Err(Fault::new("timezone_naive", "must not say an offset from UTC; with one it needs a date, too"));
+    }
+    let speedate::Time { hour, minute, second, microsecond, .. } = parsed;
+    Ok(match microsecond {
+        0 => format!("{hour:02}:{minute:02}:{second:02}"),
+        _ => format!("{hour:02}:{minute:02}:{second:02}.{microsecond:06}"),
+    }
+    .into())
+}
+
+/// A date or a time within its bounds; the texts sort as what they stand for.
+pub(crate) fn moment(text: Box<str>, bounds: &Bounds<Box<str>>) -> Result<Value<'static>, Fault> {
+    within(text, bounds, |bound| Limit::Text(bound.into())).map(|text| Value::Str(String::from(text).into()))
+}
+
+/// What is finer than a microsecond is cut off.
+const CUT: TimeConfig = TimeConfig {
+    microseconds_precision_overflow_behavior: MicrosecondsPrecisionOverflowBehavior::Truncate,
+    unix_timestamp_offset: None,
+};
+
 /// Milliseconds since 1970 of an RFC 3339 time; finer digits are cut off.
 pub(crate) fn datetime(text: &str) -> Result<i64, Fault> {
-    const CUT: TimeConfig = TimeConfig {
-        microseconds_precision_overflow_behavior: MicrosecondsPrecisionOverflowBehavior::Truncate,
-        unix_timestamp_offset: None,
-    };
     let parsed = speedate::DateTime::parse_bytes_rfc3339_with_config(text.as_bytes(), &CUT)
         .map_err(|_| Fault::new("datetime_parsing", "must be a date and time, as 2024-05-01T12:00:00Z"))?;
     if parsed.time.tz_offset.is_none() {

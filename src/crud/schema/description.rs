@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::check::{self, Fault};
 use super::{Bounds, DefaultValue, Field, Index, Schema, Text, Type, Unknown, validate};
 use crate::ConfigError;
 use crate::crud::Value;
@@ -96,6 +97,18 @@ enum TypeDescription {
     },
     Uuid {},
     Datetime {},
+    Date {
+        gt: Option<String>,
+        ge: Option<String>,
+        lt: Option<String>,
+        le: Option<String>,
+    },
+    Time {
+        gt: Option<String>,
+        ge: Option<String>,
+        lt: Option<String>,
+        le: Option<String>,
+    },
     Enum {
         values: Vec<Choice>,
     },
@@ -223,6 +236,8 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
         }
         TypeDescription::Uuid {} => Type::Uuid,
         TypeDescription::Datetime {} => Type::DateTime,
+        TypeDescription::Date { gt, ge, lt, le } => Type::Date(moments([gt, ge, lt, le], check::date, place)?),
+        TypeDescription::Time { gt, ge, lt, le } => Type::Time(moments([gt, ge, lt, le], check::time, place)?),
         TypeDescription::Enum { values } => Type::OneOf { values: choices(values, place)?, literal: false },
         TypeDescription::Literal { values } => Type::OneOf { values: choices(values, place)?, literal: true },
         TypeDescription::Optional { of } => match compile_type(*of, place)? {
@@ -234,6 +249,21 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
         }
         TypeDescription::Model { schema } => Type::Model(Arc::new(compile(*schema)?)),
     })
+}
+
+/// Bounds as they are compared.
+fn moments(
+    bounds: [Option<String>; 4],
+    read: fn(&str) -> Result<Box<str>, Fault>,
+    place: &str,
+) -> Result<Bounds<Box<str>>, ConfigError> {
+    let bound = |text: Option<String>| {
+        text.map(|text| read(&text))
+            .transpose()
+            .map_err(|fault| ConfigError::new(format!("{place}: a bound {}", fault.detail)))
+    };
+    let [gt, ge, lt, le] = bounds;
+    Ok(Bounds { gt: bound(gt)?, ge: bound(ge)?, lt: bound(lt)?, le: bound(le)?, multiple_of: None })
 }
 
 fn choices(values: Vec<Choice>, place: &str) -> Result<Vec<Value<'static>>, ConfigError> {

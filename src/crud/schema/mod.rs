@@ -112,6 +112,10 @@ pub enum Type {
     Uuid,
     /// `datetime`, in UTC, to the millisecond.
     DateTime,
+    /// `date`: the text `YYYY-MM-DD`, which sorts as the days do. Bounds are such texts.
+    Date(Bounds<Box<str>>),
+    /// `time` without an offset: the text `HH:MM:SS` or `HH:MM:SS.ffffff`, which sorts as the times do. Bounds are such texts.
+    Time(Bounds<Box<str>>),
     /// `Enum` or `Literal`.
     OneOf {
         /// Strings, integers or booleans.
@@ -134,7 +138,7 @@ pub enum Type {
     Model(Arc<Schema>),
 }
 
-/// Bounds of a number.
+/// Bounds of an ordered value.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bounds<T> {
     /// Greater than.

@@ -156,6 +156,8 @@ impl<'s> ValueSeed<'_, 's> {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
             Type::Uuid => check::uuid(&text).map(Value::Uuid),
             Type::DateTime => check::datetime(&text).map(Value::DateTime),
+            Type::Date(bounds) => check::date(&text).and_then(|date| check::moment(date, bounds)),
+            Type::Time(bounds) => check::time(&text).and_then(|time| check::moment(time, bounds)),
             Type::OneOf { values, literal } => check::choice(Value::Str(text), values, *literal),
             other => Err(check::wrong_kind(other)),
         };

@@ -19,6 +19,8 @@ fn of_type(kind: &Type) -> Json {
         Type::Str(_) => json!("str"),
         Type::Uuid => json!("uuid"),
         Type::DateTime => json!("datetime"),
+        Type::Date(_) => json!("date"),
+        Type::Time(_) => json!("time"),
         Type::OneOf { values, .. } => {
             let mut kinds: Vec<_> = values.iter().map(kind_of_value).collect();
             kinds.sort_unstable();

@@ -99,7 +99,9 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
     match (kind.inner().0, value) {
         (_, RawBsonRef::Null | RawBsonRef::Undefined) => out.extend_from_slice(b"null"),
         (Type::Bool | Type::OneOf { .. }, RawBsonRef::Boolean(x)) => json::write_scalar(out, &Value::Bool(x)),
-        (Type::Str(_) | Type::OneOf { .. }, RawBsonRef::String(x)) => json::write_str(out, x),
+        (Type::Str(_) | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, RawBsonRef::String(x)) => {
+            json::write_str(out, x)
+        }
         (Type::Str(_), RawBsonRef::ObjectId(x)) => json::write_str(out, &encode::object_id(x)),
         (Type::DateTime, RawBsonRef::DateTime(x)) => json::write_datetime(out, x.timestamp_millis()),
         (Type::Int(_) | Type::OneOf { .. }, value) => json::write_int(out, integer(value).ok_or_else(unfit)?),

@@ -95,7 +95,7 @@ impl Table {
             (Type::Bool, ValueRef::Integer(x)) => Value::Bool(x != 0),
             (Type::Float(_), ValueRef::Real(x)) => Value::Float(x),
             (Type::Int(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
-            (Type::Str(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
+            (Type::Str(_) | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
                 Value::Str(String::from_utf8(text.to_vec()).map_err(|_| unfit())?.into())
             }
             _ => return Err(unfit()),
