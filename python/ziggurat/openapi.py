@@ -43,6 +43,7 @@ _OPERATIONS: dict[Op, tuple[str, str]] = {
     "patch": ("patch", "/{id}"),
     "delete": ("delete", "/{id}"),
     "count": ("get", "/_count"),
+    "export": ("get", "/_export"),
 }
 """Method of each CRUD operation, and what its path has after that of the collection."""
 

@@ -24,11 +24,11 @@ Class = TypeVar("Class", bound=type)
 CallNext = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, CallNext], Awaitable[Response]]
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
-Op = Literal["list", "create", "get", "replace", "patch", "delete", "count"]
+Op = Literal["list", "create", "get", "replace", "patch", "delete", "count", "export"]
 Auth = bool | str | Sequence[str]
 """False lets everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
 
-_OPS: tuple[Op, ...] = ("list", "create", "get", "replace", "patch", "delete", "count")
+_OPS: tuple[Op, ...] = ("list", "create", "get", "replace", "patch", "delete", "count", "export")
 CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "delete"))
 """The operations that `crud` serves unless others are named: `ops=CORE | {"count"}` adds one."""
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))

@@ -298,6 +298,23 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             responses.insert("204".into(), nothing("The row is gone"));
             problems.extend([400, 412]);
         }
+        Op::Export => {
+            let limit = json!({"type": "integer", "minimum": 1});
+            parameters.push(query("limit", "How many rows at most; all unless given".into(), limit));
+            parameters.push(sort_parameter(schema));
+            parameters.push(fields_parameter());
+            let end = json!({"enum": ["0", "1"], "default": "0"});
+            parameters.push(query("_end", "With 1 a last line tells how many rows there were".into(), end));
+            parameters.extend(filter_parameters(schema));
+            responses.insert(
+                "200".into(),
+                json!({
+                    "description": "One row to a line; an answer that breaks off is not whole",
+                    "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+                }),
+            );
+            problems.extend([400, 422]);
+        }
         Op::Count => {
             parameters.extend(filter_parameters(schema));
             parameters.push(header("If-None-Match", "Answers 304 when the number still has this entity tag"));
@@ -357,6 +374,7 @@ fn summary(op: Op, name: &str) -> String {
         Op::Replace => format!("Replace a {name}"),
         Op::Patch => format!("Change fields of a {name}"),
         Op::Delete => format!("Delete a {name}"),
+        Op::Export => format!("Export {name} rows"),
         Op::Count => format!("Count {name} rows"),
     }
 }
@@ -372,8 +390,6 @@ fn id_parameter(schema: &Schema, components: &mut Components) -> Json {
 }
 
 fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
-    let scalars = schema.fields.iter().filter(|field| field.kind.is_scalar());
-    let names: Vec<&str> = scalars.map(|field| &*field.name).collect();
     let (default, max) = resource.page_size();
     let mut parameters = vec![
         fields_parameter(),
@@ -383,11 +399,7 @@ fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
             json!({"type": "integer", "minimum": 1, "maximum": max, "default": default}),
         ),
         query("cursor", "The `next` of the page before".into(), json!({"type": "string"})),
-        query(
-            "sort",
-            format!("Fields separated by commas, a minus before one for largest first: {}", names.join(", ")),
-            json!({"type": "string"}),
-        ),
+        sort_parameter(schema),
     ];
     if resource.options.offset {
         let offset = json!({"type": "integer", "minimum": 0, "maximum": FARTHEST_OFFSET, "default": 0});
@@ -399,6 +411,16 @@ fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
 
 fn query(name: &str, description: String, schema: Json) -> Json {
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
+}
+
+fn sort_parameter(schema: &Schema) -> Json {
+    let scalars = schema.fields.iter().filter(|field| field.kind.is_scalar());
+    let names: Vec<&str> = scalars.map(|field| &*field.name).collect();
+    query(
+        "sort",
+        format!("Fields separated by commas, a minus before one for largest first: {}", names.join(", ")),
+        json!({"type": "string"}),
+    )
 }
 
 fn fields_parameter() -> Json {

@@ -28,6 +28,8 @@ pub enum Op {
     Delete,
     /// `GET` on `_count` below the collection.
     Count,
+    /// `GET` on `_export` below the collection.
+    Export,
 }
 
 impl Op {
@@ -35,8 +37,8 @@ impl Op {
     pub const CORE: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
 
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete, Self::Count];
+    pub const ALL: [Self; 8] =
+        [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete, Self::Count, Self::Export];
 
     /// Its name in small letters: `list`.
     pub const fn as_str(self) -> &'static str {
@@ -48,13 +50,14 @@ impl Op {
             Self::Patch => "patch",
             Self::Delete => "delete",
             Self::Count => "count",
+            Self::Export => "export",
         }
     }
 
     /// The method that asks for it.
     pub const fn method(self) -> Method {
         match self {
-            Self::List | Self::Get | Self::Count => Method::GET,
+            Self::List | Self::Get | Self::Count | Self::Export => Method::GET,
             Self::Create => Method::POST,
             Self::Replace => Method::PUT,
             Self::Patch => Method::PATCH,
@@ -71,6 +74,7 @@ impl Op {
     pub const fn segment(self) -> Option<&'static str> {
         match self {
             Self::Count => Some("_count"),
+            Self::Export => Some("_export"),
             _ => None,
         }
     }

@@ -59,6 +59,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         Op::Patch => leaf(served, ops::patch::patch),
         Op::Delete => leaf(served, ops::delete::delete),
         Op::Count => leaf(served, ops::count::count),
+        Op::Export => leaf(served, ops::export::export),
     }
 }
 

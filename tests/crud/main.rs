@@ -7,6 +7,7 @@ mod bodies;
 #[cfg(all(feature = "layers", feature = "server"))]
 mod compose;
 mod conditions;
+mod export;
 mod failures;
 mod items;
 mod lists;

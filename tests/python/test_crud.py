@@ -63,7 +63,7 @@ def test_what_is_opted_into(store_url: str) -> None:
         text: str = ""
         size: int = 0
 
-    @app.crud(Note, ops=CORE | {"count"}, client_id=True, upsert=True, bulk=True, concurrency="required")
+    @app.crud(Note, ops=CORE | {"count", "export"}, client_id=True, upsert=True, bulk=True, concurrency="required")
     class NoteRoutes: ...
 
     @app.crud(Note, "/bare", ops=["list"], envelope=False, offset=False)
@@ -86,6 +86,9 @@ def test_what_is_opted_into(store_url: str) -> None:
         assert page.headers["total-count"] == "3"
         estimated = client.get("/note", headers={"prefer": "count=estimated"})
         assert (estimated.headers["total-count"], estimated.headers["preference-applied"]) == ("3", "count=estimated")
+        exported = client.get("/note/_export?sort=-id&fields=id&size=lte.1&_end=1")
+        assert exported.headers["content-type"] == "application/x-ndjson"
+        assert exported.text == '{"id":"b"}\n{"id":"a"}\n{"$end":{"count":2}}\n'
         part = client.get("/note/c?fields=size")
         assert part.json() == {"size": 2}
         assert client.patch("/note/c", json={"size": 5}, headers={"if-match": part.headers["etag"]}).status_code == 200

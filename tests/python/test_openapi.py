@@ -57,7 +57,7 @@ def make_app() -> Ziggurat:
 
     @app.crud(
         Page,
-        ops=CORE | {"count"},
+        ops=CORE | {"count", "export"},
         auth={"count": True},
         client_id=True,
         upsert=True,

@@ -4,6 +4,7 @@ pub(super) mod count;
 pub(super) mod create;
 mod create_many;
 pub(super) mod delete;
+pub(super) mod export;
 pub(super) mod get;
 pub(super) mod list;
 pub(super) mod patch;

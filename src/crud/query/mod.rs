@@ -8,7 +8,7 @@ mod path;
 mod pattern;
 mod shown;
 
-pub(crate) use parse::{FARTHEST_OFFSET, ListRules, filter, is_taken, listing, shown};
+pub(crate) use parse::{FARTHEST_OFFSET, ListRules, export, filter, is_taken, listing, shown};
 pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use shown::Shown;

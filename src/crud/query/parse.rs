@@ -98,6 +98,37 @@ pub(crate) fn filter(schema: &Schema, raw: Option<&str>) -> Result<Expr, Problem
     Ok(sent.filter())
 }
 
+/// What is to be exported.
+#[derive(Debug)]
+pub(crate) struct Export {
+    /// Its limit is that of the whole.
+    pub(crate) query: Query,
+    pub(crate) shown: Shown,
+    /// Whether a last line is to tell how many rows there were.
+    pub(crate) end: bool,
+}
+
+/// Reads the query string of an export: that of a list without pages.
+pub(crate) fn export(schema: &Schema, raw: Option<&str>) -> Result<Export, Problem> {
+    // No field begins with an underscore.
+    let mut reader = Reader::new(schema, &["limit", "sort", "fields", "_end"], true);
+    let mut sent = reader.read(raw)?;
+    let limit = reader.limit(sent.control("limit"), usize::MAX, i64::MAX as usize);
+    let sort = reader.sort(sent.control("sort"));
+    let shown = reader.shown(sent.control("fields"));
+    let end = match sent.control("_end") {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(_) => {
+            reader.invalid("_end", Fault::new("bool_parsing", "must be 0 or 1"));
+            false
+        }
+    };
+    reader.finish()?;
+    let query = Query { filter: sent.filter(), sort, limit, offset: 0, after: None };
+    Ok(Export { query, shown, end })
+}
+
 /// Reads the query string of one row, which says at most what is shown of it.
 pub(crate) fn shown(schema: &Schema, raw: Option<&str>) -> Result<Shown, Problem> {
     let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(Shown::All) };

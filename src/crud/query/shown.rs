@@ -75,9 +75,25 @@ impl Shown {
     /// # Errors
     /// When it is no JSON.
     pub(crate) fn rows(&self, schema: &Schema, json: &[u8]) -> serde_json::Result<Vec<u8>> {
+        self.separated(schema, json, b',')
+    }
+
+    /// What is shown of the JSON of an array of rows, each on a line of its own.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub(crate) fn lines(&self, schema: &Schema, json: &[u8]) -> serde_json::Result<Vec<u8>> {
+        let mut lines = self.separated(schema, json, b'\n')?;
+        if !lines.is_empty() {
+            lines.push(b'\n');
+        }
+        Ok(lines)
+    }
+
+    fn separated(&self, schema: &Schema, json: &[u8], separator: u8) -> serde_json::Result<Vec<u8>> {
         let mut out = Vec::with_capacity(json.len());
         let mut reader = serde_json::Deserializer::from_slice(json);
-        Rows { schema, shown: self, out: &mut out }.deserialize(&mut reader)?;
+        Rows { schema, shown: self, separator, out: &mut out }.deserialize(&mut reader)?;
         Ok(out)
     }
 }
@@ -85,6 +101,7 @@ impl Shown {
 struct Rows<'a> {
     schema: &'a Schema,
     shown: &'a Shown,
+    separator: u8,
     out: &'a mut Vec<u8>,
 }
 
@@ -107,7 +124,7 @@ impl<'de> Visitor<'de> for Rows<'_> {
         loop {
             let before = self.out.len();
             if before > 0 {
-                self.out.push(b',');
+                self.out.push(self.separator);
             }
             let model = Model { schema: self.schema, shown: self.shown, out: self.out };
             if rows.next_element_seed(model)?.is_none() {
@@ -231,6 +248,8 @@ mod tests {
         let found = homes.rows(&schema, format!(r#"[{row},{{"id":2,"tags":[],"home":null}}]"#).as_bytes()).unwrap();
         assert_eq!(String::from_utf8(found).unwrap(), r#"{"home":{"zip":"7"}},{"home":null}"#);
         assert_eq!(homes.rows(&schema, b"[]").unwrap(), b"");
+        assert_eq!(homes.lines(&schema, b"[]").unwrap(), b"");
+        assert_eq!(Shown::All.lines(&schema, br#"[{"id":1},{"id":2}]"#).unwrap(), b"{\"id\":1}\n{\"id\":2}\n");
     }
 
     #[test]

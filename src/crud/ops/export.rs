@@ -1,0 +1,92 @@
+//! `GET /user/_export`: every row that holds, one to a line (NDJSON), in constant memory.
+//!
+//! Rows come in pages, each read when the client has taken the one before, so a slow client holds up nobody and no
+//! transaction stays open. Pages follow one another by key, as a client's own would: rows that are written meanwhile are seen or
+//! not, and none comes twice for it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+
+use crate::crud::query::{self, Shown};
+use crate::crud::service::Served;
+use crate::crud::store::StoreError;
+use crate::crud::{Collection, Query};
+use crate::service::Problem;
+use crate::{Body, BoxError, Request, Response};
+
+/// Rows that are read at once.
+const PAGE: usize = 256;
+
+pub(in crate::crud) async fn export<C: Collection>(
+    served: Arc<Served<C>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let export = query::export(&served.schema, parts.uri.query())?;
+    let left = export.query.limit;
+    let mut walk = Walk { served, query: export.query, shown: export.shown, left, count: 0, end: export.end };
+    // A store that cannot be reached is told by a status; later all that is left is to break off.
+    let first = match walk.next().await {
+        Ok(first) => first,
+        Err(error) => return Err(walk.served.problem(error)),
+    };
+    let lines = stream::try_unfold((first, walk), |(first, mut walk)| async move {
+        let chunk = match first {
+            Some(chunk) => Some(chunk),
+            None => walk.next().await.map_err(|error| walk.broken(error))?,
+        };
+        Ok::<_, BoxError>(chunk.map(|chunk| (chunk, (None, walk))))
+    });
+    let mut response = Response::new(Body::from_stream(lines));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    Ok(response)
+}
+
+/// An export under way.
+struct Walk<C> {
+    served: Arc<Served<C>>,
+    query: Query,
+    shown: Shown,
+    /// Rows that are still wanted; 0 at the end.
+    left: usize,
+    count: usize,
+    /// Whether a last line tells how many there were.
+    end: bool,
+}
+
+impl<C: Collection> Walk<C> {
+    /// The lines of the next page, and none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.query.limit = self.left.min(PAGE);
+        let page = self.served.collection.list(self.query.clone()).await?;
+        let array = [b"[", &page.items[..], b"]"].concat();
+        let mut lines = self.shown.lines(&self.served.schema, &array).map_err(|e| StoreError::Internal(e.into()))?;
+        self.count += page.versions.len();
+        self.left -= page.versions.len();
+        self.query.offset = 0;
+        self.query.after = page.next;
+        if self.query.after.is_none() {
+            self.left = 0;
+        }
+        if self.left == 0 && self.end {
+            lines.extend_from_slice(format!("{{\"$end\":{{\"count\":{}}}}}\n", self.count).as_bytes());
+        }
+        // An empty chunk would end a chunked body.
+        Ok((!lines.is_empty()).then(|| lines.into()))
+    }
+
+    /// The answer is torn, so that no client takes a part for the whole.
+    fn broken(&self, error: StoreError) -> BoxError {
+        // Tells the log; it is too late for a status.
+        drop(self.served.problem(error));
+        format!("the export of {} broke off after {} rows", self.served.schema.name, self.count).into()
+    }
+}
