@@ -43,6 +43,9 @@ _KEYS: dict[str, frozenset[str]] = {
     "literal": frozenset({"expected"}),
     "nullable": frozenset({"strict", "schema"}),
     "list": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
+    "set": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
+    "frozenset": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
+    "tuple": frozenset({"strict", "items_schema", "variadic_item_index", "min_length", "max_length", "fail_fast"}),
     "model": frozenset(
         {
             "cls",
@@ -118,7 +121,6 @@ _NAMES = {
     "dataclass": "a dataclass",
     "decimal": "Decimal",
     "dict": "dict",
-    "frozenset": "frozenset",
     "generator": "an iterable",
     "is-instance": "an arbitrary class",
     "is-subclass": "a class object",
@@ -129,7 +131,6 @@ _NAMES = {
     "multi-host-url": "a URL type",
     "named-tuple": "a NamedTuple",
     "none": "None alone",
-    "set": "set",
     "tagged-union": "a discriminated union",
     "timedelta": "timedelta",
     "tuple": "tuple",
@@ -138,7 +139,7 @@ _NAMES = {
     "url": "a URL type",
 }
 _SUPPORTED = (
-    "bool, int, float, str, UUID, datetime, date, time, Enum, Literal, list, nested models and Optional of these are; "
+    "bool, int, float, str, UUID, datetime, date, time, Enum, Literal, list, set, tuple[T, ...], nested models and Optional of these are; "
     "serve this model from Python handlers if it needs more"
 )
 _PYTHON_CURE = "native CRUD runs no Python: express it with Field(...) constraints, remove it, or serve the model from Python handlers"
@@ -340,7 +341,7 @@ class _Walk:
                 self.refuse(place, f"the default cannot be written as JSON: {error}", "use a plain value")
                 return None
         factory = node.get("default_factory")
-        if factory is list and not node.get("default_factory_takes_data"):
+        if factory in (list, set, frozenset, tuple) and not node.get("default_factory_takes_data"):
             return {"value": []}
         for known, name in _FACTORIES.items():
             if factory is known:
@@ -399,10 +400,26 @@ class _Walk:
                 of = self.kind(node["schema"], place, config)
                 return None if of is None else {"type": "optional", "of": of}
             case _:
-                items = self.kind(node.get("items_schema") or {"type": "any"}, f"{place}[]", config)
-                if items is None:
-                    return None
-                return {"type": "list", "items": items, **_present(node, "min_length", "max_length")}
+                return self.items(node, place, config)
+
+    def items(self, node: _Node, place: str, config: _Node) -> _Description | None:
+        """A list, a set, or a tuple of any length."""
+        kind, of = node["type"], node.get("items_schema") or {"type": "any"}
+        if kind == "tuple":
+            if node.get("variadic_item_index") != 0 or len(of) != 1:
+                self.refuse(
+                    place, "a tuple of fixed length is not supported natively", "use a nested model or tuple[T, ...]"
+                )
+                return None
+            of = of[0]
+        items = self.kind(of, f"{place}[]", config)
+        if items is None:
+            return None
+        if kind in ("set", "frozenset") and _bare(items)["type"] in ("list", "model"):
+            self.refuse(place, "a set of lists or models is not supported natively", "make it a list")
+            return None
+        sort = {} if kind == "list" else {"sort": kind}
+        return {"type": "list", "items": items, **sort, **_present(node, "min_length", "max_length")}
 
     def moment(self, node: _Node, place: str) -> _Description:
         if node.get("tz_constraint") == "aware":
@@ -513,8 +530,10 @@ def _jsonable(value: Any) -> Any:
             return str(value)
         case datetime() | date() | time():
             return value.isoformat()
-        case list():
+        case list() | tuple():
             return [_jsonable(item) for item in value]
+        case set() | frozenset():
+            return sorted((_jsonable(item) for item in value), key=json.dumps)
         case BaseModel():
             return {name: _jsonable(getattr(value, name)) for name in type(value).model_fields}
         case _:

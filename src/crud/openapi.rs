@@ -177,12 +177,13 @@ impl Components {
                 let inner = self.kind(inner, purpose);
                 put("anyOf", Some(json!([inner, {"type": "null"}])));
             }
-            Type::List { item, min, max } => {
+            Type::List { sort, item, min, max } => {
                 // Lists are replaced whole, also by a patch.
                 let within = if purpose == Purpose::Patch { Purpose::Replace } else { purpose };
                 let items = self.kind(item, within);
                 put("type", Some(json!("array")));
                 put("items", Some(items));
+                put("uniqueItems", sort.is_set().then_some(json!(true)));
                 put("minItems", min.map(Json::from));
                 put("maxItems", max.map(Json::from));
             }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, ListSort, Text, Type, Unknown};
 use ziggurat::crud::{Comparison, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
 
 pub const ID: usize = 0;
@@ -55,7 +55,7 @@ pub fn schema(name: &str) -> Arc<Schema> {
         Field::new("when", Type::DateTime).index(Index { unique: false }),
         Field::new("ref", optional(Type::Uuid)),
         Field::new("color", optional(Type::OneOf { values: color, literal: true })),
-        Field::new("tags", Type::List { item: Box::new(text()), min: None, max: None }),
+        Field::new("tags", Type::List { sort: ListSort::List, item: Box::new(text()), min: None, max: None }),
         Field::new("place", optional(Type::Model(Arc::new(place)))),
         Field::new("mail", optional(text())).index(Index { unique: true }),
         Field::new("day", optional(Type::Date(Bounds::default()))).index(Index { unique: false }),

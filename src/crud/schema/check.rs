@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use speedate::{MicrosecondsPrecisionOverflowBehavior, TimeConfig};
 use uuid::Uuid;
 
-use super::{Bounds, Text, Type};
+use super::{Bounds, ListSort, Text, Type};
 use crate::crud::Value;
 use crate::crud::json::{FIRST_INSTANT, LAST_INSTANT};
 use crate::service::{Limit, Location, Violation};
@@ -46,7 +46,15 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
         Type::Time(_) => Fault::new("time_type", "must be a time in a string"),
         Type::OneOf { values, literal } => not_a_choice(values, *literal),
         Type::Optional(inner) => wrong_kind(inner),
-        Type::List { .. } => Fault::new("list_type", "must be an array"),
+        Type::List { sort, .. } => {
+            let code = match sort {
+                ListSort::List => "list_type",
+                ListSort::Set => "set_type",
+                ListSort::FrozenSet => "frozen_set_type",
+                ListSort::Tuple => "tuple_type",
+            };
+            Fault::new(code, "must be an array")
+        }
         Type::Model(_) => Fault::new("model_type", "must be an object"),
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::check::{self, Fault};
-use super::{Bounds, DefaultValue, Field, Index, Schema, Text, Type, Unknown, validate};
+use super::{Bounds, DefaultValue, Field, Index, ListSort, Schema, Text, Type, Unknown, validate};
 use crate::ConfigError;
 use crate::crud::Value;
 
@@ -120,12 +120,24 @@ enum TypeDescription {
     },
     List {
         items: Box<TypeDescription>,
+        #[serde(default)]
+        sort: SortDescription,
         min_length: Option<usize>,
         max_length: Option<usize>,
     },
     Model {
         schema: Box<SchemaDescription>,
     },
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SortDescription {
+    #[default]
+    List,
+    Set,
+    Frozenset,
+    Tuple,
 }
 
 #[derive(Deserialize)]
@@ -244,8 +256,18 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
             nested @ Type::Optional(_) => nested,
             inner => Type::Optional(Box::new(inner)),
         },
-        TypeDescription::List { items, min_length, max_length } => {
-            Type::List { item: Box::new(compile_type(*items, place)?), min: min_length, max: max_length }
+        TypeDescription::List { items, sort, min_length, max_length } => {
+            let sort = match sort {
+                SortDescription::List => ListSort::List,
+                SortDescription::Set => ListSort::Set,
+                SortDescription::Frozenset => ListSort::FrozenSet,
+                SortDescription::Tuple => ListSort::Tuple,
+            };
+            let item = compile_type(*items, place)?;
+            if sort.is_set() && !item.is_scalar() {
+                return Err(ConfigError::new(format!("{place}: a set holds single values only")).cure("make it a list"));
+            }
+            Type::List { sort, item: Box::new(item), min: min_length, max: max_length }
         }
         TypeDescription::Model { schema } => Type::Model(Arc::new(compile(*schema)?)),
     })

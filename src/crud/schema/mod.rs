@@ -125,8 +125,10 @@ pub enum Type {
     },
     /// `Optional[T]`
     Optional(Box<Type>),
-    /// `list[T]`
+    /// `list[T]`, `set[T]`, `frozenset[T]` or `tuple[T, ...]`
     List {
+        /// Which of them.
+        sort: ListSort,
         /// What the items are.
         item: Box<Type>,
         /// The least number of items.
@@ -136,6 +138,27 @@ pub enum Type {
     },
     /// A nested model.
     Model(Arc<Schema>),
+}
+
+/// What a list is called, and whether it holds a value twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListSort {
+    /// `list`
+    #[default]
+    List,
+    /// `set`: what is there already is left out; the rest stays in the order in which it came.
+    Set,
+    /// `frozenset`, which is the same in JSON.
+    FrozenSet,
+    /// `tuple` of any length, which is a list in JSON.
+    Tuple,
+}
+
+impl ListSort {
+    /// Whether a value is held once.
+    pub const fn is_set(self) -> bool {
+        matches!(self, Self::Set | Self::FrozenSet)
+    }
 }
 
 /// Bounds of an ordered value.

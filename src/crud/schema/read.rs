@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::check::{self, Fault};
 use super::validate::Change;
 use super::{DefaultValue, Field, Schema, Type, Unknown, suggest};
-use crate::crud::Value;
+use crate::crud::{Value, json};
 use crate::service::{Location, Violation, push_token};
 
 /// More violations than this help nobody.
@@ -230,29 +231,51 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
-        let Type::List { item, min, max } = self.kind() else {
+        let Type::List { item, min, max, sort } = self.kind() else {
             Skip.visit_seq(seq)?;
             return Ok(self.wrong());
         };
         let cx = self.cx;
+        let found = cx.violations.borrow().len();
         let mut items = Vec::new();
-        loop {
-            let index = items.len();
-            if max.is_some_and(|max| index >= max) {
-                break;
-            }
+        let mut once = sort.is_set().then(Once::default);
+        let mut index = 0;
+        while max.is_none_or(|max| items.len() < max) {
             match cx.step(Step::Index(index), || seq.next_element_seed(ValueSeed { cx, kind: item }))? {
-                Some(value) => items.push(value),
+                Some(value) if once.as_mut().is_none_or(|once| once.is_new(item, &value)) => items.push(value),
+                Some(_) => {}
                 None => break,
             }
+            index += 1;
         }
         let mut count = items.len();
-        while seq.next_element_seed(Skip)?.is_some() {
-            count += 1;
+        match &mut once {
+            None => {
+                while seq.next_element_seed(Skip)?.is_some() {
+                    count += 1;
+                }
+            }
+            // A full set may be sent more of what it holds.
+            Some(once) => {
+                while let Some(value) =
+                    cx.step(Step::Index(index), || seq.next_element_seed(ValueSeed { cx, kind: item }))?
+                {
+                    count += usize::from(count == items.len() && once.is_new(item, &value));
+                    index += 1;
+                }
+            }
+        }
+        if once.is_some_and(|once| once.refused) && max.is_none_or(|max| count <= max) {
+            // How many there would be is not known.
+            return Ok(Value::Null);
         }
         Ok(match check::length(count, *min, *max) {
             Ok(()) => Value::List(items),
             Err(fault) => {
+                if fault.code == "too_long" {
+                    // As pydantic, which does not look at the items of what is too long.
+                    cx.violations.borrow_mut().truncate(found);
+                }
                 cx.refuse(fault);
                 Value::Null
             }
@@ -266,6 +289,28 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
         };
         let slots = read_slots(self.cx, schema, &mut map)?;
         Ok(Value::Object(self.cx.fill(schema, slots)))
+    }
+}
+
+/// The values of a set, by their canonical JSON.
+#[derive(Default)]
+struct Once {
+    seen: HashSet<Vec<u8>>,
+    /// An item broke a rule and is not counted.
+    refused: bool,
+}
+
+impl Once {
+    fn is_new(&mut self, kind: &Type, value: &Value<'_>) -> bool {
+        let mut text = Vec::new();
+        match value {
+            // What was refused stands as null.
+            Value::Null if !kind.inner().1 => self.refused = true,
+            // The two zeros are one value.
+            Value::Float(x) if *x == 0.0 => text.push(b'0'),
+            value => json::write_value(&mut text, kind, value),
+        }
+        self.seen.insert(text)
     }
 }
 

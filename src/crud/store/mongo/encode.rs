@@ -146,7 +146,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::crud::schema::{Bounds, Field, Text, Unknown};
+    use crate::crud::schema::{Bounds, Field, ListSort, Text, Unknown};
 
     #[test]
     fn bytes_are_what_the_driver_would_write() {
@@ -154,7 +154,8 @@ mod tests {
         let int = || Type::Int(Bounds::default());
         let make = |name: &str, fields, id| Schema { name: name.into(), fields, id, unknown: Unknown::Forbid };
         let inner = make("P", vec![Field::new("id", int()), Field::new("t", text())], None);
-        let list = Type::List { item: Box::new(Type::Model(Arc::new(inner))), min: None, max: None };
+        let list =
+            Type::List { item: Box::new(Type::Model(Arc::new(inner))), min: None, max: None, sort: ListSort::List };
         let fields = vec![
             Field::new("n", Type::Optional(Box::new(int()))),
             Field::new("id", Type::Uuid),
