@@ -1,14 +1,14 @@
 //! OpenAPI 3.1 of a resource: paths and component schemas, made once at start-up.
 
+mod parameters;
+
 use serde_json::{Map, Value as Json, json};
 
-use super::query::{FARTHEST_OFFSET, is_taken};
+use parameters::{fields_parameter, filter_parameters, list_parameters, query, sort_parameter};
+
 use super::resource::{Concurrency, Op, Resource};
 use super::schema::{DefaultValue, Field, Schema, Type, Unknown};
 use super::{Value, json as canonical};
-
-/// How deep in nested models filters are described; deeper ones work too.
-const DEEPEST_FILTER: usize = 3;
 
 /// The `paths` and `components` of one resource.
 ///
@@ -388,112 +388,6 @@ fn id_parameter(schema: &Schema, components: &mut Components) -> Json {
     let kind =
         schema.id.map_or(json!({"type": "string"}), |id| components.kind(&schema.fields[id].kind, Purpose::Answer));
     json!({"name": "id", "in": "path", "required": true, "schema": kind})
-}
-
-fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
-    let (default, max) = resource.page_size();
-    let mut parameters = vec![
-        fields_parameter(),
-        query(
-            "limit",
-            "How many rows a page has at most".into(),
-            json!({"type": "integer", "minimum": 1, "maximum": max, "default": default}),
-        ),
-        query("cursor", "The `next` of the page before".into(), json!({"type": "string"})),
-        sort_parameter(schema),
-    ];
-    if resource.options.offset {
-        let offset = json!({"type": "integer", "minimum": 0, "maximum": FARTHEST_OFFSET, "default": 0});
-        parameters.push(query("offset", "How many rows are skipped first; not together with `cursor`".into(), offset));
-    }
-    parameters.extend(filter_parameters(schema));
-    parameters
-}
-
-fn query(name: &str, description: String, schema: Json) -> Json {
-    json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
-}
-
-fn sort_parameter(schema: &Schema) -> Json {
-    let scalars = schema.fields.iter().filter(|field| field.kind.is_scalar());
-    let names: Vec<&str> = scalars.map(|field| &*field.name).collect();
-    query(
-        "sort",
-        format!("Fields separated by commas, a minus before one for largest first: {}", names.join(", ")),
-        json!({"type": "string"}),
-    )
-}
-
-fn fields_parameter() -> Json {
-    query(
-        "fields",
-        "Only these fields, separated by commas, those of nested models as `home.city`; the answer then holds no others".into(),
-        json!({"type": "string"}),
-    )
-}
-
-fn filter_parameters(schema: &Schema) -> Vec<Json> {
-    let mut parameters = Vec::new();
-    let repeated = |name: &str, description: String| {
-        let mut parameter = query(name, description, json!({"type": "array", "items": {"type": "string"}}));
-        parameter["style"] = json!("form");
-        parameter["explode"] = json!(true);
-        parameter
-    };
-    for (group, all) in [("or", "one of them holds"), ("and", "all of them hold")] {
-        let description = format!("Conditions in brackets, as `(field.operator.value,...)`: {all}; also `not.{group}`");
-        parameters.push(repeated(group, description));
-    }
-    filters(schema, "", 0, &mut |name, ops| {
-        let value = if ops.contains(&"eq") { "`value`, or " } else { "" };
-        let description =
-            format!("{value}`operator.value` with one of {}; given more than once, all must hold", ops.join(", "));
-        let mut parameter = repeated(name, description);
-        parameter["x-filter-ops"] = json!(ops);
-        parameters.push(parameter);
-    });
-    parameters
-}
-
-/// Tells of each field that can be filtered by, and its operators; those of nested models come with a dot.
-fn filters(schema: &Schema, before: &str, depth: usize, tell: &mut impl FnMut(&str, Vec<&'static str>)) {
-    for field in &schema.fields {
-        let name = format!("{before}{}", field.name);
-        if before.is_empty() && is_taken(&name) {
-            continue;
-        }
-        let ops = operators(&field.kind);
-        if !ops.is_empty() {
-            tell(&name, ops);
-        }
-        // A model may hold itself.
-        if let (Type::Model(model), _) = field.kind.inner()
-            && depth < DEEPEST_FILTER
-        {
-            filters(model, &format!("{name}."), depth + 1, tell);
-        }
-    }
-}
-
-fn operators(kind: &Type) -> Vec<&'static str> {
-    let (inner, nullable) = kind.inner();
-    let mut ops = match inner {
-        Type::Model(_) => vec![],
-        Type::List { item, .. } if item.is_scalar() => vec!["has", "hasany", "hasall", "len"],
-        Type::List { .. } => vec!["len"],
-        Type::Bool | Type::OneOf { .. } => vec!["eq", "ne", "in", "nin"],
-        _ => vec!["eq", "ne", "in", "nin", "gt", "gte", "lt", "lte", "between"],
-    };
-    if matches!(inner, Type::Str(_)) {
-        ops.extend(["like", "ilike", "startswith", "contains"]);
-    }
-    if nullable {
-        ops.push("is");
-    }
-    if !ops.is_empty() {
-        ops.push("not");
-    }
-    ops
 }
 
 fn failure(status: u16) -> Json {
