@@ -166,9 +166,9 @@ impl Condition {
     /// What a store is told: the versions that the tags name, none when no tag is one of ours.
     pub(super) fn expect(&self) -> Expect {
         match self {
-            Self::Any => Expect::Any,
+            Self::Any => Expect::any(),
             Self::Tags(tags) => {
-                Expect::Versions(tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect())
+                Expect::versions(tags.iter().filter(|tag| !tag.weak).filter_map(Tag::version).collect())
             }
         }
     }
@@ -221,18 +221,18 @@ mod tests {
         for version in [0, 1, 35, 36, 1_732_310_000_000_000, i64::MAX] {
             let tag = of_version(version);
             let condition = condition(tag.to_str().unwrap()).unwrap().unwrap();
-            assert_eq!(condition.expect(), Expect::Versions(vec![version]), "{tag:?}");
+            assert_eq!(condition.expect(), Expect::versions(vec![version]), "{tag:?}");
         }
     }
 
     #[test]
     fn suffixes_and_lists_are_understood() {
         let read = condition(r#" "z.abc" , W/"10", "11-gzip""#).unwrap().unwrap();
-        assert_eq!(read.expect(), Expect::Versions(vec![35, 37]));
+        assert_eq!(read.expect(), Expect::versions(vec![35, 37]));
         assert!(read.matches_weakly(36) && !read.matches_strongly(36));
         assert!(read.matches_strongly(35) && !read.matches_strongly(34));
         assert_eq!(condition("*").unwrap(), Some(Condition::Any));
-        assert_eq!(condition("\"not ours!\"").unwrap().unwrap().expect(), Expect::Versions(vec![]));
+        assert_eq!(condition("\"not ours!\"").unwrap().unwrap().expect(), Expect::versions(vec![]));
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
         assert_ne!(view, super::view("id,"));
         let tag = of_view(35, &view);
         let condition = condition(tag.to_str().unwrap()).unwrap().unwrap();
-        assert_eq!(condition.expect(), Expect::Versions(vec![35]));
+        assert_eq!(condition.expect(), Expect::versions(vec![35]));
         assert!(condition.has(35, &view) && !condition.has(35, "") && !condition.has(36, &view));
         assert_eq!(of_view(35, ""), of_version(35));
     }

@@ -14,7 +14,7 @@ use super::resource::{Concurrency, Op, Resource};
 use super::schema::validate::IdRule;
 use super::schema::{Type, check};
 use super::store::{Expect, StoreError};
-use super::{Collection, Row, Schema, Value, ops};
+use super::{Collection, Expr, Row, Schema, Value, ops};
 use crate::service::{Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
 
@@ -99,7 +99,7 @@ impl<C: Collection> Served<C> {
     }
 
     pub(super) async fn row(&self, id: Value<'static>) -> Result<Row, Problem> {
-        self.done(self.collection.get(id).await)?.ok_or_else(not_found)
+        self.done(self.collection.get(id, Expr::True).await)?.ok_or_else(not_found)
     }
 
     /// What the conditions of a write demand of the row's version.
@@ -109,7 +109,7 @@ impl<C: Collection> Served<C> {
         if self.needs_if_match && if_match.is_none() && none_match != Some(Condition::Any) {
             return Err(unconditional());
         }
-        let expect = if_match.as_ref().map_or(Expect::Any, Condition::expect);
+        let expect = if_match.as_ref().map_or(Expect::any(), Condition::expect);
         let Some(none_match) = none_match else {
             return Ok(expect);
         };
@@ -118,7 +118,7 @@ impl<C: Collection> Served<C> {
         if none_match.matches_weakly(row.version) || if_match.is_some_and(|tags| !tags.matches_strongly(row.version)) {
             return Err(changed());
         }
-        Ok(Expect::Versions(vec![row.version]))
+        Ok(Expect::versions(vec![row.version]))
     }
 
     /// What a store answered, with its failures as problems.

@@ -19,7 +19,7 @@ use crate::support::USER;
 struct Failing(fn() -> StoreError);
 
 impl Collection for Failing {
-    async fn get(&self, _: Value<'static>) -> Result<Option<Row>, StoreError> {
+    async fn get(&self, _: Value<'static>, _: Expr) -> Result<Option<Row>, StoreError> {
         Err(self.0())
     }
     async fn list(&self, _: Query) -> Result<Page, StoreError> {

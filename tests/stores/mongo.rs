@@ -40,6 +40,7 @@ keeps! {
     unique();
     bytes();
     filters(120);
+    only(100);
     walks(25);
     together();
     dropped();
@@ -81,7 +82,7 @@ fn note() -> Vec<Field> {
 }
 
 async fn json(rows: &impl Collection, id: i64) -> String {
-    let row = rows.get(Value::Int(id)).await.unwrap().unwrap();
+    let row = rows.get(Value::Int(id), Expr::True).await.unwrap().unwrap();
     String::from_utf8(row.json.to_vec()).unwrap()
 }
 
@@ -147,10 +148,10 @@ async fn rows_of_other_programs_have_version_0_and_can_be_changed() {
     let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
     let foreign = client.default_database().unwrap().collection("note");
     foreign.insert_one(bson::doc! { "_id": 7, "body": "theirs", "more": [1, 2] }).await.unwrap();
-    let row = rows.get(Value::Int(7)).await.unwrap().unwrap();
+    let row = rows.get(Value::Int(7), Expr::True).await.unwrap().unwrap();
     assert_eq!((row.version, &row.json[..]), (0, &br#"{"id":7,"body":"theirs"}"#[..]));
     let new = Value::Object(vec![Value::Int(7), text("ours")]);
-    let Outcome::Done(row) = rows.replace(new, Expect::Versions(vec![0])).await.unwrap() else {
+    let Outcome::Done(row) = rows.replace(new, Expect::versions(vec![0])).await.unwrap() else {
         panic!("not replaced")
     };
     assert_eq!(row.version, 1);
@@ -192,18 +193,18 @@ async fn a_server_that_goes_and_comes_back_loses_nothing_and_needs_no_restart_of
         server.kill();
         let started = Instant::now();
         let id = ledger[0][ID].clone();
-        let error = rows.get(id.clone()).await.unwrap_err();
+        let error = rows.get(id.clone(), Expr::True).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::Timeout), "{error:?}");
         assert!(started.elapsed() < Duration::from_secs(4), "an answer within the deadline");
         let error = rows.insert(Value::Object(rows::row(&mut random))).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable { .. } | StoreError::Timeout), "{error:?}");
         server.restart();
         let deadline = Instant::now() + Duration::from_secs(15);
-        while let Err(error) = rows.get(id.clone()).await {
+        while let Err(error) = rows.get(id.clone(), Expr::True).await {
             assert!(Instant::now() < deadline, "{error:?}");
         }
         for row in &ledger {
-            let found = rows.get(row[ID].clone()).await.unwrap().expect("an acknowledged write");
+            let found = rows.get(row[ID].clone(), Expr::True).await.unwrap().expect("an acknowledged write");
             assert_eq!(String::from_utf8_lossy(&found.json), text_of(&schema, row));
         }
     }
@@ -223,7 +224,7 @@ async fn a_server_that_hangs_is_not_waited_for() {
     let deadline = Instant::now() + Duration::from_secs(20);
     let error = loop {
         let started = Instant::now();
-        if let Err(error) = rows.get(Value::Int(1)).await {
+        if let Err(error) = rows.get(Value::Int(1), Expr::True).await {
             assert!(started.elapsed() < Duration::from_secs(4));
             break error;
         }
@@ -232,7 +233,7 @@ async fn a_server_that_hangs_is_not_waited_for() {
     assert!(matches!(error, StoreError::Timeout | StoreError::Unavailable { .. }), "{error:?}");
     server.signal("CONT");
     let deadline = Instant::now() + Duration::from_secs(20);
-    while let Err(error) = rows.get(Value::Int(1)).await {
+    while let Err(error) = rows.get(Value::Int(1), Expr::True).await {
         assert!(Instant::now() < deadline, "{error:?}");
     }
 }

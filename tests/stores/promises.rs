@@ -32,42 +32,42 @@ pub async fn crud<S: Store>(store: S) {
     let mut random = Random(1);
     let mut row = row(&mut random);
     let id = row[ID].clone();
-    assert_eq!(rows.get(id.clone()).await.unwrap(), None);
+    assert_eq!(rows.get(id.clone(), Expr::True).await.unwrap(), None);
     let made = rows.insert(object(&row)).await.unwrap();
     assert_eq!(string(&made), text_of(&schema, &row));
     assert!(made.version > 1_600_000_000_000_000, "versions start at the time in microseconds");
-    assert_eq!(rows.get(id.clone()).await.unwrap().unwrap(), made);
+    assert_eq!(rows.get(id.clone(), Expr::True).await.unwrap().unwrap(), made);
 
     row[NAME] = text("new");
     row[TAGS] = Value::List(vec![]);
     row[PLACE] = Value::Null;
-    let Outcome::Done(replaced) = rows.replace(object(&row), Expect::Any).await.unwrap() else {
+    let Outcome::Done(replaced) = rows.replace(object(&row), Expect::any()).await.unwrap() else {
         panic!("not replaced")
     };
     assert_eq!(replaced.version, made.version + 1);
     assert_eq!(string(&replaced), text_of(&schema, &row));
-    assert_eq!(rows.get(id.clone()).await.unwrap().unwrap(), replaced);
+    assert_eq!(rows.get(id.clone(), Expr::True).await.unwrap().unwrap(), replaced);
 
     row[AGE] = Value::Int(i64::MAX);
     row[PLACE] = Value::Object(vec![text("$x"), Value::Null, Value::DateTime(0)]);
     row[NICK] = text("$name");
     let changes = [AGE, PLACE, NICK].map(|field| (field, row[field].clone())).to_vec();
-    let Outcome::Done(changed) = rows.update(id.clone(), changes, Expect::Any).await.unwrap() else {
+    let Outcome::Done(changed) = rows.update(id.clone(), changes, Expect::any()).await.unwrap() else {
         panic!("not changed")
     };
     assert_eq!(changed.version, made.version + 2);
     assert_eq!(string(&changed), text_of(&schema, &row));
-    let Outcome::Done(same) = rows.update(id.clone(), vec![], Expect::Any).await.unwrap() else {
+    let Outcome::Done(same) = rows.update(id.clone(), vec![], Expect::any()).await.unwrap() else {
         panic!("not changed")
     };
     assert_eq!((same.version, same.json), (made.version + 3, changed.json));
 
     assert_eq!(rows.count(Expr::True).await.unwrap(), 1);
-    assert_eq!(rows.delete(id.clone(), Expect::Any).await.unwrap(), Outcome::Done(()));
-    assert_eq!(rows.get(id.clone()).await.unwrap(), None);
-    assert_eq!(rows.delete(id.clone(), Expect::Any).await.unwrap(), Outcome::NotFound);
-    assert_eq!(rows.replace(object(&row), Expect::Any).await.unwrap(), Outcome::NotFound);
-    assert_eq!(rows.update(id, vec![(AGE, Value::Int(1))], Expect::Any).await.unwrap(), Outcome::NotFound);
+    assert_eq!(rows.delete(id.clone(), Expect::any()).await.unwrap(), Outcome::Done(()));
+    assert_eq!(rows.get(id.clone(), Expr::True).await.unwrap(), None);
+    assert_eq!(rows.delete(id.clone(), Expect::any()).await.unwrap(), Outcome::NotFound);
+    assert_eq!(rows.replace(object(&row), Expect::any()).await.unwrap(), Outcome::NotFound);
+    assert_eq!(rows.update(id, vec![(AGE, Value::Int(1))], Expect::any()).await.unwrap(), Outcome::NotFound);
     assert_eq!(rows.count(Expr::True).await.unwrap(), 0);
 }
 
@@ -77,18 +77,18 @@ pub async fn versions<S: Store>(store: S) {
     let row = row(&mut Random(2));
     let id = row[ID].clone();
     let made = rows.insert(object(&row)).await.unwrap();
-    let wrong = || Expect::Versions(vec![made.version - 1, made.version + 1]);
+    let wrong = || Expect::versions(vec![made.version - 1, made.version + 1]);
     let change = || vec![(AGE, Value::Int(9))];
     assert_eq!(rows.replace(object(&row), wrong()).await.unwrap(), Outcome::Changed);
     assert_eq!(rows.update(id.clone(), change(), wrong()).await.unwrap(), Outcome::Changed);
     assert_eq!(rows.delete(id.clone(), wrong()).await.unwrap(), Outcome::Changed);
-    assert_eq!(rows.update(id.clone(), change(), Expect::Versions(vec![])).await.unwrap(), Outcome::Changed);
-    assert_eq!(rows.get(id.clone()).await.unwrap().unwrap(), made);
+    assert_eq!(rows.update(id.clone(), change(), Expect::versions(vec![])).await.unwrap(), Outcome::Changed);
+    assert_eq!(rows.get(id.clone(), Expr::True).await.unwrap().unwrap(), made);
     let other = Value::Uuid(Uuid::nil());
     assert_eq!(rows.delete(other, wrong()).await.unwrap(), Outcome::NotFound);
-    let right = Expect::Versions(vec![1, made.version]);
+    let right = Expect::versions(vec![1, made.version]);
     let Outcome::Done(changed) = rows.update(id.clone(), change(), right).await.unwrap() else { panic!("not changed") };
-    assert_eq!(rows.delete(id.clone(), Expect::Versions(vec![changed.version])).await.unwrap(), Outcome::Done(()));
+    assert_eq!(rows.delete(id.clone(), Expect::versions(vec![changed.version])).await.unwrap(), Outcome::Done(()));
     let again = rows.insert(object(&row)).await.unwrap();
     assert!(again.version > changed.version, "a row made again never repeats a version");
 }
@@ -104,7 +104,7 @@ pub async fn race<S: Store>(store: S) {
             .map(|writer| {
                 let (rows, id) = (rows.clone(), id.clone());
                 let change = vec![(AGE, Value::Int(round * 100 + writer))];
-                tokio::spawn(async move { rows.update(id, change, Expect::Versions(vec![version])).await.unwrap() })
+                tokio::spawn(async move { rows.update(id, change, Expect::versions(vec![version])).await.unwrap() })
             })
             .collect();
         let mut winners = Vec::new();
@@ -115,19 +115,19 @@ pub async fn race<S: Store>(store: S) {
             }
         }
         assert_eq!(winners.len(), 1);
-        assert_eq!(rows.get(id.clone()).await.unwrap().unwrap(), winners[0]);
+        assert_eq!(rows.get(id.clone(), Expr::True).await.unwrap().unwrap(), winners[0]);
         version = winners[0].version;
     }
     let writers: Vec<_> = (0..16)
         .map(|_| {
             let (rows, id) = (rows.clone(), id.clone());
-            tokio::spawn(async move { rows.update(id, vec![], Expect::Any).await.unwrap() })
+            tokio::spawn(async move { rows.update(id, vec![], Expect::any()).await.unwrap() })
         })
         .collect();
     for writer in writers {
         assert!(matches!(writer.await.unwrap(), Outcome::Done(_)));
     }
-    assert_eq!(rows.get(id).await.unwrap().unwrap().version, version + 16);
+    assert_eq!(rows.get(id, Expr::True).await.unwrap().unwrap().version, version + 16);
 }
 
 /// Of many reads at once each gets its own row, or none; also when several ask for the same, and some have gone away.
@@ -143,7 +143,7 @@ pub async fn reads<S: Store>(store: S) {
         .map(|reader| {
             let (rows, index) = (rows.clone(), reader * 7 % 25);
             let id = ids.get(index).copied().unwrap_or(Uuid::from_u128(index as u128));
-            let task = tokio::spawn(async move { rows.get(Value::Uuid(id)).await.unwrap() });
+            let task = tokio::spawn(async move { rows.get(Value::Uuid(id), Expr::True).await.unwrap() });
             (index, task)
         })
         .collect();
@@ -182,12 +182,12 @@ pub async fn unique<S: Store>(store: S) {
     duplicate(rows.insert(object(&same_id)).await.unwrap_err(), "id");
     let mut taken = two.clone();
     taken[MAIL] = text("a@b");
-    duplicate(rows.replace(object(&taken), Expect::Any).await.unwrap_err(), "mail");
-    duplicate(rows.update(two[ID].clone(), vec![(MAIL, text("a@b"))], Expect::Any).await.unwrap_err(), "mail");
+    duplicate(rows.replace(object(&taken), Expect::any()).await.unwrap_err(), "mail");
+    duplicate(rows.update(two[ID].clone(), vec![(MAIL, text("a@b"))], Expect::any()).await.unwrap_err(), "mail");
     assert_eq!(rows.count(Expr::True).await.unwrap(), 4);
     // A failed write leaves the version alone, and the value is free once its row is gone.
-    rows.delete(one[ID].clone(), Expect::Any).await.unwrap();
-    let changed = rows.update(two[ID].clone(), vec![(MAIL, text("a@b"))], Expect::Any).await.unwrap();
+    rows.delete(one[ID].clone(), Expect::any()).await.unwrap();
+    let changed = rows.update(two[ID].clone(), vec![(MAIL, text("a@b"))], Expect::any()).await.unwrap();
     assert!(matches!(changed, Outcome::Done(_)));
     // Of many that want the same value, one gets it.
     let writers: Vec<_> = (0..12)
@@ -218,9 +218,9 @@ pub async fn bytes<S: Store>(store: S) {
         row[PLACE] = Value::Object(vec![row[NAME].clone(), row[BIG].clone(), row[WHEN].clone()]);
         let expected = text_of(&schema, &row);
         assert_eq!(string(&rows.insert(object(&row)).await.unwrap()), expected);
-        assert_eq!(string(&rows.get(row[ID].clone()).await.unwrap().unwrap()), expected);
+        assert_eq!(string(&rows.get(row[ID].clone(), Expr::True).await.unwrap().unwrap()), expected);
         let changes = vec![(NAME, row[NAME].clone()), (SCORE, row[SCORE].clone()), (PLACE, row[PLACE].clone())];
-        let Outcome::Done(changed) = rows.update(row[ID].clone(), changes, Expect::Any).await.unwrap() else {
+        let Outcome::Done(changed) = rows.update(row[ID].clone(), changes, Expect::any()).await.unwrap() else {
             panic!()
         };
         assert_eq!(string(&changed), expected);
@@ -281,6 +281,9 @@ pub async fn filters<S: Store>(store: S, rounds: usize) {
         let expected: Vec<_> = answer(&query, &data).iter().map(|row| text_of(&schema, row)).collect();
         assert_eq!(walk(&rows, query).await, expected, "{filter:?}");
         assert_eq!(rows.count(filter.clone()).await.unwrap(), expected.len() as u64, "{filter:?}");
+        for row in &data {
+            assert_eq!(filter.holds(row), holds(&filter, row), "{filter:?} of a row at hand: {row:?}");
+        }
     };
     let mut random = Random(7);
     for field in SCALARS {
@@ -317,6 +320,50 @@ pub async fn filters<S: Store>(store: S, rounds: usize) {
     check(Expr::Not(Box::new(Expr::True))).await;
     for _ in 0..rounds {
         check(predicate(&mut random, 3)).await;
+    }
+}
+
+/// For an operation there are only the rows for which its predicate holds, whatever their version.
+pub async fn only<S: Store>(store: S, rounds: usize) {
+    let (rows, schema, mut data) = filled(&store, "Only", 10, 12).await;
+    let mut random = Random(11);
+    for _ in 0..rounds {
+        let index = random.below(data.len());
+        let (id, only) = (data[index][ID].clone(), predicate(&mut random, 2));
+        let shown = holds(&only, &data[index]);
+        let expect = || Expect::any().only(only.clone());
+        let row = rows.get(id.clone(), only.clone()).await.unwrap();
+        assert_eq!(row.as_ref().map(string), shown.then(|| text_of(&schema, &data[index])).as_deref(), "{only:?}");
+
+        let wrong = Expect::versions(vec![1]).only(only.clone());
+        let refused = if shown { Outcome::Changed } else { Outcome::NotFound };
+        assert_eq!(rows.update(id.clone(), vec![], wrong.clone()).await.unwrap(), refused, "{only:?}");
+        assert_eq!(rows.replace(object(&data[index]), wrong.clone()).await.unwrap(), refused, "{only:?}");
+        let deleted = rows.delete(id.clone(), wrong).await.unwrap();
+        assert_eq!(deleted, if shown { Outcome::Changed } else { Outcome::NotFound }, "{only:?}");
+
+        let age = Value::Int(random.below(90) as i64);
+        let changed = rows.update(id.clone(), vec![(AGE, age.clone())], expect()).await.unwrap();
+        assert_eq!(matches!(changed, Outcome::Done(_)), shown, "{only:?}");
+        if shown {
+            data[index][AGE] = age;
+        }
+        let mut new = data[index].clone();
+        new[NAME] = text("new");
+        let shown = holds(&only, &data[index]);
+        let replaced = rows.replace(object(&new), expect()).await.unwrap();
+        assert_eq!(matches!(replaced, Outcome::Done(_)), shown, "{only:?}");
+        if shown {
+            data[index] = new;
+        }
+        let shown = holds(&only, &data[index]);
+        let deleted = rows.delete(id.clone(), expect()).await.unwrap();
+        assert_eq!(deleted, if shown { Outcome::Done(()) } else { Outcome::NotFound }, "{only:?}");
+        if shown {
+            rows.insert(object(&data[index])).await.unwrap();
+        }
+        let row = rows.get(id, Expr::True).await.unwrap().unwrap();
+        assert_eq!(string(&row), text_of(&schema, &data[index]), "{only:?}");
     }
 }
 
@@ -367,7 +414,7 @@ pub async fn together<S: Store>(store: S) {
     assert_eq!(made.len(), 20);
     for (row, made) in data.iter().zip(&made) {
         assert_eq!(string(made), text_of(&schema, row));
-        assert_eq!(rows.get(row[ID].clone()).await.unwrap().as_ref(), Some(made));
+        assert_eq!(rows.get(row[ID].clone(), Expr::True).await.unwrap().as_ref(), Some(made));
     }
     // The last of them has an id that is there already.
     let mut again = data[20..].to_vec();
@@ -393,7 +440,7 @@ pub async fn dropped<S: Store>(store: S) {
         let _ = futures_util::poll!(write);
     }
     for _ in 0..200 {
-        if rows.get(one[ID].clone()).await.unwrap().is_some() {
+        if rows.get(one[ID].clone(), Expr::True).await.unwrap().is_some() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -411,10 +458,10 @@ pub async fn sizes<S: Store>(store: S) {
     assert_eq!(rows.count(Expr::True).await.unwrap(), 0);
     row[NAME] = text(&"x".repeat(2 << 20));
     assert_eq!(string(&rows.insert(object(&row)).await.unwrap()), text_of(&schema, &row));
-    assert_eq!(string(&rows.get(row[ID].clone()).await.unwrap().unwrap()), text_of(&schema, &row));
+    assert_eq!(string(&rows.get(row[ID].clone(), Expr::True).await.unwrap().unwrap()), text_of(&schema, &row));
     let huge = vec![(NICK, text(&"y".repeat(17 << 20)))];
-    assert!(matches!(rows.update(row[ID].clone(), huge, Expect::Any).await, Err(StoreError::TooLarge { .. })));
-    assert_eq!(string(&rows.get(row[ID].clone()).await.unwrap().unwrap()), text_of(&schema, &row));
+    assert!(matches!(rows.update(row[ID].clone(), huge, Expect::any()).await, Err(StoreError::TooLarge { .. })));
+    assert_eq!(string(&rows.get(row[ID].clone(), Expr::True).await.unwrap().unwrap()), text_of(&schema, &row));
 }
 
 /// Opening a collection again changes nothing; two models cannot share one.
@@ -435,6 +482,6 @@ pub async fn closed<S: Store>(store: S) {
     let row = row(&mut Random(13));
     rows.insert(object(&row)).await.unwrap();
     store.close().await;
-    assert!(matches!(rows.get(row[ID].clone()).await, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(rows.get(row[ID].clone(), Expr::True).await, Err(StoreError::Unavailable { .. })));
     assert!(matches!(rows.insert(object(&row)).await, Err(StoreError::Unavailable { .. })));
 }

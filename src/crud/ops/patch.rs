@@ -63,14 +63,7 @@ fn plan(changes: Vec<(usize, Change<'_>)>) -> Plan {
 
 async fn unchanged<C: Collection>(served: &Served<C>, id: Value<'static>, expect: &Expect) -> Result<Row, Problem> {
     let row = served.row(id).await?;
-    if fits(expect, row.version) { Ok(row) } else { Err(changed()) }
-}
-
-fn fits(expect: &Expect, version: i64) -> bool {
-    match expect {
-        Expect::Any => true,
-        Expect::Versions(versions) => versions.contains(&version),
-    }
+    if expect.fits(row.version) { Ok(row) } else { Err(changed()) }
 }
 
 async fn merge<C: Collection>(
@@ -82,7 +75,7 @@ async fn merge<C: Collection>(
     for _ in 0..TRIES {
         let row = unchanged(served, id.clone(), &expect).await?;
         let document = merged(served, &id, &row, &patch)?;
-        match served.done(served.collection.replace(document, Expect::Versions(vec![row.version])).await)? {
+        match served.done(served.collection.replace(document, Expect::versions(vec![row.version])).await)? {
             Outcome::Done(row) => return Ok(row),
             Outcome::NotFound => return Err(not_found()),
             Outcome::Changed => {}

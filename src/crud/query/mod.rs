@@ -2,6 +2,7 @@
 
 mod condition;
 mod cursor;
+mod evaluate;
 mod group;
 mod parse;
 mod path;
@@ -96,6 +97,21 @@ pub enum Expr {
         /// With what.
         length: u64,
     },
+}
+
+impl Expr {
+    /// Both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::True, one) | (one, Self::True) => one,
+            (Self::And(mut parts), other) => {
+                parts.push(other);
+                Self::And(parts)
+            }
+            (one, other) => Self::And(vec![one, other]),
+        }
+    }
 }
 
 /// A comparison of ordered values; text is compared by its UTF-8 bytes.

@@ -1,16 +1,28 @@
 //! Texts with wildcards.
 
+use std::sync::{Arc, OnceLock};
+
 use regex::Regex;
 
 /// A text in which anything may stand between the pieces: `a*b` has the pieces `a` and `b`.
 ///
 /// A regular expression made of it is the same for both stores: the pieces are escaped, and only `.*` is between them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Pattern {
     /// Never empty; an empty first or last piece leaves that end open.
     pieces: Vec<String>,
     fold: bool,
+    /// Compiled when it is first asked for, once for all clones.
+    regex: Arc<OnceLock<Option<Regex>>>,
 }
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.pieces, self.fold) == (&other.pieces, other.fold)
+    }
+}
+
+impl Eq for Pattern {}
 
 impl Pattern {
     /// A pattern; with `fold` letters are the same whether small or capital (Unicode simple case folding).
@@ -19,7 +31,7 @@ impl Pattern {
         if pieces.is_empty() {
             pieces.push(String::new());
         }
-        Self { pieces, fold }
+        Self { pieces, fold, regex: Arc::default() }
     }
 
     /// A text that holds `part`.
@@ -47,6 +59,7 @@ impl Pattern {
 
     /// Whether a text is like this.
     pub fn matches(&self, text: &str) -> bool {
-        Regex::new(&self.anchored()).is_ok_and(|regex| regex.is_match(text))
+        let regex = self.regex.get_or_init(|| Regex::new(&self.anchored()).ok());
+        regex.as_ref().is_some_and(|regex| regex.is_match(text))
     }
 }

@@ -139,8 +139,8 @@ impl Store for AnyStore {
 }
 
 impl Collection for AnyCollection {
-    async fn get(&self, id: Value<'static>) -> Result<Option<Row>, StoreError> {
-        either!(AnyCollection, self, rows => rows.get(id).await)
+    async fn get(&self, id: Value<'static>, only: Expr) -> Result<Option<Row>, StoreError> {
+        either!(AnyCollection, self, rows => rows.get(id, only).await)
     }
 
     async fn list(&self, query: Query) -> Result<Page, StoreError> {

@@ -52,8 +52,8 @@ pub trait Store: Clone + Send + Sync + 'static {
 ///
 /// Every operation is atomic, and is carried to its end even when the caller drops the future.
 pub trait Collection: Clone + Send + Sync + 'static {
-    /// The row with this id.
-    fn get(&self, id: Value<'static>) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send;
+    /// The row with this id, if `only` holds for it.
+    fn get(&self, id: Value<'static>, only: Expr) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send;
 
     /// One page of rows.
     fn list(&self, query: Query) -> impl Future<Output = Result<Page, StoreError>> + Send;
@@ -111,13 +111,37 @@ impl From<StoreError> for RowError {
     }
 }
 
-/// Which version of a row a write is meant for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expect {
-    /// Any.
-    Any,
-    /// One of these: the tags of an `If-Match`.
-    Versions(Vec<i64>),
+/// What a row must be like for a write to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expect {
+    /// It is of one of these versions, the tags of an `If-Match`; none stands for any.
+    pub versions: Option<Vec<i64>>,
+    /// This holds for it; for the writer there are no other rows.
+    pub only: Expr,
+}
+
+impl Expect {
+    /// Any row will do.
+    pub const fn any() -> Self {
+        Self { versions: None, only: Expr::True }
+    }
+
+    /// A row of one of these versions.
+    pub const fn versions(versions: Vec<i64>) -> Self {
+        Self { versions: Some(versions), only: Expr::True }
+    }
+
+    /// A row for which `only` holds as well.
+    #[must_use]
+    pub fn only(mut self, only: Expr) -> Self {
+        self.only = self.only.and(only);
+        self
+    }
+
+    /// Whether a row of this version will do.
+    pub fn fits(&self, version: i64) -> bool {
+        self.versions.as_ref().is_none_or(|versions| versions.contains(&version))
+    }
 }
 
 /// What became of a conditional write; check and write are one atomic step.
@@ -125,7 +149,7 @@ pub enum Expect {
 pub enum Outcome<T> {
     /// It was done.
     Done(T),
-    /// There is no such row.
+    /// There is no such row for which [`Expect::only`] holds.
     NotFound,
     /// The row has another version.
     Changed,

@@ -86,6 +86,19 @@ impl MongoCollection {
         Ok(())
     }
 
+    /// The row with this id, if `only` holds for it. Reads with a predicate are not asked for together: each has its own.
+    async fn find(&self, id: &Bson, only: &Expr) -> Result<Option<Row>, StoreError> {
+        let filter = visible(&self.schema, id, only)?;
+        let (rows, schema) = self.parts();
+        let timeout = self.store.inner.timeout;
+        self.store
+            .run(async move {
+                let found = rows.find_one(filter).max_time(timeout).await.map_err(|e| error::of(e, &schema))?;
+                found.map(|document| row(&schema, &document)).transpose()
+            })
+            .await
+    }
+
     /// Sets fields and counts the version up, if there is such a row of such a version.
     async fn change(
         &self,
@@ -107,7 +120,7 @@ impl MongoCollection {
                     update.insert("$set", set);
                 }
                 let mut change = rows
-                    .find_one_and_update(this(&id, &expect), update)
+                    .find_one_and_update(this(&schema, &id, &expect)?, update)
                     .return_document(ReturnDocument::After)
                     .max_time(timeout);
                 if !whole {
@@ -122,25 +135,34 @@ impl MongoCollection {
     }
 }
 
-/// The row with this id, if it is of the expected version. Rows that others wrote have no version, which counts as 0.
-fn this(id: &Bson, expect: &Expect) -> Document {
+/// The row with this id, if `only` holds for it.
+fn visible(schema: &Schema, id: &Bson, only: &Expr) -> Result<Document, StoreError> {
     let mut filter = doc! { "_id": { "$eq": id.clone() } };
-    if let Expect::Versions(versions) = expect {
+    if *only != Expr::True {
+        filter.insert("$and", vec![compile::filter(schema, only)?]);
+    }
+    Ok(filter)
+}
+
+/// The row that is expected. Rows that others wrote have no version, which counts as 0.
+fn this(schema: &Schema, id: &Bson, expect: &Expect) -> Result<Document, StoreError> {
+    let mut filter = visible(schema, id, &expect.only)?;
+    if let Some(versions) = &expect.versions {
         let mut versions: Vec<_> = versions.iter().map(|version| Bson::Int64(*version)).collect();
         if versions.contains(&Bson::Int64(0)) {
             versions.push(Bson::Null);
         }
         filter.insert("_v", doc! { "$in": versions });
     }
-    filter
+    Ok(filter)
 }
 
 /// Why a conditional write found no row.
 async fn not_done<T>(rows: &Rows, schema: &Schema, id: &Bson, expect: &Expect) -> Result<Outcome<T>, StoreError> {
-    if *expect == Expect::Any {
+    if expect.versions.is_none() {
         return Ok(Outcome::NotFound);
     }
-    let found = rows.find_one(doc! { "_id": { "$eq": id.clone() } }).projection(doc! { "_id": 1 }).await;
+    let found = rows.find_one(visible(schema, id, &expect.only)?).projection(doc! { "_id": 1 }).await;
     Ok(match found.map_err(|e| error::of(e, schema))? {
         Some(_) => Outcome::Changed,
         None => Outcome::NotFound,
@@ -165,9 +187,10 @@ fn taken_apart<'a>(schema: &Schema, document: &'a Value<'static>) -> Result<(&'a
 }
 
 impl Collection for MongoCollection {
-    async fn get(&self, id: Value<'static>) -> Result<Option<Row>, StoreError> {
-        if encode::id(&self.schema, &id).is_none() {
-            return Ok(None);
+    async fn get(&self, id: Value<'static>, only: Expr) -> Result<Option<Row>, StoreError> {
+        let Some(key) = encode::id(&self.schema, &id) else { return Ok(None) };
+        if only != Expr::True {
+            return self.find(&key, &only).await;
         }
         let under_way = self.store.enter()?;
         let (answer, lane) = self.reads.ask(id);
@@ -335,7 +358,7 @@ impl Collection for MongoCollection {
         let (rows, schema) = self.parts();
         self.store
             .run(async move {
-                let gone = rows.delete_one(this(&id, &expect)).await.map_err(|e| error::of(e, &schema))?;
+                let gone = rows.delete_one(this(&schema, &id, &expect)?).await.map_err(|e| error::of(e, &schema))?;
                 if gone.deleted_count > 0 {
                     Ok(Outcome::Done(()))
                 } else {

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
+use super::compile::{self, Statement};
 use super::table::{Table, quoted};
-use super::{SqliteStore, compile, error};
+use super::{SqliteStore, error};
 use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, RowError, StoreError, names};
 use crate::crud::{Expr, Query, Value, json};
 
@@ -39,6 +40,13 @@ impl SqliteCollection {
         Self { store, table, sql: Arc::new(sql) }
     }
 
+    /// Asks whether there is such a row, of any version.
+    fn exists(&self, id: &Sql, expect: &Expect) -> Result<Statement, StoreError> {
+        let mut sql = Statement::new(&*self.sql.exists, vec![id.clone()]);
+        sql.and(&self.table, &expect.only)?;
+        Ok(sql)
+    }
+
     /// The document as canonical JSON, if it is not too large.
     fn encode(&self, document: &Value<'_>) -> Result<Bytes, StoreError> {
         let json = json::document(&self.table.schema, document);
@@ -46,22 +54,10 @@ impl SqliteCollection {
     }
 }
 
-/// `AND ver IN (..)`, with its parameters.
-fn expected(expect: &Expect, sql: &mut String, args: &mut Vec<Sql>) {
-    if let Expect::Versions(versions) = expect {
-        sql.push_str(" AND ver IN (");
-        for (index, version) in versions.iter().enumerate() {
-            sql.push_str(if index > 0 { ",?" } else { "?" });
-            args.push(Sql::Integer(*version));
-        }
-        sql.push(')');
-    }
-}
-
-/// Why a conditional write found no row; `id` is its parameter.
-fn not_done<T>(db: &Connection, exists: &str, id: &Sql) -> Result<Outcome<T>, StoreError> {
-    let found = db.prepare_cached(exists).and_then(|mut s| s.exists([id])).map_err(error::plain)?;
-    Ok(if found { Outcome::Changed } else { Outcome::NotFound })
+/// Why a conditional write found no row; `exists` asks for the row without its version.
+fn not_done<T>(db: &Connection, exists: Statement) -> Result<Outcome<T>, StoreError> {
+    let found = db.prepare_cached(&exists.text).and_then(|mut s| s.exists(params_from_iter(exists.args)));
+    Ok(if found.map_err(error::plain)? { Outcome::Changed } else { Outcome::NotFound })
 }
 
 /// The bytes of a text column.
@@ -103,14 +99,14 @@ fn page(db: &Connection, table: &Table, query: &Query) -> Result<Page, StoreErro
 }
 
 impl Collection for SqliteCollection {
-    async fn get(&self, id: Value<'static>) -> Result<Option<Row>, StoreError> {
+    async fn get(&self, id: Value<'static>, only: Expr) -> Result<Option<Row>, StoreError> {
         let Some(id) = super::table::id(&id) else { return Ok(None) };
-        let texts = Arc::clone(&self.sql);
+        let mut sql = Statement::new(&*self.sql.get, vec![id]);
+        sql.and(&self.table, &only)?;
         let answer = self.store.read(move |db| {
-            db.prepare_cached(&texts.get)
-                .and_then(|mut s| {
-                    s.query_row([id], |row| Ok(Row { version: row.get(0)?, json: text(row, 1)? })).optional()
-                })
+            let row = |row: &rusqlite::Row<'_>| Ok(Row { version: row.get(0)?, json: text(row, 1)? });
+            db.prepare_cached(&sql.text)
+                .and_then(|mut s| s.query_row(params_from_iter(sql.args), row).optional())
                 .map_err(error::plain)
         })?;
         self.store.answered(answer).await
@@ -184,19 +180,22 @@ impl Collection for SqliteCollection {
     async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {
         let json = self.encode(&document)?;
         let id = self.table.id_of(&document)?;
-        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let exists = self.exists(&id, &expect)?;
+        let table = Arc::clone(&self.table);
+        let mut sql = Statement::new(
+            format!("UPDATE {} SET ver=ver+1,doc=jsonb(?) WHERE id=?", quoted(&table.name)),
+            vec![Sql::Text(String::from_utf8_lossy(&json).into_owned()), id],
+        );
+        sql.expect(&table, &expect)?;
+        sql.text.push_str(" RETURNING ver");
         let answer = self.store.write(move |db| {
-            let mut sql = format!("UPDATE {} SET ver=ver+1,doc=jsonb(?) WHERE id=?", quoted(&table.name));
-            let mut args = vec![Sql::Text(String::from_utf8_lossy(&json).into_owned()), id.clone()];
-            expected(&expect, &mut sql, &mut args);
-            sql.push_str(" RETURNING ver");
             let version = db
-                .prepare_cached(&sql)
-                .and_then(|mut s| s.query_row(params_from_iter(args), |row| row.get(0)).optional())
+                .prepare_cached(&sql.text)
+                .and_then(|mut s| s.query_row(params_from_iter(sql.args), |row| row.get(0)).optional())
                 .map_err(|e| error::of_write(e, &table))?;
             match version {
                 Some(version) => Ok(Outcome::Done(Row { version, json })),
-                None => not_done(db, &texts.exists, &id),
+                None => not_done(db, exists),
             }
         })?;
         self.store.answered(answer).await
@@ -209,38 +208,38 @@ impl Collection for SqliteCollection {
         expect: Expect,
     ) -> Result<Outcome<Row>, StoreError> {
         let Some(id) = super::table::id(&id) else { return Ok(Outcome::NotFound) };
-        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
-        let mut sql = format!("UPDATE {} SET ver=ver+1", quoted(&table.name));
-        let mut args = Vec::with_capacity(changes.len() + 2);
+        let exists = self.exists(&id, &expect)?;
+        let table = Arc::clone(&self.table);
+        let mut sql = Statement::new(format!("UPDATE {} SET ver=ver+1", quoted(&table.name)), Vec::new());
         for (count, (index, value)) in changes.iter().enumerate() {
             let field = table.schema.fields.get(*index).filter(|_| *index != table.id);
             let Some(field) = field else {
                 return Err(StoreError::Internal("a change of the id or of no field".into()));
             };
-            sql.push_str(if count == 0 { ",doc=jsonb_set(doc" } else { "" });
-            sql.push_str(",'$.\"");
-            sql.push_str(&field.name);
-            sql.push_str("\"',jsonb(?)");
+            sql.text.push_str(if count == 0 { ",doc=jsonb_set(doc" } else { "" });
+            sql.text.push_str(",'$.\"");
+            sql.text.push_str(&field.name);
+            sql.text.push_str("\"',jsonb(?)");
             let mut json = Vec::new();
             json::write_value(&mut json, &field.kind, value);
-            args.push(Sql::Text(String::from_utf8_lossy(&json).into_owned()));
+            sql.args.push(Sql::Text(String::from_utf8_lossy(&json).into_owned()));
         }
-        sql.push_str(if changes.is_empty() { " WHERE id=?" } else { ") WHERE id=?" });
-        args.push(id.clone());
-        expected(&expect, &mut sql, &mut args);
-        sql.push_str(" RETURNING ver,json(doc)");
+        sql.text.push_str(if changes.is_empty() { " WHERE id=?" } else { ") WHERE id=?" });
+        sql.args.push(id);
+        sql.expect(&table, &expect)?;
+        sql.text.push_str(" RETURNING ver,json(doc)");
         let answer = self.store.write(move |db| {
             let row = db
-                .prepare_cached(&sql)
+                .prepare_cached(&sql.text)
                 .and_then(|mut s| {
                     let row = |row: &rusqlite::Row<'_>| Ok(Row { version: row.get(0)?, json: text(row, 1)? });
-                    s.query_row(params_from_iter(args), row).optional()
+                    s.query_row(params_from_iter(sql.args), row).optional()
                 })
                 .map_err(|e| error::of_write(e, &table))?;
             match row {
                 Some(row) if row.json.len() > MAX_DOCUMENT => Err(StoreError::TooLarge { limit: MAX_DOCUMENT }),
                 Some(row) => Ok(Outcome::Done(row)),
-                None => not_done(db, &texts.exists, &id),
+                None => not_done(db, exists),
             }
         })?;
         self.store.answered(answer).await
@@ -248,16 +247,16 @@ impl Collection for SqliteCollection {
 
     async fn delete(&self, id: Value<'static>, expect: Expect) -> Result<Outcome<()>, StoreError> {
         let Some(id) = super::table::id(&id) else { return Ok(Outcome::NotFound) };
-        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let exists = self.exists(&id, &expect)?;
+        let table = Arc::clone(&self.table);
+        let mut sql = Statement::new(format!("DELETE FROM {} WHERE id=?", quoted(&table.name)), vec![id]);
+        sql.expect(&table, &expect)?;
         let answer = self.store.write(move |db| {
-            let mut sql = format!("DELETE FROM {} WHERE id=?", quoted(&table.name));
-            let mut args = vec![id.clone()];
-            expected(&expect, &mut sql, &mut args);
             let gone = db
-                .prepare_cached(&sql)
-                .and_then(|mut s| s.execute(params_from_iter(args)))
+                .prepare_cached(&sql.text)
+                .and_then(|mut s| s.execute(params_from_iter(sql.args)))
                 .map_err(|e| error::of_write(e, &table))?;
-            if gone > 0 { Ok(Outcome::Done(())) } else { not_done(db, &texts.exists, &id) }
+            if gone > 0 { Ok(Outcome::Done(())) } else { not_done(db, exists) }
         })?;
         self.store.answered(answer).await
     }

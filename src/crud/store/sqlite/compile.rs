@@ -6,7 +6,7 @@ use rusqlite::types::Value as Sql;
 
 use super::functions;
 use super::table::{self, Table};
-use crate::crud::store::{StoreError, names};
+use crate::crud::store::{Expect, StoreError, names};
 use crate::crud::{Comparison, Expr, Path, Query, Sort, Value};
 
 /// SQL text and its parameters in order.
@@ -72,6 +72,30 @@ const fn operator(op: Comparison) -> &'static str {
 }
 
 impl Statement {
+    /// Text to which a condition is to be added, with the parameters in it.
+    pub(super) fn new(text: impl Into<String>, args: Vec<Sql>) -> Self {
+        Self { text: text.into(), args }
+    }
+
+    /// ` AND (..)`, unless it holds for every row.
+    pub(super) fn and(&mut self, table: &Table, only: &Expr) -> Result<(), StoreError> {
+        if *only == Expr::True {
+            return Ok(());
+        }
+        self.text.push_str(" AND ");
+        self.filter(table, only)
+    }
+
+    /// ` AND ver IN (..) AND (..)`
+    pub(super) fn expect(&mut self, table: &Table, expect: &Expect) -> Result<(), StoreError> {
+        if let Some(versions) = &expect.versions {
+            self.text.push_str(" AND ver");
+            let versions: Vec<_> = versions.iter().map(|version| Value::Int(*version)).collect();
+            self.choices(&versions, table::item)?;
+        }
+        self.and(table, &expect.only)
+    }
+
     /// A predicate in brackets. Inside it SQL's third truth value may occur, which counts as false; only a negation would
     /// let it through, so that asks `IS NOT TRUE`.
     fn filter(&mut self, table: &Table, expr: &Expr) -> Result<(), StoreError> {
