@@ -15,7 +15,7 @@
 //! use ziggurat::crud::schema::{Bounds, Field, Type, Unknown};
 //! use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 //! use ziggurat::crud::store::{Collection, Store};
-//! use ziggurat::crud::{Schema, Value};
+//! use ziggurat::crud::{Expr, Schema, Value};
 //!
 //! let int = || Type::Int(Bounds::default());
 //! let fields = vec![Field::new("id", int()), Field::new("age", int())];
@@ -24,7 +24,7 @@
 //! let store = SqliteStore::in_memory(SqliteOptions::default())?;
 //! let cats = store.open(Arc::new(schema)).await?;
 //! cats.insert(Value::Object(vec![Value::Int(1), Value::Int(9)])).await?;
-//! let cat = cats.get(Value::Int(1)).await?.ok_or("no cat")?;
+//! let cat = cats.get(Value::Int(1), Expr::True).await?.ok_or("no cat")?;
 //! assert_eq!(&cat.json[..], br#"{"id":1,"age":9}"#);
 //! store.close().await;
 //! # Ok(())
