@@ -7,6 +7,7 @@ mod etag;
 pub mod json;
 mod openapi;
 mod ops;
+mod policy;
 pub mod query;
 mod resource;
 pub mod schema;
@@ -15,6 +16,7 @@ pub mod store;
 mod value;
 
 pub use openapi::{openapi, openapi_of};
+pub use policy::{Operand, Policy, Rule};
 pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};
 pub use resource::{Concurrency, Op, Resource, ResourceOptions};
 pub use schema::Schema;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::policy::Policy;
 use super::schema::Type;
 use super::{Collection, Schema, query, service};
 use crate::ConfigError;
@@ -156,6 +157,7 @@ pub struct ResourceOptions {
     pub(super) upsert: bool,
     pub(super) bulk: bool,
     pub(super) concurrency: Concurrency,
+    pub(super) policy: Policy,
     guards: Vec<Guard>,
     location: String,
 }
@@ -182,6 +184,7 @@ impl ResourceOptions {
             upsert: false,
             bulk: false,
             concurrency: Concurrency::Optional,
+            policy: Policy::new(),
             guards: Vec::new(),
             location: String::new(),
         }
@@ -245,6 +248,12 @@ impl ResourceOptions {
     /// Whether writes to a row must say which version they are meant for.
     pub const fn concurrency(mut self, concurrency: Concurrency) -> Self {
         self.concurrency = concurrency;
+        self
+    }
+
+    /// Which rows a caller may see and write.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -327,6 +336,12 @@ impl Resource {
         self.options.guards.iter().any(|guard| guard.op == op)
     }
 
+    /// The operations that change rows for anybody who asks: nothing wraps them, and no policy asks who it is.
+    pub fn open_writes(&self) -> impl Iterator<Item = Op> {
+        let asks = |op: Op| self.options.policy.asks_who(op == Op::Create);
+        self.ops().filter(move |op| op.is_write() && !self.is_guarded(*op) && !asks(*op))
+    }
+
     /// What cannot work, found before the first request.
     ///
     /// # Errors
@@ -352,6 +367,9 @@ impl Resource {
                 ConfigError::new(format!("{name}.{}: the server chooses only UUIDs", id.name))
                     .cure("make it a UUID, or let clients choose ids with client_id=True"),
             );
+        }
+        if let Err(error) = self.options.policy.check(&self.schema) {
+            return wrong(error);
         }
         if self.path.contains(['{', '}']) || self.path.len() < 2 {
             return wrong(

@@ -9,13 +9,14 @@ use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tower::service_fn;
 
 use super::etag::Condition;
+use super::policy::{Caller, Policy};
 use super::query::ListRules;
 use super::resource::{Concurrency, Op, Resource};
 use super::schema::validate::IdRule;
 use super::schema::{Type, check};
 use super::store::{Expect, StoreError};
 use super::{Collection, Expr, Row, Schema, Value, ops};
-use crate::service::{Location, PathParams, Problem, Route, Violation, push_token};
+use crate::service::{Claims, Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
 
 /// What every operation of a resource needs.
@@ -30,6 +31,7 @@ pub(super) struct Served<C> {
     pub(super) upsert: bool,
     pub(super) bulk: bool,
     pub(super) needs_if_match: bool,
+    pub(super) policy: Policy,
     pub(super) body_limit: usize,
 }
 
@@ -49,6 +51,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         upsert: resource.options.upsert,
         bulk: resource.options.bulk,
         needs_if_match: resource.options.concurrency == Concurrency::Required,
+        policy: resource.options.policy.clone(),
         body_limit: resource.options.body_limit,
     });
     match op {
@@ -98,27 +101,49 @@ impl<C: Collection> Served<C> {
         if self.client_id { IdRule::Chosen } else { IdRule::Generated }
     }
 
-    pub(super) async fn row(&self, id: Value<'static>) -> Result<Row, Problem> {
-        self.done(self.collection.get(id, Expr::True).await)?.ok_or_else(not_found)
+    pub(super) fn caller<'a>(&'a self, parts: &'a http::request::Parts) -> Caller<'a> {
+        Caller { schema: &self.schema, claims: parts.extensions.get::<Claims>() }
     }
 
-    /// What the conditions of a write demand of the row's version.
+    /// The rows that there are for the caller.
+    pub(super) fn readable(&self, parts: &http::request::Parts) -> Expr {
+        self.policy.readable(self.caller(parts))
+    }
+
+    /// The row with this id, if `only` holds for it.
+    pub(super) async fn row(&self, id: Value<'static>, only: Expr) -> Result<Row, Problem> {
+        self.done(self.collection.get(id, only).await)?.ok_or_else(not_found)
+    }
+
+    /// Why there is no row with this id that the caller may write.
+    pub(super) async fn unwritable(&self, parts: &http::request::Parts, id: Value<'static>) -> Problem {
+        if !self.policy.tells_writers_apart() {
+            return not_found();
+        }
+        match self.row(id, self.readable(parts)).await {
+            Ok(_) => Problem::forbidden("the caller may read this row and not write it"),
+            Err(problem) => problem,
+        }
+    }
+
+    /// What a write demands of the row: that the caller may write it, and what its conditions say of the version.
     pub(super) async fn expect(&self, parts: &http::request::Parts, id: &Value<'static>) -> Result<Expect, Problem> {
         let if_match = Condition::if_match(&parts.headers)?;
         let none_match = Condition::if_none_match(&parts.headers)?;
         if self.needs_if_match && if_match.is_none() && none_match != Some(Condition::Any) {
             return Err(unconditional());
         }
-        let expect = if_match.as_ref().map_or(Expect::any(), Condition::expect);
+        let only = self.policy.writable(self.caller(parts));
+        let expect = if_match.as_ref().map_or(Expect::any(), Condition::expect).only(only);
         let Some(none_match) = none_match else {
             return Ok(expect);
         };
         // Rare on writes: look at the row first, then insist on what was seen.
-        let row = self.row(id.clone()).await?;
+        let row = self.row(id.clone(), self.readable(parts)).await?;
         if none_match.matches_weakly(row.version) || if_match.is_some_and(|tags| !tags.matches_strongly(row.version)) {
             return Err(changed());
         }
-        Ok(Expect::versions(vec![row.version]))
+        Ok(Expect { versions: Some(vec![row.version]), ..expect })
     }
 
     /// What a store answered, with its failures as problems.

@@ -3,6 +3,7 @@
 //! A request enters through the server, passes the layers of a [`Stack`], and the [`Dispatcher`] hands it to the leaf
 //! that its path and method name.
 
+mod claims;
 mod dispatcher;
 mod params;
 mod path;
@@ -17,6 +18,7 @@ mod table;
 #[cfg(feature = "server")]
 pub mod server;
 
+pub use claims::Claims;
 pub use dispatcher::Dispatcher;
 pub use params::PathParams;
 pub use path::PathTemplate;

@@ -138,6 +138,11 @@ impl Problem {
     }
 
     /// 404: nothing is there.
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::of(StatusCode::FORBIDDEN).detail(detail)
+    }
+
+    /// 404.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::of(StatusCode::NOT_FOUND).detail(detail)
     }

@@ -13,4 +13,5 @@ mod items;
 mod lists;
 mod mounting;
 mod options;
+mod policies;
 mod support;

@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use ziggurat::Body;
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::{Resource, ResourceOptions, Schema, Store};
-use ziggurat::service::{Dispatcher, RouteTableBuilder};
+use ziggurat::service::{Claims, Dispatcher, RouteTableBuilder};
 
 pub const USER: &str = r#"{"name":"User","id":"id","fields":[
   {"name":"id","type":{"type":"uuid"}},
@@ -54,9 +54,25 @@ impl App {
     }
 
     pub async fn send(&self, method: Method, target: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        self.send_as("", method, target, headers, body).await
+    }
+
+    /// As a caller with these claims, or with none.
+    pub async fn send_as(
+        &self,
+        claims: &str,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
+        }
+        if !claims.is_empty() {
+            let claims = serde_json::value::RawValue::from_string(claims.to_owned()).unwrap();
+            request = request.extension(Claims::parse(claims).unwrap());
         }
         let response = self.dispatcher.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();

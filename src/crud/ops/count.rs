@@ -16,7 +16,7 @@ pub(in crate::crud) async fn count<C: Collection>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let filter = query::filter(&served.schema, parts.uri.query())?;
+    let filter = query::filter(&served.schema, parts.uri.query())?.and(served.readable(&parts));
     let none_match = Condition::if_none_match(&parts.headers)?;
     let count = served.done(served.collection.count(filter).await)?;
     let body = format!("{{\"count\":{count}}}").into_bytes();

@@ -7,6 +7,7 @@ use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{answer, body, create_many, prefer};
+use crate::crud::policy::Admission;
 use crate::crud::schema::validate;
 use crate::crud::service::Served;
 use crate::crud::{Collection, Value};
@@ -22,10 +23,11 @@ pub(in crate::crud) async fn create<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = body::read(&parts.headers, body, body::DOCUMENT, served.body_limit).await?;
+    let admission = served.policy.creation(served.caller(&parts))?;
     if served.bulk && bytes.trim_ascii_start().first() == Some(&b'[') {
-        return create_many::create_many(&served, &parts, bytes).await;
+        return create_many::create_many(&served, &parts, &admission, bytes).await;
     }
-    let document = Value::Object(validate::document(&served.schema, &bytes, served.new_id())?).into_owned();
+    let document = read(&served, &admission, &bytes)?;
     let location = match &document {
         Value::Object(values) => location(&parts.uri, &values[served.id]),
         _ => None,
@@ -36,6 +38,18 @@ pub(in crate::crud) async fn create<C: Collection>(
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// The document of a new row, if the caller may make it.
+pub(super) fn read<C: Collection>(
+    served: &Served<C>,
+    admission: &Admission,
+    json: &[u8],
+) -> Result<Value<'static>, Problem> {
+    let values = validate::document(&served.schema, json, served.new_id(), admission.pins())?;
+    let document = Value::Object(values).into_owned();
+    admission.check(&served.schema, &document)?;
+    Ok(document)
 }
 
 /// The path of a new row: below the path that was asked for, wherever the resource is mounted.

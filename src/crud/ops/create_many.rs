@@ -10,7 +10,7 @@ use http::{StatusCode, Uri};
 use serde_json::value::RawValue;
 
 use super::{answer, create, prefer};
-use crate::crud::schema::validate;
+use crate::crud::policy::Admission;
 use crate::crud::service::Served;
 use crate::crud::{Collection, Row, Value, etag, json};
 use crate::service::{Limit, Location, Problem, Violation};
@@ -26,16 +26,17 @@ const AT_ONCE: usize = 32;
 pub(super) async fn create_many<C: Collection>(
     served: &Served<C>,
     parts: &Parts,
+    admission: &Admission,
     bytes: Bytes,
 ) -> Result<Response, Problem> {
-    let read = read(served, &bytes)?;
+    let read = read(served, admission, &bytes)?;
     if prefer::lenient(&parts.headers) { each(served, parts, read).await } else { all(served, parts, read).await }
 }
 
 /// A checked row, or what is wrong with it.
 type Read = Result<Value<'static>, Problem>;
 
-fn read<C: Collection>(served: &Served<C>, bytes: &[u8]) -> Result<Vec<Read>, Problem> {
+fn read<C: Collection>(served: &Served<C>, admission: &Admission, bytes: &[u8]) -> Result<Vec<Read>, Problem> {
     let items: Vec<&RawValue> = serde_json::from_slice(bytes)
         .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
     if items.len() > MOST_ROWS {
@@ -43,11 +44,7 @@ fn read<C: Collection>(served: &Served<C>, bytes: &[u8]) -> Result<Vec<Read>, Pr
             .limit(Limit::Int(MOST_ROWS as i64));
         return Err(Problem::validation(vec![fault]));
     }
-    let read = |item: &RawValue| -> Read {
-        let values = validate::document(&served.schema, item.get().as_bytes(), served.new_id())?;
-        Ok(Value::Object(values).into_owned())
-    };
-    Ok(items.into_iter().map(read).collect())
+    Ok(items.into_iter().map(|item| create::read(served, admission, item.get().as_bytes())).collect())
 }
 
 /// All rows or none.

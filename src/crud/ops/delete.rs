@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::crud::service::{Served, changed, not_found};
+use crate::crud::service::{Served, changed};
 use crate::crud::{Collection, Outcome};
 use crate::service::Problem;
 use crate::{Body, Request, Response};
@@ -16,13 +16,13 @@ pub(in crate::crud) async fn delete<C: Collection>(
     let (parts, _) = request.into_parts();
     let id = served.path_id(&parts)?;
     let expect = served.expect(&parts, &id).await?;
-    match served.done(served.collection.delete(id, expect).await)? {
+    match served.done(served.collection.delete(id.clone(), expect).await)? {
         Outcome::Done(()) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
             Ok(response)
         }
-        Outcome::NotFound => Err(not_found()),
+        Outcome::NotFound => Err(served.unwritable(&parts, id).await),
         Outcome::Changed => Err(changed()),
     }
 }

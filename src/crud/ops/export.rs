@@ -26,8 +26,10 @@ pub(in crate::crud) async fn export<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let export = query::export(&served.schema, parts.uri.query())?;
-    let left = export.query.limit;
-    let mut walk = Walk { served, query: export.query, shown: export.shown, left, count: 0, end: export.end };
+    let mut query = export.query;
+    query.filter = query.filter.and(served.readable(&parts));
+    let left = query.limit;
+    let mut walk = Walk { served, query, shown: export.shown, left, count: 0, end: export.end };
     // A store that cannot be reached is told by a status; later all that is left is to break off.
     let first = match walk.next().await {
         Ok(first) => first,

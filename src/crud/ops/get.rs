@@ -18,7 +18,7 @@ pub(in crate::crud) async fn get<C: Collection>(served: Arc<Served<C>>, request:
     let if_match = Condition::if_match(&parts.headers)?;
     let none_match = Condition::if_none_match(&parts.headers)?;
     let shown = query::shown(&served.schema, parts.uri.query())?;
-    let row = served.row(id).await?;
+    let row = served.row(id, served.readable(&parts)).await?;
     if if_match.is_some_and(|condition| !condition.matches_strongly(row.version)) {
         return Err(changed());
     }

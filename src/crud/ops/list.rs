@@ -27,7 +27,8 @@ pub(in crate::crud) async fn list<C: Collection>(
     let (parts, _) = request.into_parts();
     let listing = query::listing(&served.schema, parts.uri.query(), served.list)?;
     let none_match = Condition::if_none_match(&parts.headers)?;
-    let (query, cursors, shown) = (listing.query, listing.cursors, listing.shown);
+    let (mut query, cursors, shown) = (listing.query, listing.cursors, listing.shown);
+    query.filter = query.filter.and(served.readable(&parts));
     let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);
     let filter = query.filter.clone();
     let total = async {

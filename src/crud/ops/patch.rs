@@ -9,8 +9,9 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::{answer, body, prefer};
+use crate::crud::policy::Admission;
 use crate::crud::schema::validate::{self, Change};
-use crate::crud::service::{Served, changed, not_found};
+use crate::crud::service::{Served, changed};
 use crate::crud::store::Expect;
 use crate::crud::{Collection, Outcome, Row, Value};
 use crate::service::Problem;
@@ -27,18 +28,22 @@ pub(in crate::crud) async fn patch<C: Collection>(
     let id = served.path_id(&parts)?;
     let bytes = body::read(&parts.headers, body, body::CHANGE, served.body_limit).await?;
     let minimal = prefer::minimal(&parts.headers);
-    let plan = plan(validate::patch(&served.schema, &bytes, &id)?);
+    let admission = served.policy.change(served.caller(&parts));
+    let plan = plan(validate::patch(&served.schema, &bytes, &id)?, &admission);
     let expect = served.expect(&parts, &id).await?;
     let row = match plan {
-        Plan::Nothing => unchanged(&served, id, &expect).await?,
-        Plan::Set(changes) => match served.done(served.collection.update(id, changes, expect).await)? {
-            Outcome::Done(row) => row,
-            Outcome::NotFound => return Err(not_found()),
+        Plan::Nothing => unchanged(&served, id.clone(), &expect).await?,
+        Plan::Set(changes) => match served.done(served.collection.update(id.clone(), changes, expect).await)? {
+            Outcome::Done(row) => Some(row),
+            Outcome::NotFound => None,
             Outcome::Changed => return Err(changed()),
         },
-        Plan::Merge => merge(&served, id, bytes, expect).await?,
+        Plan::Merge => merge(&served, &id, bytes, &expect, &admission).await?,
     };
-    Ok(answer::written(StatusCode::OK, row, minimal))
+    match row {
+        Some(row) => Ok(answer::written(StatusCode::OK, row, minimal)),
+        None => Err(served.unwritable(&parts, id).await),
+    }
 }
 
 enum Plan {
@@ -46,13 +51,16 @@ enum Plan {
     Nothing,
     /// Whole fields, which the store sets in one step.
     Set(Vec<(usize, Value<'static>)>),
-    /// Some of it reaches into a nested model.
+    /// Some of it reaches into a nested model, or decides whether the caller may write the row.
     Merge,
 }
 
-fn plan(changes: Vec<(usize, Change<'_>)>) -> Plan {
+fn plan(changes: Vec<(usize, Change<'_>)>, admission: &Admission) -> Plan {
     if changes.is_empty() {
         return Plan::Nothing;
+    }
+    if changes.iter().any(|(field, _)| admission.concerns(*field)) {
+        return Plan::Merge;
     }
     let set = changes.into_iter().map(|(index, change)| match change {
         Change::Set(value) => Some((index, value.into_owned())),
@@ -61,23 +69,34 @@ fn plan(changes: Vec<(usize, Change<'_>)>) -> Plan {
     set.collect::<Option<_>>().map_or(Plan::Merge, Plan::Set)
 }
 
-async fn unchanged<C: Collection>(served: &Served<C>, id: Value<'static>, expect: &Expect) -> Result<Row, Problem> {
-    let row = served.row(id).await?;
-    if expect.fits(row.version) { Ok(row) } else { Err(changed()) }
+/// The row as it is, or none that the caller may write.
+async fn unchanged<C: Collection>(
+    served: &Served<C>,
+    id: Value<'static>,
+    expect: &Expect,
+) -> Result<Option<Row>, Problem> {
+    let row = served.done(served.collection.get(id, expect.only.clone()).await)?;
+    match row {
+        Some(row) if !expect.fits(row.version) => Err(changed()),
+        row => Ok(row),
+    }
 }
 
 async fn merge<C: Collection>(
     served: &Served<C>,
-    id: Value<'static>,
+    id: &Value<'static>,
     patch: Bytes,
-    expect: Expect,
-) -> Result<Row, Problem> {
+    expect: &Expect,
+    admission: &Admission,
+) -> Result<Option<Row>, Problem> {
     for _ in 0..TRIES {
-        let row = unchanged(served, id.clone(), &expect).await?;
-        let document = merged(served, &id, &row, &patch)?;
-        match served.done(served.collection.replace(document, Expect::versions(vec![row.version])).await)? {
-            Outcome::Done(row) => return Ok(row),
-            Outcome::NotFound => return Err(not_found()),
+        let Some(row) = unchanged(served, id.clone(), expect).await? else { return Ok(None) };
+        let document = merged(served, id, &row, &patch)?;
+        admission.check(&served.schema, &document)?;
+        let seen = Expect { versions: Some(vec![row.version]), only: expect.only.clone() };
+        match served.done(served.collection.replace(document, seen).await)? {
+            Outcome::Done(row) => return Ok(Some(row)),
+            Outcome::NotFound => return Ok(None),
             Outcome::Changed => {}
         }
     }

@@ -176,7 +176,7 @@ fn check_length(text: &str) -> Result<(), Fault> {
 }
 
 /// A value of type `kind` from its text.
-fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
+pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
     check_length(text)?;
     match kind {
         Type::Bool => match text {

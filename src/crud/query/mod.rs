@@ -9,6 +9,7 @@ mod path;
 mod pattern;
 mod shown;
 
+pub(crate) use condition::value as text_value;
 pub(crate) use parse::{FARTHEST_OFFSET, ListRules, export, filter, is_taken, listing, shown};
 pub use path::Path;
 pub use pattern::Pattern;
@@ -42,17 +43,18 @@ pub struct Sort {
 
 /// A predicate over a row.
 ///
-/// Two-valued: a comparison with a null field is false, and its negation true.
+/// Two-valued: a comparison with a null field is false, and its negation true. `V` is what fields are compared with: values, or,
+/// where these are only known when a request comes, what stands for them.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Expr {
+pub enum Expr<V = Value<'static>> {
     /// Every row.
     True,
     /// All of them hold.
-    And(Vec<Expr>),
+    And(Vec<Self>),
     /// One of them holds.
-    Or(Vec<Expr>),
+    Or(Vec<Self>),
     /// It does not hold.
-    Not(Box<Expr>),
+    Not(Box<Self>),
     /// A field compared with a value of its type.
     Compare {
         /// Which.
@@ -60,14 +62,14 @@ pub enum Expr {
         /// How.
         op: Comparison,
         /// With what; never [`Value::Null`], [`Value::List`] or [`Value::Object`].
-        value: Value<'static>,
+        value: V,
     },
     /// A field that equals one of the values; no row when there are none.
     In {
         /// Which.
         field: Path,
         /// As in [`Expr::Compare`].
-        values: Vec<Value<'static>>,
+        values: Vec<V>,
     },
     /// A field that is null, or lies in a model that is.
     IsNull {
@@ -86,7 +88,7 @@ pub enum Expr {
         /// Which.
         field: Path,
         /// Of the type of the list's items, as in [`Expr::Compare`].
-        values: Vec<Value<'static>>,
+        values: Vec<V>,
     },
     /// A list whose number of items is compared.
     Length {
@@ -99,7 +101,23 @@ pub enum Expr {
     },
 }
 
-impl Expr {
+impl<V> Expr<V> {
+    /// One that holds for no row.
+    pub const fn never() -> Self {
+        Self::Or(Vec::new())
+    }
+
+    /// A field that equals a value.
+    pub const fn equal(field: Path, value: V) -> Self {
+        Self::Compare { field, op: Comparison::Eq, value }
+    }
+
+    /// One of the two holds.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self::Or(vec![self, other])
+    }
+
     /// Both hold.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

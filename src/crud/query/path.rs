@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::crud::schema::{Field, Schema, Type};
+use crate::ConfigError;
+use crate::crud::schema::{Field, Schema, Type, suggest};
 
 /// A field of a row, or one of a model that lies in it: the indexes of the fields on the way, from the outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,24 @@ pub struct Path {
 }
 
 impl Path {
+    /// The path of these names: `owner`, `home.city`.
+    ///
+    /// # Errors
+    /// When the schema has no such field.
+    pub fn of(schema: &Schema, names: &str) -> Result<Self, ConfigError> {
+        match Self::read(schema, names) {
+            Some((path, _, None)) => Ok(path),
+            _ => {
+                let error = ConfigError::new(format!("{} has no field {names}", schema.name));
+                let near = suggest::closest(names, schema.fields.iter().map(|field| &*field.name));
+                Err(match near {
+                    Some(near) => error.cure(format!("did you mean {near}?")),
+                    None => error,
+                })
+            }
+        }
+    }
+
     /// The top-level field where it begins.
     pub const fn first(&self) -> usize {
         self.first

@@ -12,6 +12,7 @@ use super::check::Fault;
 use super::read::{Context, ObjectSeed, ValueSeed};
 use super::{DefaultValue, Field, Schema, Type};
 use crate::crud::Value;
+use crate::crud::policy::Pin;
 use crate::service::{Location, Problem, Violation};
 
 /// Why a body is refused.
@@ -78,8 +79,13 @@ pub(crate) fn value<'a>(kind: &Type, json: &'a [u8]) -> Result<Value<'a>, Reject
     finish(cx, value)
 }
 
-/// Reads a whole document, its id included.
-pub(crate) fn document<'a>(schema: &Schema, json: &'a [u8], id: IdRule<'_>) -> Result<Vec<Value<'a>>, Rejection> {
+/// Reads a whole document, its id included; `pins` are what fields hold that are left out.
+pub(crate) fn document<'a>(
+    schema: &Schema,
+    json: &'a [u8],
+    id: IdRule<'_>,
+    pins: &[Pin],
+) -> Result<Vec<Value<'a>>, Rejection> {
     let cx = Context::default();
     let Some(mut slots) = run(&cx, json, ObjectSeed::new(&cx, schema))? else {
         return finish(cx, Vec::new());
@@ -87,6 +93,9 @@ pub(crate) fn document<'a>(schema: &Schema, json: &'a [u8], id: IdRule<'_>) -> R
     if let Some(index) = schema.id {
         let field = &schema.fields[index];
         slots[index] = resolve_id(&cx, field, slots[index].take(), id);
+    }
+    for pin in pins {
+        slots[pin.field].get_or_insert_with(|| pin.value.clone());
     }
     let values = cx.fill(schema, slots);
     finish(cx, values)

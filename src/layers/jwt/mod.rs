@@ -72,7 +72,6 @@
 //! ```
 
 mod algorithm;
-mod claims;
 mod fault;
 mod future;
 mod guard;
@@ -81,8 +80,8 @@ mod layer;
 mod service;
 mod verifier;
 
+pub use crate::service::Claims;
 pub use algorithm::Algorithm;
-pub use claims::Claims;
 pub use fault::Fault;
 pub use future::ResponseFuture;
 pub use guard::{Guarded, RequireAuth};

@@ -23,7 +23,7 @@ fn field(kind: &str, json: &str) -> String {
 }
 
 fn outcome(schema: &Schema, body: &str, show: impl Fn(&[Value<'_>]) -> String) -> String {
-    match document(schema, body.as_bytes(), IdRule::Generated) {
+    match document(schema, body.as_bytes(), IdRule::Generated, &[]) {
         Ok(values) => show(&values),
         Err(rejection) => show_rejection(rejection),
     }
@@ -139,14 +139,15 @@ fn all_violations_come_at_once() {
     assert_eq!(show("[]"), " model_type");
     assert_eq!(show("null"), " model_type");
     let unknown: Vec<String> = (0..500).map(|i| format!("\"u{i}\":0")).collect();
-    let rejection = document(&schema, format!("{{{}}}", unknown.join(",")).as_bytes(), IdRule::Generated).unwrap_err();
+    let rejection =
+        document(&schema, format!("{{{}}}", unknown.join(",")).as_bytes(), IdRule::Generated, &[]).unwrap_err();
     assert!(matches!(rejection, Rejection::Invalid(violations) if violations.len() == 100));
 }
 
 #[test]
 fn unknown_fields_get_a_hint() {
     let schema = schema(r#"{"name":"name","type":{"type":"str"}}"#);
-    let Err(Rejection::Invalid(violations)) = document(&schema, br#"{"name":"a","nmae":"b"}"#, IdRule::Generated)
+    let Err(Rejection::Invalid(violations)) = document(&schema, br#"{"name":"a","nmae":"b"}"#, IdRule::Generated, &[])
     else {
         panic!("must be refused");
     };
@@ -163,7 +164,7 @@ fn malformed_bodies_say_where() {
     let deep = |depth: usize| format!("{{\"n\":1,\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     assert!(show(&deep(100_000)).starts_with("the body is nested too deeply at line 1"), "{}", show(&deep(100_000)));
     assert_eq!(show(&deep(100)), "/x extra_forbidden");
-    let Err(Rejection::Malformed(detail)) = document(&schema, b"{\"n\":\"\xff\"}", IdRule::Generated) else {
+    let Err(Rejection::Malformed(detail)) = document(&schema, b"{\"n\":\"\xff\"}", IdRule::Generated, &[]) else {
         panic!("must be refused");
     };
     assert!(detail.contains("invalid unicode"), "{detail}");
@@ -173,7 +174,7 @@ fn malformed_bodies_say_where() {
 fn ignored_fields_are_left_out() {
     let mut schema = schema(r#"{"name":"n","type":{"type":"int"}}"#);
     schema.unknown = Unknown::Ignore;
-    let values = document(&schema, br#"{"zz":{"a":[1]},"n":1}"#, IdRule::Generated).unwrap();
+    let values = document(&schema, br#"{"zz":{"a":[1]},"n":1}"#, IdRule::Generated, &[]).unwrap();
     assert_eq!(values[1], Value::Int(1));
     assert_eq!(values.len(), 2);
 }
@@ -181,7 +182,7 @@ fn ignored_fields_are_left_out() {
 #[test]
 fn strings_without_escapes_are_borrowed() {
     let schema = schema(r#"{"name":"n","type":{"type":"str","strip":true}}"#);
-    let values = document(&schema, br#"{"n":" abc "}"#, IdRule::Generated).unwrap();
+    let values = document(&schema, br#"{"n":" abc "}"#, IdRule::Generated, &[]).unwrap();
     assert!(matches!(&values[1], Value::Str(Cow::Borrowed("abc"))));
 }
 
@@ -189,7 +190,8 @@ fn strings_without_escapes_are_borrowed() {
 fn ids_follow_their_rule() {
     let schema = schema(r#"{"name":"n","type":{"type":"int"},"default":{"value":7}}"#);
     let id = Value::Uuid(Uuid::from_u128(1));
-    let read = |body: &str, rule| document(&schema, body.as_bytes(), rule).map(|values| values[0].clone().into_owned());
+    let read =
+        |body: &str, rule| document(&schema, body.as_bytes(), rule, &[]).map(|values| values[0].clone().into_owned());
     let sent = format!(r#"{{"id":"{ID}"}}"#);
     assert!(matches!(read("{}", IdRule::Generated), Ok(Value::Uuid(id)) if id.get_version_num() == 7));
     assert_eq!(read(&sent, IdRule::Chosen), Ok(id.clone()));
@@ -202,7 +204,7 @@ fn ids_follow_their_rule() {
 
     let text =
         Schema::from_description(r#"{"name":"T","id":"id","fields":[{"name":"id","type":{"type":"str"}}]}"#).unwrap();
-    let read = |body: &str| document(&text, body.as_bytes(), IdRule::Chosen).map_err(show_rejection).map(|_| ());
+    let read = |body: &str| document(&text, body.as_bytes(), IdRule::Chosen, &[]).map_err(show_rejection).map(|_| ());
     assert_eq!(read(r#"{"id":"_count"}"#), Err("/id reserved_id".to_owned()));
     assert_eq!(read(r#"{"id":""}"#), Err("/id reserved_id".to_owned()));
     assert_eq!(read("{}"), Err("/id missing".to_owned()));
@@ -262,7 +264,7 @@ fn accepted_documents_agree_with_serde_json() {
         .run(&strategy, |(s, i, f, l)| {
             let sent = serde_json::json!({"s": s, "i": i, "f": f, "l": l});
             let body = sent.to_string();
-            let values = document(&schema, body.as_bytes(), IdRule::Generated).unwrap();
+            let values = document(&schema, body.as_bytes(), IdRule::Generated, &[]).unwrap();
             let mut answered: serde_json::Value =
                 serde_json::from_slice(&crate::crud::json::document(&schema, &Value::Object(values))).unwrap();
             answered.as_object_mut().unwrap().remove("id");
@@ -277,7 +279,7 @@ proptest::proptest! {
     fn no_body_panics(body in proptest::collection::vec(proptest::num::u8::ANY, 0..80), json in "[\\[\\]{}:,\"a0x.e-]{0,60}") {
         let schema = schema(r#"{"name":"a","type":{"type":"list","items":{"type":"int"}}},{"name":"x","type":{"type":"str"}}"#);
         for bytes in [&body[..], json.as_bytes()] {
-            let _ = document(&schema, bytes, IdRule::Chosen);
+            let _ = document(&schema, bytes, IdRule::Chosen, &[]);
             let _ = patch(&schema, bytes, &Value::Null);
         }
     }

@@ -1,11 +1,17 @@
+//! Who asks.
+
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-/// What a verified token says; an extension of the request. Cloning is a pointer bump.
+/// What is known of the caller, as a verified token says it; an extension of the request. Cloning is a pointer bump.
+///
+/// A layer that authenticates puts it there, and whatever decides further in reads it, as the guards of routes and the
+/// policies of rows do.
 #[derive(Clone)]
 pub struct Claims(Arc<Parsed>);
 
@@ -13,6 +19,8 @@ struct Parsed {
     raw: Box<RawValue>,
     subject: Option<String>,
     scopes: Vec<String>,
+    /// All of them, read when one is first asked for by name.
+    members: OnceLock<Map<String, Value>>,
 }
 
 /// The claims that are of use to layers.
@@ -34,8 +42,11 @@ enum Scopes {
 }
 
 impl Claims {
-    /// Of the JSON object in a token whose signature was verified.
-    pub(super) fn parse(raw: Box<RawValue>) -> Result<Self, serde_json::Error> {
+    /// Of a JSON object: that of a token whose signature was verified.
+    ///
+    /// # Errors
+    /// When it is none, or `sub`, `scope`, `scp` or `scopes` are not of their type.
+    pub fn parse(raw: Box<RawValue>) -> Result<Self, serde_json::Error> {
         let known: Known = serde_json::from_str(raw.get())?;
         let mut scopes: Vec<String> = Vec::new();
         for given in [known.scope, known.scp, known.scopes].into_iter().flatten() {
@@ -44,7 +55,7 @@ impl Claims {
                 Scopes::List(list) => scopes.extend(list),
             }
         }
-        Ok(Self(Arc::new(Parsed { raw, subject: known.sub, scopes })))
+        Ok(Self(Arc::new(Parsed { raw, subject: known.sub, scopes, members: OnceLock::new() })))
     }
 
     /// Whom the token is about (`sub`).
@@ -60,6 +71,17 @@ impl Claims {
     /// Whether the token allows `scope`.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.0.scopes.iter().any(|own| own == scope)
+    }
+
+    /// The claim called `name`, or, where none is called so, what lies in claims within claims: `realm_access.roles`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let members = self.0.members.get_or_init(|| serde_json::from_str(self.as_json()).unwrap_or_default());
+        if let Some(value) = members.get(name) {
+            return Some(value);
+        }
+        let mut names = name.split('.');
+        let first = members.get(names.next()?)?;
+        names.try_fold(first, |value, name| value.get(name))
     }
 
     /// All claims, as the JSON object that was signed.
@@ -97,6 +119,16 @@ mod tests {
         assert_eq!(claims.scopes(), ["a", "b", "c", "d e"]);
         assert!(claims.has_scope("b") && !claims.has_scope("d"));
         assert_eq!(claims.subject(), Some("ann"));
+    }
+
+    #[test]
+    fn claims_are_found_by_name() {
+        let claims = parse(r#"{"sub":"ann","realm":{"roles":["a"]},"https://x.org/tenant":7}"#).unwrap();
+        let get = |name: &str| claims.get(name).map(ToString::to_string);
+        assert_eq!(get("sub").as_deref(), Some("\"ann\""));
+        assert_eq!(get("realm.roles").as_deref(), Some("[\"a\"]"));
+        assert_eq!(get("https://x.org/tenant").as_deref(), Some("7"));
+        assert_eq!((get("realm.more"), get("sub.x"), get("")), (None, None, None));
     }
 
     #[test]

@@ -1,0 +1,191 @@
+//! Rules from a JSON tree: how other languages hand over their policies.
+//!
+//! ```json
+//! {"read": ["or", [["compare", "owner", "eq", {"claim": "sub"}], ["compare", "public", "eq", {"value": true}]]],
+//!  "write": ["compare", "owner", "eq", {"claim": "sub"}]}
+//! ```
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Operand, Policy, Rule, kind};
+use crate::ConfigError;
+use crate::crud::query::{Expr, Path, Pattern};
+use crate::crud::schema::{Schema, Type, validate};
+use crate::crud::{Comparison, Value};
+
+/// Rules within rules.
+const DEEPEST: usize = 32;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    read: Option<Json>,
+    write: Option<Json>,
+    create: Option<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum OperandDescription {
+    Value(Json),
+    Claim(String),
+}
+
+impl Policy {
+    /// A policy over rows of `schema`, from its description.
+    ///
+    /// Rules are `["compare", field, operator, operand]` with the operators `eq ne gt ge lt le`, `["in", field, [operand]]`,
+    /// `["has", field, [operand]]`, `["length", field, operator, number]`, `["null", field]`, `["like", field, pattern, fold]`,
+    /// `["and", [rule]]`, `["or", [rule]]`, `["not", rule]` and `true`; operands are `{"value": ...}` and `{"claim": name}`.
+    ///
+    /// # Errors
+    /// When it is malformed, or names a field or a value that the schema does not have.
+    pub fn from_description(schema: &Schema, json: &str) -> Result<Self, ConfigError> {
+        let given: Description = serde_json::from_str(json)
+            .map_err(|error| ConfigError::new(format!("the policy of {} is malformed: {error}", schema.name)))?;
+        let rule = |tree: Option<Json>| tree.map(|tree| read(schema, &tree, 0)).transpose();
+        Ok(Self { read: rule(given.read)?, write: rule(given.write)?, create: rule(given.create)? })
+    }
+}
+
+fn read(schema: &Schema, tree: &Json, depth: usize) -> Result<Rule, ConfigError> {
+    let malformed = || ConfigError::new(format!("the policy of {} has a malformed rule: {tree}", schema.name));
+    if depth > DEEPEST {
+        return Err(ConfigError::new(format!("the policy of {} has rules more than {DEEPEST} deep", schema.name)));
+    }
+    if *tree == Json::Bool(true) {
+        return Ok(Expr::True);
+    }
+    let Some([Json::String(word), rest @ ..]) = tree.as_array().map(Vec::as_slice) else { return Err(malformed()) };
+    let all = |parts: &[Json]| parts.iter().map(|part| read(schema, part, depth + 1)).collect::<Result<Vec<_>, _>>();
+    match (&**word, rest) {
+        ("and", [Json::Array(parts)]) => return Ok(Expr::And(all(parts)?)),
+        ("or", [Json::Array(parts)]) => return Ok(Expr::Or(all(parts)?)),
+        ("not", [inner]) => return Ok(Expr::Not(Box::new(read(schema, inner, depth + 1)?))),
+        _ => {}
+    }
+    let [Json::String(name), rest @ ..] = rest else { return Err(malformed()) };
+    let field = Path::of(schema, name)?;
+    let kind = kind(schema, &field).ok_or_else(malformed)?;
+    Ok(match (&**word, rest) {
+        ("null", []) => Expr::IsNull { field },
+        ("compare", [Json::String(op), operand]) => {
+            let op = comparison(op).ok_or_else(malformed)?;
+            let value = operand_of(schema, name, kind, operand)?;
+            Expr::Compare { field, op, value }
+        }
+        ("in", [Json::Array(operands)]) => Expr::In {
+            field,
+            values: operands.iter().map(|one| operand_of(schema, name, kind, one)).collect::<Result<_, _>>()?,
+        },
+        ("has", [Json::Array(operands)]) => {
+            let Type::List { item, .. } = kind else {
+                return Err(ConfigError::new(format!(
+                    "the policy of {} asks what {name} has, and it is no list",
+                    schema.name
+                )));
+            };
+            let item = item.inner().0;
+            Expr::Has {
+                field,
+                values: operands.iter().map(|one| operand_of(schema, name, item, one)).collect::<Result<_, _>>()?,
+            }
+        }
+        ("length", [Json::String(op), Json::Number(length)]) => {
+            let length = length.as_u64().ok_or_else(malformed)?;
+            Expr::Length { field, op: comparison(op).ok_or_else(malformed)?, length }
+        }
+        ("like", [Json::String(pattern), Json::Bool(fold)]) => {
+            Expr::Like { field, pattern: Pattern::new(pattern.split('*').map(str::to_owned), *fold) }
+        }
+        _ => return Err(malformed()),
+    })
+}
+
+fn comparison(word: &str) -> Option<Comparison> {
+    Some(match word {
+        "eq" => Comparison::Eq,
+        "ne" => Comparison::Ne,
+        "gt" => Comparison::Gt,
+        "ge" => Comparison::Ge,
+        "lt" => Comparison::Lt,
+        "le" => Comparison::Le,
+        _ => return None,
+    })
+}
+
+fn operand_of(schema: &Schema, name: &str, kind: &Type, json: &Json) -> Result<Operand, ConfigError> {
+    let wrong =
+        |what: String| Err(ConfigError::new(format!("the policy of {} compares {name} with {what}", schema.name)));
+    match OperandDescription::deserialize(json) {
+        Ok(OperandDescription::Claim(name)) => Ok(Operand::Claim(name)),
+        Ok(OperandDescription::Value(value)) => {
+            match validate::value(kind, value.to_string().as_bytes()).map(Value::into_owned) {
+                Ok(Value::List(_) | Value::Object(_)) => wrong(format!("{value}, which is no single value")),
+                Ok(value) => Ok(Operand::Value(value)),
+                Err(rejection) => wrong(format!("{value}, which {rejection}")),
+            }
+        }
+        Err(error) => wrong(format!("what is not understood: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"{"name":"A","id":"id","fields":[{"name":"id","type":{"type":"int"}},{"name":"tags","type":{"type":"list","items":{"type":"str"}}},
+      {"name":"home","type":{"type":"model","schema":{"name":"H","fields":[{"name":"city","type":{"type":"str"}}]}}}]}"#;
+
+    fn policy(read: &str) -> Result<Policy, String> {
+        let schema = Schema::from_description(SCHEMA).unwrap();
+        let policy =
+            Policy::from_description(&schema, &format!(r#"{{"read":{read}}}"#)).map_err(|error| error.to_string())?;
+        policy.check(&schema).map(|()| policy).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn rules_are_read() {
+        let home = || Path::from(2).then(0);
+        let expected = Expr::And(vec![
+            Expr::Compare { field: 0.into(), op: Comparison::Ge, value: Operand::Value(Value::Int(3)) },
+            Expr::Not(Box::new(Expr::In {
+                field: home(),
+                values: vec![Operand::claim("city"), Operand::Value("x".into())],
+            })),
+            Expr::Or(vec![
+                Expr::Has { field: 1.into(), values: vec![Operand::claim("sub")] },
+                Expr::IsNull { field: home() },
+            ]),
+            Expr::Length { field: 1.into(), op: Comparison::Lt, length: 4 },
+            Expr::Like { field: home(), pattern: Pattern::new(["a".into(), String::new()], true) },
+            Expr::True,
+        ]);
+        let found = policy(
+            r#"["and",[["compare","id","ge",{"value":3}],["not",["in","home.city",[{"claim":"city"},{"value":"x"}]]],
+              ["or",[["has","tags",[{"claim":"sub"}]],["null","home.city"]]],["length","tags","lt",4],["like","home.city","a*",true],true]]"#,
+        );
+        assert_eq!(found, Ok(Policy::new().read(expected)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (rule, expected) in [
+            (r#"["compare","idd","eq",{"value":1}]"#, "did you mean id?"),
+            (r#"["compare","id","eq",{"value":"x"}]"#, r#"compares id with "x", which must be a whole number"#),
+            (r#"["compare","tags","eq",{"claim":"x"}]"#, "no single value"),
+            (r#"["compare","id","is",{"value":1}]"#, "malformed rule"),
+            (r#"["has","id",[{"claim":"x"}]]"#, "no list"),
+            (r#"["like","id","a*",false]"#, "no text"),
+            (r#"["and",{}]"#, "malformed rule"),
+            ("7", "malformed rule"),
+            (r#"["compare","id","eq",{"claim":"x","value":1}]"#, "not understood"),
+        ] {
+            let error = policy(rule).unwrap_err();
+            assert!(error.contains(expected), "{rule}: {error}");
+        }
+        let deep = format!("{}true{}", r#"["not","#.repeat(40), "]".repeat(40));
+        assert!(policy(&deep).unwrap_err().contains("deep"));
+    }
+}
