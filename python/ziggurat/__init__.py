@@ -14,21 +14,27 @@ if TYPE_CHECKING:
     from ._loop import PyLoop, install, new_event_loop
     from .app import Ziggurat
     from .exceptions import ConfigError, HTTPException
+    from .expressions import Claim, F
     from .models import Indexed, Model, UnsupportedModelError, now, uuid7
     from .params import Body, Header, Path, Query
+    from .policy import Policy
     from .requests import Request
     from .responses import Response
-    from .routing import CORE
+    from .routing import CORE, PUBLIC
 
 __all__ = [
     "CORE",
+    "PUBLIC",
     "Body",
+    "Claim",
     "ConfigError",
+    "F",
     "HTTPException",
     "Header",
     "Indexed",
     "Model",
     "Path",
+    "Policy",
     "PyLoop",
     "Query",
     "Request",
@@ -50,11 +56,13 @@ _MODULES = {
     "_loop": ("PyLoop", "install", "new_event_loop"),
     "app": ("Ziggurat",),
     "exceptions": ("ConfigError", "HTTPException"),
+    "expressions": ("Claim", "F"),
     "models": ("Indexed", "Model", "UnsupportedModelError", "now", "uuid7"),
     "params": ("Body", "Header", "Path", "Query"),
+    "policy": ("Policy",),
     "requests": ("Request",),
     "responses": ("Response",),
-    "routing": ("CORE",),
+    "routing": ("CORE", "PUBLIC"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

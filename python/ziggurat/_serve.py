@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ._info import Started
 from ._loop import new_event_loop
 from ._settings import MAX_IO_THREADS
-from ._terminal import banner
+from ._terminal import banner, open_writes
 from ._ziggurat import set_io_threads
 from .exceptions import ConfigError
 
@@ -101,6 +101,8 @@ async def _serve(
                 if on_started is None:
                     print(banner(app, started, sys.stderr), file=sys.stderr, flush=True)
                 else:
+                    if app._open_writes:
+                        logger.warning("%s", open_writes(app))
                     on_started(started)
                 await stopping.wait()
             finally:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ._info import Started
     from .app import Ziggurat
 
-__all__ = ["banner", "error_report", "paint", "public_writes"]
+__all__ = ["banner", "error_report", "open_writes", "paint"]
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -45,26 +45,18 @@ def banner(app: Ziggurat, started: Started, stream: TextIO) -> str:
         names = ", ".join(f"{route.method or '*'} {route.path}" for route in entering)
         warning = paint("warning", "yellow", stream)
         lines.append(f"{warning}: a Python middleware wraps these native routes: {names}")
-    public = public_writes(app)
-    if public:
+    if app._open_writes:
         warning = paint("warning", "yellow", stream)
-        lines.append(f"{warning}: everybody may write through {', '.join(public)}; give @app.crud an auth=")
+        lines.append(f"{warning}: {open_writes(app)}")
     return "\n".join(lines)
 
 
-def public_writes(app: Ziggurat) -> list[str]:
-    """The writing CRUD routes that ask for no token."""
-    from .layers import Jwt
-
-    if any(isinstance(layer, Jwt) and layer.required for layer in app.layers):
-        return []
-    methods = {"create": "POST", "replace": "PUT", "patch": "PATCH", "delete": "DELETE"}
-    made = []
-    for crud in app.crud_specs:
-        verbs = [methods[op] for op in crud.ops if op in methods and crud.auth.get(op) is None]
-        if verbs:
-            made.append(f"{'/'.join(verbs)} {crud.path}")
-    return made
+def open_writes(app: Ziggurat) -> str:
+    """Says which native routes change rows for anybody who asks."""
+    return (
+        f"everybody may write through {', '.join(app._open_writes)}; "
+        "give @app.crud an auth= or a policy=, or auth=PUBLIC if it is meant"
+    )
 
 
 def error_report(error: BaseException, stream: TextIO) -> str:

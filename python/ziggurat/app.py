@@ -13,10 +13,12 @@ from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
 from .exceptions import ConfigError
+from .layers import Jwt
 from .routing import CrudSpec, MiddlewareSpec, Routes, RouteSpec
 
 __all__ = ["CrudSpec", "MiddlewareSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
+_WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 Hook = Callable[[], Awaitable[None] | None]
 HookT = TypeVar("HookT", bound=Hook)
 Lifespan = Callable[["Ziggurat"], AbstractAsyncContextManager[None]]
@@ -27,6 +29,9 @@ class Ziggurat(Routes):
 
     `layers` are given outermost first. Unless they are given, CatchPanic, RequestId, Timeout(60 s) and BodyLimit(1 MiB) stand
     around them. Middleware registered first is outermost, and stands inside all layers.
+
+    With `strict` the app is not built while anybody may change something without a token: every POST, PUT, PATCH and DELETE route
+    says what it asks for with `auth=`, or that it is open with `auth=PUBLIC`; a `policy=` that asks who the caller is will do, too.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class Ziggurat(Routes):
         openapi_path: str | None = "/openapi.json",
         lifespan: Lifespan | None = None,
         sync_threads: int | None = None,
+        strict: bool = False,
     ) -> None:
         super().__init__()
         self.title = title
@@ -49,11 +55,13 @@ class Ziggurat(Routes):
         self.openapi_path = openapi_path
         self._store = store
         self._sync_threads = sync_threads
+        self._strict = strict
         self._lifespan = lifespan
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._native: _ziggurat.App | None = None
         self._openapi: dict[str, Any] = {}
+        self._open_writes: list[str] = []
         self._build_lock = threading.RLock()
         self._start_lock = threading.Lock()
         self._location = user_location()
@@ -109,6 +117,8 @@ class Ziggurat(Routes):
                     "path": crud.path,
                     "ops": crud.ops,
                     "auth": crud.auth,
+                    "public": crud.public,
+                    "policy": None if crud.policy is None else crud.policy.to_spec(),
                     "client_id": crud.client_id,
                     "default_limit": crud.default_limit,
                     "max_limit": crud.max_limit,
@@ -123,6 +133,7 @@ class Ziggurat(Routes):
                 native.add_crud(_schema.describe(crud.model), json.dumps(options))
         for middleware in self.middleware_specs:
             native.add_middleware(middleware.function, middleware.name, middleware.paths)
+        self._open_writes = self._find_open_writes(native)
         from . import openapi
 
         self._openapi = openapi.document(self, json.loads(native.crud_openapi()))
@@ -131,6 +142,22 @@ class Ziggurat(Routes):
             native.add_document(self.openapi_path, "application/json", text.encode())
         native.build()
         return native
+
+    def _find_open_writes(self, native: _ziggurat.App) -> list[str]:
+        """The native writes that ask for nobody; with `strict`, handlers that do count too and none may be left."""
+        if any(isinstance(layer, Jwt) and layer.required for layer in self.layers):
+            return []
+        found = [f"{method} {path}" for method, path in native.open_writes()]
+        if self._strict:
+            handlers = [route for route in self.route_specs if route.auth is None and not route.public]
+            found += [f"{route.method} {route.path}" for route in handlers if route.method in _WRITES]
+            if found:
+                raise ConfigError(
+                    f"the app is strict, and everybody may write through {', '.join(found)}",
+                    cure="give them auth=True, scopes, or auth=PUBLIC where it is meant",
+                    location=self._location,
+                )
+        return found
 
     @property
     def routes(self) -> list[RouteInfo]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 from ._location import user_location
 from .exceptions import ConfigError
 from .params import Plan, describe_callable, inspect_handler
+from .policy import Policy
 from .requests import Request
 from .responses import Response
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["CORE", "CrudSpec", "MiddlewareSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
+__all__ = ["CORE", "PUBLIC", "CrudSpec", "MiddlewareSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
@@ -25,8 +27,20 @@ CallNext = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, CallNext], Awaitable[Response]]
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 Op = Literal["list", "create", "get", "replace", "patch", "delete", "count", "export"]
-Auth = bool | str | Sequence[str]
-"""False lets everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
+
+
+class _Public(Enum):
+    PUBLIC = "PUBLIC"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+PUBLIC: Final = _Public.PUBLIC
+"""`auth=PUBLIC` lets everyone in, and says that this is meant: neither the start-up warning nor `strict` minds it."""
+
+Auth = bool | str | Sequence[str] | Literal[_Public.PUBLIC]
+"""False and PUBLIC let everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
 
 _OPS: tuple[Op, ...] = ("list", "create", "get", "replace", "patch", "delete", "count", "export")
 CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "delete"))
@@ -62,6 +76,8 @@ class RouteSpec:
     plan: Plan
     auth: list[str] | None
     """None is open, an empty list asks for any valid token."""
+    public: bool
+    """Whether it is meant to be open."""
     name: str
     tags: tuple[str, ...]
     summary: str | None
@@ -81,6 +97,9 @@ class CrudSpec:
     path: str
     ops: tuple[Op, ...]
     auth: dict[Op, list[str] | None]
+    public: tuple[Op, ...]
+    """The operations that are meant to be open."""
+    policy: Policy | None
     tags: tuple[str, ...]
     client_id: bool
     default_limit: int
@@ -189,6 +208,7 @@ class Routes:
                         path=path,
                         plan=plan,
                         auth=scopes,
+                        public=auth is PUBLIC,
                         name=name or plan.name,
                         tags=tuple(tags),
                         summary=summary or " ".join(head.split()) or None,
@@ -210,6 +230,7 @@ class Routes:
         *,
         ops: Iterable[Op] = CORE,
         auth: Auth | Mapping[Op, Auth] = False,
+        policy: Policy | None = None,
         client_id: bool = False,
         tags: Sequence[str] = (),
         default_limit: int = 50,
@@ -224,7 +245,7 @@ class Routes:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
 
         The path is `/` and the model's name in small letters unless it is given. `auth` is one rule for all operations, or a
-        rule for each; operations that such a mapping does not name are open.
+        rule for each; operations that such a mapping does not name are open. `policy` says which rows a caller may see and write.
 
         With `client_id` clients choose the ids of new rows, and with `upsert` PUT makes a row that is not there. With `bulk` POST takes
         arrays of rows, too, which are added all or none; on MongoDB that needs a replica set. `concurrency="required"`
@@ -242,15 +263,20 @@ class Routes:
                     cure=f"choose from {', '.join(_OPS)}",
                     location=location,
                 )
-        rules: dict[Op, list[str] | None] = {}
-        for op in wanted:
-            rule = auth.get(op, False) if isinstance(auth, Mapping) else auth
-            rules[op] = _scopes(rule, model.__name__, location)
+        given: dict[Op, Auth] = {op: auth.get(op, False) if isinstance(auth, Mapping) else auth for op in wanted}
+        if policy is not None and not isinstance(policy, Policy):
+            raise ConfigError(
+                f"{model.__name__}: policy={policy!r} is not a policy",
+                cure='write Policy(read=F.owner == Claim("sub"))',
+                location=location,
+            )
         spec = CrudSpec(
             model=model,
             path=path if path is not None else f"/{model.__name__.lower()}",
             ops=wanted,
-            auth=rules,
+            auth={op: _scopes(rule, model.__name__, location) for op, rule in given.items()},
+            public=tuple(op for op, rule in given.items() if rule is PUBLIC),
+            policy=policy,
             tags=tuple(tags) or (model.__name__,),
             client_id=client_id,
             default_limit=default_limit,
@@ -324,7 +350,7 @@ class Routes:
 
 
 def _scopes(auth: Auth, what: str, location: str) -> list[str] | None:
-    if auth is False or auth is None:
+    if auth is False or auth is None or auth is PUBLIC:
         return None
     if auth is True:
         return []
@@ -332,7 +358,7 @@ def _scopes(auth: Auth, what: str, location: str) -> list[str] | None:
     if not scopes or not all(isinstance(scope, str) and scope for scope in scopes):
         raise ConfigError(
             f"{what}: auth={auth!r} is not understood",
-            cure="write True, False or a list of scopes",
+            cure="write True, False, PUBLIC or a list of scopes",
             location=location,
         )
     return scopes

@@ -158,6 +158,7 @@ pub struct ResourceOptions {
     pub(super) bulk: bool,
     pub(super) concurrency: Concurrency,
     pub(super) policy: Policy,
+    public: Vec<Op>,
     guards: Vec<Guard>,
     location: String,
 }
@@ -185,6 +186,7 @@ impl ResourceOptions {
             bulk: false,
             concurrency: Concurrency::Optional,
             policy: Policy::new(),
+            public: Vec::new(),
             guards: Vec::new(),
             location: String::new(),
         }
@@ -254,6 +256,12 @@ impl ResourceOptions {
     /// Which rows a caller may see and write.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Operations that are meant to be open to everybody: [`Resource::open_writes`] does not name them.
+    pub fn public(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
+        self.public = ops.into_iter().collect();
         self
     }
 
@@ -336,10 +344,12 @@ impl Resource {
         self.options.guards.iter().any(|guard| guard.op == op)
     }
 
-    /// The operations that change rows for anybody who asks: nothing wraps them, and no policy asks who it is.
+    /// The operations that change rows for anybody who asks, and were not said to be [public](ResourceOptions::public):
+    /// nothing wraps them, and no policy asks who it is.
     pub fn open_writes(&self) -> impl Iterator<Item = Op> {
         let asks = |op: Op| self.options.policy.asks_who(op == Op::Create);
-        self.ops().filter(move |op| op.is_write() && !self.is_guarded(*op) && !asks(*op))
+        let open = move |op: Op| !self.is_guarded(op) && !asks(op) && !self.options.public.contains(&op);
+        self.ops().filter(move |op| op.is_write() && open(*op))
     }
 
     /// What cannot work, found before the first request.

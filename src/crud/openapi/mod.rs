@@ -54,6 +54,18 @@ impl Purpose {
     }
 }
 
+/// Which fields of a model a body may or must have.
+#[derive(Clone, Copy)]
+struct Shape<'a> {
+    id_allowed: bool,
+    /// Those that a policy sets, so that they may be left out.
+    pinned: &'a [usize],
+}
+
+impl Shape<'_> {
+    const WHOLE: Self = Self { id_allowed: true, pinned: &[] };
+}
+
 struct Components {
     schemas: Map<String, Json>,
     /// The resource whose schemas are being made.
@@ -62,8 +74,8 @@ struct Components {
 
 impl Components {
     /// A reference to the schema of a model, which is added when it is new.
-    fn model(&mut self, schema: &Schema, purpose: Purpose, id_allowed: bool) -> Json {
-        let made = self.object(schema, purpose, id_allowed);
+    fn model(&mut self, schema: &Schema, purpose: Purpose, shape: Shape<'_>) -> Json {
+        let made = self.object(schema, purpose, shape);
         let mut name = format!("{}{}", schema.name, purpose.suffix());
         if self.schemas.get(&name).is_some_and(|other| *other != made) {
             name = format!("{}_{name}", self.resource);
@@ -73,12 +85,12 @@ impl Components {
         reference
     }
 
-    fn object(&mut self, schema: &Schema, purpose: Purpose, id_allowed: bool) -> Json {
+    fn object(&mut self, schema: &Schema, purpose: Purpose, shape: Shape<'_>) -> Json {
         let mut properties = Map::new();
         let mut required = Vec::new();
         for (index, field) in schema.fields.iter().enumerate() {
             let is_id = schema.id == Some(index);
-            if is_id && !id_allowed {
+            if is_id && !shape.id_allowed {
                 continue;
             }
             let must = match purpose {
@@ -87,10 +99,14 @@ impl Components {
                 Purpose::Replace => field.default.is_none() && !is_id,
                 Purpose::Create => field.default.is_none() && !(is_id && matches!(field.kind, Type::Uuid)),
             };
-            if must {
+            if must && !shape.pinned.contains(&index) {
                 required.push(field.name.to_string());
             }
-            properties.insert(field.name.to_string(), self.field(field, purpose, is_id));
+            let mut property = self.field(field, purpose, is_id);
+            if shape.pinned.contains(&index) {
+                property["description"] = json!("Set from the caller's token");
+            }
+            properties.insert(field.name.to_string(), property);
         }
         let mut object = json!({"type": "object", "title": schema.name, "properties": properties});
         if !required.is_empty() {
@@ -187,7 +203,7 @@ impl Components {
                 put("minItems", min.map(Json::from));
                 put("maxItems", max.map(Json::from));
             }
-            Type::Model(nested) => return self.model(nested, purpose, true),
+            Type::Model(nested) => return self.model(nested, purpose, Shape::WHOLE),
         }
         Json::Object(schema)
     }
@@ -204,7 +220,7 @@ fn constant(kind: &Type, value: &Value<'_>) -> Json {
 fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
     let schema = resource.schema();
     let name = &schema.name;
-    let answer = components.model(schema, Purpose::Answer, true);
+    let answer = components.model(schema, Purpose::Answer, Shape::WHOLE);
     let etag = json!({"ETag": {"description": "The version of the answer", "schema": {"type": "string"}}});
     let one = |description: &str| json!({"description": description, "headers": etag, "content": {"application/json": {"schema": answer}}});
     let nothing = |description: &str| json!({"description": description});
@@ -251,7 +267,14 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             problems.extend([400, 412]);
         }
         Op::Create => {
-            let sent = components.model(schema, Purpose::Create, resource.client_chooses_id());
+            let sent = {
+                let pinned = resource.options.policy.pinned(true);
+                components.model(
+                    schema,
+                    Purpose::Create,
+                    Shape { id_allowed: resource.client_chooses_id(), pinned: &pinned },
+                )
+            };
             let mut created = one("The new row");
             if resource.options.bulk {
                 let many = json!({"type": "array", "items": sent, "maxItems": 1000});
@@ -277,7 +300,10 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             problems.extend([400, 409, 413, 415, 422]);
         }
         Op::Replace => {
-            let sent = components.model(schema, Purpose::Replace, true);
+            let sent = {
+                let pinned = resource.options.policy.pinned(false);
+                components.model(schema, Purpose::Replace, Shape { pinned: &pinned, ..Shape::WHOLE })
+            };
             body = Some(json!({"application/json": {"schema": sent}}));
             responses.insert("200".into(), one("The row as it is now"));
             if resource.options.upsert {
@@ -287,7 +313,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             problems.extend([400, 409, 412, 413, 415, 422]);
         }
         Op::Patch => {
-            let sent = components.model(schema, Purpose::Patch, true);
+            let sent = components.model(schema, Purpose::Patch, Shape::WHOLE);
             body = Some(json!({
                 "application/merge-patch+json": {"schema": sent},
                 "application/json": {"schema": sent},
@@ -349,6 +375,9 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
     if resource.is_guarded(op) {
         problems.extend([401, 403]);
     }
+    if op.is_write() && resource.options.policy.asks_who(op == Op::Create) {
+        problems.push(403);
+    }
     problems.extend([503, 504]);
     for status in problems {
         responses.insert(status.to_string(), failure(status));
@@ -394,7 +423,7 @@ fn failure(status: u16) -> Json {
     let description = match status {
         400 => "The request cannot be read",
         401 => "No valid token",
-        403 => "The token lacks a scope",
+        403 => "The caller may not do this",
         404 => "There is no row with this id",
         409 => "Another row has the same value in a unique field, or other writers came between",
         412 => "The row has another version",

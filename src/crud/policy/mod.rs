@@ -105,6 +105,15 @@ impl Policy {
         [&self.read, &self.write, &self.create].into_iter().flatten().any(Rule::asks_who)
     }
 
+    /// The fields that are set from claims when rows are made, or replaced.
+    pub(super) fn pinned(&self, create: bool) -> Vec<usize> {
+        let mut found = Vec::new();
+        if let Some(rule) = if create { self.create_rule() } else { self.write_rule() } {
+            rule.pins(&mut found);
+        }
+        found.into_iter().map(|(field, _)| field).collect()
+    }
+
     /// What cannot be asked of rows of `schema`.
     pub(super) fn check(&self, schema: &Schema) -> Result<(), ConfigError> {
         [&self.read, &self.write, &self.create].into_iter().flatten().try_for_each(|rule| rule.check(schema))

@@ -36,7 +36,8 @@ impl Policy {
     /// A policy over rows of `schema`, from its description.
     ///
     /// Rules are `["compare", field, operator, operand]` with the operators `eq ne gt ge lt le`, `["in", field, [operand]]`,
-    /// `["has", field, [operand]]`, `["length", field, operator, number]`, `["null", field]`, `["like", field, pattern, fold]`,
+    /// `["has", field, [operand]]`, `["length", field, operator, number]`, `["null", field]`, `["like", field, [text], fold]` (the
+    /// texts that stand between any others),
     /// `["and", [rule]]`, `["or", [rule]]`, `["not", rule]` and `true`; operands are `{"value": ...}` and `{"claim": name}`.
     ///
     /// # Errors
@@ -96,8 +97,9 @@ fn read(schema: &Schema, tree: &Json, depth: usize) -> Result<Rule, ConfigError>
             let length = length.as_u64().ok_or_else(malformed)?;
             Expr::Length { field, op: comparison(op).ok_or_else(malformed)?, length }
         }
-        ("like", [Json::String(pattern), Json::Bool(fold)]) => {
-            Expr::Like { field, pattern: Pattern::new(pattern.split('*').map(str::to_owned), *fold) }
+        ("like", [Json::Array(parts), Json::Bool(fold)]) if !parts.is_empty() => {
+            let parts = parts.iter().map(|part| part.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+            Expr::Like { field, pattern: Pattern::new(parts.ok_or_else(malformed)?, *fold) }
         }
         _ => return Err(malformed()),
     })
@@ -164,7 +166,7 @@ mod tests {
         ]);
         let found = policy(
             r#"["and",[["compare","id","ge",{"value":3}],["not",["in","home.city",[{"claim":"city"},{"value":"x"}]]],
-              ["or",[["has","tags",[{"claim":"sub"}]],["null","home.city"]]],["length","tags","lt",4],["like","home.city","a*",true],true]]"#,
+              ["or",[["has","tags",[{"claim":"sub"}]],["null","home.city"]]],["length","tags","lt",4],["like","home.city",["a",""],true],true]]"#,
         );
         assert_eq!(found, Ok(Policy::new().read(expected)));
     }
@@ -177,7 +179,7 @@ mod tests {
             (r#"["compare","tags","eq",{"claim":"x"}]"#, "no single value"),
             (r#"["compare","id","is",{"value":1}]"#, "malformed rule"),
             (r#"["has","id",[{"claim":"x"}]]"#, "no list"),
-            (r#"["like","id","a*",false]"#, "no text"),
+            (r#"["like","id",["a",""],false]"#, "no text"),
             (r#"["and",{}]"#, "malformed rule"),
             ("7", "malformed rule"),
             (r#"["compare","id","eq",{"claim":"x","value":1}]"#, "not understood"),

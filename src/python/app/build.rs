@@ -12,7 +12,7 @@ use tower::service_fn;
 use super::settings::{AppSettings, CrudSettings, parse};
 
 use crate::crud::store::AnyStore;
-use crate::crud::{Op, OpenError, Resource, ResourceOptions, Schema, Store, openapi_of};
+use crate::crud::{Op, OpenError, Policy, Resource, ResourceOptions, Schema, Store, openapi_of};
 use crate::layers::jwt::RequireAuth;
 use crate::layers::{LayerSpec, foundation};
 use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
@@ -89,12 +89,13 @@ impl Draft {
     }
 
     pub(super) fn add_crud(&mut self, description: &str, options: &str) -> Result<(), ConfigError> {
-        let given: CrudSettings = parse(options, "CRUD settings")?;
+        let given: CrudSettings<'_> = parse(options, "CRUD settings")?;
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&given.location))?;
-        let ops = given.ops.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>()?;
+        let ops = |names: &[String]| names.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>();
         let mut options = ResourceOptions::new()
             .path(given.path)
-            .ops(ops)
+            .ops(ops(&given.ops)?)
+            .public(ops(&given.public)?)
             .client_id(given.client_id)
             .page_size(given.default_limit, given.max_limit)
             .body_limit(given.body_limit)
@@ -104,6 +105,14 @@ impl Draft {
             .bulk(given.bulk)
             .concurrency(given.concurrency.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .at(given.location.clone());
+        if let Some(policy) = given.policy {
+            let policy =
+                Policy::from_description(&schema, policy.get()).map_err(|error| error.at_if_known(&given.location))?;
+            if policy.uses_claims() {
+                self.check_auth(&format!("the policy of {}", schema.name), &given.location)?;
+            }
+            options = options.policy(policy);
+        }
         for (op, scopes) in given.auth {
             let Some(scopes) = scopes else { continue };
             self.check_auth(&schema.name, &given.location)?;
@@ -127,6 +136,14 @@ impl Draft {
 
     pub(super) fn crud_openapi(&self) -> String {
         openapi_of(self.resources.iter().map(|(resource, _)| resource)).to_string()
+    }
+
+    /// The method and path of every CRUD operation that changes rows for anybody who asks.
+    pub(super) fn open_writes(&self) -> Vec<(String, String)> {
+        let of = |resource: &Resource| -> Vec<_> {
+            resource.open_writes().map(|op| (op.method().to_string(), resource.path_of(op))).collect()
+        };
+        self.resources.iter().flat_map(|(resource, _)| of(resource)).collect()
     }
 
     /// Everything that can fail fails here, before the first request.

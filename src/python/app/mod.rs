@@ -162,6 +162,11 @@ impl App {
         self.draft(py, |draft| Ok(draft.crud_openapi()))
     }
 
+    /// Method and path of every CRUD operation that changes rows for anybody who asks.
+    fn open_writes(&self, py: Python<'_>) -> PyResult<Vec<(String, String)>> {
+        self.draft(py, |draft| Ok(draft.open_writes()))
+    }
+
     /// Opens the store, mounts the leaves and puts the stack together.
     fn build(&self, py: Python<'_>) -> PyResult<()> {
         let Some(mut draft) = lock(&self.draft).take() else {

@@ -25,11 +25,15 @@ pub(super) struct AppSettings<'a> {
 /// A CRUD resource's.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CrudSettings {
+pub(super) struct CrudSettings<'a> {
     pub(super) path: String,
     pub(super) ops: Vec<String>,
     /// By operation; none is open, an empty list asks for any valid token.
     pub(super) auth: std::collections::BTreeMap<String, Option<Vec<String>>>,
+    /// The operations that are meant to be open.
+    pub(super) public: Vec<String>,
+    #[serde(borrow, default)]
+    pub(super) policy: Option<&'a RawValue>,
     pub(super) client_id: bool,
     pub(super) default_limit: usize,
     pub(super) max_limit: usize,
