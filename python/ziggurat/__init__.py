@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from .app import Ziggurat
     from .exceptions import ConfigError, HTTPException
     from .expressions import Claim, F
-    from .models import Indexed, Model, UnsupportedModelError, now, uuid7
+    from .models import (
+        CreatedAt,
+        Hidden,
+        Immutable,
+        Indexed,
+        Model,
+        ReadOnly,
+        UnsupportedModelError,
+        UpdatedAt,
+        WriteOnly,
+        now,
+        uuid7,
+    )
     from .params import Body, Header, Path, Query
     from .policy import Policy
     from .requests import Request
@@ -28,18 +40,24 @@ __all__ = [
     "Body",
     "Claim",
     "ConfigError",
+    "CreatedAt",
     "F",
     "HTTPException",
     "Header",
+    "Hidden",
+    "Immutable",
     "Indexed",
     "Model",
     "Path",
     "Policy",
     "PyLoop",
     "Query",
+    "ReadOnly",
     "Request",
     "Response",
     "UnsupportedModelError",
+    "UpdatedAt",
+    "WriteOnly",
     "Ziggurat",
     "__version__",
     "install",
@@ -57,7 +75,19 @@ _MODULES = {
     "app": ("Ziggurat",),
     "exceptions": ("ConfigError", "HTTPException"),
     "expressions": ("Claim", "F"),
-    "models": ("Indexed", "Model", "UnsupportedModelError", "now", "uuid7"),
+    "models": (
+        "CreatedAt",
+        "Hidden",
+        "Immutable",
+        "Indexed",
+        "Model",
+        "ReadOnly",
+        "UnsupportedModelError",
+        "UpdatedAt",
+        "WriteOnly",
+        "now",
+        "uuid7",
+    ),
     "params": ("Body", "Header", "Path", "Query"),
     "policy": ("Policy",),
     "requests": ("Request",),

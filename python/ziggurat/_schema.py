@@ -18,7 +18,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.errors import PydanticUndefinedAnnotation
 
-from .models import Indexed, UnsupportedModelError, now, uuid7
+from .models import Access, Immutable, Indexed, Renewed, UnsupportedModelError, now, uuid7
 
 __all__ = ["describe"]
 
@@ -286,10 +286,8 @@ class _Walk:
                 self.refuse(
                     place, f"{key.replace('_', ' ')} {field[key]!r} is not supported natively", "name the field so"
                 )
-        if field.get("frozen"):
-            self.refuse(place, "a frozen field is not supported natively", "remove frozen=True")
         if field.get("serialization_exclude") or field.get("serialization_exclude_if"):
-            self.refuse(place, "exclude= is not supported natively", "leave the field out of the model that is served")
+            self.refuse(place, "exclude= is not supported natively", "mark the field with WriteOnly or Hidden")
         self.known(
             {key: value for key, value in field.items() if not key.startswith("serialization_exclude")},
             place,
@@ -316,16 +314,38 @@ class _Walk:
             value = self.default(default, place)
             if value is not None:
                 description["default"] = value
-        marker = _marker(cls, name)
-        if marker is not None:
+        markers = _markers(cls, name)
+        for marker in markers:
+            if not isinstance(marker, Indexed):
+                continue
             if not top:
                 self.refuse(place, "a field of a nested model cannot be indexed", "remove Indexed()")
             elif _bare(kind)["type"] in ("list", "model"):
                 self.refuse(place, "a list or a model cannot be indexed", "remove Indexed()")
             description["index"] = {"unique": marker.unique}
+        access = {marker for marker in markers if isinstance(marker, Access)}
+        if field.get("frozen"):
+            access.add(Immutable)
+        self.access(access, description, place, top=top)
         if top and name == "id":
             self.id(kind, description.get("default"), place)
         return description
+
+    def access(self, access: set[Access], description: _Description, place: str, *, top: bool) -> None:
+        """What clients may do with a field."""
+        if Renewed in access:
+            access.remove(Renewed)
+            description["renew"] = True
+        if not access:
+            return
+        names = sorted(marker.name for marker in access)
+        if len(access) > 1:
+            self.refuse(place, f"is marked {' and '.join(names)}", "choose one of them")
+        elif not top:
+            self.refuse(place, f"a field of a nested model cannot be {names[0]}", "mark the field that holds the model")
+        elif description["name"] == "id":
+            self.refuse(place, f"an id cannot be {names[0]}", "remove the marker; clients cannot change ids anyway")
+        description["access"] = access.pop().value
 
     def id(self, kind: _Description, default: _Description | None, place: str) -> None:
         if kind["type"] not in ("uuid", "int", "str"):
@@ -506,11 +526,10 @@ def _callable(function: object) -> str:
     return str(name).rpartition("<locals>.")[2]
 
 
-def _marker(cls: type[BaseModel], name: str) -> Indexed | None:
-    """The `Indexed` of a field, also where it stands inside of an Optional."""
+def _markers(cls: type[BaseModel], name: str) -> list[Any]:
+    """What a field is annotated with, also where it stands inside of an Optional."""
     info = cls.model_fields[name]
-    markers = [*info.metadata, *_annotated(info.annotation)]
-    return next((marker for marker in markers if isinstance(marker, Indexed)), None)
+    return [*info.metadata, *_annotated(info.annotation)]
 
 
 def _annotated(annotation: Any) -> Iterator[Any]:

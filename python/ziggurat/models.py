@@ -7,12 +7,28 @@ import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
+from typing import Annotated, Final, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from .exceptions import ConfigError
 
-__all__ = ["Indexed", "Model", "UnsupportedModelError", "now", "uuid7"]
+__all__ = [
+    "Access",
+    "CreatedAt",
+    "Hidden",
+    "Immutable",
+    "Indexed",
+    "Model",
+    "ReadOnly",
+    "Renewed",
+    "UnsupportedModelError",
+    "UpdatedAt",
+    "WriteOnly",
+    "now",
+    "uuid7",
+]
 
 
 class Model(BaseModel):
@@ -33,6 +49,31 @@ class Indexed:
     """
 
     unique: bool = False
+
+
+class Access(Enum):
+    """What clients may do with a field: `role: Annotated[str, ReadOnly] = "reader"`.
+
+    A PUT that leaves a marked field out keeps what the row has, so that a row which was read can be sent back as it came.
+    """
+
+    ReadOnly = "read_only"
+    """They see it; the server sets it."""
+    Immutable = "immutable"
+    """They set it when they make the row, and not later. `Field(frozen=True)` says the same."""
+    WriteOnly = "write_only"
+    """They set it and never see it: it is in no answer, and nothing is filtered or sorted by it."""
+    Hidden = "hidden"
+    """For them there is no such field."""
+    Renewed = "renewed"
+    """Each write of the row makes its default anew; together with ReadOnly or Hidden."""
+
+
+ReadOnly: Final = Access.ReadOnly
+Immutable: Final = Access.Immutable
+WriteOnly: Final = Access.WriteOnly
+Hidden: Final = Access.Hidden
+Renewed: Final = Access.Renewed
 
 
 class UnsupportedModelError(ConfigError):
@@ -59,3 +100,10 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0xF << 76) | 7 << 76
     value = value & ~(0b11 << 62) | 0b10 << 62
     return uuid.UUID(int=value)
+
+
+CreatedAt: TypeAlias = Annotated[datetime, ReadOnly, Field(default_factory=now)]
+"""When a row was made: `created_at: CreatedAt`. The server sets it."""
+
+UpdatedAt: TypeAlias = Annotated[datetime, ReadOnly, Renewed, Field(default_factory=now)]
+"""When a row was written last: `updated_at: UpdatedAt`. The server sets it."""

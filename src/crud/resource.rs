@@ -381,6 +381,19 @@ impl Resource {
         if let Err(error) = self.options.policy.check(&self.schema) {
             return wrong(error);
         }
+        let pinned = self.options.policy.pinned(true);
+        let unset =
+            self.schema.fields.iter().enumerate().find(|(index, field)| {
+                !field.access.is_settable() && field.default.is_none() && !pinned.contains(index)
+            });
+        if let Some((_, field)) = unset
+            && (self.ops().any(|op| op == Op::Create) || self.options.upsert)
+        {
+            return wrong(
+                ConfigError::new(format!("{name}.{}: clients cannot set it, and nothing else does", field.name))
+                    .cure("give it a default, or a policy that demands a claim in it"),
+            );
+        }
         if self.path.contains(['{', '}']) || self.path.len() < 2 {
             return wrong(
                 ConfigError::new(format!("{name}: a collection cannot be at {:?}", self.path))

@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tower::service_fn;
 
 use super::etag::Condition;
 use super::policy::{Caller, Policy};
-use super::query::ListRules;
+use super::query::{ListRules, Shown};
 use super::resource::{Concurrency, Op, Resource};
 use super::schema::validate::IdRule;
 use super::schema::{Type, check};
@@ -144,6 +145,23 @@ impl<C: Collection> Served<C> {
             return Err(changed());
         }
         Ok(Expect { versions: Some(vec![row.version]), ..expect })
+    }
+
+    /// What is shown of the JSON of a row.
+    pub(super) fn show(&self, shown: &Shown, json: Bytes) -> Result<Bytes, Problem> {
+        if shown.is_whole(&self.schema) {
+            return Ok(json);
+        }
+        shown.row(&self.schema, &json).map(Bytes::from).map_err(|error| self.internal(&error))
+    }
+
+    /// What is shown of the JSON of several rows, which commas join.
+    pub(super) fn show_all(&self, shown: &Shown, rows: Bytes) -> Result<Bytes, Problem> {
+        if shown.is_whole(&self.schema) {
+            return Ok(rows);
+        }
+        let array = [b"[", &rows[..], b"]"].concat();
+        shown.rows(&self.schema, &array).map(Bytes::from).map_err(|error| self.internal(&error))
     }
 
     /// What a store answered, with its failures as problems.

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub)] // Modules of a test binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers outside of test functions fail the test too.
 
+mod access;
 mod bodies;
 #[cfg(all(feature = "layers", feature = "server"))]
 mod compose;

@@ -11,7 +11,19 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, Field
 
-from ziggurat import CORE, ConfigError, Indexed, Model, Ziggurat
+from ziggurat import (
+    CORE,
+    ConfigError,
+    CreatedAt,
+    Hidden,
+    Immutable,
+    Indexed,
+    Model,
+    ReadOnly,
+    UpdatedAt,
+    WriteOnly,
+    Ziggurat,
+)
 from ziggurat.testing import TestClient
 
 # The same services answer in both modes.
@@ -53,6 +65,53 @@ def client(store_url: str) -> Iterator[TestClient]:
         yield client
         # Whatever the test did, no CRUD route entered the interpreter for it.
         assert app.attach_counts()["crud"] == before
+
+
+def test_what_clients_do_not_see_or_set(store_url: str) -> None:
+    class Account(Model):
+        id: UUID
+        email: Annotated[str, Immutable]
+        password: Annotated[str, WriteOnly, Field(min_length=3)]
+        role: Annotated[str, ReadOnly] = "reader"
+        cost: Annotated[int, Hidden] = 7
+        name: str = ""
+        created_at: CreatedAt
+        updated_at: UpdatedAt
+
+    app = Ziggurat(store=store_url)
+
+    @app.crud(Account, bulk=store_url.startswith("sqlite"), ops=CORE | {"export"})
+    class AccountRoutes: ...
+
+    shown = ["id", "email", "role", "name", "created_at", "updated_at"]
+    with TestClient(app) as client:
+        made = client.post("/account", json={"email": "a@x", "password": "abc", "name": "Ada"})
+        assert list(made.json()) == shown
+        at = made.headers["location"]
+        assert made.json()["created_at"] == made.json()["updated_at"]
+        assert [list(row) for row in client.get("/account").json()["items"]] == [shown]
+        assert list(client.get("/account/_export").json()) == shown
+        for parameter in ({"password": "abc"}, {"cost": "7"}, {"sort": "cost"}, {"fields": "password"}):
+            assert client.get("/account", params=parameter).status_code == 400
+
+        put = client.put(at, json=client.get(at).json())
+        assert put.status_code == 200
+        assert list(put.json()) == shown
+        assert put.json()["created_at"] == made.json()["created_at"]
+        assert (
+            client.patch(at, json={"name": "Eve", "password": "abcd"}).json()["updated_at"] > put.json()["updated_at"]
+        )
+        for change, code in (
+            ({"email": "b@x"}, "frozen_field"),
+            ({"role": "admin"}, "read_only"),
+            ({"created_at": "2020-01-01T00:00:00Z"}, "read_only"),
+            ({"cost": 7}, "extra_forbidden"),
+        ):
+            for answer in (client.patch(at, json=change), client.put(at, json=change)):
+                assert answer.status_code == 422
+                assert [error["code"] for error in answer.json()["errors"]] == [code]
+        # Python sees all of it: to a handler it is an ordinary model.
+        assert Account(id=UUID(int=0), email="a", password="abc").cost == 7  # type: ignore[call-arg]
 
 
 def test_what_is_opted_into(store_url: str) -> None:

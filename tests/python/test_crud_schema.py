@@ -33,7 +33,19 @@ from pydantic import (
 
 from ziggurat._schema import describe
 from ziggurat.exceptions import ConfigError
-from ziggurat.models import Indexed, Model, UnsupportedModelError, now, uuid7
+from ziggurat.models import (
+    CreatedAt,
+    Hidden,
+    Immutable,
+    Indexed,
+    Model,
+    ReadOnly,
+    UnsupportedModelError,
+    UpdatedAt,
+    WriteOnly,
+    now,
+    uuid7,
+)
 
 
 class Colour(enum.Enum):
@@ -203,6 +215,10 @@ def test_private_attributes_and_forward_references_are_fine() -> None:
         del globals()["SoonDefined"]
 
 
+class Marked(BaseModel):
+    inner: Annotated[int, Hidden]
+
+
 class Sneaky(enum.Enum):
     A = "a"
 
@@ -243,7 +259,8 @@ class Plain:
         (int, Field(alias="y"), "M.x: validation alias 'y' is not supported natively"),
         (int, Field(serialization_alias="y"), "M.x: serialization alias 'y' is not supported natively"),
         (int, Field(exclude=True), "M.x: exclude= is not supported natively"),
-        (int, Field(frozen=True), "M.x: a frozen field is not supported natively"),
+        (Annotated[int, ReadOnly, WriteOnly], 1, "M.x: is marked ReadOnly and WriteOnly"),
+        (Marked, ..., "M.x.inner: a field of a nested model cannot be Hidden"),
         (int, Field(default_factory=lambda: 1), "M.x: default factory <lambda> is Python code"),
         (datetime, Field(default_factory=datetime.now), "M.x: default factory datetime.now is Python code"),
         (Annotated[list[int], Indexed()], ..., "M.x: a list or a model cannot be indexed"),
@@ -253,6 +270,23 @@ def test_what_is_not_honoured_is_refused(annotation: Any, default: Any, what: st
     with pytest.raises(UnsupportedModelError) as caught:
         described(annotation, default)
     assert caught.value.problems[0].startswith(what + " (")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "expected"),
+    [
+        (Annotated[int, Immutable], ..., {"type": {"type": "int"}, "access": "immutable"}),
+        (int, Field(frozen=True), {"type": {"type": "int"}, "access": "immutable"}),
+        (Annotated[int, WriteOnly] | None, None, {"default": {"value": None}, "access": "write_only"}),
+        (Annotated[int, ReadOnly], 3, {"default": {"value": 3}, "access": "read_only"}),
+        (Annotated[int, Hidden], 3, {"default": {"value": 3}, "access": "hidden"}),
+        (CreatedAt, ..., {"default": {"factory": "now"}, "access": "read_only"}),
+        (UpdatedAt, ..., {"default": {"factory": "now"}, "access": "read_only", "renew": True}),
+    ],
+)
+def test_what_clients_may_do_with_a_field(annotation: Any, default: Any, expected: dict[str, Any]) -> None:
+    description = described(annotation, default)
+    assert {**description, **expected} == description
 
 
 def test_python_code_in_a_model_is_refused_all_at_once() -> None:

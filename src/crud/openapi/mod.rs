@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use parameters::{fields_parameter, filter_parameters, list_parameters, query, sort_parameter};
 
 use super::resource::{Concurrency, Op, Resource};
-use super::schema::{DefaultValue, Field, Schema, Type, Unknown};
+use super::schema::{Access, DefaultValue, Field, Schema, Type, Unknown};
 use super::{Value, json as canonical};
 
 /// The `paths` and `components` of one resource.
@@ -66,6 +66,17 @@ impl Shape<'_> {
     const WHOLE: Self = Self { id_allowed: true, pinned: &[] };
 }
 
+impl Purpose {
+    /// Whether a body for it may hold this field.
+    const fn has(self, field: &Field) -> bool {
+        match self {
+            Self::Answer => field.access.is_shown(),
+            Self::Create => field.access.is_settable(),
+            Self::Replace | Self::Patch => field.access.is_known(),
+        }
+    }
+}
+
 struct Components {
     schemas: Map<String, Json>,
     /// The resource whose schemas are being made.
@@ -90,13 +101,13 @@ impl Components {
         let mut required = Vec::new();
         for (index, field) in schema.fields.iter().enumerate() {
             let is_id = schema.id == Some(index);
-            if is_id && !shape.id_allowed {
+            if is_id && !shape.id_allowed || !purpose.has(field) {
                 continue;
             }
             let must = match purpose {
                 Purpose::Answer => true,
                 Purpose::Patch => false,
-                Purpose::Replace => field.default.is_none() && !is_id,
+                Purpose::Replace => field.default.is_none() && !is_id && !field.access.is_kept(),
                 Purpose::Create => field.default.is_none() && !(is_id && matches!(field.kind, Type::Uuid)),
             };
             if must && !shape.pinned.contains(&index) {
@@ -128,6 +139,12 @@ impl Components {
         }
         if is_id && purpose == Purpose::Answer {
             schema["description"] = json!("Identifies the row");
+        }
+        match field.access {
+            Access::ReadOnly => schema["readOnly"] = json!(true),
+            Access::WriteOnly => schema["writeOnly"] = json!(true),
+            Access::Immutable => schema["description"] = json!("Set once, when the row is made"),
+            Access::ReadWrite | Access::Hidden => {}
         }
         schema
     }

@@ -34,7 +34,7 @@ pub(super) fn query(name: &str, description: String, schema: Json) -> Json {
 }
 
 pub(super) fn sort_parameter(schema: &Schema) -> Json {
-    let scalars = schema.fields.iter().filter(|field| field.kind.is_scalar());
+    let scalars = schema.fields.iter().filter(|field| field.kind.is_scalar() && field.access.is_shown());
     let names: Vec<&str> = scalars.map(|field| &*field.name).collect();
     query(
         "sort",
@@ -76,7 +76,7 @@ pub(super) fn filter_parameters(schema: &Schema) -> Vec<Json> {
 
 /// Tells of each field that can be filtered by, and its operators; those of nested models come with a dot.
 fn filters(schema: &Schema, before: &str, depth: usize, tell: &mut impl FnMut(&str, Vec<&'static str>)) {
-    for field in &schema.fields {
+    for field in schema.fields.iter().filter(|field| field.access.is_shown()) {
         let name = format!("{before}{}", field.name);
         if before.is_empty() && is_taken(&name) {
             continue;

@@ -5,21 +5,28 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, VARY};
 
 use super::prefer;
-use crate::crud::Row;
-use crate::crud::etag;
+use crate::crud::query::Shown;
+use crate::crud::service::Served;
+use crate::crud::{Collection, Row, etag};
+use crate::service::Problem;
 use crate::{Body, Response};
 
 /// A row that was written.
-pub(super) fn written(status: StatusCode, row: Row, minimal: bool) -> Response {
+pub(super) fn written<C: Collection>(
+    served: &Served<C>,
+    status: StatusCode,
+    row: Row,
+    minimal: bool,
+) -> Result<Response, Problem> {
     let tag = etag::of_version(row.version);
     if !minimal {
-        return document(status, row.json, tag);
+        return Ok(document(status, served.show(&Shown::All, row.json)?, tag));
     }
     let mut response = Response::new(Body::empty());
     *response.status_mut() = if status == StatusCode::CREATED { status } else { StatusCode::NO_CONTENT };
     response.headers_mut().insert(ETAG, tag);
     response.headers_mut().insert(prefer::APPLIED, HeaderValue::from_static("return=minimal"));
-    response
+    Ok(response)
 }
 
 /// A document with its tag. Caches keep it for its owner only, and ask each time whether it is still current.

@@ -33,7 +33,7 @@ pub(in crate::crud) async fn create<C: Collection>(
         _ => None,
     };
     let row = served.done(served.collection.insert(document).await)?;
-    let mut response = answer::written(StatusCode::CREATED, row, prefer::minimal(&parts.headers));
+    let mut response = answer::written(&served, StatusCode::CREATED, row, prefer::minimal(&parts.headers))?;
     if let Some(location) = location {
         response.headers_mut().insert(LOCATION, location);
     }

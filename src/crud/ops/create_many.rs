@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::{answer, create, prefer};
 use crate::crud::policy::Admission;
+use crate::crud::query::Shown;
 use crate::crud::service::Served;
 use crate::crud::{Collection, Row, Value, etag, json};
 use crate::service::{Limit, Location, Problem, Violation};
@@ -76,8 +77,8 @@ async fn all<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>) 
         response.headers_mut().insert(prefer::APPLIED, HeaderValue::from_static("return=minimal"));
         response
     } else {
-        let items: Vec<&[u8]> = rows.iter().map(|row| &row.json[..]).collect();
-        answer::json(listed(served, &items.join(&b','.to_owned())))
+        let rows: Vec<&[u8]> = rows.iter().map(|row| &row.json[..]).collect();
+        answer::json(listed(served, &served.show_all(&Shown::All, rows.join(&b','.to_owned()).into())?))
     };
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
@@ -120,7 +121,8 @@ async fn add<C: Collection>(served: &Served<C>, uri: &Uri, read: Read) -> Result
         Value::Object(values) => create::location(uri, &values[served.id]),
         _ => None,
     };
-    Ok((served.done(served.collection.insert(document).await)?, location))
+    let row = served.done(served.collection.insert(document).await)?;
+    Ok((Row { json: served.show(&Shown::All, row.json)?, ..row }, location))
 }
 
 fn write_made(items: &mut Vec<u8>, row: &Row, location: Option<HeaderValue>, minimal: bool) {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::answer;
 use crate::crud::Collection;
 use crate::crud::etag::{self, Condition};
-use crate::crud::query::{self, Shown};
+use crate::crud::query;
 use crate::crud::service::{Served, changed};
 use crate::service::Problem;
 use crate::{Request, Response};
@@ -27,9 +27,5 @@ pub(in crate::crud) async fn get<C: Collection>(served: Arc<Served<C>>, request:
     if none_match.is_some_and(|condition| condition.has(row.version, &view)) {
         return Ok(answer::not_modified(tag));
     }
-    let json = match shown {
-        Shown::All => row.json,
-        shown => shown.row(&served.schema, &row.json).map_err(|error| served.internal(&error))?.into(),
-    };
-    Ok(answer::document(StatusCode::OK, json, tag))
+    Ok(answer::document(StatusCode::OK, served.show(&shown, row.json)?, tag))
 }

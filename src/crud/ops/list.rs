@@ -3,14 +3,13 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, LINK};
 use http::{StatusCode, Uri};
 
 use super::answer;
 use super::prefer::{self, Count};
 use crate::crud::etag::{self, Condition};
-use crate::crud::query::{self, Shown};
+use crate::crud::query;
 use crate::crud::service::Served;
 use crate::crud::{Collection, Expr};
 use crate::service::Problem;
@@ -41,10 +40,7 @@ pub(in crate::crud) async fn list<C: Collection>(
     let (page, total) = futures_util::future::join(served.collection.list(query), total).await;
     let (page, total) = (served.done(page)?, served.done(total)?);
     let cursor = page.next.as_ref().map(|boundary| cursors.encode(boundary));
-    let items = match shown {
-        Shown::All => page.items,
-        shown => chosen(&shown, &served, &page.items)?,
-    };
+    let items = served.show_all(&shown, page.items)?;
 
     let body = if served.envelope { envelope(&items, cursor.as_deref()) } else { array(&items) };
     let tag = etag::of_bytes(&body);
@@ -62,12 +58,6 @@ pub(in crate::crud) async fn list<C: Collection>(
         headers.insert(prefer::APPLIED, HeaderValue::from_static(count.applied()));
     }
     Ok(response)
-}
-
-/// What is shown of the rows of a page.
-fn chosen<C: Collection>(shown: &Shown, served: &Served<C>, items: &[u8]) -> Result<Bytes, Problem> {
-    let rows = shown.rows(&served.schema, &array(items)).map_err(|error| served.internal(&error))?;
-    Ok(rows.into())
 }
 
 /// `{"items":[...],"next":"<cursor>"}`: unlike an array it can gain members.

@@ -13,3 +13,4 @@ pub(super) mod replace;
 mod answer;
 mod body;
 mod prefer;
+mod rewrite;

@@ -6,8 +6,10 @@ use http::StatusCode;
 use http::header::IF_MATCH;
 use http::request::Parts;
 
+use super::rewrite::rewrite;
 use super::{answer, body, prefer};
-use crate::crud::schema::validate::{self, IdRule};
+use crate::crud::policy::Admission;
+use crate::crud::schema::validate::{self, IdRule, Replacement};
 use crate::crud::service::{Served, changed, not_found};
 use crate::crud::store::StoreError;
 use crate::crud::{Collection, Outcome, Row, Value};
@@ -29,36 +31,77 @@ pub(in crate::crud) async fn replace<C: Collection>(
         // No row is one that this caller may write, whatever the body says.
         return Err(served.unwritable(&parts, id).await);
     }
-    let values = validate::document(&served.schema, &bytes, IdRule::Given(&id), admission.pins())?;
-    let document = Value::Object(values).into_owned();
-    admission.check(&served.schema, &document)?;
+    let sent = Sent::read(&served, &bytes, &id, &admission)?;
     let minimal = prefer::minimal(&parts.headers);
     let expect = match served.expect(&parts, &id).await {
         Err(problem) if served.upsert && problem.status() == StatusCode::NOT_FOUND => {
             // An If-None-Match has looked for the row in vain; one that has come since is not the client's to replace.
-            let row = insert(&served, &parts, &id, document).await?.ok_or_else(changed)?;
-            return Ok(answer::written(StatusCode::CREATED, row, minimal));
+            let row = insert(&served, &parts, &id, sent.new_row(&served, &admission)?).await?.ok_or_else(changed)?;
+            return answer::written(&served, StatusCode::CREATED, row, minimal);
         }
         expect => expect?,
     };
     for _ in 0..TRIES {
-        let replaced = served.collection.replace(document.clone(), expect.clone()).await;
-        match served.done(replaced)? {
-            Outcome::Done(row) => return Ok(answer::written(StatusCode::OK, row, minimal)),
+        let replaced = match &sent {
+            Sent::Whole(document) => served.done(served.collection.replace(document.clone(), expect.clone()).await)?,
+            Sent::Kept(sent) => {
+                let over = |stored| sent.over(&served.schema, stored);
+                rewrite(&served, &id, &expect, &admission, over).await?.map_or(Outcome::NotFound, Outcome::Done)
+            }
+        };
+        match replaced {
+            Outcome::Done(row) => return answer::written(&served, StatusCode::OK, row, minimal),
             Outcome::Changed => return Err(changed()),
             Outcome::NotFound if !served.upsert => return Err(served.unwritable(&parts, id).await),
             // The row that is to be replaced is not there (RFC 9110, 13.1.1).
             Outcome::NotFound if parts.headers.contains_key(IF_MATCH) => return Err(changed()),
             Outcome::NotFound => {}
         }
-        if let Some(row) = insert(&served, &parts, &id, document.clone()).await? {
-            return Ok(answer::written(StatusCode::CREATED, row, minimal));
+        if let Some(row) = insert(&served, &parts, &id, sent.new_row(&served, &admission)?).await? {
+            return answer::written(&served, StatusCode::CREATED, row, minimal);
         }
     }
     match served.unwritable(&parts, id).await {
         refused if refused.status() == StatusCode::FORBIDDEN => Err(refused),
         _ => Err(Problem::of(StatusCode::CONFLICT)
             .detail("the id is taken, or other writers make and remove the row at the same time; try again")),
+    }
+}
+
+/// What a client sent.
+enum Sent {
+    /// All that the row is to hold.
+    Whole(Value<'static>),
+    /// What it is to hold beside what clients do not see or set.
+    Kept(Replacement),
+}
+
+impl Sent {
+    fn read<C: Collection>(
+        served: &Served<C>,
+        json: &[u8],
+        id: &Value<'static>,
+        admission: &Admission,
+    ) -> Result<Self, Problem> {
+        if served.schema.has_kept() {
+            return Ok(Self::Kept(Replacement::read(&served.schema, json, id, admission.pins())?));
+        }
+        let values = validate::document(&served.schema, json, IdRule::Given(id), admission.pins())?;
+        let document = Value::Object(values).into_owned();
+        admission.check(&served.schema, &document)?;
+        Ok(Self::Whole(document))
+    }
+
+    /// The document where there is no such row yet.
+    fn new_row<C: Collection>(&self, served: &Served<C>, admission: &Admission) -> Result<Value<'static>, Problem> {
+        Ok(match self {
+            Self::Whole(document) => document.clone(),
+            Self::Kept(sent) => {
+                let document = Value::Object(sent.clone().new_row(&served.schema, admission.pins())?);
+                admission.check(&served.schema, &document)?;
+                document
+            }
+        })
     }
 }
 

@@ -254,7 +254,8 @@ impl<'s> Reader<'s> {
                 },
                 _ => (self.schema, name),
             };
-        let fields = model.fields.iter().map(|field| &*field.name).filter(|_| self.filters || !is_parameter);
+        let shown = model.fields.iter().filter(|field| field.access.is_shown());
+        let fields = shown.map(|field| &*field.name).filter(|_| self.filters || !is_parameter);
         let groups = GROUPS.into_iter().filter(|_| self.filters);
         let parameters = self.controls.iter().copied().chain(groups).filter(|_| is_parameter);
         let known = fields.chain(parameters);
@@ -271,7 +272,8 @@ impl<'s> Reader<'s> {
 
     /// The index of a field that rows can be sorted by, or none after noting why not.
     fn sorted_by(&mut self, name: &str) -> Option<usize> {
-        let Some(index) = self.schema.field(name) else {
+        let found = self.schema.field(name).filter(|index| self.schema.fields[*index].access.is_shown());
+        let Some(index) = found else {
             self.unknown("sort", name);
             return None;
         };

@@ -18,7 +18,7 @@ impl Path {
     /// # Errors
     /// When the schema has no such field.
     pub fn of(schema: &Schema, names: &str) -> Result<Self, ConfigError> {
-        match Self::read(schema, names) {
+        match Self::walk(schema, names) {
             Some((path, _, None)) => Ok(path),
             _ => {
                 let error = ConfigError::new(format!("{} has no field {names}", schema.name));
@@ -69,9 +69,13 @@ impl Path {
         Some(names.join("."))
     }
 
-    /// The path that `name` begins with, and what comes after it and a dot. As many names are taken as there are fields of
-    /// nested models.
+    /// The path that `name` begins with, of what clients see, and what comes after it and a dot. As many names are taken as
+    /// there are fields of nested models.
     pub(super) fn read<'s, 'n>(schema: &'s Schema, name: &'n str) -> Option<(Self, &'s Field, Option<&'n str>)> {
+        Self::walk(schema, name).filter(|(path, ..)| schema.fields[path.first].access.is_shown())
+    }
+
+    fn walk<'s, 'n>(schema: &'s Schema, name: &'n str) -> Option<(Self, &'s Field, Option<&'n str>)> {
         let (head, mut rest) = cut(name);
         let first = schema.field(head)?;
         let (mut path, mut field) = (Self::from(first), &schema.fields[first]);

@@ -1,4 +1,4 @@
-//! What is shown of a row: all of it, or the fields that `?fields=` names.
+//! What is shown of a row: all that clients see, or the fields of it that `?fields=` names.
 
 use std::fmt::{self, Write as _};
 
@@ -11,7 +11,7 @@ use crate::crud::schema::{Schema, Type};
 /// A choice of fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// Everything.
+    /// Everything that clients see.
     All,
     /// These fields, given by index in the order of the schema, and what is shown of the model in each.
     Some(Vec<(usize, Self)>),
@@ -57,6 +57,11 @@ impl Shown {
                 _ => drop(write!(text, "{name},")),
             }
         }
+    }
+
+    /// Whether rows are shown as they are kept.
+    pub(crate) fn is_whole(&self, schema: &Schema) -> bool {
+        *self == Self::All && !schema.has_unseen()
     }
 
     /// What is shown of the JSON of one row.
@@ -145,13 +150,13 @@ impl<'de> DeserializeSeed<'de> for Model<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        match self.shown {
-            Shown::All => {
+        match self.shown.is_whole(self.schema) {
+            true => {
                 let json: &RawValue = serde::Deserialize::deserialize(from)?;
                 self.out.extend_from_slice(json.get().as_bytes());
                 Ok(())
             }
-            Shown::Some(_) => from.deserialize_any(self),
+            false => from.deserialize_any(self),
         }
     }
 }
@@ -183,7 +188,7 @@ impl<'de> Visitor<'de> for Model<'_> {
             self.out.extend_from_slice(field.key());
             match field.kind.inner().0 {
                 Type::Model(model) => members.next_value_seed(Model { schema: model, shown: inner, out: self.out })?,
-                _ => members.next_value_seed(Model { schema: self.schema, shown: &Shown::All, out: self.out })?,
+                _ => self.out.extend_from_slice(members.next_value::<&RawValue>()?.get().as_bytes()),
             }
         }
         self.out.push(b'}');
@@ -213,9 +218,14 @@ impl<'a> Visitor<'_> for Member<'a> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        let Shown::Some(fields) = self.shown else { return Ok(None) };
         let is = |index: usize| self.schema.fields.get(index).is_some_and(|field| *field.name == *name);
-        Ok(fields.iter().find(|(index, _)| is(*index)).map(|(index, inner)| (*index, inner)))
+        Ok(match self.shown {
+            Shown::All => {
+                let index = self.schema.field(name).filter(|index| self.schema.fields[*index].access.is_shown());
+                index.map(|index| (index, &Shown::All))
+            }
+            Shown::Some(fields) => fields.iter().find(|(index, _)| is(*index)).map(|(index, inner)| (*index, inner)),
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::check::{self, Fault};
-use super::{Bounds, DefaultValue, Field, Index, ListSort, Schema, Text, Type, Unknown, validate};
+use super::{Access, Bounds, DefaultValue, Field, Index, ListSort, Schema, Text, Type, Unknown, validate};
 use crate::ConfigError;
 use crate::crud::Value;
 
@@ -42,6 +42,21 @@ struct FieldDescription {
     kind: TypeDescription,
     default: Option<DefaultDescription>,
     index: Option<IndexDescription>,
+    #[serde(default)]
+    access: AccessDescription,
+    #[serde(default)]
+    renew: bool,
+}
+
+#[derive(Deserialize, Default, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+enum AccessDescription {
+    #[default]
+    ReadWrite,
+    ReadOnly,
+    Immutable,
+    WriteOnly,
+    Hidden,
 }
 
 #[derive(Deserialize)]
@@ -164,7 +179,7 @@ impl Schema {
 fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
     let model = description.name;
     let mut fields: Vec<Field> = Vec::with_capacity(description.fields.len());
-    for FieldDescription { name, kind, default, index } in description.fields {
+    for FieldDescription { name, kind, default, index, access, renew } in description.fields {
         let place = format!("{model}.{name}");
         if fields.iter().any(|other| *other.name == *name) {
             return Err(ConfigError::new(format!("{place} is there twice")));
@@ -193,6 +208,24 @@ fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
                     .cure("index a field that holds one value"));
             }
             field = field.index(Index { unique: index.unique });
+        }
+        field.access = match access {
+            AccessDescription::ReadWrite => Access::ReadWrite,
+            AccessDescription::ReadOnly => Access::ReadOnly,
+            AccessDescription::Immutable => Access::Immutable,
+            AccessDescription::WriteOnly => Access::WriteOnly,
+            AccessDescription::Hidden => Access::Hidden,
+        };
+        field.renewed = renew;
+        if field.access.is_kept() && (description.id.is_none() || description.id.as_deref() == Some(&*field.name)) {
+            return Err(ConfigError::new(format!(
+                "{place}: only fields of rows, beside the id, can be kept from clients"
+            ))
+            .cure("take the marker away"));
+        }
+        if renew && (field.default.is_none() || field.access.is_settable()) {
+            return Err(ConfigError::new(format!("{place} is made anew by each write, and clients could set it"))
+                .cure("give it a default and make it read-only"));
         }
         fields.push(field);
     }

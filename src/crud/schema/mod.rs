@@ -1,5 +1,6 @@
 //! The compiled form of a typed model.
 
+mod access;
 pub(crate) mod check;
 mod description;
 mod read;
@@ -7,6 +8,8 @@ pub(crate) mod suggest;
 pub(crate) mod validate;
 
 use std::sync::Arc;
+
+pub use access::Access;
 
 use super::Value;
 
@@ -34,6 +37,10 @@ pub struct Field {
     pub default: Option<DefaultValue>,
     /// Whether an index is kept, and of which sort.
     pub index: Option<Index>,
+    /// What clients may do with it.
+    pub access: Access,
+    /// Whether each write of the row makes its default anew.
+    pub renewed: bool,
     /// The name as it begins a member of a JSON object.
     key: Box<[u8]>,
 }
@@ -45,7 +52,7 @@ impl Field {
         let mut key = Vec::with_capacity(name.len() + 3);
         super::json::write_str(&mut key, &name);
         key.push(b':');
-        Self { name, kind, default: None, index: None, key: key.into() }
+        Self { name, kind, default: None, index: None, access: Access::ReadWrite, renewed: false, key: key.into() }
     }
 
     /// What it holds when it is left out.
@@ -59,6 +66,20 @@ impl Field {
     #[must_use]
     pub fn index(mut self, index: Index) -> Self {
         self.index = Some(index);
+        self
+    }
+
+    /// Says what clients may do with it.
+    #[must_use]
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Each write of the row makes its default anew.
+    #[must_use]
+    pub fn renewed(mut self) -> Self {
+        self.renewed = true;
         self
     }
 
@@ -212,5 +233,15 @@ impl Schema {
     /// The index of the field called `name`.
     pub fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| *field.name == *name)
+    }
+
+    /// Whether rows hold what clients do not see.
+    pub fn has_unseen(&self) -> bool {
+        self.fields.iter().any(|field| !field.access.is_shown())
+    }
+
+    /// Whether rows hold what a `PUT` keeps when it leaves it out.
+    pub(crate) fn has_kept(&self) -> bool {
+        self.fields.iter().any(|field| field.access.is_kept())
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Context<'s> {
     path: RefCell<Vec<Step<'s>>>,
     violations: RefCell<Vec<Violation>>,
     now: Cell<Option<i64>>,
+    /// Fields that are hidden from clients are known.
+    inside: bool,
 }
 
 enum Step<'s> {
@@ -35,6 +37,11 @@ enum Step<'s> {
 }
 
 impl<'s> Context<'s> {
+    /// One for what a store gave back.
+    pub(super) fn of_store() -> Self {
+        Self { inside: true, ..Self::default() }
+    }
+
     pub(super) fn into_violations(self) -> Vec<Violation> {
         self.violations.into_inner()
     }
@@ -345,7 +352,7 @@ fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
 ) -> Result<Vec<Option<T>>, A::Error> {
     let mut slots: Vec<Option<T>> = schema.fields.iter().map(|_| None).collect();
     let mut next = 0;
-    while let Some(key) = map.next_key_seed(KeySeed { schema, next })? {
+    while let Some(key) = map.next_key_seed(KeySeed { schema, next, inside: cx.inside })? {
         match key {
             Key::Known(index) => {
                 let field = &schema.fields[index];
@@ -359,7 +366,7 @@ fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
             }
             Key::Unknown(name) => {
                 if let Some(name) = name {
-                    let known = schema.fields.iter().map(|field| &*field.name);
+                    let known = schema.fields.iter().filter(|field| field.access.is_known()).map(|field| &*field.name);
                     let detail = match suggest::closest(&name, known) {
                         Some(near) => Cow::Owned(format!("unknown field; did you mean {near}?")),
                         None => Cow::Borrowed("unknown field"),
@@ -505,6 +512,7 @@ enum Key {
 struct KeySeed<'s> {
     schema: &'s Schema,
     next: usize,
+    inside: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
@@ -524,7 +532,8 @@ impl Visitor<'_> for KeySeed<'_> {
 
     fn visit_str<E>(self, key: &str) -> Result<Key, E> {
         let expected = self.schema.fields.get(self.next).filter(|field| *field.name == *key).map(|_| self.next);
-        Ok(match expected.or_else(|| self.schema.field(key)) {
+        let found = expected.or_else(|| self.schema.field(key));
+        Ok(match found.filter(|index| self.inside || self.schema.fields[*index].access.is_known()) {
             Some(index) => Key::Known(index),
             None => {
                 Key::Unknown((self.schema.unknown == Unknown::Forbid).then(|| key.chars().take(LONGEST_NAME).collect()))

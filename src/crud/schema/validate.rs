@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::check::Fault;
 use super::read::{Context, ObjectSeed, ValueSeed};
-use super::{DefaultValue, Field, Schema, Type};
+use super::{Access, DefaultValue, Field, Schema, Type};
 use crate::crud::Value;
 use crate::crud::policy::Pin;
 use crate::service::{Location, Problem, Violation};
@@ -79,7 +79,7 @@ pub(crate) fn value<'a>(kind: &Type, json: &'a [u8]) -> Result<Value<'a>, Reject
     finish(cx, value)
 }
 
-/// Reads a whole document, its id included; `pins` are what fields hold that are left out.
+/// Reads the whole document of a new row, its id included; `pins` are what fields hold that are left out.
 pub(crate) fn document<'a>(
     schema: &Schema,
     json: &'a [u8],
@@ -87,23 +87,107 @@ pub(crate) fn document<'a>(
     pins: &[Pin],
 ) -> Result<Vec<Value<'a>>, Rejection> {
     let cx = Context::default();
-    let Some(mut slots) = run(&cx, json, ObjectSeed::new(&cx, schema))? else {
+    let Some(slots) = slots(&cx, schema, json, id)? else {
         return finish(cx, Vec::new());
     };
+    let values = fill_new(&cx, schema, slots, pins);
+    finish(cx, values)
+}
+
+fn slots<'a, 's>(
+    cx: &Context<'s>,
+    schema: &'s Schema,
+    json: &'a [u8],
+    id: IdRule<'_>,
+) -> Result<Option<Vec<Option<Value<'a>>>>, Rejection> {
+    let Some(mut slots) = run(cx, json, ObjectSeed::new(cx, schema))? else { return Ok(None) };
     if let Some(index) = schema.id {
         let field = &schema.fields[index];
-        slots[index] = resolve_id(&cx, field, slots[index].take(), id);
+        slots[index] = resolve_id(cx, field, slots[index].take(), id);
+    }
+    Ok(Some(slots))
+}
+
+fn fill_new<'a>(cx: &Context<'_>, schema: &Schema, mut slots: Vec<Option<Value<'a>>>, pins: &[Pin]) -> Vec<Value<'a>> {
+    for (field, slot) in schema.fields.iter().zip(&mut slots) {
+        if !field.access.is_settable() && slot.take().is_some() {
+            cx.refuse_member(&field.name, Fault::new("read_only", "is set by the server; leave it out"));
+        }
     }
     for pin in pins {
         slots[pin.field].get_or_insert_with(|| pin.value.clone());
     }
-    let values = cx.fill(schema, slots);
-    finish(cx, values)
+    cx.fill(schema, slots)
+}
+
+/// A document that is to take the place of one whose fields clients cannot all see or set.
+#[derive(Debug, Clone)]
+pub(crate) struct Replacement(Vec<Option<Value<'static>>>);
+
+impl Replacement {
+    /// Reads what a client sent for the row with this id.
+    pub(crate) fn read(schema: &Schema, json: &[u8], id: &Value<'static>, pins: &[Pin]) -> Result<Self, Rejection> {
+        let cx = Context::default();
+        let Some(mut slots) = slots(&cx, schema, json, IdRule::Given(id))? else {
+            return finish(cx, Self(Vec::new()));
+        };
+        for (index, (field, slot)) in schema.fields.iter().zip(&mut slots).enumerate() {
+            if slot.is_none() && !field.access.is_kept() {
+                let pin = pins.iter().find(|pin| pin.field == index);
+                *slot = Some(pin.map_or_else(|| cx.left_out(field), |pin| pin.value.clone()));
+            }
+        }
+        finish(cx, Self(slots.into_iter().map(|slot| slot.map(Value::into_owned)).collect()))
+    }
+
+    /// The document where there is no such row yet.
+    pub(crate) fn new_row(self, schema: &Schema, pins: &[Pin]) -> Result<Vec<Value<'static>>, Rejection> {
+        let cx = Context::default();
+        let values = fill_new(&cx, schema, self.0, pins);
+        finish(cx, values)
+    }
+
+    /// The document in the place of `stored`.
+    pub(crate) fn over(
+        &self,
+        schema: &Schema,
+        mut stored: Vec<Value<'static>>,
+    ) -> Result<Vec<Value<'static>>, Rejection> {
+        let cx = Context::default();
+        for ((field, sent), value) in schema.fields.iter().zip(&self.0).zip(&mut stored) {
+            if let Some(sent) = sent {
+                check_fixed(&cx, field, value, sent);
+                *value = sent.clone();
+            }
+        }
+        finish(cx, stored)
+    }
+}
+
+/// Notes a change of what clients cannot change.
+fn check_fixed(cx: &Context<'_>, field: &Field, before: &Value<'_>, after: &Value<'_>) {
+    if !field.access.is_fixed() || before == after {
+        return;
+    }
+    cx.refuse_member(
+        &field.name,
+        match field.access {
+            Access::Immutable => Fault::new("frozen_field", "is set once; leave it out, or send what the row has"),
+            _ => Fault::new("read_only", "is set by the server; leave it out, or send what the row has"),
+        },
+    );
+}
+
+/// The fields that each write makes anew, and what they hold now.
+pub(crate) fn renewed(schema: &Schema) -> Vec<(usize, Value<'static>)> {
+    let cx = Context::default();
+    let fields = schema.fields.iter().enumerate().filter(|(_, field)| field.renewed);
+    fields.map(|(index, field)| (index, cx.left_out(field))).collect()
 }
 
 /// Reads a document that a store gave back: nothing is generated.
 pub(crate) fn stored<'a>(schema: &Schema, json: &'a [u8]) -> Result<Vec<Value<'a>>, Rejection> {
-    let cx = Context::default();
+    let cx = Context::of_store();
     let Some(slots) = run(&cx, json, ObjectSeed::new(&cx, schema))? else {
         return finish(cx, Vec::new());
     };
@@ -141,7 +225,12 @@ pub(crate) fn merge(
     changes: Vec<(usize, Change<'_>)>,
 ) -> Result<(), Rejection> {
     let cx = Context::default();
+    let fixed = changes.iter().filter(|(index, _)| schema.fields[*index].access.is_fixed());
+    let before: Vec<_> = fixed.map(|(index, _)| (*index, values[*index].clone())).collect();
     merge_into(&cx, schema, values, changes);
+    for (index, before) in before {
+        check_fixed(&cx, &schema.fields[index], &before, &values[index]);
+    }
     finish(cx, ())
 }
 

@@ -1,0 +1,53 @@
+//! Writes that depend on what the row holds: read, make anew, write if it is still the row that was read.
+
+use http::StatusCode;
+
+use crate::crud::policy::Admission;
+use crate::crud::schema::validate::{self, Rejection};
+use crate::crud::service::{Served, changed};
+use crate::crud::store::Expect;
+use crate::crud::{Collection, Outcome, Row, Value};
+use crate::service::Problem;
+
+/// How often it is tried again when other writers come between.
+const TRIES: usize = 3;
+
+/// The row as `make` turns it from what it was, or none that the caller may write.
+pub(super) async fn rewrite<C: Collection>(
+    served: &Served<C>,
+    id: &Value<'static>,
+    expect: &Expect,
+    admission: &Admission,
+    make: impl Fn(Vec<Value<'static>>) -> Result<Vec<Value<'static>>, Rejection>,
+) -> Result<Option<Row>, Problem> {
+    for _ in 0..TRIES {
+        let Some(row) = current(served, id, expect).await? else { return Ok(None) };
+        let stored = validate::stored(&served.schema, &row.json)
+            .map_err(|rejection| served.internal(&format_args!("a stored row does not fit the model: {rejection}")))?;
+        let mut values = make(stored.into_iter().map(Value::into_owned).collect())?;
+        for (field, value) in validate::renewed(&served.schema) {
+            values[field] = value;
+        }
+        let document = Value::Object(values);
+        admission.check(&served.schema, &document)?;
+        let seen = Expect { versions: Some(vec![row.version]), only: expect.only.clone() };
+        match served.done(served.collection.replace(document, seen).await)? {
+            Outcome::Done(row) => return Ok(Some(row)),
+            Outcome::NotFound => return Ok(None),
+            Outcome::Changed => {}
+        }
+    }
+    Err(Problem::of(StatusCode::CONFLICT).detail("other writers changed the row at the same time; try again"))
+}
+
+/// The row as it is, or none that the caller may write.
+pub(super) async fn current<C: Collection>(
+    served: &Served<C>,
+    id: &Value<'static>,
+    expect: &Expect,
+) -> Result<Option<Row>, Problem> {
+    match served.done(served.collection.get(id.clone(), expect.only.clone()).await)? {
+        Some(row) if !expect.fits(row.version) => Err(changed()),
+        row => Ok(row),
+    }
+}
