@@ -45,6 +45,16 @@ async def hello(name: str, times: Annotated[int, Query(ge=1, le=5)] = 1) -> dict
     return {"message": ", ".join([f"Hello {name}"] * times)}
 
 
+@app.post("/birthday/{id}")
+async def birthday(id: UUID) -> User:
+    """Reads a row and writes it: 404 when it is not there, 409 when somebody else wrote it in between."""
+    user = await User.get(id)
+    if user is None:
+        raise HTTPException(404, f"there is no user {id}")
+    user.age = (user.age or 0) + 1
+    return await user.save()
+
+
 class Line(BaseModel):
     item: str
     count: Annotated[int, Field(ge=1)]

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from . import layers
     from ._loop import PyLoop, install, new_event_loop
     from .app import Ziggurat
-    from .exceptions import ConfigError, HTTPException
+    from .exceptions import (
+        ConfigError,
+        DuplicateValue,
+        HTTPException,
+        InvalidRow,
+        RowChanged,
+        RowNotFound,
+        StoreFailure,
+        StoreTimeout,
+        StoreUnavailable,
+    )
     from .expressions import Claim, F
     from .models import (
         CreatedAt,
@@ -41,12 +51,14 @@ __all__ = [
     "Claim",
     "ConfigError",
     "CreatedAt",
+    "DuplicateValue",
     "F",
     "HTTPException",
     "Header",
     "Hidden",
     "Immutable",
     "Indexed",
+    "InvalidRow",
     "Model",
     "Path",
     "Policy",
@@ -55,6 +67,11 @@ __all__ = [
     "ReadOnly",
     "Request",
     "Response",
+    "RowChanged",
+    "RowNotFound",
+    "StoreFailure",
+    "StoreTimeout",
+    "StoreUnavailable",
     "UnsupportedModelError",
     "UpdatedAt",
     "WriteOnly",
@@ -73,7 +90,17 @@ __all__ = [
 _MODULES = {
     "_loop": ("PyLoop", "install", "new_event_loop"),
     "app": ("Ziggurat",),
-    "exceptions": ("ConfigError", "HTTPException"),
+    "exceptions": (
+        "ConfigError",
+        "DuplicateValue",
+        "HTTPException",
+        "InvalidRow",
+        "RowChanged",
+        "RowNotFound",
+        "StoreFailure",
+        "StoreTimeout",
+        "StoreUnavailable",
+    ),
     "expressions": ("Claim", "F"),
     "models": (
         "CreatedAt",

@@ -14,6 +14,7 @@ from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
 from .exceptions import ConfigError
 from .layers import Jwt
+from .models import Model, bind
 from .routing import CrudSpec, MiddlewareSpec, Routes, RouteSpec
 
 __all__ = ["CrudSpec", "MiddlewareSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
@@ -57,6 +58,7 @@ class Ziggurat(Routes):
         self._sync_threads = sync_threads
         self._strict = strict
         self._lifespan = lifespan
+        self._kept: dict[type[Model], str] = {}
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._native: _ziggurat.App | None = None
@@ -87,6 +89,15 @@ class Ziggurat(Routes):
         if url != self._store:
             self._refuse_when_built(f"the store {url}", user_location())
             self._store = url
+
+    def keep(self, *models: type[Model]) -> None:
+        """Keeps rows of `models` in the store for Python code, without serving them: `await Counter.get(1)`."""
+        location = user_location()
+        for model in models:
+            if not (isinstance(model, type) and issubclass(model, Model)):
+                raise TypeError(f"keep takes classes that are ziggurat.Model, not {model!r}")
+            self._refuse_when_built(f"the model {model.__name__}", location)
+            self._kept[model] = location
 
     # What was built
 
@@ -131,6 +142,10 @@ class Ziggurat(Routes):
                     "location": crud.location,
                 }
                 native.add_crud(_schema.describe(crud.model), json.dumps(options))
+        for model, location in self._kept.items():
+            from . import _schema
+
+            native.keep(_schema.describe(model), location)
         for middleware in self.middleware_specs:
             native.add_middleware(middleware.function, middleware.name, middleware.paths)
         self._open_writes = self._find_open_writes(native)
@@ -141,6 +156,10 @@ class Ziggurat(Routes):
             text = json.dumps(self._openapi, ensure_ascii=False, separators=(",", ":"))
             native.add_document(self.openapi_path, "application/json", text.encode())
         native.build()
+        for kept in [*(crud.model for crud in self.crud_specs), *self._kept]:
+            rows = native.rows(kept.__name__)
+            if rows is not None:
+                bind(kept, rows)
         return native
 
     def _find_open_writes(self, native: _ziggurat.App) -> list[str]:

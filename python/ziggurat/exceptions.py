@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-__all__ = ["ConfigError", "HTTPException"]
+__all__ = [
+    "ConfigError",
+    "DuplicateValue",
+    "HTTPException",
+    "InvalidRow",
+    "RowChanged",
+    "RowNotFound",
+    "StoreFailure",
+    "StoreTimeout",
+    "StoreUnavailable",
+]
 
 
 class ConfigError(Exception):
@@ -55,3 +65,50 @@ class HTTPException(Exception):
             return HTTPStatus(self.status).phrase
         except ValueError:
             return "Error"
+
+
+# What a store answers to Python code. Those of which clients may learn are answers, where nobody catches them.
+
+
+class RowNotFound(HTTPException):
+    """The row to be written is not there; 404."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(404, detail)
+
+
+class RowChanged(HTTPException):
+    """The row to be written has been written by others since it was read; 409."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(409, detail)
+
+
+class DuplicateValue(HTTPException):
+    """Another row has the same value in `field`, which must be unique; 409."""
+
+    def __init__(self, detail: str, *, field: str) -> None:
+        self.field = field
+        super().__init__(409, detail)
+
+
+class StoreUnavailable(HTTPException):
+    """The store cannot be reached, or has no space left; 503 with Retry-After. Nothing was written."""
+
+    def __init__(self, detail: str, *, retry_after: str) -> None:
+        super().__init__(503, detail, {"Retry-After": retry_after})
+
+
+class StoreTimeout(HTTPException):
+    """The store did not answer in time, and whether a write was done is not known; 504."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(504, detail)
+
+
+class InvalidRow(ValueError):
+    """A row that breaks the rules of its model, or that the store cannot keep; a mistake of the code that wrote it."""
+
+
+class StoreFailure(RuntimeError):
+    """The store failed in a way that is not expected."""

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
 from uuid import UUID
 
-__all__ = ["Claim", "Expression", "F", "FieldPath", "Operand"]
+__all__ = ["Claim", "Expression", "F", "FieldPath", "Operand", "Predicate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +203,10 @@ class Length:
         return Expression(["length", self._name, operator, other])
 
 
+Predicate: TypeAlias = Expression | FieldPath | bool
+"""What may be asked of rows: True is every row, False none."""
+
+
 class _Fields:
     """Names fields: `F.owner`, or `F["owner"]`."""
 
@@ -224,8 +228,12 @@ F: Final = _Fields()
 """The fields of the rows that a predicate is about: `F.owner == Claim("sub")`."""
 
 
-def tree_of(predicate: Expression | FieldPath) -> list[Any] | bool:
+def tree_of(predicate: Predicate) -> list[Any] | bool:
     """The predicate as the native side reads it."""
+    if isinstance(predicate, bool):
+        return predicate or ["not", True]
+    if not isinstance(predicate, Expression | FieldPath):
+        raise TypeError(f"{predicate!r} is no predicate: write one over fields, as F.age >= 18")
     if isinstance(predicate, FieldPath):
         return (predicate == True)._tree  # noqa: E712
     return predicate._tree

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic_core import to_json
 
+from ._find import Find
 from .exceptions import ConfigError
+from .expressions import FieldPath, Predicate
+
+if TYPE_CHECKING:
+    from . import _ziggurat
 
 __all__ = [
     "Access",
@@ -31,14 +40,163 @@ __all__ = [
 ]
 
 
-class Model(BaseModel):
-    """A pydantic model that refuses unknown fields, in Python as in native CRUD.
+_PydanticMetaclass: Any = type(BaseModel)
 
-    Any pydantic model can be served; this one only says what it does with unknown fields. Write
-    `model_config = ConfigDict(extra="ignore")` to leave them out instead.
+
+class ModelMetaclass(_PydanticMetaclass):  # type: ignore[misc]
+    """Makes `User.age >= 18` a predicate over the rows of `User`."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name: str) -> Any:
+            if name in cls.__dict__.get("__pydantic_fields__", ()) and not _pydantic_asks():
+                return FieldPath(name)
+            return super().__getattr__(name)
+
+
+def _pydantic_asks() -> bool:
+    """Whether pydantic looks for attributes of a class that a field of a new one would hide."""
+    module: str = sys._getframe(2).f_globals.get("__name__", "")
+    return module.startswith("pydantic.")
+
+
+class Model(BaseModel, metaclass=ModelMetaclass):
+    """A pydantic model that refuses unknown fields, in Python as in native CRUD, and whose rows Python code reads and writes.
+
+    Any pydantic model can be served. This one says what it does with unknown fields (write
+    `model_config = ConfigDict(extra="ignore")` to leave them out instead), and once an app with a store serves or keeps it,
+    its rows are at hand: `await User.get(id)`, `User.find(User.age >= 18)`, `await User(...).insert()`, `await user.save()`.
+
+    Code is no client: it sees and sets every field, and no policy stands before it. What it writes is checked by the rules of the
+    model nevertheless, and what is read is an instance that pydantic has checked.
     """
 
+    __slots__ = ("__ziggurat_version__",)
+
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    async def get(cls, id: Any) -> Self | None:
+        """The row with this id, or None."""
+        row = await cls._rows().get(to_json(id))
+        return None if row is None else cls._read(*row)
+
+    @classmethod
+    def find(cls, *predicates: Predicate) -> Find[Self]:
+        """The rows for which all `predicates` hold: `User.find(User.age >= 18, User.name != "Ada")`."""
+        return Find(cls, predicates)
+
+    @classmethod
+    async def insert_many(cls, rows: Iterable[Self]) -> None:
+        """Adds all rows or none. On MongoDB that needs a replica set.
+
+        Raises:
+            DuplicateValue: another row has the same id, or the same value in a unique field.
+        """
+        rows = list(rows)
+        stored = await cls._rows().insert_all([row._written() for row in rows])
+        for row, (version, document) in zip(rows, stored, strict=True):
+            row._become(version, document)
+
+    async def insert(self) -> Self:
+        """Adds this as a new row, and gives it back as it is kept.
+
+        Raises:
+            DuplicateValue: another row has the same id, or the same value in a unique field.
+            InvalidRow: it breaks the rules of the model, as it may after assignments.
+        """
+        return self._become(*await self._rows().insert(self._written()))
+
+    async def save(self) -> Self:
+        """Writes this in the place of the row that it was read from, if that is still as it was read.
+
+        Raises:
+            RowChanged: others have written it since.
+            RowNotFound: it is not there any more.
+            DuplicateValue, InvalidRow: as `insert`.
+        """
+        return self._become(*await self._rows().replace(self._written(), self._version()))
+
+    async def delete(self) -> None:
+        """Removes the row that this was read from, if that is still as it was read.
+
+        Raises:
+            RowChanged: others have written it since.
+            RowNotFound: it is not there any more.
+        """
+        await self._rows().delete(to_json(self.id), self._version())  # type: ignore[attr-defined]
+        object.__delattr__(self, "__ziggurat_version__")
+
+    @classmethod
+    def _rows(cls) -> _ziggurat.Rows:
+        rows: _ziggurat.Rows | None = cls.__dict__.get("__ziggurat_rows__")
+        if rows is None:
+            raise ConfigError(
+                f"no app keeps rows of {cls.__name__}",
+                cure="serve it with @app.crud, or name it in app.keep(), and build the app first",
+            )
+        return rows
+
+    @classmethod
+    def _read(cls, version: int, document: bytes) -> Self:
+        row = cls.model_validate_json(document)
+        object.__setattr__(row, "__ziggurat_version__", version)
+        return row
+
+    @classmethod
+    def _read_all(cls, documents: bytes, versions: list[int]) -> list[Self]:
+        rows: list[Self] = _list_of(cls).validate_json(documents)
+        for row, version in zip(rows, versions, strict=True):
+            object.__setattr__(row, "__ziggurat_version__", version)
+        return rows
+
+    def _written(self) -> bytes:
+        return self.__pydantic_serializer__.to_json(self)
+
+    def _become(self, version: int, document: bytes) -> Self:
+        """Takes what was kept: a store cuts times to the millisecond, and each write renews what is renewed."""
+        kept = type(self).model_validate_json(document)
+        object.__setattr__(self, "__dict__", kept.__dict__)
+        object.__setattr__(self, "__ziggurat_version__", version)
+        return self
+
+    def _version(self) -> int:
+        version: int | None = getattr(self, "__ziggurat_version__", None)
+        if version is None:
+            raise ValueError(f"this {type(self).__name__} was not read from the store: insert() it first")
+        return version
+
+    def __getstate__(self) -> dict[Any, Any]:
+        return super().__getstate__() | {"__ziggurat_version__": getattr(self, "__ziggurat_version__", None)}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        version = state.pop("__ziggurat_version__")
+        super().__setstate__(state)
+        if version is not None:
+            object.__setattr__(self, "__ziggurat_version__", version)
+
+    def __copy__(self) -> Self:
+        return self._with_version(super().__copy__())
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self._with_version(super().__deepcopy__(memo))
+
+    def _with_version(self, copy: Self) -> Self:
+        version = getattr(self, "__ziggurat_version__", None)
+        if version is not None:
+            object.__setattr__(copy, "__ziggurat_version__", version)
+        return copy
+
+
+def bind(model: type[BaseModel], rows: _ziggurat.Rows) -> None:
+    """Gives a model its rows: those of the app that was built last."""
+    if issubclass(model, Model):
+        type.__setattr__(model, "__ziggurat_rows__", rows)
+
+
+@functools.cache
+def _list_of(model: type[Model]) -> TypeAdapter[list[Any]]:
+    return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True, slots=True)

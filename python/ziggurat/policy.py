@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .expressions import Expression, FieldPath, tree_of
+from .expressions import Expression, FieldPath, Predicate, tree_of
 
 __all__ = ["Policy"]
-
-Rule = Expression | FieldPath | bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +22,9 @@ class Policy:
     It is decided in Rust, as a part of what the store is asked for: there is no moment between the check and the act.
     """
 
-    read: Rule = True
-    write: Rule | None = None
-    create: Rule | None = None
+    read: Predicate = True
+    write: Predicate | None = None
+    create: Predicate | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -39,10 +37,4 @@ class Policy:
     def to_spec(self) -> dict[str, Any]:
         """The rules as the native side reads them; what was left out stays out."""
         rules = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: _tree(rule) for name, rule in rules if rule is not None}
-
-
-def _tree(rule: Rule) -> list[Any] | bool:
-    if isinstance(rule, bool):
-        return rule or ["not", True]
-    return tree_of(rule)
+        return {name: tree_of(rule) for name, rule in rules if rule is not None}

@@ -21,6 +21,7 @@ mod refusal;
 mod release;
 mod request;
 mod response;
+mod rows;
 
 use pyo3::prelude::*;
 
@@ -35,6 +36,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<query::QueryParams>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<response::Response>()?;
+    module.add_class::<rows::Rows>()?;
+    module.add_class::<rows::Walk>()?;
     module.add_function(wrap_pyfunction!(log::init_log, module)?)?;
     module.add_function(wrap_pyfunction!(app::set_io_threads, module)?)?;
     bridge::register(module)?;

@@ -34,6 +34,7 @@ macro_rules! keeps {
 
 keeps! {
     crud();
+    code();
     versions();
     race();
     reads();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use ziggurat::crud::store::{Collection, Expect, Outcome, Row, Store, StoreError};
-use ziggurat::crud::{Comparison, Expr, Pattern, Query, Schema, Sort, Value};
+use ziggurat::crud::{Comparison, Expr, Pattern, Query, Rows, RowsError, Schema, Sort, Value};
 
 use crate::rows::*;
 
@@ -69,6 +69,46 @@ pub async fn crud<S: Store>(store: S) {
     assert_eq!(rows.replace(object(&row), Expect::any()).await.unwrap(), Outcome::NotFound);
     assert_eq!(rows.update(id, vec![(AGE, Value::Int(1))], Expect::any()).await.unwrap(), Outcome::NotFound);
     assert_eq!(rows.count(Expr::True).await.unwrap(), 0);
+}
+
+/// Code reads and writes JSON, and what breaks the rules is not kept.
+pub async fn code<S: Store>(store: S) {
+    let (collection, schema) = open(&store, "Code").await;
+    let rows = Rows::new(Arc::clone(&schema), collection).unwrap();
+    let mut random = Random(5);
+    let written = [(); 3].map(|()| text_of(&schema, &row(&mut random)).into_bytes());
+    let made = rows.insert(&written[0]).await.unwrap();
+    assert_eq!(made.json, written[0]);
+    rows.insert_all(&written[1..]).await.unwrap();
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 3);
+
+    let id = serde_json::from_slice::<serde_json::Value>(&written[0]).unwrap()["id"].to_string();
+    assert_eq!(rows.get(id.as_bytes()).await.unwrap().unwrap(), made);
+    let RowsError::Invalid(wrong) = rows.get(b"7").await.unwrap_err() else { panic!("it is no id") };
+    assert_eq!(wrong, "7 is no id of Code: it must be a UUID in a string");
+
+    let Outcome::Done(again) = rows.replace(&written[0], Some(made.version)).await.unwrap() else {
+        panic!("not replaced")
+    };
+    assert_eq!(again.version, made.version + 1);
+    assert_eq!(rows.replace(&written[0], Some(made.version)).await.unwrap(), Outcome::Changed);
+    let RowsError::Invalid(wrong) = rows.insert(br#"{"name": 1}"#).await.unwrap_err() else { panic!("it is no row") };
+    assert!(wrong.starts_with("the Code breaks the rules of its model: "), "{wrong}");
+    let taken = rows.insert_all(&[written[0].clone(), written[1].clone()]).await.unwrap_err();
+    assert!(matches!(taken, RowsError::Store(StoreError::Duplicate { .. })));
+
+    let mut walk = rows.find(Expr::True, &["-name".into()], 1, 10, 1).unwrap();
+    let mut pages = 0;
+    while let Some(page) = walk.next().await.unwrap() {
+        assert_eq!(page.versions.len(), 1);
+        pages += 1;
+    }
+    assert!(walk.is_over() && pages == 2);
+    assert!(rows.find(Expr::True, &["tags".into()], 0, 10, 1).is_err());
+
+    assert_eq!(rows.delete(id.as_bytes(), Some(made.version)).await.unwrap(), Outcome::Changed);
+    assert_eq!(rows.delete(id.as_bytes(), Some(again.version)).await.unwrap(), Outcome::Done(()));
+    assert_eq!(rows.delete(id.as_bytes(), None).await.unwrap(), Outcome::NotFound);
 }
 
 /// A write meant for another version changes nothing.

@@ -29,6 +29,7 @@ macro_rules! keeps {
 
 keeps! {
     crud();
+    code();
     versions();
     race();
     reads();

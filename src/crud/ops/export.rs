@@ -1,8 +1,6 @@
 //! `GET /user/_export`: every row that holds, one to a line (NDJSON), in constant memory.
 //!
-//! Rows come in pages, each read when the client has taken the one before, so a slow client holds up nobody and no
-//! transaction stays open. Pages follow one another by key, as a client's own would: rows that are written meanwhile are seen or
-//! not, and none comes twice for it.
+//! Each page is read when the client has taken the one before, so a slow client holds up nobody.
 
 use std::sync::Arc;
 
@@ -13,7 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use crate::crud::query::{self, Shown};
 use crate::crud::service::Served;
 use crate::crud::store::StoreError;
-use crate::crud::{Collection, Query};
+use crate::crud::{Collection, Walk};
 use crate::service::Problem;
 use crate::{Body, BoxError, Request, Response};
 
@@ -28,19 +26,19 @@ pub(in crate::crud) async fn export<C: Collection>(
     let export = query::export(&served.schema, parts.uri.query())?;
     let mut query = export.query;
     query.filter = query.filter.and(served.readable(&parts));
-    let left = query.limit;
-    let mut walk = Walk { served, query, shown: export.shown, left, count: 0, end: export.end };
+    let walk = Walk::new(served.collection.clone(), query, PAGE);
+    let mut export = Export { served, walk, shown: export.shown, count: 0, end: export.end };
     // A store that cannot be reached is told by a status; later all that is left is to break off.
-    let first = match walk.next().await {
+    let first = match export.next().await {
         Ok(first) => first,
-        Err(error) => return Err(walk.served.problem(error)),
+        Err(error) => return Err(export.served.problem(error)),
     };
-    let lines = stream::try_unfold((first, walk), |(first, mut walk)| async move {
+    let lines = stream::try_unfold((first, export), |(first, mut export)| async move {
         let chunk = match first {
             Some(chunk) => Some(chunk),
-            None => walk.next().await.map_err(|error| walk.broken(error))?,
+            None => export.next().await.map_err(|error| export.broken(error))?,
         };
-        Ok::<_, BoxError>(chunk.map(|chunk| (chunk, (None, walk))))
+        Ok::<_, BoxError>(chunk.map(|chunk| (chunk, (None, export))))
     });
     let mut response = Response::new(Body::from_stream(lines));
     let headers = response.headers_mut();
@@ -50,35 +48,23 @@ pub(in crate::crud) async fn export<C: Collection>(
 }
 
 /// An export under way.
-struct Walk<C> {
+struct Export<C> {
     served: Arc<Served<C>>,
-    query: Query,
+    walk: Walk<C>,
     shown: Shown,
-    /// Rows that are still wanted; 0 at the end.
-    left: usize,
     count: usize,
     /// Whether a last line tells how many there were.
     end: bool,
 }
 
-impl<C: Collection> Walk<C> {
+impl<C: Collection> Export<C> {
     /// The lines of the next page, and none at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.query.limit = self.left.min(PAGE);
-        let page = self.served.collection.list(self.query.clone()).await?;
+        let Some(page) = self.walk.next().await? else { return Ok(None) };
         let array = [b"[", &page.items[..], b"]"].concat();
         let mut lines = self.shown.lines(&self.served.schema, &array).map_err(|e| StoreError::Internal(e.into()))?;
         self.count += page.versions.len();
-        self.left -= page.versions.len();
-        self.query.offset = 0;
-        self.query.after = page.next;
-        if self.query.after.is_none() {
-            self.left = 0;
-        }
-        if self.left == 0 && self.end {
+        if self.walk.is_over() && self.end {
             lines.extend_from_slice(format!("{{\"$end\":{{\"count\":{}}}}}\n", self.count).as_bytes());
         }
         // An empty chunk would end a chunked body.

@@ -116,7 +116,8 @@ impl Policy {
 
     /// What cannot be asked of rows of `schema`.
     pub(super) fn check(&self, schema: &Schema) -> Result<(), ConfigError> {
-        [&self.read, &self.write, &self.create].into_iter().flatten().try_for_each(|rule| rule.check(schema))
+        let whose = format!("the policy of {}", schema.name);
+        [&self.read, &self.write, &self.create].into_iter().flatten().try_for_each(|rule| rule.check(schema, &whose))
     }
 
     /// The rows that there are for the caller.
@@ -166,16 +167,16 @@ impl Rule {
         }
     }
 
-    fn check(&self, schema: &Schema) -> Result<(), ConfigError> {
+    fn check(&self, schema: &Schema, whose: &str) -> Result<(), ConfigError> {
         let wrong = |field: &Path, what: &str| {
             let name = field.dotted(schema).unwrap_or_else(|| field.to_string());
-            Err(ConfigError::new(format!("the policy of {} asks {name} for {what}", schema.name))
+            Err(ConfigError::new(format!("{whose} asks {name} for {what}"))
                 .cure("compare fields that hold single values, and ask lists what they have"))
         };
         match self {
             Self::True => Ok(()),
-            Self::And(parts) | Self::Or(parts) => parts.iter().try_for_each(|part| part.check(schema)),
-            Self::Not(inner) => inner.check(schema),
+            Self::And(parts) | Self::Or(parts) => parts.iter().try_for_each(|part| part.check(schema, whose)),
+            Self::Not(inner) => inner.check(schema, whose),
             Self::IsNull { field } => match kind(schema, field) {
                 Some(_) => Ok(()),
                 None => wrong(field, "what it does not have"),

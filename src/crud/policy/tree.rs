@@ -8,7 +8,7 @@
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Operand, Policy, Rule, kind};
+use super::{Caller, Operand, Policy, Rule, kind};
 use crate::ConfigError;
 use crate::crud::query::{Expr, Path, Pattern};
 use crate::crud::schema::{Schema, Type, validate};
@@ -45,64 +45,106 @@ impl Policy {
     pub fn from_description(schema: &Schema, json: &str) -> Result<Self, ConfigError> {
         let given: Description = serde_json::from_str(json)
             .map_err(|error| ConfigError::new(format!("the policy of {} is malformed: {error}", schema.name)))?;
-        let rule = |tree: Option<Json>| tree.map(|tree| read(schema, &tree, 0)).transpose();
+        let reader = Reader { schema, whose: format!("the policy of {}", schema.name) };
+        let rule = |tree: Option<Json>| tree.map(|tree| reader.read(&tree, 0)).transpose();
         Ok(Self { read: rule(given.read)?, write: rule(given.write)?, create: rule(given.create)? })
     }
 }
 
-fn read(schema: &Schema, tree: &Json, depth: usize) -> Result<Rule, ConfigError> {
-    let malformed = || ConfigError::new(format!("the policy of {} has a malformed rule: {tree}", schema.name));
-    if depth > DEEPEST {
-        return Err(ConfigError::new(format!("the policy of {} has rules more than {DEEPEST} deep", schema.name)));
-    }
-    if *tree == Json::Bool(true) {
-        return Ok(Expr::True);
-    }
-    let Some([Json::String(word), rest @ ..]) = tree.as_array().map(Vec::as_slice) else { return Err(malformed()) };
-    let all = |parts: &[Json]| parts.iter().map(|part| read(schema, part, depth + 1)).collect::<Result<Vec<_>, _>>();
-    match (&**word, rest) {
-        ("and", [Json::Array(parts)]) => return Ok(Expr::And(all(parts)?)),
-        ("or", [Json::Array(parts)]) => return Ok(Expr::Or(all(parts)?)),
-        ("not", [inner]) => return Ok(Expr::Not(Box::new(read(schema, inner, depth + 1)?))),
-        _ => {}
-    }
-    let [Json::String(name), rest @ ..] = rest else { return Err(malformed()) };
-    let field = Path::of(schema, name)?;
-    let kind = kind(schema, &field).ok_or_else(malformed)?;
-    Ok(match (&**word, rest) {
-        ("null", []) => Expr::IsNull { field },
-        ("compare", [Json::String(op), operand]) => {
-            let op = comparison(op).ok_or_else(malformed)?;
-            let value = operand_of(schema, name, kind, operand)?;
-            Expr::Compare { field, op, value }
+impl Expr {
+    /// A predicate over rows of `schema`, from its description: a rule as in [`Policy::from_description`], without claims.
+    ///
+    /// # Errors
+    /// When it is malformed, names a field or a value that the schema does not have, or asks for a claim.
+    pub fn from_description(schema: &Schema, json: &str) -> Result<Self, ConfigError> {
+        let whose = format!("a search for {}", schema.name);
+        let tree =
+            serde_json::from_str(json).map_err(|error| ConfigError::new(format!("{whose} is malformed: {error}")))?;
+        let rule = Reader { schema, whose: whose.clone() }.read(&tree, 0)?;
+        rule.check(schema, &whose)?;
+        if rule.asks_who() {
+            return Err(ConfigError::new(format!("{whose} asks for a claim, and no caller is known to it"))
+                .cure("compare with the value"));
         }
-        ("in", [Json::Array(operands)]) => Expr::In {
-            field,
-            values: operands.iter().map(|one| operand_of(schema, name, kind, one)).collect::<Result<_, _>>()?,
-        },
-        ("has", [Json::Array(operands)]) => {
-            let Type::List { item, .. } = kind else {
-                return Err(ConfigError::new(format!(
-                    "the policy of {} asks what {name} has, and it is no list",
-                    schema.name
-                )));
-            };
-            let item = item.inner().0;
-            Expr::Has {
-                field,
-                values: operands.iter().map(|one| operand_of(schema, name, item, one)).collect::<Result<_, _>>()?,
+        Ok(Caller { schema, claims: None }.resolve(&rule, false))
+    }
+}
+
+/// Reads the rules over a schema.
+struct Reader<'s> {
+    schema: &'s Schema,
+    /// What the rules belong to, for errors.
+    whose: String,
+}
+
+impl Reader<'_> {
+    fn read(&self, tree: &Json, depth: usize) -> Result<Rule, ConfigError> {
+        let Self { schema, whose } = self;
+        let malformed = || ConfigError::new(format!("{whose} has a malformed rule: {tree}"));
+        if depth > DEEPEST {
+            return Err(ConfigError::new(format!("{whose} has rules more than {DEEPEST} deep")));
+        }
+        if *tree == Json::Bool(true) {
+            return Ok(Expr::True);
+        }
+        let Some([Json::String(word), rest @ ..]) = tree.as_array().map(Vec::as_slice) else { return Err(malformed()) };
+        let all = |parts: &[Json]| parts.iter().map(|part| self.read(part, depth + 1)).collect::<Result<Vec<_>, _>>();
+        match (&**word, rest) {
+            ("and", [Json::Array(parts)]) => return Ok(Expr::And(all(parts)?)),
+            ("or", [Json::Array(parts)]) => return Ok(Expr::Or(all(parts)?)),
+            ("not", [inner]) => return Ok(Expr::Not(Box::new(self.read(inner, depth + 1)?))),
+            _ => {}
+        }
+        let [Json::String(name), rest @ ..] = rest else { return Err(malformed()) };
+        let field = Path::of(schema, name)?;
+        let kind = kind(schema, &field).ok_or_else(malformed)?;
+        Ok(match (&**word, rest) {
+            ("null", []) => Expr::IsNull { field },
+            ("compare", [Json::String(op), operand]) => {
+                let op = comparison(op).ok_or_else(malformed)?;
+                let value = self.operand(name, kind, operand)?;
+                Expr::Compare { field, op, value }
             }
+            ("in", [Json::Array(operands)]) => Expr::In {
+                field,
+                values: operands.iter().map(|one| self.operand(name, kind, one)).collect::<Result<_, _>>()?,
+            },
+            ("has", [Json::Array(operands)]) => {
+                let Type::List { item, .. } = kind else {
+                    return Err(ConfigError::new(format!("{whose} asks what {name} has, and it is no list")));
+                };
+                let item = item.inner().0;
+                Expr::Has {
+                    field,
+                    values: operands.iter().map(|one| self.operand(name, item, one)).collect::<Result<_, _>>()?,
+                }
+            }
+            ("length", [Json::String(op), Json::Number(length)]) => {
+                let length = length.as_u64().ok_or_else(malformed)?;
+                Expr::Length { field, op: comparison(op).ok_or_else(malformed)?, length }
+            }
+            ("like", [Json::Array(parts), Json::Bool(fold)]) if !parts.is_empty() => {
+                let parts = parts.iter().map(|part| part.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+                Expr::Like { field, pattern: Pattern::new(parts.ok_or_else(malformed)?, *fold) }
+            }
+            _ => return Err(malformed()),
+        })
+    }
+
+    fn operand(&self, name: &str, kind: &Type, json: &Json) -> Result<Operand, ConfigError> {
+        let wrong = |what: String| Err(ConfigError::new(format!("{} compares {name} with {what}", self.whose)));
+        match OperandDescription::deserialize(json) {
+            Ok(OperandDescription::Claim(name)) => Ok(Operand::Claim(name)),
+            Ok(OperandDescription::Value(value)) => {
+                match validate::value(kind, value.to_string().as_bytes()).map(Value::into_owned) {
+                    Ok(Value::List(_) | Value::Object(_)) => wrong(format!("{value}, which is no single value")),
+                    Ok(value) => Ok(Operand::Value(value)),
+                    Err(rejection) => wrong(format!("{value}, which {rejection}")),
+                }
+            }
+            Err(error) => wrong(format!("what is not understood: {error}")),
         }
-        ("length", [Json::String(op), Json::Number(length)]) => {
-            let length = length.as_u64().ok_or_else(malformed)?;
-            Expr::Length { field, op: comparison(op).ok_or_else(malformed)?, length }
-        }
-        ("like", [Json::Array(parts), Json::Bool(fold)]) if !parts.is_empty() => {
-            let parts = parts.iter().map(|part| part.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
-            Expr::Like { field, pattern: Pattern::new(parts.ok_or_else(malformed)?, *fold) }
-        }
-        _ => return Err(malformed()),
-    })
+    }
 }
 
 fn comparison(word: &str) -> Option<Comparison> {
@@ -115,22 +157,6 @@ fn comparison(word: &str) -> Option<Comparison> {
         "le" => Comparison::Le,
         _ => return None,
     })
-}
-
-fn operand_of(schema: &Schema, name: &str, kind: &Type, json: &Json) -> Result<Operand, ConfigError> {
-    let wrong =
-        |what: String| Err(ConfigError::new(format!("the policy of {} compares {name} with {what}", schema.name)));
-    match OperandDescription::deserialize(json) {
-        Ok(OperandDescription::Claim(name)) => Ok(Operand::Claim(name)),
-        Ok(OperandDescription::Value(value)) => {
-            match validate::value(kind, value.to_string().as_bytes()).map(Value::into_owned) {
-                Ok(Value::List(_) | Value::Object(_)) => wrong(format!("{value}, which is no single value")),
-                Ok(value) => Ok(Operand::Value(value)),
-                Err(rejection) => wrong(format!("{value}, which {rejection}")),
-            }
-        }
-        Err(error) => wrong(format!("what is not understood: {error}")),
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use shown::Shown;
 
-use super::Value;
+use super::{Schema, Value};
+use crate::ConfigError;
 
 /// A list request, typed and checked against the schema.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,42 @@ pub struct Sort {
     pub field: usize,
     /// Largest first.
     pub descending: bool,
+}
+
+impl Sort {
+    /// The order by the named fields, `-` before one for largest first, and by the id at last, which makes it total.
+    ///
+    /// # Errors
+    /// When the schema has no such field, it holds no single value, or is named twice.
+    pub fn total(schema: &Schema, names: &[String]) -> Result<Vec<Self>, ConfigError> {
+        let mut keys: Vec<Self> = Vec::with_capacity(names.len() + 1);
+        for name in names {
+            let (name, descending) = name.strip_prefix('-').map_or((&**name, false), |name| (name, true));
+            let path = Path::of(schema, name)?;
+            let field = path.first();
+            let wrong =
+                |what: &str| Err(ConfigError::new(format!("{} cannot be sorted by {name}: {what}", schema.name)));
+            if !path.is_top() || !schema.fields[field].kind.is_scalar() {
+                return wrong("it is no single value of the row itself");
+            }
+            if keys.iter().any(|key| key.field == field) {
+                return wrong("it is there twice");
+            }
+            keys.push(Self { field, descending });
+        }
+        Ok(Self::until_id(schema, keys))
+    }
+
+    /// The keys up to the id and with it: the order is then total.
+    fn until_id(schema: &Schema, mut keys: Vec<Self>) -> Vec<Self> {
+        if let Some(id) = schema.id {
+            match keys.iter().position(|key| key.field == id) {
+                Some(at) => keys.truncate(at + 1),
+                None => keys.push(Self { field: id, descending: false }),
+            }
+        }
+        keys
+    }
 }
 
 /// A predicate over a row.

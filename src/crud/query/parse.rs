@@ -346,13 +346,7 @@ impl<'s> Reader<'s> {
         if keys.len() > MOST_SORT_KEYS {
             self.wrong("sort", "too_long", format!("may have at most {MOST_SORT_KEYS} keys"));
         }
-        if let Some(id) = self.schema.id {
-            match keys.iter().position(|key| key.field == id) {
-                Some(at) => keys.truncate(at + 1),
-                None => keys.push(Sort { field: id, descending: false }),
-            }
-        }
-        keys
+        Sort::until_id(self.schema, keys)
     }
 
     /// The condition on a field in a parameter of its own, or none after noting what is wrong with it.

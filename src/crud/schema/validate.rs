@@ -94,6 +94,16 @@ pub(crate) fn document<'a>(
     finish(cx, values)
 }
 
+/// Reads a whole document as code gives it, hidden fields and all.
+pub(crate) fn whole(schema: &Schema, json: &[u8]) -> Result<Vec<Value<'static>>, Rejection> {
+    let cx = Context::of_store();
+    let values = match slots(&cx, schema, json, IdRule::Chosen)? {
+        Some(slots) => cx.fill(schema, slots),
+        None => Vec::new(),
+    };
+    finish(cx, values.into_iter().map(Value::into_owned).collect())
+}
+
 fn slots<'a, 's>(
     cx: &Context<'s>,
     schema: &'s Schema,

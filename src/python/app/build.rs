@@ -1,5 +1,6 @@
 //! From what Python declared to a frozen stack.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use tower::service_fn;
 
 use super::settings::{AppSettings, CrudSettings, parse};
 
-use crate::crud::store::AnyStore;
-use crate::crud::{Op, OpenError, Policy, Resource, ResourceOptions, Schema, Store, openapi_of};
+use crate::crud::store::{AnyCollection, AnyStore};
+use crate::crud::{Op, OpenError, Policy, Resource, ResourceOptions, Rows, Schema, Store, openapi_of};
 use crate::layers::jwt::RequireAuth;
 use crate::layers::{LayerSpec, foundation};
 use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
@@ -29,6 +30,8 @@ pub(super) struct Draft {
     sync_threads: usize,
     routes: Vec<Declared>,
     resources: Vec<(Resource, String)>,
+    /// Models whose rows are kept without being served.
+    kept: Vec<(Arc<Schema>, String)>,
     middleware: Vec<(String, Option<Vec<String>>)>,
     pub(super) objects: Objects,
 }
@@ -43,6 +46,8 @@ pub(super) struct Built {
     pub(super) stack: Stack,
     pub(super) shared: Arc<Shared>,
     pub(super) store: Option<AnyStore>,
+    /// The rows of every model, by its name.
+    pub(super) rows: HashMap<String, Rows<AnyCollection>>,
     middleware: Vec<(String, Scope)>,
 }
 
@@ -58,6 +63,7 @@ impl Draft {
             location: settings.location,
             routes: Vec::new(),
             resources: Vec::new(),
+            kept: Vec::new(),
             middleware: Vec::new(),
             objects: Objects::default(),
         })
@@ -125,6 +131,13 @@ impl Draft {
         Ok(())
     }
 
+    /// Keeps the rows of a model without serving them.
+    pub(super) fn keep(&mut self, description: &str, location: String) -> Result<(), ConfigError> {
+        let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&location))?;
+        self.kept.push((Arc::new(schema), location));
+        Ok(())
+    }
+
     fn check_auth(&self, name: &str, location: &str) -> Result<(), ConfigError> {
         if self.layers.iter().any(|layer| layer.name() == "Jwt") {
             return Ok(());
@@ -150,7 +163,7 @@ impl Draft {
     ///
     /// It runs detached, so `objects` were taken out of the draft before and are its caller's to release.
     pub(super) async fn build(self, objects: &Arc<Objects>) -> Result<Built, ConfigError> {
-        let Self { store, layers, location, sync_threads, routes, resources, middleware, objects: _ } = self;
+        let Self { store, layers, location, sync_threads, routes, resources, kept, middleware, objects: _ } = self;
         let shared = Shared::new(sync_threads);
         let mut table = RouteTableBuilder::new();
         for route in routes {
@@ -174,17 +187,15 @@ impl Draft {
             Some(url) => Some(AnyStore::open_url(url).await.map_err(|error| config(error).at_if_known(&location))?),
             None => None,
         };
+        let mut rows = HashMap::new();
         for (resource, location) in &resources {
-            let Some(store) = &store else {
-                return Err(ConfigError::new(format!(
-                    "{} is to be served, but the app has no store",
-                    resource.schema().name
-                ))
-                .cure("give one, as Ziggurat(store=\"sqlite:///app.db\")")
-                .at_if_known(location));
-            };
-            let opened = store.open(resource.schema().clone()).await;
-            resource.mount(opened.map_err(|error| config(error).at_if_known(location))?, &mut table)?;
+            let collection = open(store.as_ref(), resource.schema(), "served", location).await?;
+            resource.mount(collection.clone(), &mut table)?;
+            rows.insert(resource.schema().name.clone(), Rows::new(resource.schema().clone(), collection)?);
+        }
+        for (schema, location) in kept {
+            let collection = open(store.as_ref(), &schema, "kept", &location).await?;
+            rows.insert(schema.name.clone(), Rows::new(schema, collection)?);
         }
         let dispatcher = Dispatcher::new(table.build()?);
         let leaves = Leaves(dispatcher.clone());
@@ -209,8 +220,23 @@ impl Draft {
             wrapped.push((name, scope));
         }
         let stack = builder.build(dispatcher);
-        Ok(Built { stack, shared, store, middleware: wrapped })
+        Ok(Built { stack, shared, store, rows, middleware: wrapped })
     }
+}
+
+/// The rows of a model that is to be `done`: served or kept.
+async fn open(
+    store: Option<&AnyStore>,
+    schema: &Arc<Schema>,
+    done: &str,
+    location: &str,
+) -> Result<AnyCollection, ConfigError> {
+    let Some(store) = store else {
+        return Err(ConfigError::new(format!("{} is to be {done}, but the app has no store", schema.name))
+            .cure("give one, as Ziggurat(store=\"sqlite:///app.db\")")
+            .at_if_known(location));
+    };
+    store.open(schema.clone()).await.map_err(|error| config(error).at_if_known(location))
 }
 
 /// A store that cannot be opened is a mistake at start-up, whatever its cause.

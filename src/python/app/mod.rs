@@ -28,6 +28,7 @@ use super::handler::Plan;
 use super::headers::text;
 use super::objects::Objects;
 use super::pyloop::LoopCore;
+use super::rows::Rows;
 use super::{attach, handler};
 use crate::crud::Store;
 use crate::service::LeafKind;
@@ -131,6 +132,16 @@ impl App {
 
     fn add_crud(&self, py: Python<'_>, description: &str, options: &str) -> PyResult<()> {
         self.draft(py, |draft| draft.add_crud(description, options))
+    }
+
+    /// Keeps the rows of a model without serving them.
+    fn keep(&self, py: Python<'_>, description: &str, location: String) -> PyResult<()> {
+        self.draft(py, |draft| draft.keep(description, location))
+    }
+
+    /// The rows of a model, by its name; None when the app does not keep any.
+    fn rows(&self, model: &str) -> PyResult<Option<Rows>> {
+        Ok(self.built()?.rows.get(model).cloned().map(Rows::new))
     }
 
     fn add_document(&self, py: Python<'_>, path: &str, content_type: &str, body: &[u8]) -> PyResult<()> {

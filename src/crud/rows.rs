@@ -1,0 +1,206 @@
+//! The rows of a model as code uses them, beside the clients of a service.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::schema::validate;
+use super::store::{RowError, StoreError};
+use super::{Collection, Expect, Expr, Outcome, Query, Row, Schema, Sort, Value, Walk};
+use crate::ConfigError;
+
+/// The rows of a model: JSON in and out, checked as the body of a request is.
+///
+/// Code is no client: it sees and sets every field, no policy stands before it, and only what it asks for is compared.
+///
+/// ```
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+///
+/// use ziggurat::crud::store::AnyStore;
+/// use ziggurat::crud::{Expr, Outcome, Rows, Schema, Store};
+///
+/// let schema = Arc::new(Schema::from_description(
+///     r#"{"name": "Cat", "id": "id", "fields": [
+///         {"name": "id", "type": {"type": "int"}},
+///         {"name": "age", "type": {"type": "int"}}
+///     ]}"#,
+/// )?);
+/// let store = AnyStore::open_url("sqlite:///:memory:").await?;
+/// let cats = Rows::new(schema.clone(), store.open(schema.clone()).await?)?;
+///
+/// let cat = cats.insert(br#"{"id": 1, "age": 9}"#).await?;
+/// let Outcome::Done(cat) = cats.replace(br#"{"id": 1, "age": 10}"#, Some(cat.version)).await? else { panic!("others wrote it") };
+/// let adult = Expr::from_description(&schema, r#"["compare", "age", "ge", {"value": 2}]"#)?;
+/// let mut walk = cats.find(adult, &["-age".to_owned()], 0, 20, 100)?;
+/// while let Some(page) = walk.next().await? {
+///     assert_eq!(&page.items[..], &cat.json[..]);
+/// }
+/// store.close().await;
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(run()).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct Rows<C> {
+    schema: Arc<Schema>,
+    id: usize,
+    collection: C,
+}
+
+impl<C: Collection> Rows<C> {
+    /// Those of `collection`, which was opened for `schema`.
+    ///
+    /// # Errors
+    /// When the schema has no id.
+    pub fn new(schema: Arc<Schema>, collection: C) -> Result<Self, ConfigError> {
+        match schema.id {
+            Some(id) => Ok(Self { schema, id, collection }),
+            None => Err(ConfigError::new(format!("{} has no id, so its rows cannot be told apart", schema.name))),
+        }
+    }
+
+    /// The model.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The row with this id, which is given as JSON.
+    ///
+    /// # Errors
+    /// When that is no id of the model, or the store fails.
+    pub async fn get(&self, id: &[u8]) -> Result<Option<Row>, RowsError> {
+        Ok(self.collection.get(self.id(id)?, Expr::True).await?)
+    }
+
+    /// Adds a row. A UUID that is left out is made.
+    ///
+    /// # Errors
+    /// When the document breaks the rules of the model, another row has its id or a value that must be unique, or the store fails.
+    pub async fn insert(&self, document: &[u8]) -> Result<Row, RowsError> {
+        Ok(self.collection.insert(self.read(document)?).await?)
+    }
+
+    /// Adds all rows or none.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), for the first row that is refused; and when the store has no transactions.
+    pub async fn insert_all(&self, documents: &[Vec<u8>]) -> Result<Vec<Row>, RowsError> {
+        if documents.len() > 1 && !self.collection.has_transactions() {
+            return Err(RowsError::Unsupported(
+                "this store has no transactions, so several rows cannot be added as one",
+            ));
+        }
+        let documents = documents.iter().map(|document| self.read(document)).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.collection.insert_all(documents).await?)
+    }
+
+    /// Puts the document in the place of the row with its id, if that is of this version.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub async fn replace(&self, document: &[u8], version: Option<i64>) -> Result<Outcome<Row>, RowsError> {
+        let mut values = self.values(document)?;
+        for (field, value) in validate::renewed(&self.schema) {
+            values[field] = value;
+        }
+        Ok(self.collection.replace(Value::Object(values), expect(version)).await?)
+    }
+
+    /// Removes the row with this id, which is given as JSON, if it is of this version.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn delete(&self, id: &[u8], version: Option<i64>) -> Result<Outcome<()>, RowsError> {
+        Ok(self.collection.delete(self.id(id)?, expect(version)).await?)
+    }
+
+    /// How many rows hold.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn count(&self, filter: Expr) -> Result<u64, RowsError> {
+        Ok(self.collection.count(filter).await?)
+    }
+
+    /// The rows that hold: the first `limit` after `offset` in the order of the named fields, `-` before one for largest first.
+    ///
+    /// # Errors
+    /// When rows cannot be sorted so.
+    pub fn find(
+        &self,
+        filter: Expr,
+        sort: &[String],
+        offset: usize,
+        limit: usize,
+        page: usize,
+    ) -> Result<Walk<C>, ConfigError> {
+        let sort = Sort::total(&self.schema, sort)?;
+        let query = Query { filter, sort, limit, offset, after: None };
+        Ok(Walk::new(self.collection.clone(), query, page))
+    }
+
+    fn read(&self, document: &[u8]) -> Result<Value<'static>, RowsError> {
+        self.values(document).map(Value::Object)
+    }
+
+    fn values(&self, document: &[u8]) -> Result<Vec<Value<'static>>, RowsError> {
+        validate::whole(&self.schema, document).map_err(|rejection| {
+            RowsError::Invalid(format!("the {} breaks the rules of its model: {rejection}", self.schema.name))
+        })
+    }
+
+    fn id(&self, json: &[u8]) -> Result<Value<'static>, RowsError> {
+        let id = validate::value(&self.schema.fields[self.id].kind, json);
+        id.map(Value::into_owned).map_err(|rejection| {
+            let given = String::from_utf8_lossy(json);
+            RowsError::Invalid(format!("{given} is no id of {}: it {rejection}", self.schema.name))
+        })
+    }
+}
+
+fn expect(version: Option<i64>) -> Expect {
+    version.map_or(Expect::any(), |version| Expect::versions(vec![version]))
+}
+
+/// Why rows were not read or written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RowsError {
+    /// A document breaks the rules of the model; the text names each place.
+    Invalid(String),
+    /// The store cannot do it.
+    Unsupported(&'static str),
+    /// The store failed, or holds what stands in the way.
+    Store(StoreError),
+}
+
+impl fmt::Display for RowsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(text) => f.write_str(text),
+            Self::Unsupported(what) => f.write_str(what),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RowsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for RowsError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<RowError> for RowsError {
+    fn from(refused: RowError) -> Self {
+        Self::Store(refused.error)
+    }
+}
