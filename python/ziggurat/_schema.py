@@ -12,12 +12,14 @@ import json
 import math
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.errors import PydanticUndefinedAnnotation
 
+from .expressions import duration_text
 from .models import Access, Immutable, Indexed, Renewed, UnsupportedModelError, now, uuid7
 
 __all__ = ["describe"]
@@ -39,6 +41,10 @@ _KEYS: dict[str, frozenset[str]] = {
     "datetime": frozenset({"strict", "tz_constraint", "microseconds_precision"}),
     "date": frozenset({"strict", "gt", "ge", "lt", "le"}),
     "time": frozenset({"strict", "gt", "ge", "lt", "le", "tz_constraint", "microseconds_precision"}),
+    "timedelta": frozenset({"strict", "gt", "ge", "lt", "le", "microseconds_precision"}),
+    "decimal": frozenset(
+        {"strict", "gt", "ge", "lt", "le", "multiple_of", "max_digits", "decimal_places", "allow_inf_nan"}
+    ),
     "enum": frozenset({"strict", "cls", "members", "sub_type"}),
     "literal": frozenset({"expected"}),
     "nullable": frozenset({"strict", "schema"}),
@@ -107,6 +113,7 @@ _CONFIG = frozenset(
 _CONFIG_DEFAULTS: dict[str, object] = {
     "coerce_numbers_to_str": False,
     "ser_json_temporal": "iso8601",
+    "ser_json_timedelta": "iso8601",
 }
 
 _NAMES = {
@@ -119,7 +126,6 @@ _NAMES = {
     "complex": "complex",
     "custom-error": "a custom error",
     "dataclass": "a dataclass",
-    "decimal": "Decimal",
     "dict": "dict",
     "generator": "an iterable",
     "is-instance": "an arbitrary class",
@@ -132,14 +138,13 @@ _NAMES = {
     "named-tuple": "a NamedTuple",
     "none": "None alone",
     "tagged-union": "a discriminated union",
-    "timedelta": "timedelta",
     "tuple": "tuple",
     "typed-dict": "a TypedDict",
     "union": "a union of several types",
     "url": "a URL type",
 }
 _SUPPORTED = (
-    "bool, int, float, str, UUID, datetime, date, time, Enum, Literal, list, set, tuple[T, ...], nested models and Optional of these are; "
+    "bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta, Enum, Literal, list, set, tuple[T, ...], nested models and Optional of these are; "
     "serve this model from Python handlers if it needs more"
 )
 _PYTHON_CURE = "native CRUD runs no Python: express it with Field(...) constraints, remove it, or serve the model from Python handlers"
@@ -412,6 +417,10 @@ class _Walk:
                 return {"type": "datetime"}
             case "date" | "time":
                 return self.moment(node, place)
+            case "timedelta":
+                return self.duration(node, place)
+            case "decimal":
+                return self.decimal(node, place)
             case "enum":
                 return self.choice("enum", [member.value for member in node["members"]], place, node["cls"])
             case "literal":
@@ -448,6 +457,30 @@ class _Walk:
             self.refuse(place, "microseconds_precision is not supported natively", "remove it")
         bounds = {key: bound.isoformat() for key, bound in _present(node, "gt", "ge", "lt", "le").items()}
         return {"type": node["type"], **bounds}
+
+    def duration(self, node: _Node, place: str) -> _Description:
+        if node.get("microseconds_precision") not in (None, "truncate"):
+            self.refuse(place, "microseconds_precision is not supported natively", "remove it")
+        bounds = {
+            key: bound // timedelta(microseconds=1) for key, bound in _present(node, "gt", "ge", "lt", "le").items()
+        }
+        for key, bound in bounds.items():
+            if bound not in _INT64:
+                self.refuse(place, f"{key} is longer than 290 thousand years", "use a smaller bound")
+        return {"type": "timedelta", **bounds}
+
+    def decimal(self, node: _Node, place: str) -> _Description:
+        if node.get("multiple_of") is not None:
+            self.refuse(place, "multiple_of of a Decimal is not supported natively", "use decimal_places, or remove it")
+        if node.get("allow_inf_nan"):
+            self.refuse(place, "a Decimal that is not finite is not supported natively", "remove allow_inf_nan")
+        bounds: _Description = {}
+        for key, bound in _present(node, "gt", "ge", "lt", "le").items():
+            if not Decimal(bound).is_finite():
+                self.refuse(place, f"{key}={bound!r} is not finite", "remove it")
+                continue
+            bounds[key] = str(Decimal(bound))
+        return {"type": "decimal", **bounds, **_present(node, "max_digits", "decimal_places")}
 
     def number(self, node: _Node, place: str) -> _Description:
         bounds: _Description = {}
@@ -547,6 +580,10 @@ def _jsonable(value: Any) -> Any:
             return value
         case uuid.UUID():
             return str(value)
+        case Decimal():
+            return str(value)
+        case timedelta():
+            return duration_text(value)
         case datetime() | date() | time():
             return value.isoformat()
         case list() | tuple():

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
 from uuid import UUID
@@ -29,7 +30,9 @@ class Claim:
             raise TypeError(f"a claim is called by its name, as Claim('sub'), not by {self.name!r}")
 
 
-Operand: TypeAlias = bool | int | float | str | UUID | datetime | date | time | Enum | Claim | None
+Operand: TypeAlias = (
+    bool | int | float | Decimal | str | UUID | datetime | date | time | timedelta | Enum | Claim | None
+)
 """What a field is compared with; datetimes say their offset."""
 
 
@@ -239,6 +242,12 @@ def tree_of(predicate: Predicate) -> list[Any] | bool:
     return predicate._tree
 
 
+def duration_text(value: timedelta) -> str:
+    """ISO 8601, to the microsecond."""
+    seconds, microseconds = divmod(abs(value) // timedelta(microseconds=1), 1_000_000)
+    return f"{'-' if value < timedelta() else ''}PT{seconds}.{microseconds:06}S"
+
+
 def _operands(field: FieldPath, values: Iterable[Operand] | Claim) -> list[dict[str, Any]]:
     if isinstance(values, Claim):
         values = [values]
@@ -253,8 +262,10 @@ def _operand(field: FieldPath, value: Operand) -> dict[str, Any]:
     plain: object = value.value if isinstance(value, Enum) else value
     if isinstance(plain, datetime | date | time):
         plain = plain.isoformat()
-    elif isinstance(plain, UUID):
+    elif isinstance(plain, UUID | Decimal):
         plain = str(plain)
+    elif isinstance(plain, timedelta):
+        plain = duration_text(plain)
     if isinstance(plain, bool | int | float | str):
         return {"value": plain}
     if isinstance(value, FieldPath):

@@ -3,11 +3,13 @@
 //! Both stores answer through these functions, so that their rows are equal to the byte: fields in the schema's order, no
 //! white space, the shortest float that reads back the same, lower-case UUIDs, datetimes as `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
 use uuid::Uuid;
 
 use super::schema::Type;
-use super::{Schema, Value};
+use super::{Decimal, Schema, Value};
 
 /// The first instant that is written with four digits of a year after 0: `0001-01-01T00:00:00.000Z`.
 pub const FIRST_INSTANT: i64 = -62_135_596_800_000;
@@ -15,6 +17,7 @@ pub const FIRST_INSTANT: i64 = -62_135_596_800_000;
 pub const LAST_INSTANT: i64 = 253_402_300_799_999;
 
 const MS_PER_DAY: i64 = 86_400_000;
+const US_PER_DAY: u64 = 86_400_000_000;
 
 /// The JSON of a document: a [`Value::Object`] of `schema`.
 pub fn document(schema: &Schema, document: &Value<'_>) -> Bytes {
@@ -69,6 +72,8 @@ pub fn write_scalar(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Str(x) => write_str(out, x),
         Value::Uuid(x) => write_uuid(out, x),
         Value::DateTime(x) => write_datetime(out, *x),
+        Value::Duration(x) => write_duration(out, *x),
+        Value::Decimal(x) => write_decimal(out, *x),
         Value::Null | Value::List(_) | Value::Object(_) => out.extend_from_slice(b"null"),
     }
 }
@@ -106,6 +111,29 @@ pub fn write_datetime(out: &mut Vec<u8>, value: i64) {
     out.push(b'"');
     out.extend_from_slice(&datetime_text(value));
     out.push(b'"');
+}
+
+/// Appends a span of time in quotes, given in microseconds: `"P1DT2H"`, as pydantic writes it.
+pub fn write_duration(out: &mut Vec<u8>, value: i64) {
+    out.push(b'"');
+    out.extend_from_slice(duration_text(value).as_bytes());
+    out.push(b'"');
+}
+
+/// `P1DT2H` (ISO 8601); days are put together to years of 365 days.
+pub fn duration_text(value: i64) -> String {
+    let size = value.unsigned_abs();
+    let (days, rest) = (size / US_PER_DAY, size % US_PER_DAY);
+    // 64 bits hold fewer than 2^27 days.
+    let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let (second, microsecond) = (part(rest / 1_000_000), part(rest % 1_000_000));
+    speedate::Duration { positive: value >= 0, day: part(days), second, microsecond }.to_string()
+}
+
+/// Appends a decimal number in quotes: as a number, readers would make a float of it.
+pub fn write_decimal(out: &mut Vec<u8>, value: Decimal) {
+    // Writing to memory cannot fail.
+    let _ = write!(out, "\"{value}\"");
 }
 
 /// `2024-05-01T12:00:00.000Z`. Times outside the years 1 to 9999 become the nearest one inside, so that the text always
@@ -181,6 +209,9 @@ mod tests {
         assert_eq!(text(Value::Float(1.0)), "1.0");
         assert_eq!(text(Value::Float(0.1 + 0.2)), "0.30000000000000004");
         assert_eq!(text(Value::Float(f64::NAN)), "null");
+        assert_eq!(text(Value::Duration(-90_061_000_001)), r#""-P1DT1H1M1.000001S""#);
+        assert_eq!(text(Value::Duration(0)), r#""PT0S""#);
+        assert_eq!(text(Value::Decimal(Decimal::parse("1.50").unwrap())), r#""1.50""#);
         assert_eq!(text(Value::Int(i64::MIN)), "-9223372036854775808");
         assert_eq!(text(Value::Str("a\"\\\n\u{1}é".into())), r#""a\"\\\n\u0001é""#);
         assert_eq!(text(Value::Uuid(Uuid::from_u128(10))), r#""00000000-0000-0000-0000-00000000000a""#);

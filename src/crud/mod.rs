@@ -3,6 +3,7 @@
 //! A [`Schema`] is compiled once at start-up. Per request the body becomes a typed [`Value`], the query string a
 //! [`Query`], and a [`Collection`] of a [`Store`] answers with JSON bytes.
 
+mod decimal;
 mod etag;
 pub mod json;
 mod openapi;
@@ -17,6 +18,7 @@ pub mod store;
 mod value;
 mod walk;
 
+pub use decimal::{Decimal, NotDecimal};
 pub use openapi::{openapi, openapi_of};
 pub use policy::{Operand, Policy, Rule};
 pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};

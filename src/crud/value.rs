@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
+use super::Decimal;
+
 /// A value that has been checked against its field's type.
 ///
 /// Strings borrow from the request body where they can.
@@ -23,6 +25,10 @@ pub enum Value<'a> {
     Uuid(Uuid),
     /// Milliseconds since 1970-01-01T00:00:00Z.
     DateTime(i64),
+    /// Microseconds.
+    Duration(i64),
+    /// A decimal number.
+    Decimal(Decimal),
     /// A list.
     List(Vec<Value<'a>>),
     /// A model: one value for each field of its schema, in the schema's order.
@@ -40,6 +46,8 @@ impl Value<'_> {
             Self::Str(x) => Value::Str(Cow::Owned(x.into_owned())),
             Self::Uuid(x) => Value::Uuid(x),
             Self::DateTime(x) => Value::DateTime(x),
+            Self::Duration(x) => Value::Duration(x),
+            Self::Decimal(x) => Value::Decimal(x),
             Self::List(items) => Value::List(items.into_iter().map(Value::into_owned).collect()),
             Self::Object(items) => Value::Object(items.into_iter().map(Value::into_owned).collect()),
         }

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, ListSort, Text, Type, Unknown};
-use ziggurat::crud::{Comparison, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, ListSort, Number, Text, Type, Unknown};
+use ziggurat::crud::{Comparison, Decimal, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
 
 pub const ID: usize = 0;
 pub const NAME: usize = 1;
@@ -23,9 +23,12 @@ pub const PLACE: usize = 12;
 pub const MAIL: usize = 13;
 pub const DAY: usize = 14;
 pub const CLOCK: usize = 15;
-pub const FIELDS: usize = 16;
+pub const SPAN: usize = 16;
+pub const PRICE: usize = 17;
+pub const FIELDS: usize = 18;
 /// What can be filtered and sorted by.
-pub const SCALARS: [usize; 14] = [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK];
+pub const SCALARS: [usize; 16] =
+    [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK, SPAN, PRICE];
 
 fn optional(kind: Type) -> Type {
     Type::Optional(Box::new(kind))
@@ -60,6 +63,8 @@ pub fn schema(name: &str) -> Arc<Schema> {
         Field::new("mail", optional(text())).index(Index { unique: true }),
         Field::new("day", optional(Type::Date(Bounds::default()))).index(Index { unique: false }),
         Field::new("clock", Type::Time(Bounds::default())),
+        Field::new("span", optional(Type::Duration(Bounds::default()))).index(Index { unique: false }),
+        Field::new("price", optional(Type::Decimal(Number::default()))).index(Index { unique: false }),
     ];
     assert_eq!(fields.len(), FIELDS);
     Arc::new(Schema { name: name.into(), fields, id: Some(ID), unknown: Unknown::Forbid })
@@ -156,6 +161,25 @@ pub const FLOATS: [f64; 16] = [
 ];
 pub const TIMES: [i64; 7] = [0, -1, 1, 1_709_210_096_007, json::FIRST_INSTANT, json::LAST_INSTANT, 951_782_400_000];
 
+pub const DECIMALS: [&str; 16] = [
+    "0",
+    "-0.00",
+    "1",
+    "1.0",
+    "1.00",
+    "-1",
+    "-1.5",
+    "1.5",
+    "0.1",
+    "10",
+    "9.99",
+    "1E+30",
+    "-1E-30",
+    "1E-30",
+    "1234567890123456789012345678901234",
+    "-12345678901234567890.12345678901234",
+];
+
 /// A random value of the field's type.
 pub fn value(random: &mut Random, field: usize) -> Value<'static> {
     match field {
@@ -202,6 +226,15 @@ pub fn value(random: &mut Random, field: usize) -> Value<'static> {
         }
         DAY => {
             let value = text(random.pick(&["0001-01-01", "1969-12-31", "2024-02-29", "2024-03-01", "9999-12-31"]));
+            random.maybe(value)
+        }
+        SPAN => {
+            let value =
+                Value::Duration(random.pick(&[0, 1, -1, 999_999, 86_400_000_000, 31_536_000_000_000, i64::MAX, -5]));
+            random.maybe(value)
+        }
+        PRICE => {
+            let value = Value::Decimal(Decimal::parse(random.pick(&DECIMALS)).unwrap());
             random.maybe(value)
         }
         CLOCK => text(random.pick(&["00:00:00", "00:00:00.000001", "12:30:00", "12:30:00.500000", "23:59:59.999999"])),
@@ -308,6 +341,8 @@ pub fn order(a: &Value<'_>, b: &Value<'_>) -> Ordering {
         (_, Value::Null) => Ordering::Greater,
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
         (Value::Int(a), Value::Int(b)) | (Value::DateTime(a), Value::DateTime(b)) => a.cmp(b),
+        (Value::Duration(a), Value::Duration(b)) => a.cmp(b),
+        (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
         (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).unwrap(),
         (Value::Str(a), Value::Str(b)) => a.as_bytes().cmp(b.as_bytes()),
         (Value::Uuid(a), Value::Uuid(b)) => a.as_bytes().cmp(b.as_bytes()),

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use parameters::{fields_parameter, filter_parameters, list_parameters, query, sort_parameter};
 
 use super::resource::{Concurrency, Op, Resource};
-use super::schema::{Access, DefaultValue, Field, Schema, Type, Unknown};
+use super::schema::{Access, Bounds, DefaultValue, Field, Schema, Type, Unknown};
 use super::{Value, json as canonical};
 
 /// The `paths` and `components` of one resource.
@@ -197,6 +197,25 @@ impl Components {
                 put("type", Some(json!("string")));
                 // Not `time`, which JSON Schema wants with an offset (RFC 3339).
                 put("pattern", Some(json!(r"^\d{2}:\d{2}(:\d{2}(\.\d+)?)?$")));
+            }
+            Type::Duration(_) => {
+                put("type", Some(json!("string")));
+                put("format", Some(json!("duration")));
+            }
+            Type::Decimal(rules) => {
+                let text = json!({"type": "string", "format": "decimal"});
+                if purpose == Purpose::Answer {
+                    return text;
+                }
+                let mut number = json!({"type": "number"});
+                let Bounds { gt, ge, lt, le, .. } = rules.bounds;
+                let limits = [("exclusiveMinimum", gt), ("minimum", ge), ("exclusiveMaximum", lt), ("maximum", le)];
+                for (key, limit) in limits {
+                    if let Some(limit) = limit.and_then(|limit| limit.to_string().parse::<f64>().ok()) {
+                        number[key] = json!(limit);
+                    }
+                }
+                put("anyOf", Some(json!([number, text])));
             }
             Type::OneOf { values, .. } => {
                 put("enum", Some(values.iter().map(|value| constant(kind, value)).collect()));

@@ -200,6 +200,8 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
             .map(Value::DateTime),
         Type::Date(_) => check::date(text).map(|date| Value::Str(String::from(date).into())),
         Type::Time(_) => check::time(text).map(|time| Value::Str(String::from(time).into())),
+        Type::Duration(_) => check::duration(text).map(Value::Duration),
+        Type::Decimal(_) => check::decimal(text).map(Value::Decimal),
         Type::OneOf { values, literal } => {
             let is = |own: &&Value<'static>| match own {
                 Value::Str(own) => own == text,

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 
 use super::Sort;
-use crate::crud::schema::{Bounds, Schema, Text, Type, validate};
+use crate::crud::schema::{Bounds, Number, Schema, Text, Type, validate};
 use crate::crud::{Value, json};
 
 const VERSION: u8 = 1;
@@ -71,6 +71,8 @@ fn boundary_type(kind: &Type) -> Type {
         Type::Str(_) => Type::Str(Text::default()),
         Type::Date(_) => Type::Date(Bounds::default()),
         Type::Time(_) => Type::Time(Bounds::default()),
+        Type::Duration(_) => Type::Duration(Bounds::default()),
+        Type::Decimal(_) => Type::Decimal(Number::default()),
         other => other.clone(),
     };
     if nullable { Type::Optional(Box::new(bare)) } else { bare }

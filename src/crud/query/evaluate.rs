@@ -68,9 +68,10 @@ fn compare(left: &Value<'_>, op: Comparison, right: &Value<'_>) -> bool {
 fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
     match (left, right) {
         (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
-        (Value::Int(left), Value::Int(right)) | (Value::DateTime(left), Value::DateTime(right)) => {
-            Some(left.cmp(right))
-        }
+        (Value::Int(left), Value::Int(right))
+        | (Value::DateTime(left), Value::DateTime(right))
+        | (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),
+        (Value::Decimal(left), Value::Decimal(right)) => Some(left.cmp(right)),
         (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),
         (Value::Str(left), Value::Str(right)) => Some(left.cmp(right)),
         (Value::Uuid(left), Value::Uuid(right)) => Some(left.cmp(right)),

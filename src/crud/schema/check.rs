@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use speedate::{MicrosecondsPrecisionOverflowBehavior, TimeConfig};
 use uuid::Uuid;
 
-use super::{Bounds, ListSort, Text, Type};
-use crate::crud::Value;
-use crate::crud::json::{FIRST_INSTANT, LAST_INSTANT};
+use super::{Bounds, ListSort, Number, Text, Type};
+use crate::crud::json::{FIRST_INSTANT, LAST_INSTANT, duration_text};
+use crate::crud::{Decimal, NotDecimal, Value};
 use crate::service::{Limit, Location, Violation};
 
 /// Why a value is refused; where it stood is known to the caller.
@@ -44,6 +44,8 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
         Type::DateTime => Fault::new("datetime_type", "must be a date and time in a string"),
         Type::Date(_) => Fault::new("date_type", "must be a date in a string"),
         Type::Time(_) => Fault::new("time_type", "must be a time in a string"),
+        Type::Duration(_) => Fault::new("time_delta_type", "must be a duration in a string"),
+        Type::Decimal(_) => Fault::new("decimal_type", "must be a number, or one in a string"),
         Type::OneOf { values, literal } => not_a_choice(values, *literal),
         Type::Optional(inner) => wrong_kind(inner),
         Type::List { sort, .. } => {
@@ -196,6 +198,60 @@ pub(crate) fn time(text: &str) -> Result<Box<str>, Fault> {
 /// A date or a time within its bounds; the texts sort as what they stand for.
 pub(crate) fn moment(text: Box<str>, bounds: &Bounds<Box<str>>) -> Result<Value<'static>, Fault> {
     within(text, bounds, |bound| Limit::Text(bound.into())).map(|text| Value::Str(String::from(text).into()))
+}
+
+/// Microseconds of an ISO 8601 duration, `P1DT2H`, or of `1 day, 02:00:00`; finer digits are cut off.
+pub(crate) fn duration(text: &str) -> Result<i64, Fault> {
+    let parsed = speedate::Duration::parse_bytes_with_config(text.as_bytes(), &CUT)
+        .map_err(|_| Fault::new("time_delta_parsing", "must be a duration, as P1DT2H30M"))?;
+    let speedate::Duration { positive, day, second, microsecond } = parsed;
+    let size = (i64::from(day) * 86_400 + i64::from(second)).checked_mul(1_000_000);
+    let size = size.and_then(|size| size.checked_add(i64::from(microsecond)));
+    let size = size.ok_or_else(|| Fault::new("time_delta_parsing", "must be shorter than 290 thousand years"))?;
+    Ok(if positive { size } else { -size })
+}
+
+/// A duration within its bounds, both in microseconds.
+pub(crate) fn span(value: i64, bounds: &Bounds<i64>) -> Result<Value<'static>, Fault> {
+    within(Span(value), &bounds.map(Span), |bound| Limit::Text(bound.to_string())).map(|_| Value::Duration(value))
+}
+
+/// Microseconds that are written as a duration.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+struct Span(i64);
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&duration_text(self.0))
+    }
+}
+
+/// A decimal number from its text.
+pub(crate) fn decimal(text: &str) -> Result<Decimal, Fault> {
+    Decimal::parse(text).map_err(|error| match error {
+        NotDecimal::Unreadable => Fault::new("decimal_parsing", "must be a decimal number, as 12.50"),
+        NotDecimal::NotFinite => Fault::new("finite_number", "must be a finite number"),
+        NotDecimal::TooLong => Fault::new("decimal_max_digits", "must have at most 34 digits").limit(Limit::Int(34)),
+        NotDecimal::OutOfRange => Fault::new("decimal_out_of_range", "must be of a size from 1E-6176 to 1E+6144"),
+    })
+}
+
+/// A decimal number that obeys its rules, in pydantic's order.
+pub(crate) fn number(value: Decimal, rules: &Number) -> Result<Value<'static>, Fault> {
+    let (digits, places) = value.places();
+    let too_many = |code, limit: usize, what: &str| {
+        Err(Fault::new(code, format!("must have at most {limit} {what}")).limit(Limit::Int(limit as i64)))
+    };
+    match (rules.max_digits, rules.decimal_places) {
+        (Some(max), _) if digits > max => return too_many("decimal_max_digits", max, "digits"),
+        (_, Some(max)) if places > max => return too_many("decimal_max_places", max, "digits after the point"),
+        (Some(all), Some(after)) if digits - places > all.saturating_sub(after) => {
+            let whole = all.saturating_sub(after);
+            return too_many("decimal_whole_digits", whole, "digits before the point");
+        }
+        _ => {}
+    }
+    within(value, &rules.bounds, |bound| Limit::Text(bound.to_string())).map(Value::Decimal)
 }
 
 /// What is finer than a microsecond is cut off.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::check::{self, Fault};
-use super::{Access, Bounds, DefaultValue, Field, Index, ListSort, Schema, Text, Type, Unknown, validate};
+use super::{Access, Bounds, DefaultValue, Field, Index, ListSort, Number, Schema, Text, Type, Unknown, validate};
 use crate::ConfigError;
 use crate::crud::Value;
 
@@ -123,6 +123,22 @@ enum TypeDescription {
         ge: Option<String>,
         lt: Option<String>,
         le: Option<String>,
+    },
+    /// Bounds in microseconds.
+    Timedelta {
+        gt: Option<i64>,
+        ge: Option<i64>,
+        lt: Option<i64>,
+        le: Option<i64>,
+    },
+    /// Bounds as texts.
+    Decimal {
+        gt: Option<String>,
+        ge: Option<String>,
+        lt: Option<String>,
+        le: Option<String>,
+        max_digits: Option<usize>,
+        decimal_places: Option<usize>,
     },
     Enum {
         values: Vec<Choice>,
@@ -281,8 +297,13 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
         }
         TypeDescription::Uuid {} => Type::Uuid,
         TypeDescription::Datetime {} => Type::DateTime,
-        TypeDescription::Date { gt, ge, lt, le } => Type::Date(moments([gt, ge, lt, le], check::date, place)?),
-        TypeDescription::Time { gt, ge, lt, le } => Type::Time(moments([gt, ge, lt, le], check::time, place)?),
+        TypeDescription::Date { gt, ge, lt, le } => Type::Date(bounds([gt, ge, lt, le], check::date, place)?),
+        TypeDescription::Time { gt, ge, lt, le } => Type::Time(bounds([gt, ge, lt, le], check::time, place)?),
+        TypeDescription::Timedelta { gt, ge, lt, le } => Type::Duration(Bounds { gt, ge, lt, le, multiple_of: None }),
+        TypeDescription::Decimal { gt, ge, lt, le, max_digits, decimal_places } => {
+            let bounds = bounds([gt, ge, lt, le], check::decimal, place)?;
+            Type::Decimal(Number { bounds, max_digits, decimal_places })
+        }
         TypeDescription::Enum { values } => Type::OneOf { values: choices(values, place)?, literal: false },
         TypeDescription::Literal { values } => Type::OneOf { values: choices(values, place)?, literal: true },
         TypeDescription::Optional { of } => match compile_type(*of, place)? {
@@ -307,11 +328,11 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
 }
 
 /// Bounds as they are compared.
-fn moments(
+fn bounds<T>(
     bounds: [Option<String>; 4],
-    read: fn(&str) -> Result<Box<str>, Fault>,
+    read: fn(&str) -> Result<T, Fault>,
     place: &str,
-) -> Result<Bounds<Box<str>>, ConfigError> {
+) -> Result<Bounds<T>, ConfigError> {
     let bound = |text: Option<String>| {
         text.map(|text| read(&text))
             .transpose()

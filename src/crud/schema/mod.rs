@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use access::Access;
 
-use super::Value;
+use super::{Decimal, Value};
 
 /// A typed model: what a document may hold. Pure data, built once at start-up.
 #[derive(Debug, Clone)]
@@ -137,6 +137,10 @@ pub enum Type {
     Date(Bounds<Box<str>>),
     /// `time` without an offset: the text `HH:MM:SS` or `HH:MM:SS.ffffff`, which sorts as the times do. Bounds are such texts.
     Time(Bounds<Box<str>>),
+    /// `timedelta`, in microseconds.
+    Duration(Bounds<i64>),
+    /// `Decimal`, of up to 34 digits.
+    Decimal(Number),
     /// `Enum` or `Literal`.
     OneOf {
         /// Strings, integers or booleans.
@@ -183,7 +187,7 @@ impl ListSort {
 }
 
 /// Bounds of an ordered value.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Bounds<T> {
     /// Greater than.
     pub gt: Option<T>,
@@ -195,6 +199,31 @@ pub struct Bounds<T> {
     pub le: Option<T>,
     /// A multiple of.
     pub multiple_of: Option<T>,
+}
+
+impl<T> Default for Bounds<T> {
+    fn default() -> Self {
+        Self { gt: None, ge: None, lt: None, le: None, multiple_of: None }
+    }
+}
+
+impl<T: Copy> Bounds<T> {
+    /// The same bounds of another type.
+    pub(crate) fn map<U>(&self, to: impl Fn(T) -> U) -> Bounds<U> {
+        let Self { gt, ge, lt, le, multiple_of } = self;
+        Bounds { gt: gt.map(&to), ge: ge.map(&to), lt: lt.map(&to), le: le.map(&to), multiple_of: multiple_of.map(&to) }
+    }
+}
+
+/// Rules of a decimal number. Zeros at the end are not counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Number {
+    /// Its bounds.
+    pub bounds: Bounds<Decimal>,
+    /// The greatest number of digits.
+    pub max_digits: Option<usize>,
+    /// The greatest number of digits after the point.
+    pub decimal_places: Option<usize>,
 }
 
 /// Rules of a text, applied in pydantic's order: white space, lengths in code points, pattern, letters.

@@ -7,12 +7,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::check::{self, Fault};
 use super::validate::Change;
-use super::{DefaultValue, Field, Schema, Type, Unknown, suggest};
+use super::{DefaultValue, Field, Number, Schema, Type, Unknown, suggest};
 use crate::crud::{Value, json};
 use crate::service::{Location, Violation, push_token};
 
@@ -144,7 +146,11 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
     type Value = Value<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
-        deserializer.deserialize_any(self)
+        match self.kind() {
+            // As a float it would lose digits.
+            Type::Decimal(rules) => <&RawValue>::deserialize(deserializer).map(|raw| self.decimal(raw.get(), rules)),
+            _ => deserializer.deserialize_any(self),
+        }
     }
 }
 
@@ -159,6 +165,18 @@ impl<'s> ValueSeed<'_, 's> {
         Value::Null
     }
 
+    fn decimal<'a>(&self, json: &str, rules: &Number) -> Value<'a> {
+        let unquoted = json.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let text = match (unquoted, json.as_bytes().first()) {
+            // No number has anything to escape.
+            (Some(text), _) => text,
+            (None, Some(b'-' | b'0'..=b'9')) => json,
+            (None, Some(b'n')) if self.kind.inner().1 => return Value::Null,
+            _ => return self.wrong(),
+        };
+        self.cx.checked(check::decimal(text).and_then(|value| check::number(value, rules)))
+    }
+
     fn text<'a>(&self, text: Cow<'a, str>) -> Value<'a> {
         let checked = match self.kind() {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
@@ -166,6 +184,7 @@ impl<'s> ValueSeed<'_, 's> {
             Type::DateTime => check::datetime(&text).map(Value::DateTime),
             Type::Date(bounds) => check::date(&text).and_then(|date| check::moment(date, bounds)),
             Type::Time(bounds) => check::time(&text).and_then(|time| check::moment(time, bounds)),
+            Type::Duration(bounds) => check::duration(&text).and_then(|value| check::span(value, bounds)),
             Type::OneOf { values, literal } => check::choice(Value::Str(text), values, *literal),
             other => Err(check::wrong_kind(other)),
         };
@@ -303,7 +322,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
 #[derive(Default)]
 struct Once {
     seen: HashSet<Vec<u8>>,
-    /// An item broke a rule and is not counted.
+    /// Some item broke a rule; such are not counted.
     refused: bool,
 }
 
@@ -312,9 +331,14 @@ impl Once {
         let mut text = Vec::new();
         match value {
             // What was refused stands as null.
-            Value::Null if !kind.inner().1 => self.refused = true,
+            Value::Null if !kind.inner().1 => {
+                self.refused = true;
+                return false;
+            }
             // The two zeros are one value.
             Value::Float(x) if *x == 0.0 => text.push(b'0'),
+            // As 1.5 and 1.50 are.
+            Value::Decimal(x) => text.extend_from_slice(&x.key()),
             value => json::write_value(&mut text, kind, value),
         }
         self.seen.insert(text)

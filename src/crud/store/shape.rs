@@ -21,6 +21,8 @@ fn of_type(kind: &Type) -> Json {
         Type::DateTime => json!("datetime"),
         Type::Date(_) => json!("date"),
         Type::Time(_) => json!("time"),
+        Type::Duration(_) => json!("timedelta"),
+        Type::Decimal(_) => json!("decimal"),
         Type::OneOf { values, .. } => {
             let mut kinds: Vec<_> = values.iter().map(kind_of_value).collect();
             kinds.sort_unstable();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::encode;
 use crate::crud::schema::{DefaultValue, Field, Type};
 use crate::crud::store::StoreError;
-use crate::crud::{Schema, Value, json};
+use crate::crud::{Decimal, Schema, Value, json};
 
 /// What is known of a document after one pass over its elements.
 struct Members<'a> {
@@ -86,6 +86,8 @@ pub(super) fn scalar(schema: &Schema, index: usize, document: &RawDocument) -> R
     Ok(match (field.kind.inner().0, value) {
         (_, RawBsonRef::Null | RawBsonRef::Undefined) => Value::Null,
         (_, RawBsonRef::Boolean(x)) => Value::Bool(x),
+        (Type::Decimal(_), value) => Value::Decimal(decimal(value).ok_or_else(|| unfit(&field.name, value))?),
+        (Type::Duration(_), value) => Value::Duration(integer(value).ok_or_else(|| unfit(&field.name, value))?),
         (Type::Float(_), value) => Value::Float(float(value).ok_or_else(|| unfit(&field.name, value))?),
         (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(&field.name, value))?),
         (_, RawBsonRef::String(x)) => Value::Str(x.to_owned().into()),
@@ -106,6 +108,8 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         (Type::DateTime, RawBsonRef::DateTime(x)) => json::write_datetime(out, x.timestamp_millis()),
         (Type::Int(_) | Type::OneOf { .. }, value) => json::write_int(out, integer(value).ok_or_else(unfit)?),
         (Type::Float(_), value) => json::write_float(out, float(value).ok_or_else(unfit)?),
+        (Type::Duration(_), value) => json::write_duration(out, integer(value).ok_or_else(unfit)?),
+        (Type::Decimal(_), value) => json::write_decimal(out, decimal(value).ok_or_else(unfit)?),
         (Type::Uuid, value) => json::write_uuid(out, &uuid(value).ok_or_else(unfit)?),
         (Type::Model(schema), RawBsonRef::Document(inner)) => document(out, schema, inner).map(drop)?,
         (Type::List { item, .. }, RawBsonRef::Array(items)) => {
@@ -140,6 +144,16 @@ fn float(value: RawBsonRef<'_>) -> Option<f64> {
         RawBsonRef::Int32(x) => Some(x.into()),
         RawBsonRef::Int64(x) => Some(x as f64),
         _ => None,
+    }
+}
+
+/// A decimal number, also one that others have written as a number of another type or as text.
+fn decimal(value: RawBsonRef<'_>) -> Option<Decimal> {
+    match value {
+        RawBsonRef::Decimal128(x) => Decimal::from_bytes(x.bytes()),
+        RawBsonRef::String(x) => Decimal::parse(x).ok(),
+        RawBsonRef::Double(x) if x.is_finite() => Decimal::parse(ryu::Buffer::new().format_finite(x)).ok(),
+        value => Decimal::parse(itoa::Buffer::new().format(integer(value)?)).ok(),
     }
 }
 

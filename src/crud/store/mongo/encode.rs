@@ -2,7 +2,7 @@
 
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, DateTime, Document, RawDocumentBuf};
+use bson::{Binary, Bson, DateTime, Decimal128, Document, RawDocumentBuf};
 
 use crate::crud::schema::Type;
 use crate::crud::store::{StoreError, names};
@@ -71,14 +71,16 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
         Value::Bool(_) => 0x08,
         Value::DateTime(_) => 0x09,
         Value::Null => 0x0A,
-        Value::Int(_) => 0x12,
+        Value::Int(_) | Value::Duration(_) => 0x12,
+        Value::Decimal(_) => 0x13,
     };
     out.push(code);
     out.extend_from_slice(name.as_bytes());
     out.push(0);
     match (value, kind.inner().0) {
         (Value::Float(x), _) => out.extend_from_slice(&x.to_le_bytes()),
-        (Value::Int(x) | Value::DateTime(x), _) => out.extend_from_slice(&x.to_le_bytes()),
+        (Value::Int(x) | Value::DateTime(x) | Value::Duration(x), _) => out.extend_from_slice(&x.to_le_bytes()),
+        (Value::Decimal(x), _) => out.extend_from_slice(&x.to_bytes()),
         (Value::Bool(x), _) => out.push(u8::from(*x)),
         (Value::Null, _) => {}
         (Value::Str(x), _) => {
@@ -108,7 +110,8 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
     match (value, kind.inner().0) {
         (Value::Null, _) => Bson::Null,
         (Value::Bool(x), _) => Bson::Boolean(*x),
-        (Value::Int(x), _) => Bson::Int64(*x),
+        (Value::Int(x) | Value::Duration(x), _) => Bson::Int64(*x),
+        (Value::Decimal(x), _) => Bson::Decimal128(Decimal128::from_bytes(x.to_bytes())),
         (Value::Float(x), _) => Bson::Double(*x),
         (Value::Str(x), _) => Bson::String(x.to_string()),
         (Value::Uuid(x), _) => Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: x.as_bytes().to_vec() }),
@@ -146,7 +149,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::crud::schema::{Bounds, Field, ListSort, Text, Unknown};
+    use crate::crud::Decimal;
+    use crate::crud::schema::{Bounds, Field, ListSort, Number, Text, Unknown};
 
     #[test]
     fn bytes_are_what_the_driver_would_write() {
@@ -162,6 +166,8 @@ mod tests {
             Field::new("f", Type::Float(Bounds::default())),
             Field::new("b", Type::Bool),
             Field::new("w", Type::DateTime),
+            Field::new("t", Type::Duration(Bounds::default())),
+            Field::new("d", Type::Decimal(Number::default())),
             Field::new("é", Type::Optional(Box::new(list))),
         ];
         let schema = make("M", fields, Some(1));
@@ -173,6 +179,8 @@ mod tests {
             Value::Float(-0.0),
             Value::Bool(true),
             Value::DateTime(-5),
+            Value::Duration(-6),
+            Value::Decimal(Decimal::parse("-1.50").unwrap()),
             Value::List(vec![item]),
         ];
         let ours = document(&schema, &values, 9).unwrap();
@@ -182,10 +190,12 @@ mod tests {
             "f": -0.0,
             "b": true,
             "w": DateTime::from_millis(-5),
+            "t": -6_i64,
+            "d": "-1.50".parse::<Decimal128>().unwrap(),
             "é": [{ "id": 1_i64, "t": "a\0b" }],
             "_v": 9_i64,
         };
         assert_eq!(ours.as_bytes(), theirs.to_vec().unwrap());
-        assert_eq!(bson(&schema.fields[5].kind, &values[5]), theirs["é"]);
+        assert_eq!(bson(&schema.fields[7].kind, &values[7]), theirs["é"]);
     }
 }

@@ -127,7 +127,7 @@ async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(),
 fn type_name(kind: &Type) -> Bson {
     match kind {
         Type::Bool => "bool".into(),
-        Type::Int(_) | Type::Float(_) => "number".into(),
+        Type::Int(_) | Type::Float(_) | Type::Duration(_) | Type::Decimal(_) => "number".into(),
         Type::Uuid => "binData".into(),
         Type::DateTime => "date".into(),
         Type::OneOf { .. } => vec!["string", "number", "bool"].into(),

@@ -137,10 +137,11 @@ impl Statement {
             }
             Expr::Has { values, .. } if values.is_empty() => self.text.push('0'),
             Expr::Has { field, values } => {
-                names::item(&table.schema, field)?;
+                let item = names::item(&table.schema, field)?;
                 self.text.push_str("EXISTS(SELECT 1 FROM json_each(doc,");
                 self.text.push_str(&table.json_path(field)?);
-                self.text.push_str(") WHERE value");
+                self.text.push_str(") WHERE ");
+                self.text.push_str(&table::ordered(item, "value"));
                 self.choices(values, table::item)?;
                 self.text.push(')');
             }

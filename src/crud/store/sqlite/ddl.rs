@@ -73,8 +73,8 @@ fn create(db: &Connection, table: &Table) -> Result<(), StoreError> {
 fn generated(table: &Table) -> impl Iterator<Item = (String, String)> {
     let fields = table.schema.fields.iter().enumerate();
     fields.filter(|(index, field)| *index != table.id && field.kind.is_scalar()).map(|(_, field)| {
-        let name = column(&field.name);
-        let definition = format!("{} ANY GENERATED ALWAYS AS ({}) VIRTUAL", quoted(&name), extract(&field.name));
+        let name = column(field);
+        let definition = format!("{} ANY GENERATED ALWAYS AS ({}) VIRTUAL", quoted(&name), extract(field));
         (name, definition)
     })
 }
@@ -135,7 +135,7 @@ fn indexes(db: &Connection, table: &Table) -> Result<(), StoreError> {
         if position == table.id || !field.kind.is_scalar() {
             continue;
         }
-        let raw = column(&field.name);
+        let raw = column(field);
         let column = quoted(&raw);
         let unique = quoted(&format!("zg_u_{short}_{raw}"));
         let plain = quoted(&format!("zg_i_{short}_{raw}"));

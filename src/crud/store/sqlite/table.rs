@@ -7,10 +7,11 @@ use std::sync::Arc;
 use rusqlite::types::{Value as Sql, ValueRef};
 use uuid::Uuid;
 
+use super::functions;
 use crate::ConfigError;
-use crate::crud::schema::Type;
+use crate::crud::schema::{Field, Type};
 use crate::crud::store::{StoreError, names};
-use crate::crud::{Path, Schema, Value, json};
+use crate::crud::{Decimal, Path, Schema, Value, json};
 
 /// The table of a schema.
 #[derive(Debug)]
@@ -34,8 +35,8 @@ impl Table {
             .enumerate()
             .map(|(index, field)| match index {
                 _ if index == id => "id".to_owned(),
-                _ if field.kind.is_scalar() => format!("\"{}\"", column(&field.name)),
-                _ => extract(&field.name),
+                _ if field.kind.is_scalar() => format!("\"{}\"", column(field)),
+                _ => extract(field),
             })
             .collect();
         Ok(Self { schema, id, name, columns })
@@ -46,7 +47,7 @@ impl Table {
         if name == "id" {
             return self.schema.fields.get(self.id).map(|field| &*field.name);
         }
-        self.schema.fields.iter().map(|field| &*field.name).find(|field| column(field) == name)
+        self.schema.fields.iter().find(|field| column(field) == name).map(|field| &*field.name)
     }
 
     /// The id of a document, as it is bound.
@@ -62,7 +63,10 @@ impl Table {
     pub(super) fn value_at(&self, path: &Path) -> Result<Cow<'_, str>, StoreError> {
         match self.columns.get(path.first()) {
             Some(column) if path.is_top() => Ok(column.into()),
-            _ => Ok(format!("doc->>{}", self.json_path(path)?).into()),
+            _ => {
+                let kind = names::kind(&self.schema, path)?;
+                Ok(ordered(kind, &format!("doc->>{}", self.json_path(path)?)).into())
+            }
         }
     }
 
@@ -94,6 +98,8 @@ impl Table {
             (Type::DateTime, ValueRef::Text(text)) => Value::DateTime(datetime(text).ok_or_else(unfit)?),
             (Type::Bool, ValueRef::Integer(x)) => Value::Bool(x != 0),
             (Type::Float(_), ValueRef::Real(x)) => Value::Float(x),
+            (Type::Duration(_), ValueRef::Integer(x)) => Value::Duration(x),
+            (Type::Decimal(_), ValueRef::Blob(key)) => Value::Decimal(Decimal::from_key(key).ok_or_else(unfit)?),
             (Type::Int(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
             (Type::Str(_) | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
                 Value::Str(String::from_utf8(text.to_vec()).map_err(|_| unfit())?.into())
@@ -108,11 +114,16 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The generated column of a field. SQLite takes `Name` and `name` for one column, so capitals are marked.
-pub(super) fn column(field: &str) -> String {
-    let mut name = String::with_capacity(field.len() + 4);
-    name.push_str("f_");
-    for letter in field.chars() {
+/// The generated column of a field. SQLite takes `Name` and `name` for one column, so capitals are marked. Its first letter tells
+/// what it shows: a field may have become one of another type while there were no rows.
+pub(super) fn column(field: &Field) -> String {
+    let mut name = String::with_capacity(field.name.len() + 4);
+    name.push_str(match field.kind.inner().0 {
+        Type::Decimal(_) => "d_",
+        Type::Duration(_) => "t_",
+        _ => "f_",
+    });
+    for letter in field.name.chars() {
         if letter.is_ascii_uppercase() || letter == '^' {
             name.push('^');
         }
@@ -122,11 +133,17 @@ pub(super) fn column(field: &str) -> String {
 }
 
 /// The SQL that takes a field out of the document. [`names::check`] has refused names that hold quotes.
-pub(super) fn extract(field: &str) -> String {
-    let mut sql = String::with_capacity(field.len() + 12);
-    // Writing to a string cannot fail.
-    let _ = write!(sql, "doc->>'$.\"{field}\"'");
-    sql
+pub(super) fn extract(field: &Field) -> String {
+    ordered(&field.kind, &format!("doc->>'$.\"{}\"'", field.name))
+}
+
+/// SQL that shows a value as what sorts as it does: the texts of decimal numbers and of durations do not.
+pub(super) fn ordered(kind: &Type, text: &str) -> String {
+    match kind.inner().0 {
+        Type::Decimal(_) => format!("{}({text})", functions::DECIMAL),
+        Type::Duration(_) => format!("{}({text})", functions::DURATION),
+        _ => text.to_owned(),
+    }
 }
 
 /// An id as it is bound: a UUID is 16 bytes, which sort as its text does.
@@ -138,12 +155,12 @@ pub(super) fn id(value: &Value<'_>) -> Option<Sql> {
     }
 }
 
-/// A value on its way into a comparison with the items of a list, which JSON functions show as `->>` does.
+/// A value on its way into a comparison with the items of a list.
 pub(super) fn item(value: &Value<'_>) -> Result<Sql, StoreError> {
     scalar(value).ok_or_else(|| StoreError::Internal("a comparison with a list or a model".into()))
 }
 
-/// A value as `->>` shows it: UUIDs and times are text, booleans are 0 and 1.
+/// A value as [`ordered`] shows it: UUIDs and times are text, booleans are 0 and 1.
 fn scalar(value: &Value<'_>) -> Option<Sql> {
     Some(match value {
         Value::Null => Sql::Null,
@@ -153,6 +170,8 @@ fn scalar(value: &Value<'_>) -> Option<Sql> {
         Value::Str(x) => Sql::Text(x.to_string()),
         Value::Uuid(x) => Sql::Text(x.hyphenated().to_string()),
         Value::DateTime(x) => Sql::Text(String::from_utf8_lossy(&json::datetime_text(*x)).into_owned()),
+        Value::Duration(x) => Sql::Integer(*x),
+        Value::Decimal(x) => Sql::Blob(x.key()),
         Value::List(_) | Value::Object(_) => return None,
     })
 }
@@ -169,6 +188,7 @@ mod tests {
 
     #[test]
     fn columns_differ_where_sqlite_sees_no_difference() {
+        let column = |name: &str| column(&Field::new(name, Type::Bool));
         assert_eq!(column("name"), "f_name");
         assert_eq!(column("Name"), "f_^name".replace("^n", "^N"));
         assert_ne!(column("Name").to_lowercase(), column("name").to_lowercase());
