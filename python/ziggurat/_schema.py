@@ -6,6 +6,7 @@ field: nothing is left out silently. A node, a setting or a rule that is not kno
 
 from __future__ import annotations
 
+import base64
 import enum
 import inspect
 import json
@@ -27,6 +28,7 @@ __all__ = ["describe"]
 _Node = Mapping[str, Any]
 _Description = dict[str, Any]
 
+_NOT_SINGLE = ("list", "model", "dict", "bytes", "any")
 _INT64 = range(-(2**63), 2**63)
 
 # What may stand in a node of each type beside `type`, `ref` and `metadata`. Other keys are rules that are not known here.
@@ -48,6 +50,9 @@ _KEYS: dict[str, frozenset[str]] = {
     "enum": frozenset({"strict", "cls", "members", "sub_type"}),
     "literal": frozenset({"expected"}),
     "nullable": frozenset({"strict", "schema"}),
+    "any": frozenset(),
+    "bytes": frozenset({"strict", "min_length", "max_length"}),
+    "dict": frozenset({"strict", "keys_schema", "values_schema", "min_length", "max_length", "fail_fast"}),
     "list": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
     "set": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
     "frozenset": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
@@ -117,16 +122,13 @@ _CONFIG_DEFAULTS: dict[str, object] = {
 }
 
 _NAMES = {
-    "any": "Any",
     "arguments": "a callable's arguments",
-    "bytes": "bytes",
     "call": "a callable",
     "callable": "a callable",
     "chain": "a chain of validators",
     "complex": "complex",
     "custom-error": "a custom error",
     "dataclass": "a dataclass",
-    "dict": "dict",
     "generator": "an iterable",
     "is-instance": "an arbitrary class",
     "is-subclass": "a class object",
@@ -144,7 +146,8 @@ _NAMES = {
     "url": "a URL type",
 }
 _SUPPORTED = (
-    "bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta, Enum, Literal, list, set, tuple[T, ...], nested models and Optional of these are; "
+    "bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta, Enum, Literal, bytes, list, set, tuple[T, ...], "
+    "dict[str, T], Any, nested models and Optional of these are; "
     "serve this model from Python handlers if it needs more"
 )
 _PYTHON_CURE = "native CRUD runs no Python: express it with Field(...) constraints, remove it, or serve the model from Python handlers"
@@ -325,8 +328,8 @@ class _Walk:
                 continue
             if not top:
                 self.refuse(place, "a field of a nested model cannot be indexed", "remove Indexed()")
-            elif _bare(kind)["type"] in ("list", "model"):
-                self.refuse(place, "a list or a model cannot be indexed", "remove Indexed()")
+            elif _bare(kind)["type"] in _NOT_SINGLE:
+                self.refuse(place, "what holds no single value cannot be indexed", "remove Indexed()")
             description["index"] = {"unique": marker.unique}
         access = {marker for marker in markers if isinstance(marker, Access)}
         if field.get("frozen"):
@@ -366,6 +369,8 @@ class _Walk:
                 self.refuse(place, f"the default cannot be written as JSON: {error}", "use a plain value")
                 return None
         factory = node.get("default_factory")
+        if factory is dict and not node.get("default_factory_takes_data"):
+            return {"value": {}}
         if factory in (list, set, frozenset, tuple) and not node.get("default_factory_takes_data"):
             return {"value": []}
         for known, name in _FACTORIES.items():
@@ -374,7 +379,7 @@ class _Walk:
         self.refuse(
             place,
             f"default factory {_callable(factory)} is Python code",
-            "use ziggurat.now, ziggurat.uuid7, uuid.uuid4 or list, or a constant default",
+            "use ziggurat.now, ziggurat.uuid7, uuid.uuid4, list or dict, or a constant default",
         )
         return None
 
@@ -425,6 +430,18 @@ class _Walk:
                 return self.choice("enum", [member.value for member in node["members"]], place, node["cls"])
             case "literal":
                 return self.choice("literal", list(node["expected"]), place)
+            case "any":
+                return {"type": "any"}
+            case "bytes":
+                if {config.get("val_json_bytes"), config.get("ser_json_bytes")} != {"base64"}:
+                    self.refuse(
+                        place,
+                        "bytes that are not base64 in JSON are not supported natively",
+                        'use model_config = ConfigDict(val_json_bytes="base64", ser_json_bytes="base64"), as ziggurat.Model does',
+                    )
+                return {"type": "bytes", **_present(node, "min_length", "max_length")}
+            case "dict":
+                return self.dict(node, place, config)
             case "nullable":
                 of = self.kind(node["schema"], place, config)
                 return None if of is None else {"type": "optional", "of": of}
@@ -444,11 +461,23 @@ class _Walk:
         items = self.kind(of, f"{place}[]", config)
         if items is None:
             return None
-        if kind in ("set", "frozenset") and _bare(items)["type"] in ("list", "model"):
-            self.refuse(place, "a set of lists or models is not supported natively", "make it a list")
+        if kind in ("set", "frozenset") and _bare(items)["type"] in _NOT_SINGLE:
+            self.refuse(place, "a set of what holds no single value is not supported natively", "make it a list")
             return None
         sort = {} if kind == "list" else {"sort": kind}
         return {"type": "list", "items": items, **sort, **_present(node, "min_length", "max_length")}
+
+    def dict(self, node: _Node, place: str, config: _Node) -> _Description | None:
+        keys = self.resolve(node.get("keys_schema") or {"type": "any"})
+        if keys["type"] != "str" or any(
+            value for key, value in keys.items() if key not in ("type", "strict", "metadata")
+        ):
+            self.refuse(place, "a dict whose keys are more than str is not supported natively", "use dict[str, T]")
+            return None
+        values = self.kind(node.get("values_schema") or {"type": "any"}, f"{place}{{}}", config)
+        if values is None:
+            return None
+        return {"type": "dict", "values": values, **_present(node, "min_length", "max_length")}
 
     def moment(self, node: _Node, place: str) -> _Description:
         if node.get("tz_constraint") == "aware":
@@ -586,6 +615,10 @@ def _jsonable(value: Any) -> Any:
             return duration_text(value)
         case datetime() | date() | time():
             return value.isoformat()
+        case bytes():
+            return base64.urlsafe_b64encode(value).decode()
+        case dict() if all(isinstance(name, str) for name in value):
+            return {name: _jsonable(item) for name, item in value.items()}
         case list() | tuple():
             return [_jsonable(item) for item in value]
         case set() | frozenset():

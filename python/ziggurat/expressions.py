@@ -128,6 +128,12 @@ class FieldPath:
         """Holds where a list has one of `values`; a claim that is a list gives all of its items."""
         return Expression(["has", self._name, _operands(self, values)])
 
+    def has_key(self, name: str) -> Expression:
+        """Holds where a dict has an entry of this name."""
+        if not isinstance(name, str):
+            raise TypeError(f"{self!r} is asked for a key, which is a str, not {name!r}")
+        return Expression(["has_key", self._name, name])
+
     def is_null(self) -> Expression:
         """Holds where there is no value."""
         return Expression(["null", self._name])

@@ -61,7 +61,7 @@ def _pydantic_asks() -> bool:
 
 
 class Model(BaseModel, metaclass=ModelMetaclass):
-    """A pydantic model that refuses unknown fields, in Python as in native CRUD, and whose rows Python code reads and writes.
+    """A pydantic model that refuses unknown fields and writes bytes as base64, in Python as in native CRUD, and whose rows Python code reads and writes.
 
     Any pydantic model can be served. This one says what it does with unknown fields (write
     `model_config = ConfigDict(extra="ignore")` to leave them out instead), and once an app with a store serves or keeps it,
@@ -73,7 +73,7 @@ class Model(BaseModel, metaclass=ModelMetaclass):
 
     __slots__ = ("__ziggurat_version__",)
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", val_json_bytes="base64", ser_json_bytes="base64")
 
     @classmethod
     async def get(cls, id: Any) -> Self | None:

@@ -3,8 +3,11 @@
 //! Both stores answer through these functions, so that their rows are equal to the byte: fields in the schema's order, no
 //! white space, the shortest float that reads back the same, lower-case UUIDs, datetimes as `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
 use uuid::Uuid;
 
@@ -48,18 +51,36 @@ pub fn write_value(out: &mut Vec<u8>, kind: &Type, value: &Value<'_>) {
         (Value::Null, _) => out.extend_from_slice(b"null"),
         (_, Type::Optional(inner)) => write_value(out, inner, value),
         (Value::Object(values), Type::Model(schema)) => write_object(out, schema, values),
-        (Value::List(items), Type::List { item, .. }) => {
-            out.push(b'[');
-            for (index, value) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_value(out, item, value);
-            }
-            out.push(b']');
-        }
+        (Value::List(items), Type::List { item, .. }) => write_items(out, item, items),
+        (Value::List(items), Type::Any) => write_items(out, kind, items),
+        (Value::Map(entries), Type::Map { value: kind, .. }) => write_entries(out, kind, entries),
+        (Value::Map(entries), Type::Any) => write_entries(out, kind, entries),
         (value, _) => write_scalar(out, value),
     }
+}
+
+fn write_items(out: &mut Vec<u8>, kind: &Type, items: &[Value<'_>]) {
+    out.push(b'[');
+    for (index, value) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_value(out, kind, value);
+    }
+    out.push(b']');
+}
+
+fn write_entries(out: &mut Vec<u8>, kind: &Type, entries: &[(Cow<'_, str>, Value<'_>)]) {
+    out.push(b'{');
+    for (index, (name, value)) in entries.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write_str(out, name);
+        out.push(b':');
+        write_value(out, kind, value);
+    }
+    out.push(b'}');
 }
 
 /// Appends a value that needs no schema to be written; a list or an object of unknown type is written as null.
@@ -74,7 +95,8 @@ pub fn write_scalar(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::DateTime(x) => write_datetime(out, *x),
         Value::Duration(x) => write_duration(out, *x),
         Value::Decimal(x) => write_decimal(out, *x),
-        Value::Null | Value::List(_) | Value::Object(_) => out.extend_from_slice(b"null"),
+        Value::Bytes(x) => write_bytes(out, x),
+        Value::Null | Value::List(_) | Value::Object(_) | Value::Map(_) => out.extend_from_slice(b"null"),
     }
 }
 
@@ -128,6 +150,13 @@ pub fn duration_text(value: i64) -> String {
     let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let (second, microsecond) = (part(rest / 1_000_000), part(rest % 1_000_000));
     speedate::Duration { positive: value >= 0, day: part(days), second, microsecond }.to_string()
+}
+
+/// Appends bytes in quotes, as base64 of the alphabet that is safe in URLs, as pydantic writes them.
+pub fn write_bytes(out: &mut Vec<u8>, value: &[u8]) {
+    out.push(b'"');
+    out.extend_from_slice(URL_SAFE.encode(value).as_bytes());
+    out.push(b'"');
 }
 
 /// Appends a decimal number in quotes: as a number, readers would make a float of it.

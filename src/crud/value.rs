@@ -29,10 +29,14 @@ pub enum Value<'a> {
     Duration(i64),
     /// A decimal number.
     Decimal(Decimal),
+    /// Bytes.
+    Bytes(Cow<'a, [u8]>),
     /// A list.
     List(Vec<Value<'a>>),
     /// A model: one value for each field of its schema, in the schema's order.
     Object(Vec<Value<'a>>),
+    /// A dict: names and values in the order in which they were sent.
+    Map(Vec<(Cow<'a, str>, Value<'a>)>),
 }
 
 impl Value<'_> {
@@ -48,8 +52,14 @@ impl Value<'_> {
             Self::DateTime(x) => Value::DateTime(x),
             Self::Duration(x) => Value::Duration(x),
             Self::Decimal(x) => Value::Decimal(x),
+            Self::Bytes(x) => Value::Bytes(Cow::Owned(x.into_owned())),
             Self::List(items) => Value::List(items.into_iter().map(Value::into_owned).collect()),
             Self::Object(items) => Value::Object(items.into_iter().map(Value::into_owned).collect()),
+            Self::Map(entries) => {
+                let owned =
+                    |(name, value): (Cow<'_, str>, Value<'_>)| (Cow::Owned(name.into_owned()), value.into_owned());
+                Value::Map(entries.into_iter().map(owned).collect())
+            }
         }
     }
 }

@@ -139,6 +139,158 @@ def test_code_reads_what_it_wrote(store_url: str) -> None:
     native.close()
 
 
+class Room(BaseModel):
+    name: str
+    size: int = 10
+
+
+class Hotel(Model):
+    id: int
+    meta: dict[str, Any] = {}  # noqa: RUF012
+    stars: Annotated[dict[str, int | None], Field(max_length=3)] | None = None
+    rooms: dict[str, Room] = {}  # noqa: RUF012
+    any: Any = None
+    photo: bytes = b""
+
+
+@pytest.fixture
+def hotels(store_url: str) -> Iterator[TestClient]:
+    app = Ziggurat(store=store_url)
+    app.crud(Hotel, client_id=True)(type("Hotels", (), {}))
+    with TestClient(app) as client:
+        yield client
+
+
+def test_dicts_and_anything(hotels: TestClient) -> None:
+    meta = {"b": [1, 2.5, None, {"deep": {"er": "x"}}], "a": True, "1": -0.5, "é'\"": "\0", "_id": 1, "__proto__": {}}
+    hotel = {"id": 1, "meta": meta, "stars": {"x": 5, "y": None}, "rooms": {"r": {"name": "R"}}, "photo": "+/8"}
+    made = hotels.post("/hotel", json=hotel)
+    assert made.status_code == 201, made.text
+    assert list(made.json()["meta"]) == list(meta), "names keep their order"
+    assert hotels.get("/hotel/1").json() == {
+        **hotel,
+        "rooms": {"r": {"name": "R", "size": 10}},
+        "any": None,
+        "photo": "-_8=",
+    }
+    for number, value in enumerate([None, True, 3, 2.5, "x", [None], {}, {"a": [[]]}, [{"a": None}]], start=2):
+        assert hotels.post("/hotel", json={"id": number, "any": value}).json()["any"] == value
+        assert hotels.get(f"/hotel/{number}").json()["any"] == value
+
+    def ids(query: str) -> list[int]:
+        answer = hotels.get(f"/hotel?{query}")
+        assert answer.status_code == 200, answer.text
+        return [item["id"] for item in answer.json()["items"]]
+
+    assert ids("meta=haskey.a") == [1]
+    assert ids("meta=haskey.$where") == ids("meta=haskey.b.0") == ids("meta=haskey.") == []
+    assert ids("stars=haskey.y") == [1], "also one that is null"
+    assert ids("stars=not.haskey.y&id=lt.4") == [2, 3]
+    assert ids("stars=is.notnull") == [1]
+    assert ids("any=is.null") == [1, 2]
+    for query, says in (
+        ("meta=x", "haskey"),
+        ("any=x", "cannot be compared"),
+        ("photo=eq.YQ", "cannot be compared"),
+        ("sort=meta", "sort"),
+    ):
+        refused = hotels.get(f"/hotel?{query}")
+        assert refused.status_code in (400, 422) and says in refused.text, refused.text
+
+
+def test_a_patch_merges_into_dicts(hotels: TestClient) -> None:
+    hotel = {"id": 1, "meta": {"a": 1, "b": {"c": 1, "d": 2}, "e": [1]}, "rooms": {"r": {"name": "R"}}}
+    assert hotels.post("/hotel", json=hotel).status_code == 201
+
+    def patched(change: dict[str, Any]) -> Any:
+        answer = hotels.patch("/hotel/1", json=change)
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == hotels.get("/hotel/1").json()
+        return answer.json()
+
+    # The example of RFC 7396, section 3, over a dict of anything.
+    merged = patched({"meta": {"a": None, "b": {"c": None, "n": {"x": None, "y": 1}}, "e": [None], "f": "g"}})
+    assert merged["meta"] == {"b": {"d": 2, "n": {"y": 1}}, "e": [None], "f": "g"}
+    assert list(merged["meta"]) == ["b", "e", "f"]
+    assert patched({"any": {"x": {"y": None}, "z": 1}})["any"] == {"x": {}, "z": 1}
+    assert patched({"any": {"x": {"y": 2}}})["any"] == {"x": {"y": 2}, "z": 1}
+    assert patched({"any": [{"x": None}]})["any"] == [{"x": None}]
+    assert patched({"any": None})["any"] is None
+    assert patched({"rooms": {"r": {"size": 5}, "s": {"name": "S"}}})["rooms"] == {
+        "r": {"name": "R", "size": 5},
+        "s": {"name": "S", "size": 10},
+    }
+    assert patched({"rooms": {"r": None}})["rooms"] == {"s": {"name": "S", "size": 10}}
+    assert patched({"stars": {"a": 1, "b": None}})["stars"] == {"a": 1}
+    assert patched({"stars": None})["stars"] is None
+
+    def refused(change: dict[str, Any]) -> list[tuple[str, str]]:
+        answer = hotels.patch("/hotel/1", json=change)
+        assert answer.status_code == 422, answer.text
+        return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
+
+    assert refused({"rooms": {"t": {"size": 1}}}) == [("/rooms/t/name", "missing")]
+    assert refused({"rooms": {"s": {"size": "x"}, "t": 1}}) == [
+        ("/rooms/s/size", "int_type"),
+        ("/rooms/t", "model_type"),
+    ]
+    assert refused({"stars": {"a": 1, "b": 2, "c": 3, "d": 4}}) == [("/stars", "too_long")]
+    assert refused({"stars": {"a": "x"}, "meta": 1}) == [("/stars/a", "int_type"), ("/meta", "dict_type")]
+
+
+def test_names_that_no_store_could_keep_are_refused(hotels: TestClient) -> None:
+    def refused(body: str) -> list[tuple[str, str]]:
+        answer = hotels.post("/hotel", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code == 422, answer.text
+        return [(error["pointer"], error["code"]) for error in answer.json()["errors"]]
+
+    names = '"": 1, "$gt": 1, "a.b": 1, "a\\u0000": 1, "$": 1'
+    assert refused(f'{{"id": 1, "meta": {{{names}}}}}') == [
+        ("/meta/", "invalid_key"),
+        ("/meta/$gt", "invalid_key"),
+        ("/meta/a.b", "invalid_key"),
+        ("/meta/a\0", "invalid_key"),
+        ("/meta/$", "invalid_key"),
+    ]
+    assert refused('{"id": 1, "any": [{"$where": "1"}]}') == [("/any/0/$where", "invalid_key")]
+    assert refused('{"id": 1, "meta": {"a": 1, "a": 2}}') == [("/meta/a", "duplicate_key")]
+    deep = "[" * 70 + "]" * 70
+    [(pointer, code)] = refused(f'{{"id": 1, "any": {deep}}}')
+    assert code == "too_deep" and pointer == "/any" + "/0" * 63
+    deepest = "[" * 63 + "]" * 63
+    assert (
+        hotels.post(
+            "/hotel", content=f'{{"id": 1, "any": {deepest}}}', headers={"content-type": "application/json"}
+        ).status_code
+        == 201
+    )
+    too_deep = "[" * 200 + "]" * 200
+    answer = hotels.post(
+        "/hotel", content=f'{{"id": 2, "any": {too_deep}}}', headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 400 and "nested too deeply" in answer.text
+
+
+def test_code_keeps_bytes_and_dicts(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.keep(Hotel)
+    native = app.build()
+
+    async def story() -> None:
+        hotel = Hotel(id=1, meta={"a": [1, {"b": None}]}, rooms={"r": Room(name="R")}, photo=b"\x00\xff", any="x")
+        await hotel.insert()
+        found = await Hotel.get(1)
+        assert found == hotel and found.photo == b"\x00\xff" and isinstance(found.rooms["r"], Room)
+        found.meta["c"] = 1.5
+        await found.save()
+        assert await Hotel.find(F.meta.has_key("c")).count() == 1
+        assert await Hotel.find(~F.meta.has_key("c")).count() == 0
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(story())
+    native.close()
+
+
 def test_the_document_says_how_they_are_written(client: TestClient) -> None:
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
     price = schemas["Offer"]["properties"]["price"]

@@ -25,7 +25,10 @@ pub const DAY: usize = 14;
 pub const CLOCK: usize = 15;
 pub const SPAN: usize = 16;
 pub const PRICE: usize = 17;
-pub const FIELDS: usize = 18;
+pub const META: usize = 18;
+pub const ANY: usize = 19;
+pub const BLOB: usize = 20;
+pub const FIELDS: usize = 21;
 /// What can be filtered and sorted by.
 pub const SCALARS: [usize; 16] =
     [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK, SPAN, PRICE];
@@ -66,8 +69,43 @@ pub fn schema(name: &str) -> Arc<Schema> {
         Field::new("span", optional(Type::Duration(Bounds::default()))).index(Index { unique: false }),
         Field::new("price", optional(Type::Decimal(Number::default()))).index(Index { unique: false }),
     ];
+    let fields = [fields, loose()].concat();
     assert_eq!(fields.len(), FIELDS);
     Arc::new(Schema { name: name.into(), fields, id: Some(ID), unknown: Unknown::Forbid })
+}
+
+/// Fields whose values hold what no model says.
+fn loose() -> Vec<Field> {
+    let counts = Type::Map { value: Box::new(optional(Type::Int(Bounds::default()))), min: None, max: None };
+    let bytes = Type::Bytes { min: None, max: None };
+    vec![Field::new("meta", optional(counts)), Field::new("any", Type::Any), Field::new("blob", optional(bytes))]
+}
+
+/// Names in dicts; some would be paths, operators or numbers elsewhere.
+const NAMES: [&str; 9] = ["a", "b", "0", "1", "a'b\"", "é", " ", "__proto__", "_id"];
+
+fn entries(random: &mut Random, value: fn(&mut Random, usize) -> Value<'static>, depth: usize) -> Value<'static> {
+    let mut names = NAMES.to_vec();
+    let count = random.below(4);
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let name = names.remove(random.below(names.len()));
+        entries.push((name.into(), value(random, depth)));
+    }
+    Value::Map(entries)
+}
+
+/// Whatever JSON holds.
+fn anything(random: &mut Random, depth: usize) -> Value<'static> {
+    match random.below(if depth == 0 { 5 } else { 7 }) {
+        0 => Value::Null,
+        1 => Value::Bool(random.below(2) == 0),
+        2 => Value::Int(random.pick(&INTS)),
+        3 => Value::Float(random.pick(&FLOATS)),
+        4 => text(random.pick(&TEXTS)),
+        5 => Value::List((0..random.below(3)).map(|_| anything(random, depth - 1)).collect()),
+        _ => entries(random, anything, depth - 1),
+    }
 }
 
 /// Where random values come from: xorshift, so that a failing seed can be run again.
@@ -233,6 +271,19 @@ pub fn value(random: &mut Random, field: usize) -> Value<'static> {
                 Value::Duration(random.pick(&[0, 1, -1, 999_999, 86_400_000_000, 31_536_000_000_000, i64::MAX, -5]));
             random.maybe(value)
         }
+        META => {
+            let count = |random: &mut Random, _| {
+                let count = Value::Int(random.pick(&INTS));
+                random.maybe(count)
+            };
+            let value = entries(random, count, 0);
+            random.maybe(value)
+        }
+        ANY => anything(random, 2),
+        BLOB => {
+            let bytes: Vec<u8> = (0..random.below(5)).map(|_| random.next() as u8).collect();
+            random.maybe(Value::Bytes(bytes.into()))
+        }
         PRICE => {
             let value = Value::Decimal(Decimal::parse(random.pick(&DECIMALS)).unwrap());
             random.maybe(value)
@@ -259,7 +310,7 @@ pub fn operand(random: &mut Random, field: usize) -> Value<'static> {
 
 /// A random predicate.
 pub fn predicate(random: &mut Random, depth: usize) -> Expr {
-    match random.below(if depth == 0 { 7 } else { 10 }) {
+    match random.below(if depth == 0 { 8 } else { 11 }) {
         0 | 1 => {
             let (field, value) = comparable(random);
             Expr::Compare { field, op: random.pick(&OPS), value }
@@ -280,8 +331,12 @@ pub fn predicate(random: &mut Random, depth: usize) -> Expr {
             Expr::Has { field: TAGS.into(), values }
         }
         6 => Expr::Length { field: TAGS.into(), op: random.pick(&OPS), length: random.below(5) as u64 },
-        7 => Expr::And((0..random.below(4)).map(|_| predicate(random, depth - 1)).collect()),
-        8 => Expr::Or((0..random.below(4)).map(|_| predicate(random, depth - 1)).collect()),
+        7 => {
+            let key = if random.below(4) == 0 { random.pick(&TEXTS) } else { random.pick(&NAMES) };
+            Expr::HasKey { field: META.into(), key: key.to_owned() }
+        }
+        8 => Expr::And((0..random.below(4)).map(|_| predicate(random, depth - 1)).collect()),
+        9 => Expr::Or((0..random.below(4)).map(|_| predicate(random, depth - 1)).collect()),
         _ => Expr::Not(Box::new(predicate(random, depth - 1))),
     }
 }
@@ -357,6 +412,10 @@ pub fn holds(expr: &Expr, row: &[Value<'static>]) -> bool {
         Expr::And(parts) => parts.iter().all(|part| holds(part, row)),
         Expr::Or(parts) => parts.iter().any(|part| holds(part, row)),
         Expr::Not(inner) => !holds(inner, row),
+        Expr::HasKey { field, key } => match at(row, field) {
+            Value::Map(entries) => entries.iter().any(|(name, _)| name == key),
+            _ => false,
+        },
         Expr::IsNull { field } => *at(row, field) == Value::Null,
         Expr::In { field, values } => {
             let stored = at(row, field);

@@ -240,6 +240,21 @@ impl Components {
                 put("maxItems", max.map(Json::from));
             }
             Type::Model(nested) => return self.model(nested, purpose, Shape::WHOLE),
+            Type::Map { value, min, max } => {
+                let mut value = self.kind(value, purpose);
+                if purpose == Purpose::Patch {
+                    value = json!({"anyOf": [value, {"type": "null"}]});
+                }
+                put("type", Some(json!("object")));
+                put("additionalProperties", Some(value));
+                put("minProperties", min.map(Json::from));
+                put("maxProperties", max.map(Json::from));
+            }
+            Type::Bytes { .. } => {
+                put("type", Some(json!("string")));
+                put("contentEncoding", Some(json!("base64url")));
+            }
+            Type::Any => {}
         }
         Json::Object(schema)
     }

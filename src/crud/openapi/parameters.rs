@@ -97,7 +97,8 @@ fn filters(schema: &Schema, before: &str, depth: usize, tell: &mut impl FnMut(&s
 fn operators(kind: &Type) -> Vec<&'static str> {
     let (inner, nullable) = kind.inner();
     let mut ops = match inner {
-        Type::Model(_) => vec![],
+        Type::Map { .. } => vec!["haskey"],
+        Type::Model(_) | Type::Bytes { .. } | Type::Any => vec![],
         Type::List { item, .. } if item.is_scalar() => vec!["has", "hasany", "hasall", "len"],
         Type::List { .. } => vec!["len"],
         Type::Bool | Type::OneOf { .. } => vec!["eq", "ne", "in", "nin"],
@@ -106,7 +107,7 @@ fn operators(kind: &Type) -> Vec<&'static str> {
     if matches!(inner, Type::Str(_)) {
         ops.extend(["like", "ilike", "startswith", "contains"]);
     }
-    if nullable {
+    if nullable || inner.is_nullable() {
         ops.push("is");
     }
     if !ops.is_empty() {

@@ -53,7 +53,7 @@ enum Plan {
     Nothing,
     /// Whole fields, which the store sets in one step.
     Set(Vec<(usize, Value<'static>)>),
-    /// Some of it reaches into a nested model, is not for clients to change, or decides whether the caller may write the row.
+    /// Some of it reaches into a nested model or a dict, is not for clients to change, or decides whether the caller may write the row.
     Merge,
 }
 
@@ -67,7 +67,7 @@ fn plan(schema: &Schema, changes: Vec<(usize, Change<'_>)>, admission: &Admissio
     }
     let set = changes.into_iter().map(|(index, change)| match change {
         Change::Set(value) => Some((index, value.into_owned())),
-        Change::Merge(_) => None,
+        Change::Merge(_) | Change::Entries(_) => None,
     });
     let Some(mut set) = set.collect::<Option<Vec<_>>>() else { return Plan::Merge };
     set.extend(validate::renewed(schema));

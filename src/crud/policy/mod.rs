@@ -163,7 +163,7 @@ impl Rule {
             Self::Not(inner) => inner.asks_who(),
             Self::Compare { value, .. } => is_claim(value),
             Self::In { values, .. } | Self::Has { values, .. } => values.iter().any(is_claim),
-            Self::True | Self::IsNull { .. } | Self::Like { .. } | Self::Length { .. } => false,
+            Self::True | Self::IsNull { .. } | Self::Like { .. } | Self::HasKey { .. } | Self::Length { .. } => false,
         }
     }
 
@@ -189,6 +189,10 @@ impl Rule {
                 Some(Type::Str(_)) => Ok(()),
                 _ => wrong(field, "a pattern, and it is no text"),
             },
+            Self::HasKey { field, .. } => match kind(schema, field) {
+                Some(Type::Map { .. }) => Ok(()),
+                _ => wrong(field, "a key, and it is no dict"),
+            },
             Self::Has { field, .. } | Self::Length { field, .. } => match kind(schema, field) {
                 Some(Type::List { item, .. }) if item.is_scalar() => Ok(()),
                 _ => wrong(field, "its items, and it is no list of single values"),
@@ -207,6 +211,7 @@ impl Rule {
             | Self::IsNull { field }
             | Self::Like { field, .. }
             | Self::Has { field, .. }
+            | Self::HasKey { field, .. }
             | Self::Length { field, .. } => found.push(field.first()),
         }
     }
@@ -265,6 +270,7 @@ impl Caller<'_> {
             }
             Expr::IsNull { field } => Expr::IsNull { field: field.clone() },
             Expr::Like { field, pattern } => Expr::Like { field: field.clone(), pattern: pattern.clone() },
+            Expr::HasKey { field, key } => Expr::HasKey { field: field.clone(), key: key.clone() },
             Expr::Length { field, op, length } => Expr::Length { field: field.clone(), op: *op, length: *length },
         }
     }

@@ -36,7 +36,7 @@ impl Policy {
     /// A policy over rows of `schema`, from its description.
     ///
     /// Rules are `["compare", field, operator, operand]` with the operators `eq ne gt ge lt le`, `["in", field, [operand]]`,
-    /// `["has", field, [operand]]`, `["length", field, operator, number]`, `["null", field]`, `["like", field, [text], fold]` (the
+    /// `["has", field, [operand]]`, `["has_key", field, name]`, `["length", field, operator, number]`, `["null", field]`, `["like", field, [text], fold]` (the
     /// texts that stand between any others),
     /// `["and", [rule]]`, `["or", [rule]]`, `["not", rule]` and `true`; operands are `{"value": ...}` and `{"claim": name}`.
     ///
@@ -119,6 +119,7 @@ impl Reader<'_> {
                     values: operands.iter().map(|one| self.operand(name, item, one)).collect::<Result<_, _>>()?,
                 }
             }
+            ("has_key", [Json::String(key)]) => Expr::HasKey { field, key: key.clone() },
             ("length", [Json::String(op), Json::Number(length)]) => {
                 let length = length.as_u64().ok_or_else(malformed)?;
                 Expr::Length { field, op: comparison(op).ok_or_else(malformed)?, length }
@@ -137,7 +138,9 @@ impl Reader<'_> {
             Ok(OperandDescription::Claim(name)) => Ok(Operand::Claim(name)),
             Ok(OperandDescription::Value(value)) => {
                 match validate::value(kind, value.to_string().as_bytes()).map(Value::into_owned) {
-                    Ok(Value::List(_) | Value::Object(_)) => wrong(format!("{value}, which is no single value")),
+                    Ok(Value::List(_) | Value::Object(_) | Value::Map(_) | Value::Bytes(_)) => {
+                        wrong(format!("{value}, which is no single value"))
+                    }
                     Ok(value) => Ok(Operand::Value(value)),
                     Err(rejection) => wrong(format!("{value}, which {rejection}")),
                 }

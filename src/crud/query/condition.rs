@@ -38,6 +38,12 @@ fn positive(field: Path, kind: &Type, text: &str) -> Result<Expr, Fault> {
         Type::Model(_) => {
             Err(Fault::new("operator", "is a model: compare one of its fields, as home.city=eq.Paris, or use is"))
         }
+        Type::Map { .. } if operator == "haskey" => {
+            check_length(rest)?;
+            Ok(Expr::HasKey { field, key: rest.to_owned() })
+        }
+        Type::Map { .. } => Err(Fault::new("operator", "is a dict; use haskey or is, as haskey.x")),
+        kind if !kind.is_scalar() => Err(Fault::new("operator", "cannot be compared; use is, as is.null")),
         kind => scalar(field, kind, text, operator, rest),
     }
 }
@@ -135,10 +141,8 @@ fn after_prefix(start: &str) -> Option<String> {
 
 fn list(field: Path, item: &Type, operator: &str, rest: &str) -> Result<Expr, Fault> {
     let item = || match item.inner().0 {
-        Type::List { .. } | Type::Model(_) => {
-            Err(Fault::new("operator", "is a list of lists or models, of which only len and is can be asked"))
-        }
-        kind => Ok(kind),
+        kind if kind.is_scalar() => Ok(kind),
+        _ => Err(Fault::new("operator", "is a list of lists, models or dicts, of which only len and is can be asked")),
     };
     match operator {
         "has" => Ok(Expr::Has { field, values: vec![value(item()?, rest)?] }),
@@ -212,7 +216,9 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
             values.iter().find(is).cloned().ok_or_else(|| check::not_a_choice(values, *literal))
         }
         Type::Optional(inner) => value(inner, text),
-        Type::List { .. } | Type::Model(_) => Err(Fault::new("not_scalar", "lists and models cannot be filtered by")),
+        Type::List { .. } | Type::Model(_) | Type::Map { .. } | Type::Bytes { .. } | Type::Any => {
+            Err(Fault::new("not_scalar", "only single values can be filtered by"))
+        }
     }
 }
 

@@ -23,6 +23,9 @@ impl Expr {
                 }
                 _ => false,
             },
+            Self::HasKey { field, key } => {
+                matches!(at(row, field), Value::Map(entries) if entries.iter().any(|(name, _)| name == key))
+            }
             Self::Length { field, op, length } => match at(row, field) {
                 Value::List(items) => op.admits((items.len() as u64).cmp(length)),
                 _ => *op == Comparison::Ne,

@@ -98,7 +98,7 @@ pub enum Expr<V = Value<'static>> {
         field: Path,
         /// How.
         op: Comparison,
-        /// With what; never [`Value::Null`], [`Value::List`] or [`Value::Object`].
+        /// With what; a single value, never [`Value::Null`].
         value: V,
     },
     /// A field that equals one of the values; no row when there are none.
@@ -126,6 +126,13 @@ pub enum Expr<V = Value<'static>> {
         field: Path,
         /// Of the type of the list's items, as in [`Expr::Compare`].
         values: Vec<V>,
+    },
+    /// A dict that has a key.
+    HasKey {
+        /// Which.
+        field: Path,
+        /// The key.
+        key: String,
     },
     /// A list whose number of items is compared.
     Length {

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use speedate::{MicrosecondsPrecisionOverflowBehavior, TimeConfig};
 use uuid::Uuid;
 
@@ -58,6 +61,10 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
             Fault::new(code, "must be an array")
         }
         Type::Model(_) => Fault::new("model_type", "must be an object"),
+        Type::Map { .. } => Fault::new("dict_type", "must be an object"),
+        Type::Bytes { .. } => Fault::new("bytes_type", "must be base64 in a string"),
+        // Nothing is of the wrong kind.
+        Type::Any => Fault::new("json_type", "must be JSON"),
     }
 }
 
@@ -224,6 +231,37 @@ impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&duration_text(self.0))
     }
+}
+
+/// Bytes from base64 of either alphabet, with or without padding.
+pub(crate) fn bytes(text: &str, min: Option<usize>, max: Option<usize>) -> Result<Value<'static>, Fault> {
+    let standard = text.contains(['+', '/']);
+    let decoded = if standard { STANDARD_INDIFFERENT.decode(text) } else { URL_SAFE_INDIFFERENT.decode(text) };
+    let bytes = decoded.map_err(|_| Fault::new("bytes_invalid_encoding", "must be base64"))?;
+    let count = |count: usize| if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
+    match (min, max) {
+        (Some(min), _) if bytes.len() < min => {
+            Err(Fault::new("bytes_too_short", format!("must have at least {}", count(min)))
+                .limit(Limit::Int(min as i64)))
+        }
+        (_, Some(max)) if bytes.len() > max => {
+            Err(Fault::new("bytes_too_long", format!("must have at most {}", count(max))).limit(Limit::Int(max as i64)))
+        }
+        _ => Ok(Value::Bytes(bytes.into())),
+    }
+}
+
+const INDIFFERENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD_INDIFFERENT: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, INDIFFERENT);
+const URL_SAFE_INDIFFERENT: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, INDIFFERENT);
+
+/// A name in a dict, which must be one in both stores.
+pub(crate) fn name(name: &str) -> Result<(), Fault> {
+    if name.is_empty() || name.starts_with('$') || name.contains(['.', '\0']) {
+        return Err(Fault::new("invalid_key", "the name must not be empty, begin with $ or hold . or NUL"));
+    }
+    Ok(())
 }
 
 /// A decimal number from its text.

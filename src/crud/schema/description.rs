@@ -159,6 +159,16 @@ enum TypeDescription {
     Model {
         schema: Box<SchemaDescription>,
     },
+    Dict {
+        values: Box<TypeDescription>,
+        min_length: Option<usize>,
+        max_length: Option<usize>,
+    },
+    Bytes {
+        min_length: Option<usize>,
+        max_length: Option<usize>,
+    },
+    Any {},
 }
 
 #[derive(Default, Deserialize)]
@@ -220,7 +230,7 @@ fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
         }
         if let Some(index) = index {
             if !field.kind.is_scalar() {
-                return Err(ConfigError::new(format!("{place} cannot be indexed: it is a list or a model"))
+                return Err(ConfigError::new(format!("{place} cannot be indexed: it holds no single value"))
                     .cure("index a field that holds one value"));
             }
             field = field.index(Index { unique: index.unique });
@@ -324,6 +334,11 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
             Type::List { sort, item: Box::new(item), min: min_length, max: max_length }
         }
         TypeDescription::Model { schema } => Type::Model(Arc::new(compile(*schema)?)),
+        TypeDescription::Dict { values, min_length, max_length } => {
+            Type::Map { value: Box::new(compile_type(*values, place)?), min: min_length, max: max_length }
+        }
+        TypeDescription::Bytes { min_length, max_length } => Type::Bytes { min: min_length, max: max_length },
+        TypeDescription::Any {} => Type::Any,
     })
 }
 

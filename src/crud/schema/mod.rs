@@ -163,6 +163,24 @@ pub enum Type {
     },
     /// A nested model.
     Model(Arc<Schema>),
+    /// `dict[str, T]`
+    Map {
+        /// What the values are.
+        value: Box<Type>,
+        /// The least number of entries.
+        min: Option<usize>,
+        /// The greatest number of entries.
+        max: Option<usize>,
+    },
+    /// `bytes`, base64 in JSON.
+    Bytes {
+        /// The least number of bytes.
+        min: Option<usize>,
+        /// The greatest number of bytes.
+        max: Option<usize>,
+    },
+    /// `Any`: whatever JSON holds.
+    Any,
 }
 
 /// What a list is called, and whether it holds a value twice.
@@ -252,9 +270,15 @@ impl Type {
         }
     }
 
-    /// Whether rows can be filtered and sorted by it: everything but lists and models.
+    /// Whether rows can be filtered and sorted by it: everything but lists, models, dicts, bytes, and what may be any of these.
     pub fn is_scalar(&self) -> bool {
-        !matches!(self.inner().0, Self::List { .. } | Self::Model(_))
+        let kind = self.inner().0;
+        !matches!(kind, Self::List { .. } | Self::Model(_) | Self::Map { .. } | Self::Bytes { .. } | Self::Any)
+    }
+
+    /// Whether null is one of its values.
+    pub fn is_nullable(&self) -> bool {
+        matches!(self, Self::Optional(_) | Self::Any)
     }
 }
 

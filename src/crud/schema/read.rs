@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::check::{self, Fault};
 use super::validate::Change;
-use super::{DefaultValue, Field, Number, Schema, Type, Unknown, suggest};
+use super::{DefaultValue, Field, ListSort, Number, Schema, Type, Unknown, suggest};
 use crate::crud::{Value, json};
 use crate::service::{Location, Violation, push_token};
 
@@ -22,6 +22,8 @@ use crate::service::{Location, Violation, push_token};
 const MOST_VIOLATIONS: usize = 100;
 /// How much of an unknown name is repeated in its violation.
 const LONGEST_NAME: usize = 100;
+/// Levels of values that no model bounds; MongoDB holds 100 in all.
+const DEEPEST: usize = 64;
 
 /// Where the reader is and what it found wrong so far.
 #[derive(Default)]
@@ -35,6 +37,8 @@ pub(super) struct Context<'s> {
 
 enum Step<'s> {
     Field(&'s str),
+    /// A name in a dict.
+    Name(String),
     Index(usize),
 }
 
@@ -54,6 +58,7 @@ impl<'s> Context<'s> {
         for step in self.path.borrow().iter() {
             match step {
                 Step::Field(name) => push_token(&mut pointer, name),
+                Step::Name(name) => push_token(&mut pointer, name),
                 Step::Index(index) => {
                     pointer.push('/');
                     pointer.push_str(itoa::Buffer::new().format(*index));
@@ -80,6 +85,11 @@ impl<'s> Context<'s> {
         }
     }
 
+    /// Whether what is read may hold another level.
+    fn has_room(&self) -> bool {
+        self.path.borrow().len() < DEEPEST
+    }
+
     /// Steps into a place for the time of `read`. After an error the path stays, to tell where it happened.
     fn step<T, E>(&self, step: Step<'s>, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         self.path.borrow_mut().push(step);
@@ -93,6 +103,14 @@ impl<'s> Context<'s> {
     /// Does `work` with the place being the field called `name`.
     pub(super) fn inside<T>(&self, name: &'s str, work: impl FnOnce() -> T) -> T {
         self.path.borrow_mut().push(Step::Field(name));
+        let result = work();
+        self.path.borrow_mut().pop();
+        result
+    }
+
+    /// As [`inside`](Self::inside), about an entry of a dict.
+    pub(super) fn inside_entry<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
+        self.path.borrow_mut().push(Step::Name(name.to_owned()));
         let result = work();
         self.path.borrow_mut().pop();
         result
@@ -161,7 +179,13 @@ impl<'s> ValueSeed<'_, 's> {
     }
 
     fn wrong<'a>(&self) -> Value<'a> {
-        self.cx.refuse(check::wrong_kind(self.kind));
+        self.cx.refuse(match self.kind() {
+            // A dict may be refused for want of room only where it stands in others.
+            Type::Any | Type::Map { .. } if !self.cx.has_room() => {
+                Fault::new("too_deep", format!("must not be more than {DEEPEST} levels deep"))
+            }
+            _ => check::wrong_kind(self.kind),
+        });
         Value::Null
     }
 
@@ -184,6 +208,8 @@ impl<'s> ValueSeed<'_, 's> {
             Type::DateTime => check::datetime(&text).map(Value::DateTime),
             Type::Date(bounds) => check::date(&text).and_then(|date| check::moment(date, bounds)),
             Type::Time(bounds) => check::time(&text).and_then(|time| check::moment(time, bounds)),
+            Type::Bytes { min, max } => check::bytes(&text, *min, *max),
+            Type::Any => Ok(Value::Str(text)),
             Type::Duration(bounds) => check::duration(&text).and_then(|value| check::span(value, bounds)),
             Type::OneOf { values, literal } => check::choice(Value::Str(text), values, *literal),
             other => Err(check::wrong_kind(other)),
@@ -200,12 +226,12 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     }
 
     fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-        Ok(if self.kind.inner().1 { Value::Null } else { self.wrong() })
+        Ok(if self.kind.is_nullable() { Value::Null } else { self.wrong() })
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
         let checked = match self.kind() {
-            Type::Bool => Ok(Value::Bool(value)),
+            Type::Bool | Type::Any => Ok(Value::Bool(value)),
             Type::OneOf { values, literal } => check::choice(Value::Bool(value), values, *literal),
             other => Err(check::wrong_kind(other)),
         };
@@ -215,6 +241,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
         let checked = match self.kind() {
             Type::Int(bounds) => check::int(value, bounds).map(Value::Int),
+            Type::Any => Ok(Value::Int(value)),
             Type::Float(bounds) => check::float(value as f64, bounds).map(Value::Float),
             Type::OneOf { values, literal } => check::choice(Value::Int(value), values, *literal),
             other => Err(check::wrong_kind(other)),
@@ -229,6 +256,8 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
         let checked = match self.kind() {
             Type::Float(bounds) => check::float(value as f64, bounds).map(Value::Float),
             Type::Int(_) => Err(check::out_of_range()),
+            // As serde_json does with integers that are longer still.
+            Type::Any => Ok(Value::Float(value as f64)),
             other => Err(check::wrong_kind(other)),
         };
         Ok(self.cx.checked(checked))
@@ -241,6 +270,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
         }
         let checked = match self.kind() {
             Type::Float(bounds) => check::float(value, bounds).map(Value::Float),
+            Type::Any => Ok(Value::Float(value)),
             // serde_json hands over integers of more than 64 bits as floats.
             Type::Int(_) if value.abs() >= 9_223_372_036_854_775_808.0 => Err(check::out_of_range()),
             other => Err(check::wrong_kind(other)),
@@ -257,9 +287,13 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
-        let Type::List { item, min, max, sort } = self.kind() else {
-            Skip.visit_seq(seq)?;
-            return Ok(self.wrong());
+        let (item, min, max, sort) = match self.kind() {
+            Type::List { item, min, max, sort } => (&**item, min, max, *sort),
+            any @ Type::Any if self.cx.has_room() => (any, &None, &None, ListSort::List),
+            _ => {
+                Skip.visit_seq(seq)?;
+                return Ok(self.wrong());
+            }
         };
         let cx = self.cx;
         let found = cx.violations.borrow().len();
@@ -309,12 +343,27 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-        let Type::Model(schema) = self.kind() else {
-            Skip.visit_map(map)?;
-            return Ok(self.wrong());
+        let (kind, min, max) = match self.kind() {
+            Type::Model(schema) => {
+                let slots = read_slots(self.cx, schema, &mut map)?;
+                return Ok(Value::Object(self.cx.fill(schema, slots)));
+            }
+            Type::Map { value, min, max } if self.cx.has_room() => (&**value, *min, *max),
+            any @ Type::Any if self.cx.has_room() => (any, None, None),
+            _ => {
+                Skip.visit_map(map)?;
+                return Ok(self.wrong());
+            }
         };
-        let slots = read_slots(self.cx, schema, &mut map)?;
-        Ok(Value::Object(self.cx.fill(schema, slots)))
+        let found = self.cx.violations.borrow().len();
+        let entries: Vec<(_, Value<'de>)> = read_entries(self.cx, kind, &mut map)?;
+        // As pydantic, which counts entries when all of them are valid.
+        if let Err(fault) = check::length(entries.len(), min, max)
+            && self.cx.violations.borrow().len() == found
+        {
+            self.cx.refuse(fault);
+        }
+        Ok(Value::Map(entries))
     }
 }
 
@@ -347,24 +396,82 @@ impl Once {
 
 /// What a member of an object is read as.
 pub(super) trait Member<'de>: Sized {
-    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, field: &'s Field, map: &mut A) -> Result<Self, A::Error>;
+    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, kind: &'s Type, map: &mut A) -> Result<Self, A::Error>;
 }
 
 impl<'de> Member<'de> for Value<'de> {
-    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, field: &'s Field, map: &mut A) -> Result<Self, A::Error> {
-        map.next_value_seed(ValueSeed { cx, kind: &field.kind })
+    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, kind: &'s Type, map: &mut A) -> Result<Self, A::Error> {
+        map.next_value_seed(ValueSeed { cx, kind })
     }
 }
 
-/// In a merge patch an object that is meant for a model is merged; everything else replaces.
+/// In a merge patch an object that is meant for a model or a dict is merged; everything else replaces.
 impl<'de> Member<'de> for Change<'de> {
-    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, field: &'s Field, map: &mut A) -> Result<Self, A::Error> {
-        match field.kind.inner().0 {
-            Type::Model(schema) => {
-                map.next_value_seed(ChangeSeed { value: ValueSeed { cx, kind: &field.kind }, schema })
+    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, kind: &'s Type, map: &mut A) -> Result<Self, A::Error> {
+        match kind.inner().0 {
+            Type::Model(_) | Type::Map { .. } | Type::Any => {
+                map.next_value_seed(ChangeSeed { value: ValueSeed { cx, kind } })
             }
-            _ => Value::read(cx, field, map).map(Change::Set),
+            _ => Value::read(cx, kind, map).map(Change::Set),
         }
+    }
+}
+
+/// In a dict a null takes the entry away.
+impl<'de> Member<'de> for Option<Change<'de>> {
+    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, kind: &'s Type, map: &mut A) -> Result<Self, A::Error> {
+        map.next_value_seed(EntrySeed(ChangeSeed { value: ValueSeed { cx, kind } }))
+    }
+}
+
+/// Reads the members of a dict, in their order.
+fn read_entries<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
+    cx: &Context<'s>,
+    kind: &'s Type,
+    map: &mut A,
+) -> Result<Vec<(Cow<'de, str>, T)>, A::Error> {
+    let mut entries = Vec::new();
+    let mut seen = HashSet::new();
+    while let Some(name) = map.next_key_seed(NameSeed)? {
+        let fault = check::name(&name)
+            .err()
+            .or_else(|| (!seen.insert(name.clone())).then(|| Fault::new("duplicate_key", "is there more than once")));
+        if let Some(fault) = fault {
+            let shown: String = name.chars().take(LONGEST_NAME).collect();
+            cx.refuse_member(&shown, fault);
+            map.next_value_seed(Skip)?;
+            continue;
+        }
+        let value = cx.step(Step::Name(name.clone().into_owned()), || T::read(cx, kind, map))?;
+        entries.push((name, value));
+    }
+    Ok(entries)
+}
+
+/// Reads a name, without copying it where there is nothing to unescape.
+struct NameSeed;
+
+impl<'de> DeserializeSeed<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameSeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 
@@ -386,7 +493,7 @@ fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
                     map.next_value_seed(Skip)?;
                     continue;
                 }
-                slots[index] = Some(cx.step(Step::Field(&field.name), || T::read(cx, field, map))?);
+                slots[index] = Some(cx.step(Step::Field(&field.name), || T::read(cx, &field.kind, map))?);
             }
             Key::Unknown(name) => {
                 if let Some(name) = name {
@@ -471,10 +578,9 @@ impl<'de, T: Member<'de>> Visitor<'de> for ObjectSeed<'_, '_, T> {
     }
 }
 
-/// Reads what a merge patch says of a nested model.
+/// Reads what a merge patch says of a nested model or a dict.
 struct ChangeSeed<'c, 's> {
     value: ValueSeed<'c, 's>,
-    schema: &'s Schema,
 }
 
 impl<'de> DeserializeSeed<'de> for ChangeSeed<'_, '_> {
@@ -521,8 +627,42 @@ impl<'de> Visitor<'de> for ChangeSeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Change<'de>, A::Error> {
-        let slots = read_slots(self.value.cx, self.schema, &mut map)?;
-        Ok(Change::Merge(slots.into_iter().enumerate().filter_map(|(i, slot)| Some((i, slot?))).collect()))
+        let cx = self.value.cx;
+        let kind = match self.value.kind() {
+            Type::Model(schema) => {
+                let slots = read_slots(cx, schema, &mut map)?;
+                let changes = slots.into_iter().enumerate().filter_map(|(index, slot)| Some((index, slot?)));
+                return Ok(Change::Merge(changes.collect()));
+            }
+            Type::Map { value, .. } if cx.has_room() => &**value,
+            any @ Type::Any if cx.has_room() => any,
+            _ => return self.value.visit_map(map).map(Change::Set),
+        };
+        read_entries(cx, kind, &mut map).map(Change::Entries)
+    }
+}
+
+/// Reads what a merge patch says of an entry of a dict.
+struct EntrySeed<'c, 's>(ChangeSeed<'c, 's>);
+
+impl<'de> DeserializeSeed<'de> for EntrySeed<'_, '_> {
+    type Value = Option<Change<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Change<'de>>, D::Error> {
+        let ChangeSeed { value: ValueSeed { cx, kind } } = self.0;
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        if raw == "null" {
+            return Ok(None);
+        }
+        // What stands there is JSON, and has been found to be.
+        let mut inner = serde_json::Deserializer::from_str(raw);
+        let change = match kind.inner().0 {
+            Type::Model(_) | Type::Map { .. } | Type::Any => {
+                ChangeSeed { value: ValueSeed { cx, kind } }.deserialize(&mut inner)
+            }
+            _ => ValueSeed { cx, kind }.deserialize(&mut inner).map(Change::Set),
+        };
+        change.map(Some).map_err(D::Error::custom)
     }
 }
 

@@ -3,12 +3,13 @@
 //! Stricter than pydantic in its default mode: `"12"` is not an int, `1` is not a float's text or a bool, integers outside 64
 //! bits and times without an offset are refused, keys that occur twice are refused.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::DeserializeSeed;
 use uuid::Uuid;
 
-use super::check::Fault;
+use super::check::{self, Fault};
 use super::read::{Context, ObjectSeed, ValueSeed};
 use super::{Access, DefaultValue, Field, Schema, Type};
 use crate::crud::Value;
@@ -70,6 +71,8 @@ pub(crate) enum Change<'a> {
     Set(Value<'a>),
     /// The nested model is changed in these fields, given by index.
     Merge(Vec<(usize, Change<'a>)>),
+    /// The dict is changed in these entries; none takes one away.
+    Entries(Vec<(Cow<'a, str>, Option<Change<'a>>)>),
 }
 
 /// Reads one value.
@@ -252,18 +255,53 @@ fn merge_into<'s>(
 ) {
     for (index, change) in changes {
         let field = &schema.fields[index];
-        match (change, field.kind.inner().0) {
-            (Change::Set(value), _) => values[index] = value.into_owned(),
-            (Change::Merge(changes), Type::Model(nested)) => cx.inside(&field.name, || {
-                if let Value::Object(values) = &mut values[index] {
-                    merge_into(cx, nested, values, changes);
-                } else {
-                    values[index] = Value::Object(build(cx, nested, changes));
-                }
-            }),
-            // Only models are merged into.
-            (Change::Merge(_), _) => {}
+        cx.inside(&field.name, || put(cx, &field.kind, &mut values[index], change));
+    }
+}
+
+/// Changes the value of a field or of an entry.
+fn put<'s>(cx: &Context<'s>, kind: &'s Type, place: &mut Value<'static>, change: Change<'_>) {
+    match (change, kind.inner().0) {
+        (Change::Set(value), _) => *place = value.into_owned(),
+        (Change::Merge(changes), Type::Model(nested)) => match place {
+            Value::Object(values) => merge_into(cx, nested, values, changes),
+            _ => *place = Value::Object(build(cx, nested, changes)),
+        },
+        (Change::Entries(changes), Type::Map { value, min, max }) => {
+            put_entries(cx, value, (*min, *max), place, changes)
         }
+        (Change::Entries(changes), any @ Type::Any) => put_entries(cx, any, (None, None), place, changes),
+        // Nothing else is merged into.
+        (Change::Merge(_) | Change::Entries(_), _) => {}
+    }
+}
+
+fn put_entries<'s>(
+    cx: &Context<'s>,
+    kind: &'s Type,
+    (min, max): (Option<usize>, Option<usize>),
+    place: &mut Value<'static>,
+    changes: Vec<(Cow<'_, str>, Option<Change<'_>>)>,
+) {
+    if !matches!(place, Value::Map(_)) {
+        *place = Value::Map(Vec::new());
+    }
+    let Value::Map(entries) = place else { return };
+    for (name, change) in changes {
+        let at = entries.iter().position(|(own, _)| *own == name);
+        match (change, at) {
+            (None, Some(at)) => drop(entries.remove(at)),
+            (None, None) => {}
+            (Some(change), Some(at)) => cx.inside_entry(&name, || put(cx, kind, &mut entries[at].1, change)),
+            (Some(change), None) => {
+                let mut value = Value::Null;
+                cx.inside_entry(&name, || put(cx, kind, &mut value, change));
+                entries.push((Cow::Owned(name.into_owned()), value));
+            }
+        }
+    }
+    if let Err(fault) = check::length(entries.len(), min, max) {
+        cx.refuse(fault);
     }
 }
 
@@ -272,13 +310,9 @@ fn build<'s>(cx: &Context<'s>, schema: &'s Schema, changes: Vec<(usize, Change<'
     let mut slots: Vec<Option<Value<'static>>> = schema.fields.iter().map(|_| None).collect();
     for (index, change) in changes {
         let field = &schema.fields[index];
-        slots[index] = match (change, field.kind.inner().0) {
-            (Change::Set(value), _) => Some(value.into_owned()),
-            (Change::Merge(changes), Type::Model(nested)) => {
-                cx.inside(&field.name, || Some(Value::Object(build(cx, nested, changes))))
-            }
-            (Change::Merge(_), _) => None,
-        };
+        let mut value = Value::Null;
+        cx.inside(&field.name, || put(cx, &field.kind, &mut value, change));
+        slots[index] = Some(value);
     }
     cx.fill(schema, slots)
 }

@@ -32,7 +32,7 @@ pub(super) fn check(schema: &Schema) -> Result<usize, ConfigError> {
     for field in &schema.fields {
         if field.index.is_some() && !field.kind.is_scalar() {
             return Err(ConfigError::new(format!(
-                "{}.{} is a list or a model, which cannot be indexed",
+                "{}.{} holds no single value, so it cannot be indexed",
                 schema.name, field.name
             )));
         }
@@ -63,6 +63,7 @@ fn check_fields(schema: &Schema, at: &str) -> Result<(), ConfigError> {
             match kind {
                 Type::Optional(inner) => kind = inner,
                 Type::List { item, .. } => kind = item,
+                Type::Map { value, .. } => kind = value,
                 Type::Model(inner) => {
                     check_fields(inner, &format!("{at}.{name}"))?;
                     break;
@@ -109,10 +110,18 @@ pub(super) fn kind<'s>(schema: &'s Schema, path: &Path) -> Result<&'s Type, Stor
 /// The type of a scalar, which can be compared or sorted by.
 pub(super) fn scalar<'s>(schema: &'s Schema, path: &Path) -> Result<&'s Type, StoreError> {
     match kind(schema, path)? {
-        Type::List { .. } | Type::Model(_) => {
+        kind if !kind.is_scalar() => {
             Err(StoreError::Internal(format!("field {path} of {} cannot be compared", schema.name).into()))
         }
         kind => Ok(kind),
+    }
+}
+
+/// That what is there is a dict.
+pub(super) fn map(schema: &Schema, path: &Path) -> Result<(), StoreError> {
+    match kind(schema, path)? {
+        Type::Map { .. } => Ok(()),
+        _ => Err(StoreError::Internal(format!("field {path} of {} is no dict", schema.name).into())),
     }
 }
 

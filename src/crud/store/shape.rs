@@ -36,6 +36,9 @@ fn of_type(kind: &Type) -> Json {
         Type::Optional(_) => json!({ "optional": of_type(kind.inner().0) }),
         Type::List { item, .. } => json!({ "list": of_type(item) }),
         Type::Model(schema) => of(schema),
+        Type::Map { value, .. } => json!({ "dict": of_type(value) }),
+        Type::Bytes { .. } => json!("bytes"),
+        Type::Any => json!("any"),
     }
 }
 
@@ -59,8 +62,10 @@ pub(super) fn conflict(at: &str, old: &Json, new: &Json) -> Option<String> {
     if let Some(inner) = old.get("optional") {
         return conflict(at, inner, new);
     }
-    if let (Some(old), Some(new)) = (old.get("list"), new.get("list")) {
-        return conflict(at, old, new);
+    for around in ["list", "dict"] {
+        if let (Some(old), Some(new)) = (old.get(around), new.get(around)) {
+            return conflict(at, old, new);
+        }
     }
     if let (Some(Json::Array(old)), Some(Json::Array(new))) = (old.get("model"), new.get("model")) {
         return new.iter().find_map(|field| {

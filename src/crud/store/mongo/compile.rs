@@ -3,7 +3,7 @@
 use bson::{Bson, Document, doc};
 
 use super::encode;
-use crate::crud::schema::Type;
+use crate::crud::schema::{Type, check};
 use crate::crud::store::{StoreError, names};
 use crate::crud::{Comparison, Expr, Path, Pattern, Query, Schema, Sort, Value};
 
@@ -42,6 +42,9 @@ pub(super) fn filter(schema: &Schema, expr: &Expr) -> Result<Document, StoreErro
             match names::kind(schema, field)? {
                 // `$eq: null` would hold for a list with a null in it.
                 Type::List { .. } => doc! { "$nor": [{ key: { "$type": "array" } }] },
+                Type::Any => {
+                    doc! { "$and": [{ key.clone(): { "$eq": Bson::Null } }, { "$nor": [{ key: { "$type": "array" } }] }] }
+                }
                 _ => doc! { key: { "$eq": Bson::Null } },
             }
         }
@@ -53,6 +56,14 @@ pub(super) fn filter(schema: &Schema, expr: &Expr) -> Result<Document, StoreErro
             let values = choices(names::item(schema, field)?, values);
             // Without `$elemMatch` it would hold for a value that is no list, too.
             doc! { encode::dotted(schema, field)?: { "$elemMatch": { "$in": values } } }
+        }
+        Expr::HasKey { field, key } => {
+            names::map(schema, field)?;
+            // Anything else would be more than a name, and is in no dict.
+            match check::name(key) {
+                Ok(()) => doc! { format!("{}.{key}", encode::dotted(schema, field)?): { "$exists": true } },
+                Err(_) => nothing(),
+            }
         }
         Expr::Length { field, op, length } => {
             names::item(schema, field)?;

@@ -4,7 +4,7 @@
 //! fields in any order, fields that are missing. What does not fit its field's type is an error that names the field.
 
 use bson::spec::BinarySubtype;
-use bson::{RawBsonRef, RawDocument};
+use bson::{RawArray, RawBsonRef, RawDocument};
 use uuid::Uuid;
 
 use super::encode;
@@ -112,19 +112,62 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         (Type::Decimal(_), value) => json::write_decimal(out, decimal(value).ok_or_else(unfit)?),
         (Type::Uuid, value) => json::write_uuid(out, &uuid(value).ok_or_else(unfit)?),
         (Type::Model(schema), RawBsonRef::Document(inner)) => document(out, schema, inner).map(drop)?,
-        (Type::List { item, .. }, RawBsonRef::Array(items)) => {
-            out.push(b'[');
-            for (index, value) in items.into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write(out, field, item, value.map_err(broken)?)?;
-            }
-            out.push(b']');
-        }
+        (Type::List { item, .. }, RawBsonRef::Array(items)) => write_items(out, field, item, items)?,
+        (any @ Type::Any, RawBsonRef::Array(items)) => write_items(out, field, any, items)?,
+        (Type::Map { value: kind, .. }, RawBsonRef::Document(inner)) => write_entries(out, field, kind, inner)?,
+        (any @ Type::Any, RawBsonRef::Document(inner)) => write_entries(out, field, any, inner)?,
+        (Type::Bytes { .. }, RawBsonRef::Binary(x)) => json::write_bytes(out, x.bytes),
+        (Type::Any, value) => write_any(out, value).ok_or_else(unfit)?,
         _ => return Err(unfit()),
     }
     Ok(())
+}
+
+fn write_items(out: &mut Vec<u8>, field: &Field, kind: &Type, items: &RawArray) -> Result<(), StoreError> {
+    out.push(b'[');
+    for (index, value) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(out, field, kind, value.map_err(broken)?)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_entries(out: &mut Vec<u8>, field: &Field, kind: &Type, inner: &RawDocument) -> Result<(), StoreError> {
+    out.push(b'{');
+    for (index, element) in inner.iter_elements().enumerate() {
+        let element = element.map_err(broken)?;
+        if index > 0 {
+            out.push(b',');
+        }
+        json::write_str(out, element.key().as_str());
+        out.push(b':');
+        write(out, field, kind, element.value().map_err(broken)?)?;
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// A value of no known type: what JSON has, and of what others may have written that which has one meaning in it.
+fn write_any(out: &mut Vec<u8>, value: RawBsonRef<'_>) -> Option<()> {
+    match value {
+        RawBsonRef::Boolean(x) => json::write_scalar(out, &Value::Bool(x)),
+        RawBsonRef::Int32(x) => json::write_int(out, x.into()),
+        RawBsonRef::Int64(x) => json::write_int(out, x),
+        RawBsonRef::Double(x) => json::write_float(out, x),
+        RawBsonRef::String(x) => json::write_str(out, x),
+        RawBsonRef::ObjectId(x) => json::write_str(out, &encode::object_id(x)),
+        RawBsonRef::DateTime(x) => json::write_datetime(out, x.timestamp_millis()),
+        value @ RawBsonRef::Decimal128(_) => json::write_decimal(out, decimal(value)?),
+        RawBsonRef::Binary(x) => match uuid(value) {
+            Some(uuid) => json::write_uuid(out, &uuid),
+            None => json::write_bytes(out, x.bytes),
+        },
+        _ => return None,
+    }
+    Some(())
 }
 
 /// An integer, also one that a JavaScript program has written as a double.

@@ -65,9 +65,9 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
     let code = match value {
         Value::Float(_) => 0x01,
         Value::Str(_) => 0x02,
-        Value::Object(_) => 0x03,
+        Value::Object(_) | Value::Map(_) => 0x03,
         Value::List(_) => 0x04,
-        Value::Uuid(_) => 0x05,
+        Value::Uuid(_) | Value::Bytes(_) => 0x05,
         Value::Bool(_) => 0x08,
         Value::DateTime(_) => 0x09,
         Value::Null => 0x0A,
@@ -93,15 +93,35 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
             out.push(4);
             out.extend_from_slice(x.as_bytes());
         }
-        (Value::Object(values), Type::Model(schema)) => nested(out, |out| members(out, schema, values)),
-        (Value::List(items), Type::List { item, .. }) => nested(out, |out| {
-            let mut number = itoa::Buffer::new();
-            for (index, value) in items.iter().enumerate() {
-                element(out, number.format(index), item, value);
-            }
+        (Value::Bytes(x), _) => {
+            out.extend_from_slice(&length(x.len()));
+            out.push(0);
+            out.extend_from_slice(x);
+        }
+        (Value::Map(entries), kind) => nested(out, |out| {
+            let kind = value_of(kind);
+            entries.iter().for_each(|(name, value)| element(out, name, kind, value));
         }),
+        (Value::List(items), Type::Any) => nested(out, |out| items_of(out, &Type::Any, items)),
+        (Value::Object(values), Type::Model(schema)) => nested(out, |out| members(out, schema, values)),
+        (Value::List(items), Type::List { item, .. }) => nested(out, |out| items_of(out, item, items)),
         // A value of another type than its field's cannot come from validation.
         (Value::Object(_) | Value::List(_), _) => nested(out, |_| {}),
+    }
+}
+
+fn items_of(out: &mut Vec<u8>, kind: &Type, items: &[Value<'_>]) {
+    let mut number = itoa::Buffer::new();
+    for (index, value) in items.iter().enumerate() {
+        element(out, number.format(index), kind, value);
+    }
+}
+
+/// What the values of a dict are.
+fn value_of(kind: &Type) -> &Type {
+    match kind {
+        Type::Map { value, .. } => value,
+        _ => &Type::Any,
     }
 }
 
@@ -116,6 +136,12 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
         (Value::Str(x), _) => Bson::String(x.to_string()),
         (Value::Uuid(x), _) => Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: x.as_bytes().to_vec() }),
         (Value::DateTime(x), _) => Bson::DateTime(DateTime::from_millis(*x)),
+        (Value::Bytes(x), _) => Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: x.to_vec() }),
+        (Value::Map(entries), kind) => {
+            let kind = value_of(kind);
+            Bson::Document(entries.iter().map(|(name, value)| (name.to_string(), bson(kind, value))).collect())
+        }
+        (Value::List(items), Type::Any) => Bson::Array(items.iter().map(|value| bson(&Type::Any, value)).collect()),
         (Value::Object(values), Type::Model(schema)) => {
             let members = schema.fields.iter().zip(values);
             Bson::Document(members.map(|(field, value)| (field.name.to_string(), bson(&field.kind, value))).collect())

@@ -145,6 +145,13 @@ impl Statement {
                 self.choices(values, table::item)?;
                 self.text.push(')');
             }
+            Expr::HasKey { field, key } => {
+                names::map(&table.schema, field)?;
+                self.text.push_str("EXISTS(SELECT 1 FROM json_each(doc,");
+                self.text.push_str(&table.json_path(field)?);
+                self.text.push_str(") WHERE key=?)");
+                self.args.push(Sql::Text(key.clone()));
+            }
             Expr::Length { field, op, length } => {
                 names::item(&table.schema, field)?;
                 let path = table.json_path(field)?;

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -57,6 +59,7 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
     let text = raw.get();
     match kind.inner() {
         (_, true) if text == "null" => out.extend_from_slice(b"null"),
+        (Type::Any, _) => out.extend_from_slice(text.as_bytes()),
         (_, false) if text == "null" => {
             return Err(Ok(ConfigError::new(format!("{at}.{} is null in some stored rows", field.name))
                 .cure("declare it as Optional")));
@@ -78,6 +81,21 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
             out.push(b']');
             return Ok(whole);
         }
+        (Type::Map { value: kind, .. }, _) => {
+            let entries: Entries<'_> = serde_json::from_str(text).map_err(Err)?;
+            let mut whole = true;
+            out.push(b'{');
+            for (index, (name, raw)) in entries.0.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                json::write_str(out, name);
+                out.push(b':');
+                whole &= value(out, at, field, kind, raw)?;
+            }
+            out.push(b'}');
+            return Ok(whole);
+        }
         (Type::Model(schema), _) => {
             let Reshaped { doc, rest } = reshape(schema, text, None)?;
             out.extend_from_slice(doc.as_bytes());
@@ -86,6 +104,33 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
         _ => out.extend_from_slice(text.as_bytes()),
     }
     Ok(true)
+}
+
+/// The entries of a dict in their order.
+struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    entries.push((Cow::Owned(name), value));
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Read)
+    }
 }
 
 fn missing(out: &mut Vec<u8>, at: &str, field: &Field) -> Result<(), Failure> {
