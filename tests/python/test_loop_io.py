@@ -307,14 +307,16 @@ def test_a_hundred_runs_leave_no_descriptor(factory: Factory) -> None:
     before = open_descriptors()
     for _ in range(100):
         run(factory, main())
-    assert open_descriptors() == before
+    # Fewer is well: what earlier tests left to the garbage collector may be gone meanwhile.
+    assert open_descriptors() <= before
 
 
 def test_a_loop_that_never_ran_leaves_no_descriptor(factory: Factory) -> None:
     before = open_descriptors()
     for _ in range(10):
         factory().close()
-    assert open_descriptors() == before
+    # Fewer is well: what earlier tests left to the garbage collector may be gone meanwhile.
+    assert open_descriptors() <= before
 
 
 def test_what_the_base_class_sees_of_the_selector(factory: Factory) -> None:
