@@ -35,6 +35,7 @@ def run(factory: Factory, main: Coroutine[Any, Any, Any]) -> Any:
 
 
 def open_descriptors() -> int:
+    """How many are open in this process. Only growth is a leak: what was open before a test may be closed meanwhile."""
     # What other tests left to the collector must not go in between.
     gc.collect()
     return len(os.listdir("/proc/self/fd"))
@@ -307,7 +308,6 @@ def test_a_hundred_runs_leave_no_descriptor(factory: Factory) -> None:
     before = open_descriptors()
     for _ in range(100):
         run(factory, main())
-    # Fewer is well: what earlier tests left to the garbage collector may be gone meanwhile.
     assert open_descriptors() <= before
 
 
@@ -315,7 +315,6 @@ def test_a_loop_that_never_ran_leaves_no_descriptor(factory: Factory) -> None:
     before = open_descriptors()
     for _ in range(10):
         factory().close()
-    # Fewer is well: what earlier tests left to the garbage collector may be gone meanwhile.
     assert open_descriptors() <= before
 
 
