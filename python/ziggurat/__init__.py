@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from .expressions import Claim, F
+    from .hooks import HookContext
     from .models import (
         CreatedAt,
         Hidden,
@@ -56,6 +57,7 @@ __all__ = [
     "HTTPException",
     "Header",
     "Hidden",
+    "HookContext",
     "Immutable",
     "Indexed",
     "InvalidRow",
@@ -102,6 +104,7 @@ _MODULES = {
         "StoreUnavailable",
     ),
     "expressions": ("Claim", "F"),
+    "hooks": ("HookContext",),
     "models": (
         "CreatedAt",
         "Hidden",

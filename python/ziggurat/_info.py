@@ -20,6 +20,10 @@ class RouteInfo:
     stack: tuple[str, ...]
     """Everything that a request passes, outermost first, the leaf last."""
     enters_python: bool
+    middleware: tuple[str, ...]
+    """The Python middleware that may wrap it."""
+    hooks: tuple[str, ...]
+    """The hooks that it calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,12 @@ class Started:
     @property
     def natives_entering_python(self) -> list[RouteInfo]:
         """The native routes that a Python middleware wraps."""
-        return [route for route in self.routes if route.kind != "python" and route.enters_python]
+        return [route for route in self.routes if route.kind != "python" and route.middleware]
+
+    @property
+    def natives_with_hooks(self) -> list[RouteInfo]:
+        """The native routes that call hooks in Python."""
+        return [route for route in self.routes if route.hooks]
 
     @property
     def url(self) -> str:

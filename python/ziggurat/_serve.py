@@ -23,9 +23,13 @@ from ._ziggurat import set_io_threads
 from .exceptions import ConfigError
 
 if TYPE_CHECKING:
+    from . import _ziggurat
     from .app import Ziggurat
 
 logger = logging.getLogger("ziggurat")
+
+SETTLES = 30.0
+"""Seconds for which an app that was started without a socket waits for hooks that still run."""
 
 BLOCKED_AFTER = 0.2
 """Seconds after which a loop that has not seen a signal counts as blocked."""
@@ -66,8 +70,12 @@ async def _serve(
     # Not the loop's own executor: handlers may have filled that one.
     waiting = ThreadPoolExecutor(1, "ziggurat-drain")
 
+    hurried = False
+
     def stop() -> None:
+        nonlocal hurried
         if stopping.is_set():
+            hurried = True
             native.hurry()
         stopping.set()
 
@@ -98,6 +106,10 @@ async def _serve(
                         route.path,
                         route.name,
                     )
+                if on_started is not None:
+                    for route in started.natives_with_hooks:
+                        hooks = ", ".join(route.hooks)
+                        logger.info("%s %s (%s) enters Python for %s", route.method, route.path, route.name, hooks)
                 if on_started is None:
                     print(banner(app, started, sys.stderr), file=sys.stderr, flush=True)
                 else:
@@ -108,12 +120,26 @@ async def _serve(
             finally:
                 # It waits for requests in flight, which need this thread.
                 await loop.run_in_executor(waiting, native.drain)
+                await _settle(native, waiting, settings["drain_timeout"], lambda: hurried)
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         native.set_loop(None)
         await loop.run_in_executor(waiting, native.close)
         waiting.shutdown()
+
+
+async def _settle(
+    native: _ziggurat.App, waiting: ThreadPoolExecutor, seconds: float, is_hurried: Callable[[], bool]
+) -> None:
+    """Waits for the hooks of requests that were answered."""
+    loop = asyncio.get_running_loop()
+    end = time.monotonic() + seconds
+    left = await loop.run_in_executor(waiting, native.settle, 0.0)
+    while left and time.monotonic() < end and not is_hurried():
+        left = await loop.run_in_executor(waiting, native.settle, 0.1)
+    if left:
+        logger.warning("%d hooks of requests that were answered did not end in time", left)
 
 
 class InProcess:
@@ -168,7 +194,12 @@ class InProcess:
         try:
             async with contextlib.asynccontextmanager(self._app._lifecycle)():
                 self._ready.set()
-                await self._stopping.wait()
+                try:
+                    await self._stopping.wait()
+                finally:
+                    # Not the loop's own executor: handlers may have filled that one.
+                    with ThreadPoolExecutor(1, "ziggurat-settle") as waiting:
+                        await _settle(native, waiting, SETTLES, lambda: False)
         finally:
             native.set_loop(None)
 

@@ -40,6 +40,8 @@ def banner(app: Ziggurat, started: Started, stream: TextIO) -> str:
     if started.store:
         lines.append(f"  store    {started.store}")
     lines.append(f"  routes   {started.native_routes} native, {started.python_routes} Python")
+    for route in started.natives_with_hooks:
+        lines.append(f"  hooks    {route.method} {route.path} enters Python for {', '.join(route.hooks)}")
     entering = started.natives_entering_python
     if entering:
         names = ", ".join(f"{route.method or '*'} {route.path}" for route in entering)

@@ -140,8 +140,10 @@ class Ziggurat(Routes):
                     "bulk": crud.bulk,
                     "concurrency": crud.concurrency,
                     "location": crud.location,
+                    "hooks_of": "" if crud.hooks is None else crud.hooks.name,
+                    "hooks": [] if crud.hooks is None else crud.hooks.names,
                 }
-                native.add_crud(_schema.describe(crud.model), json.dumps(options))
+                native.add_crud(_schema.describe(crud.model), json.dumps(options), crud.hooks)
         for model, location in self._kept.items():
             from . import _schema
 
@@ -181,7 +183,11 @@ class Ziggurat(Routes):
     @property
     def routes(self) -> list[RouteInfo]:
         """Every route, in the order of registration."""
-        return [RouteInfo(**{**entry, "stack": tuple(entry["stack"])}) for entry in json.loads(self.build().routes())]
+
+        def lists_as_tuples(entry: dict[str, Any]) -> dict[str, Any]:
+            return {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
+
+        return [RouteInfo(**lists_as_tuples(entry)) for entry in json.loads(self.build().routes())]
 
     def stack(self, path: str) -> list[StackInfo]:
         """What a request to the concrete `path` passes, for each method that is answered there."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, Unpack
@@ -18,6 +18,8 @@ from .responses import Response
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from .hooks import Hooks
 
 __all__ = ["CORE", "PUBLIC", "CrudSpec", "MiddlewareSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
 
@@ -110,6 +112,7 @@ class CrudSpec:
     upsert: bool
     bulk: bool
     concurrency: Literal["optional", "required"]
+    hooks: Hooks | None
     location: str
 
 
@@ -251,6 +254,10 @@ class Routes:
         arrays of rows, too, which are added all or none; on MongoDB that needs a replica set. `concurrency="required"`
         refuses writes to a row that do not say with If-Match which version they are meant for. `offset=False` takes `?offset=` away
         from lists, `envelope=False` answers them as bare arrays.
+
+        Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
+        `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
+        `patch` and `delete`. Only an operation that has a hook enters Python. `ctx` is a `HookContext`.
         """
         location = user_location()
         ops = tuple(ops)
@@ -287,18 +294,15 @@ class Routes:
             upsert=upsert,
             bulk=bulk,
             concurrency=concurrency,
+            hooks=None,
             location=location,
         )
 
         def decorator(routes: Class) -> Class:
-            own = sorted(key for key in vars(routes) if not key.startswith("__"))
-            if own:
-                raise ConfigError(
-                    f"{routes.__name__}.{own[0]}: hooks of CRUD routes are not supported",
-                    cure="leave the class empty, or write a route of your own",
-                    location=location,
-                )
-            self.crud_specs.append(spec)
+            from .hooks import hooks_of
+
+            hooks = hooks_of(routes, model, wanted, upsert=upsert, location=location)
+            self.crud_specs.append(replace(spec, hooks=hooks))
             return routes
 
         return decorator

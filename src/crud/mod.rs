@@ -5,6 +5,7 @@
 
 mod decimal;
 mod etag;
+mod hooks;
 pub mod json;
 mod openapi;
 mod ops;
@@ -19,6 +20,7 @@ mod value;
 mod walk;
 
 pub use decimal::{Decimal, NotDecimal};
+pub use hooks::Event;
 pub use openapi::{openapi, openapi_of};
 pub use policy::{Operand, Policy, Rule};
 pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};

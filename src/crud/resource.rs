@@ -4,13 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::Method;
 
+use super::hooks::{Event, Hooks};
 use super::policy::Policy;
 use super::schema::Type;
 use super::{Collection, Schema, query, service};
 use crate::ConfigError;
-use crate::service::{Leaf, LeafKind, Route, RouteTableBuilder};
+use crate::service::{Leaf, LeafKind, Problem, Route, RouteTableBuilder};
 
 /// One of the operations on a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -158,6 +160,7 @@ pub struct ResourceOptions {
     pub(super) bulk: bool,
     pub(super) concurrency: Concurrency,
     pub(super) policy: Policy,
+    pub(super) hooks: Hooks,
     public: Vec<Op>,
     guards: Vec<Guard>,
     location: String,
@@ -186,6 +189,7 @@ impl ResourceOptions {
             bulk: false,
             concurrency: Concurrency::Optional,
             policy: Policy::new(),
+            hooks: Hooks::new(),
             public: Vec::new(),
             guards: Vec::new(),
             location: String::new(),
@@ -277,6 +281,41 @@ impl ResourceOptions {
         self
     }
 
+    /// Calls `hook` before a row is made, replaced, changed or deleted, with the document as it is to be written: a JSON
+    /// object. What it gives back is written in its place; of a row that is to be deleted that is nothing. A problem is the
+    /// answer to the client, and nothing is written. `name` is what the printed stack shows; hooks are called in the order in which they were added.
+    ///
+    /// Policies and validation have passed the document, and do not stand behind the hook, but the rules of the model do. Between
+    /// the reading of the row and the writing nobody comes in between: the hook is called again when somebody did.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use ziggurat::crud::{Event, Op, ResourceOptions};
+    /// use ziggurat::service::Problem;
+    ///
+    /// let options = ResourceOptions::new().before(Op::Delete, "keep_admins", |event: Event| async move {
+    ///     let row: serde_json::Value = serde_json::from_slice(&event.document).unwrap_or_default();
+    ///     if row["role"] == "admin" {
+    ///         return Err(Problem::of(StatusCode::CONFLICT).detail("admins cannot be deleted"));
+    ///     }
+    ///     Ok(event.document)
+    /// });
+    /// ```
+    pub fn before<F, Answered>(mut self, op: Op, name: impl Into<String>, hook: F) -> Self
+    where
+        F: Fn(Event) -> Answered + Send + Sync + 'static,
+        Answered: Future<Output = Result<Bytes, Problem>> + Send + 'static,
+    {
+        self.hooks.add_before(op, name.into(), hook);
+        self
+    }
+
+    /// Calls `hook` after a row was made, replaced, changed or deleted; the client waits for it, so it should only take note.
+    pub fn after(mut self, op: Op, name: impl Into<String>, hook: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        self.hooks.add_after(op, name.into(), hook);
+        self
+    }
+
     /// Where it was declared, as `file:line`.
     pub fn at(mut self, location: impl Into<String>) -> Self {
         self.location = location.into();
@@ -344,6 +383,13 @@ impl Resource {
         self.options.guards.iter().any(|guard| guard.op == op)
     }
 
+    /// The names of the hooks that `op` calls. A `PUT` that may make rows calls those of making them, too.
+    pub fn hooks(&self, op: Op) -> impl Iterator<Item = &str> {
+        let makes = op == Op::Replace && self.options.upsert;
+        let made = makes.then(|| self.options.hooks.names(Op::Create));
+        self.options.hooks.names(op).chain(made.into_iter().flatten())
+    }
+
     /// The operations that change rows for anybody who asks, and were not said to be [public](ResourceOptions::public):
     /// nothing wraps them, and no policy asks who it is.
     pub fn open_writes(&self) -> impl Iterator<Item = Op> {
@@ -393,6 +439,15 @@ impl Resource {
                 ConfigError::new(format!("{name}.{}: clients cannot set it, and nothing else does", field.name))
                     .cure("give it a default, or a policy that demands a claim in it"),
             );
+        }
+        let is_called =
+            |op: Op| op.is_write() && (self.ops().any(|own| own == op) || (op == Op::Create && self.options.upsert));
+        if let Some(op) = self.options.hooks.ops().find(|op| !is_called(*op)) {
+            return wrong(ConfigError::new(format!("{name}: a hook of {op} is never called")).cure(if op.is_write() {
+                "serve that operation, too"
+            } else {
+                "hooks stand before and after writes"
+            }));
         }
         if self.path.contains(['{', '}']) || self.path.len() < 2 {
             return wrong(
@@ -448,7 +503,8 @@ impl Resource {
         for op in self.ops() {
             let route = service::route(op, self, id, collection.clone());
             let mut leaf = Leaf::new(format!("{}.{op}", self.schema.name), LeafKind::Crud, route)
-                .at(self.options.location.clone());
+                .at(self.options.location.clone())
+                .hooks(self.hooks(op).map(str::to_owned));
             for guard in self.options.guards.iter().filter(|guard| guard.op == op) {
                 leaf = leaf.layer(guard.name.clone(), |route| (guard.wrap)(route));
             }

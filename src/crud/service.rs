@@ -10,6 +10,7 @@ use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tower::service_fn;
 
 use super::etag::Condition;
+use super::hooks::Hooks;
 use super::policy::{Caller, Policy};
 use super::query::{ListRules, Shown};
 use super::resource::{Concurrency, Op, Resource};
@@ -33,6 +34,7 @@ pub(super) struct Served<C> {
     pub(super) bulk: bool,
     pub(super) needs_if_match: bool,
     pub(super) policy: Policy,
+    pub(super) hooks: Hooks,
     pub(super) body_limit: usize,
 }
 
@@ -53,6 +55,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         bulk: resource.options.bulk,
         needs_if_match: resource.options.concurrency == Concurrency::Required,
         policy: resource.options.policy.clone(),
+        hooks: resource.options.hooks.clone(),
         body_limit: resource.options.body_limit,
     });
     match op {

@@ -21,11 +21,15 @@ pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
 /// What the client is told about an exception. What nobody expected is logged with its traceback, and the client learns
 /// nothing of it.
 pub(super) fn answer(py: Python<'_>, error: PyErr, whose: &str) -> crate::Response {
-    if let Some(problem) = http_exception(py, &error) {
-        return problem.into_response();
-    }
-    log(py, &error, whose);
-    Problem::internal().into_response()
+    problem(py, error, whose).into_response()
+}
+
+/// The same before it is an answer.
+pub(super) fn problem(py: Python<'_>, error: PyErr, whose: &str) -> Problem {
+    http_exception(py, &error).unwrap_or_else(|| {
+        log(py, &error, whose);
+        Problem::internal()
+    })
 }
 
 fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Problem> {

@@ -11,6 +11,7 @@ mod convert;
 mod errors;
 mod handler;
 mod headers;
+mod hooks;
 mod interrupt;
 mod log;
 mod middleware;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyDict;
+use tokio_util::task::TaskTracker;
 
 use super::handler::{Callable, SyncPool};
 use super::pyloop::LoopHandle;
@@ -19,6 +20,8 @@ use super::pyloop::LoopHandle;
 pub(super) struct Objects {
     pub(super) handlers: Vec<Callable>,
     pub(super) middleware: Vec<Py<PyAny>>,
+    /// `ziggurat.hooks.Hooks` of resources.
+    pub(super) hooks: Vec<Py<PyAny>>,
     /// What waits for an answer from the native side, or is lent to requests further in.
     slots: Mutex<HashMap<u64, Slot>>,
     next: AtomicU64,
@@ -71,7 +74,7 @@ impl Objects {
         for callable in &self.handlers {
             callable.traverse(visit)?;
         }
-        self.middleware.iter().try_for_each(|function| visit.call(function))
+        self.middleware.iter().chain(&self.hooks).try_for_each(|function| visit.call(function))
     }
 }
 
@@ -79,11 +82,17 @@ impl Objects {
 pub(super) struct Shared {
     event_loop: RwLock<Option<LoopHandle>>,
     pub(super) sync: SyncPool,
+    /// What runs on after its request was answered.
+    pub(super) background: TaskTracker,
 }
 
 impl Shared {
     pub(super) fn new(sync_threads: usize) -> Arc<Self> {
-        Arc::new(Self { event_loop: RwLock::new(None), sync: SyncPool::new(sync_threads) })
+        Arc::new(Self {
+            event_loop: RwLock::new(None),
+            sync: SyncPool::new(sync_threads),
+            background: TaskTracker::new(),
+        })
     }
 
     /// The loop that runs the app's coroutines now.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri, Version};
-use pyo3::exceptions::PyStopIteration;
+use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -69,6 +69,8 @@ pub(super) enum BodySource {
     Read(Bytes),
     /// A middleware's: it is read when it is asked for.
     Exchange(Arc<Exchange>),
+    /// A hook's: the row was made of it.
+    Used,
 }
 
 /// A request. Every part is made when it is first asked for.
@@ -204,6 +206,7 @@ impl Request {
         match &self.body {
             BodySource::Read(bytes) => ready(py, PyBytes::new(py, bytes).into_any().unbind()),
             BodySource::Exchange(exchange) => exchange.read_body(py, false),
+            BodySource::Used => Err(used()),
         }
     }
 
@@ -211,12 +214,17 @@ impl Request {
         match &self.body {
             BodySource::Read(bytes) => ready(py, body_json(py, bytes)?),
             BodySource::Exchange(exchange) => exchange.read_body(py, true),
+            BodySource::Used => Err(used()),
         }
     }
 
     fn __repr__(&self) -> String {
         format!("<Request {} {}>", self.head.method, self.head.uri.path())
     }
+}
+
+fn used() -> PyErr {
+    PyRuntimeError::new_err("the body was read for the row, which the hook is given")
 }
 
 /// `json.loads`: what handlers get is what Python's own parser makes of it.

@@ -228,7 +228,12 @@ impl Problem {
     /// The same, about the item with this number of an array that was sent: its pointers begin there.
     #[cfg(feature = "crud")]
     pub(crate) fn of_item(mut self, index: usize) -> Self {
-        for error in &mut self.0.errors {
+        let parts = &mut *self.0;
+        if parts.errors.is_empty() && parts.status.is_client_error() {
+            let detail = parts.detail.clone().unwrap_or_else(|| parts.title.clone());
+            parts.errors.push(Violation::new(Location::Pointer(String::new()), parts.code.clone(), detail));
+        }
+        for error in &mut parts.errors {
             if let Location::Pointer(pointer) = &mut error.at {
                 *pointer = format!("/{index}{pointer}");
             }

@@ -57,6 +57,8 @@ pub struct LeafInfo {
     pub location: String,
     /// Names of the layers around this leaf alone, outermost first.
     pub layers: Vec<String>,
+    /// Names of the hooks that this leaf calls while it answers.
+    pub hooks: Vec<String>,
 }
 
 /// A leaf on its way into a table.
@@ -66,19 +68,27 @@ pub struct Leaf {
     pub(super) kind: LeafKind,
     pub(super) location: String,
     pub(super) layers: Vec<String>,
+    pub(super) hooks: Vec<String>,
     pub(super) route: Route,
 }
 
 impl Leaf {
     /// A leaf called `name` that is answered by `route`.
     pub fn new(name: impl Into<String>, kind: LeafKind, route: Route) -> Self {
-        Self { name: name.into(), kind, location: String::new(), layers: Vec::new(), route }
+        Self { name: name.into(), kind, location: String::new(), layers: Vec::new(), hooks: Vec::new(), route }
     }
 
     /// Says where it was declared, as `file:line`.
     #[must_use]
     pub fn at(mut self, location: impl Into<String>) -> Self {
         self.location = location.into();
+        self
+    }
+
+    /// Says which hooks it calls while it answers.
+    #[must_use]
+    pub fn hooks(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.hooks = names.into_iter().collect();
         self
     }
 
@@ -173,6 +183,7 @@ impl RouteTableBuilder {
                 kind: leaf.kind,
                 location: leaf.location,
                 layers: leaf.layers,
+                hooks: leaf.hooks,
             }),
             route: leaf.route,
         });

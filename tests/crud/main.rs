@@ -10,6 +10,7 @@ mod compose;
 mod conditions;
 mod export;
 mod failures;
+mod hooks;
 mod items;
 mod lists;
 mod mounting;

@@ -111,14 +111,6 @@ def test_mistakes_name_the_line_and_the_cure() -> None:
         Ziggurat(layers=[layers.Trace]).build()
 
 
-def test_crud_classes_with_content_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"before_create: hooks of CRUD routes are not supported"):
-
-        @Ziggurat(store="sqlite:///:memory:").crud(Thing)
-        class Routes:
-            async def before_create(self) -> None: ...
-
-
 # What was built
 
 

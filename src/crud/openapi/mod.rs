@@ -439,7 +439,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
         "tags": [name],
         "parameters": parameters,
         "responses": responses,
-        "x-ziggurat-native": true,
+        "x-ziggurat-native": resource.hooks(op).next().is_none(),
     });
     if let Some(content) = body {
         operation["requestBody"] = json!({"required": true, "content": content});

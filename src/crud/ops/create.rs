@@ -10,7 +10,7 @@ use super::{answer, body, create_many, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::schema::validate;
 use crate::crud::service::Served;
-use crate::crud::{Collection, Value};
+use crate::crud::{Collection, Op, Value};
 use crate::service::Problem;
 use crate::{Request, Response};
 
@@ -28,11 +28,13 @@ pub(in crate::crud) async fn create<C: Collection>(
         return create_many::create_many(&served, &parts, &admission, bytes).await;
     }
     let document = read(&served, &admission, &bytes)?;
+    let document = served.before(Op::Create, &parts, None, document).await?;
     let location = match &document {
         Value::Object(values) => location(&parts.uri, &values[served.id]),
         _ => None,
     };
     let row = served.done(served.collection.insert(document).await)?;
+    served.after(Op::Create, &parts, None, Some(&row));
     let mut response = answer::written(&served, StatusCode::CREATED, row, prefer::minimal(&parts.headers))?;
     if let Some(location) = location {
         response.headers_mut().insert(LOCATION, location);
@@ -47,9 +49,9 @@ pub(super) fn read<C: Collection>(
     json: &[u8],
 ) -> Result<Value<'static>, Problem> {
     let values = validate::document(&served.schema, json, served.new_id(), admission.pins())?;
-    let document = Value::Object(values).into_owned();
-    admission.check(&served.schema, &document)?;
-    Ok(document)
+    let values: Vec<_> = values.into_iter().map(Value::into_owned).collect();
+    admission.check(&served.schema, &values)?;
+    Ok(Value::Object(values))
 }
 
 /// The path of a new row: below the path that was asked for, wherever the resource is mounted.

@@ -4,16 +4,16 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::StatusCode;
 use http::header::HeaderValue;
 use http::request::Parts;
-use http::{StatusCode, Uri};
 use serde_json::value::RawValue;
 
 use super::{answer, create, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::query::Shown;
 use crate::crud::service::Served;
-use crate::crud::{Collection, Row, Value, etag, json};
+use crate::crud::{Collection, Op, Row, Value, etag, json};
 use crate::service::{Limit, Location, Problem, Violation};
 use crate::{Body, Response};
 
@@ -68,10 +68,14 @@ async fn all<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>) 
     if !wrong.is_empty() {
         return Err(Problem::validation(wrong));
     }
+    let documents = before(served, parts, documents).await?;
     let rows = match served.collection.insert_all(documents).await {
         Ok(rows) => rows,
         Err(refused) => return Err(served.problem(refused.error).of_item(refused.index)),
     };
+    for row in &rows {
+        served.after(Op::Create, parts, None, Some(row));
+    }
     let mut response = if prefer::minimal(&parts.headers) {
         let mut response = Response::new(Body::empty());
         response.headers_mut().insert(prefer::APPLIED, HeaderValue::from_static("return=minimal"));
@@ -84,6 +88,27 @@ async fn all<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>) 
     Ok(response)
 }
 
+/// The documents as the hooks want them written, or the refusal of the first that they refuse.
+async fn before<C: Collection>(
+    served: &Served<C>,
+    parts: &Parts,
+    documents: Vec<Value<'static>>,
+) -> Result<Vec<Value<'static>>, Problem> {
+    if !served.hooks.has(Op::Create) {
+        return Ok(documents);
+    }
+    let mut documents = documents.into_iter().peekable();
+    let mut passed = Vec::new();
+    while documents.peek().is_some() {
+        let chunk: Vec<_> = documents.by_ref().take(AT_ONCE).collect();
+        let looked_at = join_all(chunk.into_iter().map(|document| served.before(Op::Create, parts, None, document)));
+        for document in looked_at.await {
+            passed.push(document.map_err(|problem| problem.of_item(passed.len()))?);
+        }
+    }
+    Ok(passed)
+}
+
 /// Each row by itself: what became of it stands in its place.
 async fn each<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>) -> Result<Response, Problem> {
     let minimal = prefer::minimal(&parts.headers);
@@ -91,7 +116,7 @@ async fn each<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>)
     let mut made = Vec::new();
     while read.peek().is_some() {
         // The future of each chunk is made before it is waited for, so that none holds on to the iterator.
-        let chunk: Vec<_> = read.by_ref().take(AT_ONCE).map(|read| add(served, &parts.uri, read)).collect();
+        let chunk: Vec<_> = read.by_ref().take(AT_ONCE).map(|read| add(served, parts, read)).collect();
         made.extend(join_all(chunk).await);
     }
     let mut items = Vec::new();
@@ -115,13 +140,18 @@ async fn each<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>)
     Ok(response)
 }
 
-async fn add<C: Collection>(served: &Served<C>, uri: &Uri, read: Read) -> Result<(Row, Option<HeaderValue>), Problem> {
-    let document = read?;
+async fn add<C: Collection>(
+    served: &Served<C>,
+    parts: &Parts,
+    read: Read,
+) -> Result<(Row, Option<HeaderValue>), Problem> {
+    let document = served.before(Op::Create, parts, None, read?).await?;
     let location = match &document {
-        Value::Object(values) => create::location(uri, &values[served.id]),
+        Value::Object(values) => create::location(&parts.uri, &values[served.id]),
         _ => None,
     };
     let row = served.done(served.collection.insert(document).await)?;
+    served.after(Op::Create, parts, None, Some(&row));
     Ok((Row { json: served.show(&Shown::All, row.json)?, ..row }, location))
 }
 

@@ -12,7 +12,7 @@ use super::{answer, body, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::schema::validate::{self, Change};
 use crate::crud::service::{Served, changed};
-use crate::crud::{Collection, Outcome, Schema, Value};
+use crate::crud::{Collection, Op, Outcome, Schema, Value};
 use crate::service::Problem;
 use crate::{Request, Response};
 
@@ -25,7 +25,8 @@ pub(in crate::crud) async fn patch<C: Collection>(
     let bytes = body::read(&parts.headers, body, body::CHANGE, served.body_limit).await?;
     let minimal = prefer::minimal(&parts.headers);
     let admission = served.policy.change(served.caller(&parts));
-    let plan = plan(&served.schema, validate::patch(&served.schema, &bytes, &id)?, &admission);
+    let changes = validate::patch(&served.schema, &bytes, &id)?;
+    let plan = plan(&served.schema, changes, &admission, served.hooks.has(Op::Patch));
     let expect = served.expect(&parts, &id).await?;
     let row = match plan {
         Plan::Nothing => current(&served, &id, &expect).await?,
@@ -39,7 +40,7 @@ pub(in crate::crud) async fn patch<C: Collection>(
                 validate::merge(&served.schema, &mut values, validate::patch(&served.schema, &bytes, &id)?)?;
                 Ok(values)
             };
-            rewrite(&served, &id, &expect, &admission, merge).await?
+            rewrite(&served, Op::Patch, &parts, (&id, &expect), &admission, merge).await?
         }
     };
     match row {
@@ -53,16 +54,17 @@ enum Plan {
     Nothing,
     /// Whole fields, which the store sets in one step.
     Set(Vec<(usize, Value<'static>)>),
-    /// Some of it reaches into a nested model or a dict, is not for clients to change, or decides whether the caller may write the row.
+    /// Some of it reaches into a nested model or a dict, is not for clients to change, or decides whether the caller may write
+    /// the row; or hooks are to see the whole row.
     Merge,
 }
 
-fn plan(schema: &Schema, changes: Vec<(usize, Change<'_>)>, admission: &Admission) -> Plan {
+fn plan(schema: &Schema, changes: Vec<(usize, Change<'_>)>, admission: &Admission, has_hooks: bool) -> Plan {
     if changes.is_empty() {
         return Plan::Nothing;
     }
     let is_checked = |field: usize| admission.concerns(field) || schema.fields[field].access.is_fixed();
-    if changes.iter().any(|(field, _)| is_checked(*field)) {
+    if has_hooks || changes.iter().any(|(field, _)| is_checked(*field)) {
         return Plan::Merge;
     }
     let set = changes.into_iter().map(|(index, change)| match change {

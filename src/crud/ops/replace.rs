@@ -9,10 +9,10 @@ use http::request::Parts;
 use super::rewrite::rewrite;
 use super::{answer, body, prefer};
 use crate::crud::policy::Admission;
-use crate::crud::schema::validate::{self, IdRule, Replacement};
+use crate::crud::schema::validate::{self, IdRule, Rejection, Replacement};
 use crate::crud::service::{Served, changed, not_found};
 use crate::crud::store::StoreError;
-use crate::crud::{Collection, Outcome, Row, Value};
+use crate::crud::{Collection, Op, Outcome, Row, Schema, Value};
 use crate::service::Problem;
 use crate::{Request, Response};
 
@@ -43,10 +43,14 @@ pub(in crate::crud) async fn replace<C: Collection>(
     };
     for _ in 0..TRIES {
         let replaced = match &sent {
-            Sent::Whole(document) => served.done(served.collection.replace(document.clone(), expect.clone()).await)?,
-            Sent::Kept(sent) => {
+            Sent::Whole(values) if !served.hooks.has(Op::Replace) => {
+                let document = Value::Object(values.clone());
+                served.done(served.collection.replace(document, expect.clone()).await)?
+            }
+            sent => {
                 let over = |stored| sent.over(&served.schema, stored);
-                rewrite(&served, &id, &expect, &admission, over).await?.map_or(Outcome::NotFound, Outcome::Done)
+                let rewritten = rewrite(&served, Op::Replace, &parts, (&id, &expect), &admission, over).await?;
+                rewritten.map_or(Outcome::NotFound, Outcome::Done)
             }
         };
         match replaced {
@@ -71,7 +75,7 @@ pub(in crate::crud) async fn replace<C: Collection>(
 /// What a client sent.
 enum Sent {
     /// All that the row is to hold.
-    Whole(Value<'static>),
+    Whole(Vec<Value<'static>>),
     /// What it is to hold beside what clients do not see or set.
     Kept(Replacement),
 }
@@ -87,19 +91,31 @@ impl Sent {
             return Ok(Self::Kept(Replacement::read(&served.schema, json, id, admission.pins())?));
         }
         let values = validate::document(&served.schema, json, IdRule::Given(id), admission.pins())?;
-        let document = Value::Object(values).into_owned();
-        admission.check(&served.schema, &document)?;
-        Ok(Self::Whole(document))
+        let values: Vec<_> = values.into_iter().map(Value::into_owned).collect();
+        admission.check(&served.schema, &values)?;
+        Ok(Self::Whole(values))
+    }
+
+    /// What the row is to hold in the place of what is stored.
+    fn over(&self, schema: &Schema, stored: Vec<Value<'static>>) -> Result<Vec<Value<'static>>, Rejection> {
+        match self {
+            Self::Whole(values) => Ok(values.clone()),
+            Self::Kept(sent) => sent.over(schema, stored),
+        }
     }
 
     /// The document where there is no such row yet.
-    fn new_row<C: Collection>(&self, served: &Served<C>, admission: &Admission) -> Result<Value<'static>, Problem> {
+    fn new_row<C: Collection>(
+        &self,
+        served: &Served<C>,
+        admission: &Admission,
+    ) -> Result<Vec<Value<'static>>, Problem> {
         Ok(match self {
-            Self::Whole(document) => document.clone(),
+            Self::Whole(values) => values.clone(),
             Self::Kept(sent) => {
-                let document = Value::Object(sent.clone().new_row(&served.schema, admission.pins())?);
-                admission.check(&served.schema, &document)?;
-                document
+                let values = sent.clone().new_row(&served.schema, admission.pins())?;
+                admission.check(&served.schema, &values)?;
+                values
             }
         })
     }
@@ -110,15 +126,20 @@ async fn insert<C: Collection>(
     served: &Served<C>,
     parts: &Parts,
     id: &Value<'static>,
-    document: Value<'static>,
+    values: Vec<Value<'static>>,
 ) -> Result<Option<Row>, Problem> {
-    served.policy.creation(served.caller(parts))?.check(&served.schema, &document)?;
+    served.policy.creation(served.caller(parts))?.check(&served.schema, &values)?;
     if matches!(id, Value::Str(text) if text.starts_with('_')) {
         // No row may have such an id, so there will never be one.
         return Err(not_found());
     }
+    let document = served.before(Op::Create, parts, None, Value::Object(values)).await?;
     match served.collection.insert(document).await {
         Err(StoreError::Duplicate { field }) if *field == *served.schema.fields[served.id].name => Ok(None),
-        inserted => served.done(inserted).map(Some),
+        inserted => {
+            let row = served.done(inserted)?;
+            served.after(Op::Create, parts, None, Some(&row));
+            Ok(Some(row))
+        }
     }
 }

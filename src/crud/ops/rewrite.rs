@@ -1,22 +1,24 @@
 //! Writes that depend on what the row holds: read, make anew, write if it is still the row that was read.
 
 use http::StatusCode;
+use http::request::Parts;
 
 use crate::crud::policy::Admission;
 use crate::crud::schema::validate::{self, Rejection};
 use crate::crud::service::{Served, changed};
 use crate::crud::store::Expect;
-use crate::crud::{Collection, Outcome, Row, Value};
+use crate::crud::{Collection, Op, Outcome, Row, Value};
 use crate::service::Problem;
 
 /// How often it is tried again when other writers come between.
-const TRIES: usize = 3;
+pub(super) const TRIES: usize = 3;
 
 /// The row as `make` turns it from what it was, or none that the caller may write.
 pub(super) async fn rewrite<C: Collection>(
     served: &Served<C>,
-    id: &Value<'static>,
-    expect: &Expect,
+    op: Op,
+    parts: &Parts,
+    (id, expect): (&Value<'static>, &Expect),
     admission: &Admission,
     make: impl Fn(Vec<Value<'static>>) -> Result<Vec<Value<'static>>, Rejection>,
 ) -> Result<Option<Row>, Problem> {
@@ -28,16 +30,24 @@ pub(super) async fn rewrite<C: Collection>(
         for (field, value) in validate::renewed(&served.schema) {
             values[field] = value;
         }
-        let document = Value::Object(values);
-        admission.check(&served.schema, &document)?;
+        admission.check(&served.schema, &values)?;
+        let document = served.before(op, parts, Some(&row), Value::Object(values)).await?;
         let seen = Expect { versions: Some(vec![row.version]), only: expect.only.clone() };
         match served.done(served.collection.replace(document, seen).await)? {
-            Outcome::Done(row) => return Ok(Some(row)),
+            Outcome::Done(written) => {
+                served.after(op, parts, Some(&row), Some(&written));
+                return Ok(Some(written));
+            }
             Outcome::NotFound => return Ok(None),
             Outcome::Changed => {}
         }
     }
-    Err(Problem::of(StatusCode::CONFLICT).detail("other writers changed the row at the same time; try again"))
+    Err(contended())
+}
+
+/// 409: others were quicker each time.
+pub(super) fn contended() -> Problem {
+    Problem::of(StatusCode::CONFLICT).detail("other writers changed the row at the same time; try again")
 }
 
 /// The row as it is, or none that the caller may write.

@@ -17,6 +17,7 @@ use crate::crud::{Op, OpenError, Policy, Resource, ResourceOptions, Rows, Schema
 use crate::layers::jwt::RequireAuth;
 use crate::layers::{LayerSpec, foundation};
 use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
+use crate::python::hooks::{Hook, Surrounding};
 use crate::python::middleware::{Leaves, MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::{Objects, Shared};
 use crate::service::{Dispatcher, Leaf, LeafInfo, LeafKind, Request, Response, Route, RouteTableBuilder, Stack};
@@ -34,6 +35,8 @@ pub(super) struct Draft {
     kept: Vec<(Arc<Schema>, String)>,
     middleware: Vec<(String, Option<Vec<String>>)>,
     pub(super) objects: Objects,
+    /// For hooks.
+    surrounding: Surrounding,
 }
 
 enum Declared {
@@ -66,6 +69,7 @@ impl Draft {
             kept: Vec::new(),
             middleware: Vec::new(),
             objects: Objects::default(),
+            surrounding: Surrounding::default(),
         })
     }
 
@@ -94,7 +98,12 @@ impl Draft {
         self.middleware.push((name, paths));
     }
 
-    pub(super) fn add_crud(&mut self, description: &str, options: &str) -> Result<(), ConfigError> {
+    pub(super) fn add_crud(
+        &mut self,
+        description: &str,
+        options: &str,
+        hooks: Option<Py<PyAny>>,
+    ) -> Result<(), ConfigError> {
         let given: CrudSettings<'_> = parse(options, "CRUD settings")?;
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&given.location))?;
         let ops = |names: &[String]| names.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>();
@@ -125,10 +134,32 @@ impl Draft {
             let guard = RequireAuth::new().scopes(scopes.iter().cloned());
             options = options.guard(op.parse()?, guard_name(&scopes), move |route| route.layer(guard.clone()));
         }
+        for name in &given.hooks {
+            options = self.add_hook(options, &given.hooks_of, name)?;
+        }
+        self.objects.hooks.extend(hooks);
         let resource = Resource::new(Arc::new(schema), options);
         resource.check()?;
         self.resources.push((resource, given.location));
         Ok(())
+    }
+
+    /// Adds the hook of this name, as `before_create`, of the resource whose hooks come next among the objects.
+    fn add_hook(&self, options: ResourceOptions, class: &str, name: &str) -> Result<ResourceOptions, ConfigError> {
+        let Some((when, op)) = name.split_once('_') else {
+            return Err(ConfigError::new(format!("{class}.{name} is not a hook")));
+        };
+        let op = op.parse()?;
+        let hook = Hook {
+            index: self.objects.hooks.len(),
+            name: format!("{class}.{name}").into(),
+            surrounding: self.surrounding.clone(),
+        };
+        let shown = hook.name.to_string();
+        Ok(match when {
+            "before" => options.before(op, shown, move |event| hook.clone().before(event)),
+            _ => options.after(op, shown, move |event| hook.after(event)),
+        })
     }
 
     /// Keeps the rows of a model without serving them.
@@ -163,8 +194,21 @@ impl Draft {
     ///
     /// It runs detached, so `objects` were taken out of the draft before and are its caller's to release.
     pub(super) async fn build(self, objects: &Arc<Objects>) -> Result<Built, ConfigError> {
-        let Self { store, layers, location, sync_threads, routes, resources, kept, middleware, objects: _ } = self;
+        let Self {
+            store,
+            layers,
+            location,
+            sync_threads,
+            routes,
+            resources,
+            kept,
+            middleware,
+            objects: _,
+            surrounding,
+        } = self;
         let shared = Shared::new(sync_threads);
+        // It is set once: a draft is built once.
+        let _ = surrounding.set((Arc::downgrade(objects), shared.clone()));
         let mut table = RouteTableBuilder::new();
         for route in routes {
             match route {
@@ -266,9 +310,16 @@ fn document(name: &str, content_type: HeaderValue, body: Bytes) -> Leaf {
 }
 
 impl Built {
+    /// The middleware that wraps `leaf`; without a concrete path, that may wrap it.
+    pub(super) fn wrapping<'a>(&'a self, leaf: &'a LeafInfo, path: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+        let wraps = move |scope: &Scope| match path {
+            Some(path) => scope.holds(path),
+            None => scope.may_hold(&leaf.path),
+        };
+        self.middleware.iter().filter(move |(_, scope)| wraps(scope)).map(|(name, _)| &**name)
+    }
+
     /// What a request to `leaf` passes, outermost first and the leaf last, and which of it is written in Python.
-    ///
-    /// Without a concrete path, a middleware is named when it may wrap the leaf.
     pub(super) fn passes<'a>(
         &'a self,
         leaf: &'a LeafInfo,
@@ -277,13 +328,10 @@ impl Built {
         // Middleware is innermost in the stack.
         let native = self.stack.layers().len() - self.middleware.len();
         let layers = self.stack.layers()[..native].iter().map(|name| (&**name, false));
-        let middleware = self.middleware.iter().filter(move |(_, scope)| match path {
-            Some(path) => scope.holds(path),
-            None => scope.may_hold(&leaf.path),
-        });
         layers
-            .chain(middleware.map(|(name, _)| (&**name, true)))
+            .chain(self.wrapping(leaf, path).map(|name| (name, true)))
             .chain(leaf.layers.iter().map(|name| (&**name, false)))
+            .chain(leaf.hooks.iter().map(|name| (&**name, true)))
             .chain(std::iter::once((&*leaf.name, leaf.kind == LeafKind::Python)))
     }
 }

@@ -7,6 +7,7 @@ mod settings;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
@@ -130,8 +131,9 @@ impl App {
         self.draft(py, |draft| draft.add_handler(method, path, plan, callable))
     }
 
-    fn add_crud(&self, py: Python<'_>, description: &str, options: &str) -> PyResult<()> {
-        self.draft(py, |draft| draft.add_crud(description, options))
+    #[pyo3(signature = (description, options, hooks = None))]
+    fn add_crud(&self, py: Python<'_>, description: &str, options: &str, hooks: Option<Py<PyAny>>) -> PyResult<()> {
+        self.draft(py, |draft| draft.add_crud(description, options, hooks))
     }
 
     /// Keeps the rows of a model without serving them.
@@ -205,6 +207,8 @@ impl App {
                 "location": leaf.location,
                 "stack": passes,
                 "enters_python": built.passes(leaf, None).any(|(_, python)| python),
+                "middleware": built.wrapping(leaf, None).collect::<Vec<_>>(),
+                "hooks": leaf.hooks,
             })
         });
         Ok(serde_json::Value::from_iter(routes).to_string())
@@ -337,6 +341,20 @@ impl App {
         if let Some(serving) = lock(&self.serving).as_mut() {
             serving.hurry();
         }
+    }
+
+    /// Waits up to so many seconds for what runs on after its request was answered; gives how much of it still runs.
+    fn settle(&self, py: Python<'_>, seconds: f64) -> PyResult<usize> {
+        let background = &self.built()?.shared.background;
+        let limit = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let runtime = runtime().map_err(|error| io_error(&error))?;
+        background.close();
+        let waited = async { tokio::time::timeout(limit, background.wait()).await };
+        // A hook that ends at this moment may be counted as over or not.
+        let left = py.detach(|| runtime.block_on(waited)).map_or_else(|_| background.len(), |()| 0);
+        // The app may be started again.
+        background.reopen();
+        Ok(left)
     }
 
     /// Closes the store. Requests that need it are answered 503 afterwards.

@@ -45,6 +45,9 @@ pub(super) struct CrudSettings<'a> {
     /// `optional` or `required`.
     pub(super) concurrency: String,
     pub(super) location: String,
+    /// What the class of hooks is called, and which it has, as `before_create`.
+    pub(super) hooks_of: String,
+    pub(super) hooks: Vec<String>,
 }
 
 pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a str, what: &str) -> Result<T, ConfigError> {

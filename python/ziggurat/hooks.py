@@ -1,0 +1,135 @@
+"""Python code that native writes pass through."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
+
+from .exceptions import ConfigError
+from .models import Model
+from .params import describe_callable
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from .requests import Request
+
+__all__ = ["HookContext", "Hooks"]
+
+Row = TypeVar("Row", bound="BaseModel")
+WriteOp = Literal["create", "replace", "patch", "delete"]
+Stored = tuple[int | None, bytes]
+"""Version and JSON of a row; a document that is not written yet has no version."""
+
+_OPS: Final[tuple[WriteOp, ...]] = ("create", "replace", "patch", "delete")
+_NAMES: Final = {f"{when}_{op}": op for op in _OPS for when in ("before", "after")}
+
+
+@dataclass(frozen=True, slots=True)
+class HookContext(Generic[Row]):
+    """What a hook is told beside the row: `async def before_patch(self, ctx: HookContext[User], doc: User)`."""
+
+    op: WriteOp
+    """What happens to the row. A PUT that makes a row which was not there is a `create`."""
+    request: Request
+    """The request, with the claims of its token in `auth`. Its body was read for the row."""
+    stored: Row | None
+    """The row as it was before; None where it is made."""
+
+
+class Hooks:
+    """The hooks of one resource, as the native side calls them."""
+
+    def __init__(self, model: type[BaseModel], name: str, methods: dict[str, Callable[..., Awaitable[Any]]]) -> None:
+        self.name = name
+        self._model = model
+        self._methods = methods
+
+    @property
+    def names(self) -> list[str]:
+        """As `before_create`."""
+        return list(self._methods)
+
+    async def before(self, op: WriteOp, request: Request, stored: Stored | None, document: Stored) -> bytes:
+        """The document as it is to be written."""
+        name = f"before_{op}"
+        row = self._read(document)
+        given = await self._methods[name](self._context(op, request, stored), row)
+        if op == "delete":
+            return document[1]
+        if given is None:
+            given = row
+        elif not isinstance(given, self._model):
+            raise TypeError(
+                f"{self.name}.{name} gave {type(given).__name__}: give the {self._model.__name__} that is to be written, or nothing"
+            )
+        return given.__pydantic_serializer__.to_json(given)
+
+    async def after(self, op: WriteOp, request: Request, stored: Stored | None, document: Stored) -> None:
+        """Tells what has happened."""
+        await self._methods[f"after_{op}"](self._context(op, request, stored), self._read(document))
+
+    def _context(self, op: WriteOp, request: Request, stored: Stored | None) -> HookContext[Any]:
+        return HookContext(op, request, None if stored is None else self._read(stored))
+
+    def _read(self, row: Stored) -> BaseModel:
+        version, document = row
+        if version is not None and issubclass(self._model, Model):
+            return self._model._read(version, document)
+        return self._model.model_validate_json(document)
+
+
+def hooks_of(routes: type, model: type[BaseModel], ops: Iterable[str], *, upsert: bool, location: str) -> Hooks | None:
+    """The hooks that the class has; None when it has none.
+
+    Raises:
+        ConfigError: a method is no hook, does not fit, or would never be called.
+    """
+    found: dict[str, Any] = {}
+    served = {*ops, *(["create"] if upsert else [])}
+    for name in sorted(key for base in routes.__mro__[:-1] for key in vars(base)):
+        if name.startswith("_") or not callable(getattr(routes, name)):
+            continue
+        what = f"{routes.__name__}.{name}"
+        op = _NAMES.get(name)
+        if op is None:
+            close = difflib.get_close_matches(name, _NAMES, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(_NAMES)}"
+            raise ConfigError(
+                f"{what} is no hook of CRUD routes", cure=f"{hint} Helpers begin with _", location=location
+            )
+        if op not in served:
+            raise ConfigError(
+                f"{what} is never called: {model.__name__} is served without {op}",
+                cure=f'add "{op}" to ops, or remove the hook',
+                location=location,
+            )
+        found[name] = what
+    if not found:
+        return None
+    try:
+        instance = routes()
+    except TypeError as error:
+        raise ConfigError(
+            f"{routes.__name__} cannot be made: {error}", cure="let its __init__ take no arguments", location=location
+        ) from error
+    methods = {name: _checked(getattr(instance, name), what, location) for name, what in found.items()}
+    return Hooks(model, routes.__name__, methods)
+
+
+def _checked(method: Callable[..., Any], what: str, location: str) -> Callable[..., Awaitable[Any]]:
+    name = what.rpartition(".")[2]
+    _, where, target = describe_callable(method)
+    cure = f"write async def {name}(self, ctx, doc)"
+    if not inspect.iscoroutinefunction(target):
+        raise ConfigError(f"{what} is not an async function", cure=cure, location=where or location)
+    try:
+        inspect.signature(method).bind(None, None)
+    except TypeError as error:
+        raise ConfigError(
+            f"{what} cannot be called with a context and a row: {error}", cure=cure, location=where or location
+        ) from error
+    return method

@@ -1,0 +1,163 @@
+//! Hooks in Python: what the leaves of a resource call before and after they write.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use bytes::Bytes;
+use http::request::Parts;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use tokio::sync::oneshot;
+
+use super::objects::{Objects, Shared, SurroundingsId};
+use super::pyloop::{Finish, Job, Refused, Started};
+use super::request::{BodySource, Head, Request};
+use super::{attach, context, errors, interrupt, refusal};
+use crate::crud::{Event, Row};
+use crate::service::{LeafKind, Problem};
+
+/// What hooks run with. It is there once the app is built, which is before any is called.
+pub(super) type Surrounding = Arc<OnceLock<(Weak<Objects>, Arc<Shared>)>>;
+
+/// One hook of a resource.
+#[derive(Clone)]
+pub(super) struct Hook {
+    /// Index of the resource's hooks among the app's objects.
+    pub(super) index: usize,
+    /// As a log is to call it: `UserRoutes.before_create`.
+    pub(super) name: Arc<str>,
+    pub(super) surrounding: Surrounding,
+}
+
+type Answer = Result<Bytes, Problem>;
+
+impl Hook {
+    /// Runs it and waits for the document that it gives.
+    pub(super) async fn before(self, event: Event) -> Answer {
+        let Some(event_loop) = self.shared().and_then(|shared| shared.event_loop()) else {
+            return Err(refusal::not_running());
+        };
+        let (reply, answer) = oneshot::channel();
+        // Dropped with this future when the client goes away, which cancels the coroutine.
+        let _submitted = event_loop.submit(Box::new(self.job("before", event, reply))).map_err(refusal::of_overload)?;
+        answer.await.unwrap_or_else(|_| Err(refusal::lost()))
+    }
+
+    /// Has it run; nobody waits but an app that stops.
+    pub(super) fn after(&self, event: Event) {
+        let Some(shared) = self.shared() else { return };
+        let missed = |why: &str| tracing::error!(hook = &*self.name, why, "a hook was not called");
+        let Some(event_loop) = shared.event_loop() else { return missed("the event loop does not run") };
+        let (reply, answer) = oneshot::channel();
+        match event_loop.submit(Box::new(self.clone().job("after", event, reply))) {
+            Ok(submitted) => drop(shared.background.spawn(async move {
+                drop(answer.await);
+                drop(submitted);
+            })),
+            Err(why) => missed(&why.to_string()),
+        }
+    }
+
+    fn shared(&self) -> Option<&Arc<Shared>> {
+        self.surrounding.get().map(|(_, shared)| shared)
+    }
+
+    fn job(self, method: &'static str, event: Event, reply: oneshot::Sender<Answer>) -> HookJob {
+        HookJob { hook: self, method, event, reply }
+    }
+}
+
+struct HookJob {
+    hook: Hook,
+    method: &'static str,
+    event: Event,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Job for HookJob {
+    fn start(self: Box<Self>, py: Python<'_>) -> Started {
+        attach::on_loop(py, LeafKind::Crud, |py| self.begin(py))
+    }
+
+    fn refused(self: Box<Self>, why: Refused) {
+        if self.method == "after" {
+            tracing::error!(hook = &*self.hook.name, ?why, "a hook was not called");
+        }
+        if let Some(problem) = refusal::of_refusal(why) {
+            // Nobody waits for it any longer.
+            drop(self.reply.send(Err(problem)));
+        }
+    }
+}
+
+impl HookJob {
+    fn begin(self, py: Python<'_>) -> Started {
+        let Self { hook, method, event, reply } = self;
+        let objects = hook.surrounding.get().and_then(|(objects, _)| objects.upgrade());
+        let Some(objects) = objects else {
+            drop(reply.send(Err(refusal::stopping())));
+            return Started::Finished;
+        };
+        let called = call(py, &objects, hook.index, method, event);
+        let reply = HookReply { name: hook.name, reply };
+        match interrupt::noting(py, called) {
+            Ok(coroutine) => Started::Coroutine { coroutine, finish: Box::new(reply) },
+            Err(error) => {
+                reply.tell(py, Err(error));
+                Started::Finished
+            }
+        }
+    }
+}
+
+/// Calls `method` of `ziggurat.hooks.Hooks`.
+fn call(py: Python<'_>, objects: &Objects, index: usize, method: &str, event: Event) -> PyResult<Py<PyAny>> {
+    let Event { op, request, stored, document, version } = event;
+    let mut state = None;
+    if let Some(outer) = surroundings(py, objects, &request) {
+        context::adopt(outer.context.bind(py))?;
+        state = Some(outer.state);
+    }
+    let request = Request::new(Head::of(&request), BodySource::Used).with_state(py, state);
+    let stored = stored.map(|Row { version, json }| (version, PyBytes::new(py, &json)));
+    let document = (version, PyBytes::new(py, &document));
+    objects.hooks[index].call_method1(py, method, (op.as_str(), Bound::new(py, request)?, stored, document))
+}
+
+fn surroundings(py: Python<'_>, objects: &Objects, request: &Parts) -> Option<super::objects::Surroundings> {
+    request.extensions.get::<SurroundingsId>().and_then(|id| objects.surroundings(py, id.0))
+}
+
+/// Waits for a hook's coroutine.
+struct HookReply {
+    name: Arc<str>,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Finish for HookReply {
+    fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
+        self.tell(py, result.and_then(|document| read(&document)));
+    }
+}
+
+impl HookReply {
+    fn tell(self, py: Python<'_>, result: PyResult<Bytes>) {
+        let answer = result.map_err(|error| match errors::is_cancelled(py, &error) {
+            true => refusal::stopping(),
+            false => errors::problem(py, error, &self.name),
+        });
+        // A client may be gone.
+        drop(self.reply.send(answer));
+    }
+}
+
+fn read(document: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    if document.is_none() {
+        return Ok(Bytes::new());
+    }
+    let bytes = document.cast::<PyBytes>().map_err(|_| {
+        let kind = document.get_type().name();
+        PyTypeError::new_err(format!("the runner of hooks gave {kind:?}, not bytes"))
+    })?;
+    Ok(Bytes::copy_from_slice(bytes.as_bytes()))
+}
