@@ -134,6 +134,7 @@ class Ziggurat(Routes):
                     "default_limit": crud.default_limit,
                     "max_limit": crud.max_limit,
                     "body_limit": crud.body_limit,
+                    "max_affected": crud.max_affected,
                     "offset": crud.offset,
                     "envelope": crud.envelope,
                     "upsert": crud.upsert,

@@ -44,6 +44,8 @@ _OPERATIONS: dict[Op, tuple[str, str]] = {
     "delete": ("delete", "/{id}"),
     "count": ("get", "/_count"),
     "export": ("get", "/_export"),
+    "patch_many": ("patch", ""),
+    "delete_many": ("delete", ""),
 }
 """Method of each CRUD operation, and what its path has after that of the collection."""
 

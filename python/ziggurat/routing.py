@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, Unpack, get_args
 
 from ._location import user_location
 from .exceptions import ConfigError
@@ -28,7 +28,7 @@ Class = TypeVar("Class", bound=type)
 CallNext = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, CallNext], Awaitable[Response]]
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
-Op = Literal["list", "create", "get", "replace", "patch", "delete", "count", "export"]
+Op = Literal["list", "create", "get", "replace", "patch", "delete", "count", "export", "patch_many", "delete_many"]
 
 
 class _Public(Enum):
@@ -44,7 +44,7 @@ PUBLIC: Final = _Public.PUBLIC
 Auth = bool | str | Sequence[str] | Literal[_Public.PUBLIC]
 """False and PUBLIC let everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
 
-_OPS: tuple[Op, ...] = ("list", "create", "get", "replace", "patch", "delete", "count", "export")
+_OPS: tuple[Op, ...] = get_args(Op)
 CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "delete"))
 """The operations that `crud` serves unless others are named: `ops=CORE | {"count"}` adds one."""
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
@@ -107,6 +107,7 @@ class CrudSpec:
     default_limit: int
     max_limit: int
     body_limit: int
+    max_affected: int
     offset: bool
     envelope: bool
     upsert: bool
@@ -239,6 +240,7 @@ class Routes:
         default_limit: int = 50,
         max_limit: int = 1000,
         body_limit: int = 1024 * 1024,
+        max_affected: int = 1000,
         offset: bool = True,
         envelope: bool = True,
         upsert: bool = False,
@@ -254,6 +256,9 @@ class Routes:
         arrays of rows, too, which are added all or none; on MongoDB that needs a replica set. `concurrency="required"`
         refuses writes to a row that do not say with If-Match which version they are meant for. `offset=False` takes `?offset=` away
         from lists, `envelope=False` answers them as bare arrays.
+
+        The operations "patch_many" and "delete_many" write all rows that a filter holds for, or none when these are more than
+        `max_affected`; on MongoDB that needs a replica set, too.
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
@@ -289,6 +294,7 @@ class Routes:
             default_limit=default_limit,
             max_limit=max_limit,
             body_limit=body_limit,
+            max_affected=max_affected,
             offset=offset,
             envelope=envelope,
             upsert=upsert,

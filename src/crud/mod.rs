@@ -27,6 +27,6 @@ pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};
 pub use resource::{Concurrency, Op, Resource, ResourceOptions};
 pub use rows::{Rows, RowsError};
 pub use schema::Schema;
-pub use store::{Collection, Expect, OpenError, Outcome, Page, Row, RowError, Store, StoreError};
+pub use store::{Collection, Expect, Many, OpenError, Outcome, Page, Row, RowError, Store, StoreError};
 pub use value::Value;
 pub use walk::Walk;

@@ -33,6 +33,10 @@ pub enum Op {
     Count,
     /// `GET` on `_export` below the collection.
     Export,
+    /// `PATCH` on the collection: changes all rows that a filter holds for.
+    PatchMany,
+    /// `DELETE` on the collection: removes all rows that a filter holds for.
+    DeleteMany,
 }
 
 impl Op {
@@ -40,8 +44,18 @@ impl Op {
     pub const CORE: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
 
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete, Self::Count, Self::Export];
+    pub const ALL: [Self; 10] = [
+        Self::List,
+        Self::Create,
+        Self::Get,
+        Self::Replace,
+        Self::Patch,
+        Self::Delete,
+        Self::Count,
+        Self::Export,
+        Self::PatchMany,
+        Self::DeleteMany,
+    ];
 
     /// Its name in small letters: `list`.
     pub const fn as_str(self) -> &'static str {
@@ -54,6 +68,8 @@ impl Op {
             Self::Delete => "delete",
             Self::Count => "count",
             Self::Export => "export",
+            Self::PatchMany => "patch_many",
+            Self::DeleteMany => "delete_many",
         }
     }
 
@@ -63,8 +79,8 @@ impl Op {
             Self::List | Self::Get | Self::Count | Self::Export => Method::GET,
             Self::Create => Method::POST,
             Self::Replace => Method::PUT,
-            Self::Patch => Method::PATCH,
-            Self::Delete => Method::DELETE,
+            Self::Patch | Self::PatchMany => Method::PATCH,
+            Self::Delete | Self::DeleteMany => Method::DELETE,
         }
     }
 
@@ -84,7 +100,12 @@ impl Op {
 
     /// Whether it changes rows.
     pub const fn is_write(self) -> bool {
-        matches!(self, Self::Create | Self::Replace | Self::Patch | Self::Delete)
+        self.is_on_many() || matches!(self, Self::Create | Self::Replace | Self::Patch | Self::Delete)
+    }
+
+    /// Whether it changes all rows that a filter holds for.
+    pub const fn is_on_many(self) -> bool {
+        matches!(self, Self::PatchMany | Self::DeleteMany)
     }
 }
 
@@ -154,6 +175,7 @@ pub struct ResourceOptions {
     pub(super) default_limit: usize,
     pub(super) max_limit: usize,
     pub(super) body_limit: usize,
+    pub(super) max_affected: u64,
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,
@@ -174,7 +196,7 @@ impl Default for ResourceOptions {
 
 impl ResourceOptions {
     /// The core operations at `/` and the model's name in small letters; pages of 50 rows and at most 1000; bodies of at
-    /// most 1 MiB; ids chosen by the server.
+    /// most 1 MiB; writes by a filter to at most 1000 rows; ids chosen by the server.
     pub const fn new() -> Self {
         Self {
             path: None,
@@ -183,6 +205,7 @@ impl ResourceOptions {
             default_limit: 50,
             max_limit: 1000,
             body_limit: 1024 * 1024,
+            max_affected: 1000,
             offset: true,
             envelope: true,
             upsert: false,
@@ -224,6 +247,13 @@ impl ResourceOptions {
     /// The most bytes that a body may have.
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
+        self
+    }
+
+    /// To how many rows [`Op::PatchMany`] and [`Op::DeleteMany`] are done at most; clients may ask for less with
+    /// `Prefer: max-affected=N`. They are one write, and others wait for it.
+    pub const fn max_affected(mut self, rows: u64) -> Self {
+        self.max_affected = rows;
         self
     }
 
@@ -283,10 +313,12 @@ impl ResourceOptions {
 
     /// Calls `hook` before a row is made, replaced, changed or deleted, with the document as it is to be written: a JSON
     /// object. What it gives back is written in its place; of a row that is to be deleted that is nothing. A problem is the
-    /// answer to the client, and nothing is written. `name` is what the printed stack shows; hooks are called in the order in which they were added.
+    /// answer to the client, and nothing is written. `name` is what the printed stack shows; hooks are called in the order
+    /// in which they were added.
     ///
-    /// Policies and validation have passed the document, and do not stand behind the hook, but the rules of the model do. Between
-    /// the reading of the row and the writing nobody comes in between: the hook is called again when somebody did.
+    /// Policies and validation have passed the document, and do not stand behind the hook, but the rules of the model do.
+    /// The row that the hook sees is the one that is written over: when another writer was quicker, the hook is called again
+    /// with what the row holds by then.
     ///
     /// ```
     /// use http::StatusCode;
@@ -402,7 +434,8 @@ impl Resource {
     ///
     /// # Errors
     /// When the model has no id, its ids must come from clients and may not, the path has parameters, no
-    /// operation is served, or the sizes of pages make no sense.
+    /// operation is served, what is written by a filter would pass by hooks or versions, or the sizes of pages make no
+    /// sense.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.checked_id().map(|_| ())
     }
@@ -440,14 +473,34 @@ impl Resource {
                     .cure("give it a default, or a policy that demands a claim in it"),
             );
         }
-        let is_called =
-            |op: Op| op.is_write() && (self.ops().any(|own| own == op) || (op == Op::Create && self.options.upsert));
+        let is_called = |op: Op| {
+            op.is_write()
+                && !op.is_on_many()
+                && (self.ops().any(|own| own == op) || (op == Op::Create && self.options.upsert))
+        };
         if let Some(op) = self.options.hooks.ops().find(|op| !is_called(*op)) {
             return wrong(ConfigError::new(format!("{name}: a hook of {op} is never called")).cure(if op.is_write() {
                 "serve that operation, too"
             } else {
                 "hooks stand before and after writes"
             }));
+        }
+        for (many, one) in [(Op::PatchMany, Op::Patch), (Op::DeleteMany, Op::Delete)] {
+            if !self.ops().any(|op| op == many) {
+                continue;
+            }
+            if self.options.hooks.has(one) {
+                return wrong(
+                    ConfigError::new(format!("{name}: rows that {many} writes would pass by the hooks of {one}"))
+                        .cure(format!("leave out {many}, or the hooks")),
+                );
+            }
+            if self.options.concurrency == Concurrency::Required {
+                return wrong(
+                    ConfigError::new(format!("{name}: {many} writes rows without an If-Match, which is required"))
+                        .cure(format!("leave out {many}, or make concurrency optional")),
+                );
+            }
         }
         if self.path.contains(['{', '}']) || self.path.len() < 2 {
             return wrong(
@@ -485,13 +538,19 @@ impl Resource {
     /// As [`check`](Self::check), or when another leaf has one of the paths.
     pub fn mount(&self, collection: impl Collection, table: &mut RouteTableBuilder) -> Result<(), ConfigError> {
         let id = self.checked_id()?;
-        if self.options.bulk && !collection.has_transactions() {
-            return Err(ConfigError::new(format!(
-                "{}: this store has no transactions, so several rows cannot be added as one",
-                self.schema.name
-            ))
-            .cure("run MongoDB as a replica set, which may have one member, or leave bulk out")
-            .at_if_known(&self.options.location));
+        let needs_transactions = [
+            (self.options.bulk, "added", "bulk"),
+            (self.ops().any(Op::is_on_many), "written", "patch_many and delete_many"),
+        ];
+        for (needed, done, what) in needs_transactions {
+            if needed && !collection.has_transactions() {
+                return Err(ConfigError::new(format!(
+                    "{}: this store has no transactions, so several rows cannot be {done} as one",
+                    self.schema.name
+                ))
+                .cure(format!("run MongoDB as a replica set, which may have one member, or leave {what} out"))
+                .at_if_known(&self.options.location));
+            }
         }
         for field in self.schema.fields.iter().filter(|field| query::is_taken(&field.name)) {
             tracing::warn!(

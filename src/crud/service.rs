@@ -36,6 +36,7 @@ pub(super) struct Served<C> {
     pub(super) policy: Policy,
     pub(super) hooks: Hooks,
     pub(super) body_limit: usize,
+    pub(super) max_affected: u64,
 }
 
 /// The route that answers `op`.
@@ -57,6 +58,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         policy: resource.options.policy.clone(),
         hooks: resource.options.hooks.clone(),
         body_limit: resource.options.body_limit,
+        max_affected: resource.options.max_affected,
     });
     match op {
         Op::List => leaf(served, ops::list::list),
@@ -67,6 +69,8 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         Op::Delete => leaf(served, ops::delete::delete),
         Op::Count => leaf(served, ops::count::count),
         Op::Export => leaf(served, ops::export::export),
+        Op::PatchMany => leaf(served, ops::many::patch),
+        Op::DeleteMany => leaf(served, ops::many::delete),
     }
 }
 

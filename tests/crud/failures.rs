@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 use tower::ServiceExt;
 use ziggurat::Body;
 use ziggurat::crud::{
-    Collection, Expect, Expr, Outcome, Page, Query, Resource, ResourceOptions, Row, RowError, Schema, StoreError, Value,
+    Collection, Expect, Expr, Many, Op, Outcome, Page, Query, Resource, ResourceOptions, Row, RowError, Schema,
+    StoreError, Value,
 };
 use ziggurat::service::{Dispatcher, RouteTableBuilder};
 
@@ -54,6 +55,12 @@ impl Collection for Failing {
     async fn delete(&self, _: Value<'static>, _: Expect) -> Result<Outcome<()>, StoreError> {
         Err(self.0())
     }
+    async fn update_all(&self, _: Expr, _: Vec<(usize, Value<'static>)>, _: u64) -> Result<Many, StoreError> {
+        Err(self.0())
+    }
+    async fn delete_all(&self, _: Expr, _: u64) -> Result<Many, StoreError> {
+        Err(self.0())
+    }
 }
 
 #[tokio::test]
@@ -95,11 +102,14 @@ async fn every_failure_has_its_status() {
 }
 
 #[test]
-fn arrays_need_transactions() {
+fn writes_to_several_rows_need_transactions() {
     let schema = Arc::new(Schema::from_description(USER).unwrap());
-    let options = ResourceOptions::new().bulk(true).at("app.py:7");
-    let refused = Resource::new(schema, options).mount(Failing(|| StoreError::Full), &mut RouteTableBuilder::new());
-    let text = refused.unwrap_err().to_string();
-    assert!(text.contains("User: this store has no transactions") && text.contains("replica set"), "{text}");
-    assert!(text.contains("app.py:7"), "{text}");
+    let options = ResourceOptions::new();
+    for options in [options.clone().bulk(true), options.clone().ops([Op::PatchMany]), options.ops([Op::DeleteMany])] {
+        let resource = Resource::new(schema.clone(), options.at("app.py:7"));
+        let refused = resource.mount(Failing(|| StoreError::Full), &mut RouteTableBuilder::new());
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("User: this store has no transactions") && text.contains("replica set"), "{text}");
+        assert!(text.contains("app.py:7"), "{text}");
+    }
 }

@@ -13,6 +13,7 @@ mod failures;
 mod hooks;
 mod items;
 mod lists;
+mod many;
 mod mounting;
 mod options;
 mod policies;

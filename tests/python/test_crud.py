@@ -114,6 +114,48 @@ def test_what_clients_do_not_see_or_set(store_url: str) -> None:
         assert Account(id=UUID(int=0), email="a", password="abc").cost == 7  # type: ignore[call-arg]
 
 
+def test_writes_to_all_rows_that_a_filter_holds_for(store_url: str) -> None:
+    class Task(Model):
+        id: str
+        state: str = "new"
+        done_at: datetime | None = None
+        updated_at: UpdatedAt
+
+    app = Ziggurat(store=store_url)
+
+    @app.crud(Task, ops=CORE | {"patch_many", "delete_many"}, client_id=True, max_affected=4)
+    class TaskRoutes: ...
+
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        for name in "abcde":
+            assert client.post("/task", json={"id": name}).status_code == 201
+        old = client.get("/task/a").json()["updated_at"]
+        assert client.patch("/task?state=new", json={"state": "done"}).status_code == 409
+        assert client.delete("/task?id=gte.a").json()["errors"] == [
+            {
+                "header": "prefer",
+                "code": "max_affected",
+                "detail": "the filter holds for more than 4 rows, so none was written; narrow it",
+                "limit": 4,
+            }
+        ]
+        assert client.get("/task?state=new").json()["items"][-1]["id"] == "e"
+        answer = client.patch("/task?id=in.(a,b)", json={"state": "done", "done_at": "2024-05-01T00:00:00Z"})
+        assert (answer.status_code, answer.json()) == (200, {"matched": 2, "modified": 2})
+        changed = client.get("/task/a").json()
+        assert (changed["state"], changed["done_at"]) == ("done", "2024-05-01T00:00:00.000Z")
+        assert changed["updated_at"] > old
+        assert client.patch("/task?state=done", json={"state": 1}).json()["errors"][0]["pointer"] == "/state"
+        assert client.patch("/task", json={"state": "done"}).status_code == 400
+        careful = client.delete("/task?state=new", headers={"prefer": "max-affected=2"})
+        assert careful.status_code == 409
+        done = client.delete("/task?state=done", headers={"prefer": "max-affected=2"})
+        assert (done.json(), done.headers["preference-applied"]) == ({"matched": 2, "modified": 2}, "max-affected=2")
+        assert [row["id"] for row in client.get("/task").json()["items"]] == ["c", "d", "e"]
+        assert app.attach_counts()["crud"] == before
+
+
 def test_what_is_opted_into(store_url: str) -> None:
     app = Ziggurat(store=store_url)
 

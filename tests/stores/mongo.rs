@@ -42,6 +42,7 @@ keeps! {
     bytes();
     filters(120);
     only(100);
+    many(30);
     walks(25);
     together();
     dropped();

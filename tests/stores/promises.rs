@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use ziggurat::crud::store::{Collection, Expect, Outcome, Row, Store, StoreError};
+use ziggurat::crud::store::{Collection, Expect, Many, Outcome, Row, Store, StoreError};
 use ziggurat::crud::{Comparison, Expr, Pattern, Query, Rows, RowsError, Schema, Sort, Value};
 
 use crate::rows::*;
@@ -404,6 +404,83 @@ pub async fn only<S: Store>(store: S, rounds: usize) {
         }
         let row = rows.get(id, Expr::True).await.unwrap().unwrap();
         assert_eq!(string(&row), text_of(&schema, &data[index]), "{only:?}");
+    }
+}
+
+/// A write to all rows that hold is done to these and no others, or to none.
+pub async fn many<S: Store>(store: S, rounds: usize) {
+    let (rows, schema, mut data) = filled(&store, "Many", 12, 20).await;
+    let mut random = Random(13);
+    let ids: Vec<_> = data.iter().map(|row| row[ID].clone()).collect();
+    let stored = async || -> Vec<Row> {
+        let mut found = Vec::new();
+        for id in &ids {
+            found.push(rows.get(id.clone(), Expr::True).await.unwrap().unwrap());
+        }
+        found
+    };
+    let before = stored().await;
+    // No two rows may have the same mail, and all of them are in the way.
+    let same = rows.update_all(Expr::True, vec![(NICK, text("x")), (MAIL, text("same@b"))], 100).await;
+    assert!(matches!(same, Err(StoreError::Duplicate { field }) if field == "mail"));
+    assert_eq!(rows.update_all(Expr::True, vec![(NICK, text("x"))], 19).await.unwrap(), Many::TooMany);
+    assert_eq!(rows.update_all(Expr::never(), vec![(NICK, text("x"))], 0).await.unwrap(), Many::Done(0));
+    assert_eq!(rows.delete_all(Expr::True, 19).await.unwrap(), Many::TooMany);
+    assert_eq!(rows.delete_all(Expr::never(), 0).await.unwrap(), Many::Done(0));
+    assert_eq!(stored().await, before);
+
+    let mut versions: Vec<i64> = before.iter().map(|row| row.version).collect();
+    for round in 0..rounds {
+        let filter = predicate(&mut random, 2);
+        let held: Vec<usize> = (0..data.len()).filter(|index| holds(&filter, &data[*index])).collect();
+        let count = held.len() as u64;
+        if count > 0 {
+            let refused = rows.update_all(filter.clone(), vec![(AGE, Value::Int(-1))], count - 1).await.unwrap();
+            assert_eq!(refused, Many::TooMany, "{filter:?}");
+        }
+        // What a text holds is never anything but a text.
+        let values =
+            [(NICK, text("$name")), (TAGS, Value::List(vec![text("'\\\"$")])), (AGE, Value::Int(round as i64))];
+        let done = rows.update_all(filter.clone(), values.to_vec(), count).await.unwrap();
+        assert_eq!(done, Many::Done(count), "{filter:?}");
+        for index in held {
+            values.iter().for_each(|(field, value)| data[index][*field] = value.clone());
+            versions[index] += 1;
+        }
+        for ((row, data), version) in stored().await.iter().zip(&data).zip(&versions) {
+            assert_eq!((string(row), row.version), (&*text_of(&schema, data), *version), "{filter:?}");
+        }
+    }
+
+    // Each of several at once is done to all rows or refused as a whole.
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let rows = rows.clone();
+            tokio::spawn(async move { rows.update_all(Expr::True, vec![(AGE, Value::Int(writer))], 100).await })
+        })
+        .collect();
+    let mut done = 0;
+    for writer in writers {
+        match writer.await.unwrap() {
+            Ok(Many::Done(20)) => done += 1,
+            Err(StoreError::Unavailable { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(done > 0);
+    for (row, version) in stored().await.iter().zip(&versions) {
+        assert_eq!(row.version, version + done);
+    }
+
+    rows.update_all(Expr::True, vec![(AGE, Value::Int(5))], 20).await.unwrap();
+    data.iter_mut().for_each(|row| row[AGE] = Value::Int(5));
+    while !data.is_empty() {
+        let filter = predicate(&mut random, 2);
+        let (gone, left): (Vec<_>, Vec<_>) = data.into_iter().partition(|row| holds(&filter, row));
+        assert_eq!(rows.delete_all(filter, 20).await.unwrap(), Many::Done(gone.len() as u64));
+        let texts: Vec<_> = answer(&all(100), &left).iter().map(|row| text_of(&schema, row)).collect();
+        assert_eq!(walk(&rows, all(100)).await, texts);
+        data = left;
     }
 }
 

@@ -37,6 +37,7 @@ keeps! {
     bytes();
     filters(1500);
     only(400);
+    many(60);
     walks(400);
     together();
     dropped();

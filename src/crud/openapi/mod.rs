@@ -406,6 +406,36 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             responses.insert("304".into(), nothing("The number has not changed"));
             problems.extend([400, 422]);
         }
+        Op::PatchMany | Op::DeleteMany => {
+            parameters.extend(filter_parameters(schema));
+            parameters.push(header(
+                "Prefer",
+                &format!(
+                    "`max-affected=N` writes nothing when more than N rows hold; it is {} unless given, and at most",
+                    resource.options.max_affected
+                ),
+            ));
+            let rows = json!({"type": "integer", "minimum": 0});
+            let mut written = one("How many rows held, and how many were written");
+            written["content"]["application/json"]["schema"] = json!({
+                "type": "object",
+                "required": ["matched", "modified"],
+                "properties": {"matched": rows, "modified": rows},
+            });
+            if let Some(written) = written.as_object_mut() {
+                written.remove("headers");
+            }
+            responses.insert("200".into(), written);
+            problems.extend([400, 409, 422]);
+            if op == Op::PatchMany {
+                let sent = components.model(schema, Purpose::Patch, Shape::WHOLE);
+                body = Some(json!({
+                    "application/merge-patch+json": {"schema": sent},
+                    "application/json": {"schema": sent},
+                }));
+                problems.extend([403, 413, 415]);
+            }
+        }
     }
     if op.is_write() {
         if op.is_on_item() {
@@ -416,7 +446,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             }
             parameters.push(if_match);
         }
-        if op != Op::Delete && !(op == Op::Create && resource.options.bulk) {
+        if op != Op::Delete && !op.is_on_many() && !(op == Op::Create && resource.options.bulk) {
             parameters.push(header("Prefer", "`return=minimal` leaves the document out of the answer"));
         }
         if matches!(op, Op::Replace | Op::Patch) {
@@ -457,6 +487,8 @@ fn summary(op: Op, name: &str) -> String {
         Op::Delete => format!("Delete a {name}"),
         Op::Export => format!("Export {name} rows"),
         Op::Count => format!("Count {name} rows"),
+        Op::PatchMany => format!("Change fields of all {name} rows that hold"),
+        Op::DeleteMany => format!("Delete all {name} rows that hold"),
     }
 }
 

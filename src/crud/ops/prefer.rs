@@ -2,6 +2,8 @@
 
 use http::header::{HeaderMap, HeaderName};
 
+use crate::service::{Location, Problem, Violation};
+
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Names the preferences that were heeded.
 pub(super) const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -45,6 +47,19 @@ pub(super) fn lenient(headers: &HeaderMap) -> bool {
     preference(headers, "handling").is_some_and(|value| value.eq_ignore_ascii_case("lenient"))
 }
 
+/// To how many rows a write may be done: `max-affected=100`.
+///
+/// # Errors
+/// When it is no number. Other preferences that are not understood are passed over; this one is there for safety.
+pub(super) fn max_affected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(text) = preference(headers, "max-affected") else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        let detail = "max-affected must be a whole number, as Prefer: max-affected=100";
+        let at = Location::Header(PREFER.to_string());
+        Problem::bad_request(detail).errors(vec![Violation::new(at, "int_parsing", detail)])
+    })
+}
+
 /// Whether and how rows are to be counted: `count=exact` or `count=estimated`, as PostgREST has it.
 pub(super) fn count(headers: &HeaderMap) -> Option<Count> {
     match preference(headers, "count")? {
@@ -75,5 +90,9 @@ mod tests {
         assert_eq!(count(&prefer(&["return=minimal,count=estimated"])), Some(Count::Estimated));
         assert_eq!(count(&prefer(&["count=planned"])), None);
         assert_eq!(count(&HeaderMap::new()), None);
+        let most = |values| max_affected(&prefer(values)).map_err(|problem| problem.status().as_u16());
+        assert_eq!(most(&[]), Ok(None));
+        assert_eq!(most(&["return=minimal, max-affected=3"]), Ok(Some(3)));
+        assert_eq!([most(&["max-affected"]), most(&["max-affected=-1"]), most(&["max-affected=all"])], [Err(400); 3]);
     }
 }

@@ -182,13 +182,19 @@ fn check_fixed(cx: &Context<'_>, field: &Field, before: &Value<'_>, after: &Valu
     if !field.access.is_fixed() || before == after {
         return;
     }
-    cx.refuse_member(
-        &field.name,
-        match field.access {
-            Access::Immutable => Fault::new("frozen_field", "is set once; leave it out, or send what the row has"),
-            _ => Fault::new("read_only", "is set by the server; leave it out, or send what the row has"),
-        },
-    );
+    let detail = match field.access {
+        Access::Immutable => "is set once; leave it out, or send what the row has",
+        _ => "is set by the server; leave it out, or send what the row has",
+    };
+    cx.refuse_member(&field.name, Fault::new(fixed_code(field.access), detail));
+}
+
+/// What a change of a field is called that clients cannot change.
+const fn fixed_code(access: Access) -> &'static str {
+    match access {
+        Access::Immutable => "frozen_field",
+        _ => "read_only",
+    }
 }
 
 /// The fields that each write makes anew, and what they hold now.
@@ -229,6 +235,31 @@ pub(crate) fn patch<'a>(
         }
     }
     finish(cx, changes)
+}
+
+/// Reads a merge patch that is for many rows, whatever they hold: it sets whole fields that clients may change.
+pub(crate) fn patch_many(schema: &Schema, json: &[u8]) -> Result<Vec<(usize, Value<'static>)>, Rejection> {
+    let cx = Context::default();
+    let Some(slots) = run(&cx, json, ObjectSeed::<Change<'_>>::new(&cx, schema))? else {
+        return finish(cx, Vec::new());
+    };
+    let mut set = Vec::new();
+    for (index, change) in slots.into_iter().enumerate().filter_map(|(index, slot)| Some((index, slot?))) {
+        let field = &schema.fields[index];
+        let fault = match change {
+            _ if schema.id == Some(index) => Fault::new("read_only", "rows keep their ids; leave it out"),
+            _ if field.access.is_fixed() => Fault::new(fixed_code(field.access), "cannot be changed; leave it out"),
+            Change::Set(value) => {
+                set.push((index, value.into_owned()));
+                continue;
+            }
+            Change::Merge(_) | Change::Entries(_) => {
+                Fault::new("nested_change", "holds members of its own, which are changed row by row")
+            }
+        };
+        cx.refuse_member(&field.name, fault);
+    }
+    finish(cx, set)
 }
 
 /// Puts `changes` into the stored `values`; a nested model that was null begins with its defaults.

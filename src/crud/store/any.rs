@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
-use super::{Collection, Expect, OpenError, Outcome, Page, Row, RowError, Store, StoreError};
+use super::{Collection, Expect, Many, OpenError, Outcome, Page, Row, RowError, Store, StoreError};
 use crate::ConfigError;
 use crate::crud::{Expr, Query, Schema, Value};
 
@@ -182,5 +182,18 @@ impl Collection for AnyCollection {
 
     async fn delete(&self, id: Value<'static>, expect: Expect) -> Result<Outcome<()>, StoreError> {
         either!(AnyCollection, self, rows => rows.delete(id, expect).await)
+    }
+
+    async fn update_all(
+        &self,
+        filter: Expr,
+        changes: Vec<(usize, Value<'static>)>,
+        most: u64,
+    ) -> Result<Many, StoreError> {
+        either!(AnyCollection, self, rows => rows.update_all(filter, changes, most).await)
+    }
+
+    async fn delete_all(&self, filter: Expr, most: u64) -> Result<Many, StoreError> {
+        either!(AnyCollection, self, rows => rows.delete_all(filter, most).await)
     }
 }

@@ -94,6 +94,19 @@ pub trait Collection: Clone + Send + Sync + 'static {
         id: Value<'static>,
         expect: Expect,
     ) -> impl Future<Output = Result<Outcome<()>, StoreError>> + Send;
+
+    /// Sets top-level fields, given by index, of all rows that hold, or of none when more than `most` do. A store without
+    /// [transactions](Self::has_transactions) may refuse.
+    fn update_all(
+        &self,
+        filter: Expr,
+        changes: Vec<(usize, Value<'static>)>,
+        most: u64,
+    ) -> impl Future<Output = Result<Many, StoreError>> + Send;
+
+    /// Removes all rows that hold, or none when more than `most` do. A store without
+    /// [transactions](Self::has_transactions) may refuse.
+    fn delete_all(&self, filter: Expr, most: u64) -> impl Future<Output = Result<Many, StoreError>> + Send;
 }
 
 /// Why rows were not added.
@@ -153,6 +166,15 @@ pub enum Outcome<T> {
     NotFound,
     /// The row has another version.
     Changed,
+}
+
+/// What became of a write to all rows that hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Many {
+    /// It was done to so many rows.
+    Done(u64),
+    /// It would have been done to more rows than it may, and was done to none.
+    TooMany,
 }
 
 /// A row as it is answered.

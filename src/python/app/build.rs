@@ -114,6 +114,7 @@ impl Draft {
             .client_id(given.client_id)
             .page_size(given.default_limit, given.max_limit)
             .body_limit(given.body_limit)
+            .max_affected(given.max_affected)
             .offset(given.offset)
             .envelope(given.envelope)
             .upsert(given.upsert)

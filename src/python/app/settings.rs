@@ -38,6 +38,7 @@ pub(super) struct CrudSettings<'a> {
     pub(super) default_limit: usize,
     pub(super) max_limit: usize,
     pub(super) body_limit: usize,
+    pub(super) max_affected: u64,
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,

@@ -9,8 +9,9 @@ use mongodb::options::ReturnDocument;
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane, shared};
-use super::{MongoStore, compile, decode, encode, error, transaction};
-use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, RowError, StoreError, names};
+use super::transaction::{self, Write};
+use super::{MongoStore, compile, decode, encode, error};
+use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Many, Outcome, Page, Row, RowError, StoreError, names};
 use crate::crud::{Expr, Query, Schema, Value, json};
 
 type Rows = mongodb::Collection<RawDocumentBuf>;
@@ -86,6 +87,26 @@ impl MongoCollection {
         Ok(())
     }
 
+    /// Writes in a transaction: to so many rows, or to more than it may.
+    async fn write_all(&self, write: Write<'static>) -> Result<Many, StoreError> {
+        let (rows, schema) = self.parts();
+        let client = self.store.inner.client.clone();
+        let work = async move { Ok(transaction::run(&client, &rows, &schema, &write).await) };
+        self.store.run(work).await?.map_err(|refused| refused.error)
+    }
+
+    /// What is to be set of the fields that are given by index.
+    fn set(&self, changes: &[(usize, Value<'static>)]) -> Result<Document, StoreError> {
+        let mut set = Document::new();
+        for (index, value) in changes {
+            let Some(field) = self.schema.fields.get(*index).filter(|_| *index != self.id) else {
+                return Err(StoreError::Internal("a change of the id or of no field".into()));
+            };
+            set.insert(&*field.name, encode::bson(&field.kind, value));
+        }
+        Ok(set)
+    }
+
     /// The row with this id, if `only` holds for it. Reads with a predicate are not asked for together: each has its own.
     async fn find(&self, id: &Bson, only: &Expr) -> Result<Option<Row>, StoreError> {
         let filter = visible(&self.schema, id, only)?;
@@ -111,16 +132,8 @@ impl MongoCollection {
         let timeout = self.store.inner.timeout;
         self.store
             .run(async move {
-                let size = set.to_vec().map_err(|error| StoreError::Internal(error.into()))?.len();
-                if size > MAX_DOCUMENT {
-                    return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
-                }
-                let mut update = doc! { "$inc": { "_v": 1_i64 } };
-                if !set.is_empty() {
-                    update.insert("$set", set);
-                }
                 let mut change = rows
-                    .find_one_and_update(this(&schema, &id, &expect)?, update)
+                    .find_one_and_update(this(&schema, &id, &expect)?, update(set)?)
                     .return_document(ReturnDocument::After)
                     .max_time(timeout);
                 if !whole {
@@ -133,6 +146,19 @@ impl MongoCollection {
             })
             .await
     }
+}
+
+/// The update that sets fields and counts the version up.
+fn update(set: Document) -> Result<Document, StoreError> {
+    let size = set.to_vec().map_err(|error| StoreError::Internal(error.into()))?.len();
+    if size > MAX_DOCUMENT {
+        return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
+    }
+    let mut update = doc! { "$inc": { "_v": 1_i64 } };
+    if !set.is_empty() {
+        update.insert("$set", set);
+    }
+    Ok(update)
 }
 
 /// The row with this id, if `only` holds for it.
@@ -306,7 +332,7 @@ impl Collection for MongoCollection {
         }
         let (rows, schema) = self.parts();
         let client = self.store.inner.client.clone();
-        let work = async move { Ok(transaction::insert_all(&client, &rows, &schema, &encoded).await) };
+        let work = async move { Ok(transaction::run(&client, &rows, &schema, &Write::Insert(&encoded)).await) };
         self.store.run(work).await??;
         Ok(made)
     }
@@ -339,13 +365,7 @@ impl Collection for MongoCollection {
         expect: Expect,
     ) -> Result<Outcome<Row>, StoreError> {
         let Some(id) = encode::id(&self.schema, &id) else { return Ok(Outcome::NotFound) };
-        let mut set = Document::new();
-        for (index, value) in &changes {
-            let Some(field) = self.schema.fields.get(*index).filter(|_| *index != self.id) else {
-                return Err(StoreError::Internal("a change of the id or of no field".into()));
-            };
-            set.insert(&*field.name, encode::bson(&field.kind, value));
-        }
+        let set = self.set(&changes)?;
         Ok(match self.change(id, set, expect, true).await? {
             Outcome::Done(document) => Outcome::Done(row(&self.schema, &document)?),
             Outcome::NotFound => Outcome::NotFound,
@@ -366,5 +386,21 @@ impl Collection for MongoCollection {
                 }
             })
             .await
+    }
+
+    async fn update_all(
+        &self,
+        filter: Expr,
+        changes: Vec<(usize, Value<'static>)>,
+        most: u64,
+    ) -> Result<Many, StoreError> {
+        let filter = compile::filter(&self.schema, &filter)?;
+        let update = update(self.set(&changes)?)?;
+        self.write_all(Write::Update { filter, update, most }).await
+    }
+
+    async fn delete_all(&self, filter: Expr, most: u64) -> Result<Many, StoreError> {
+        let filter = compile::filter(&self.schema, &filter)?;
+        self.write_all(Write::Delete { filter, most }).await
     }
 }

@@ -19,6 +19,8 @@ pub(super) fn of(error: Error, schema: &Schema) -> StoreError {
         Some((DUPLICATE, message)) => duplicate(&message, schema),
         Some((50, _)) => StoreError::Timeout,
         Some((14031, _)) => StoreError::Full,
+        // Other transactions were in the way each time.
+        Some((112, _)) => unavailable(error),
         Some((10334 | 17419 | 17420, _)) => StoreError::TooLarge { limit: MAX_DOCUMENT },
         Some((code, _)) if NOT_NOW.contains(&code) => unavailable(error),
         Some(_) if error.contains_label("RetryableWriteError") => unavailable(error),

@@ -1,29 +1,43 @@
 //! Several writes as one.
 
-use bson::RawDocumentBuf;
+use bson::{Document, RawDocumentBuf};
 use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::{Client, ClientSession, Collection};
 
 use super::error;
 use crate::crud::Schema;
-use crate::crud::store::{RowError, StoreError};
+use crate::crud::store::{Many, RowError, StoreError};
 
 /// How often a transaction is begun anew when the server says that another one was in its way.
 const TRIES: usize = 5;
 
-/// Adds all documents or none.
-pub(super) async fn insert_all(
+/// What is done in one transaction.
+pub(super) enum Write<'a> {
+    /// Adds documents.
+    Insert(&'a [RawDocumentBuf]),
+    /// Changes all rows that hold, at most so many.
+    Update { filter: Document, update: Document, most: u64 },
+    /// Removes all rows that hold, at most so many.
+    Delete { filter: Document, most: u64 },
+}
+
+/// Does all of `write` or nothing.
+pub(super) async fn run(
     client: &Client,
     rows: &Collection<RawDocumentBuf>,
     schema: &Schema,
-    documents: &[RawDocumentBuf],
-) -> Result<(), RowError> {
+    write: &Write<'_>,
+) -> Result<Many, RowError> {
     let mut tries = 0;
     loop {
         tries += 1;
         let mut session = client.start_session().await.map_err(|e| error::of(e, schema))?;
-        match add(&mut session, rows, documents).await {
-            Ok(()) => return Ok(()),
+        match once(&mut session, rows, write).await {
+            Ok(Many::Done(count)) => return Ok(Many::Done(count)),
+            Ok(Many::TooMany) => {
+                let _ = session.abort_transaction().await;
+                return Ok(Many::TooMany);
+            }
             Err(failure) => {
                 // The server ends a transaction whose session goes away; this only makes it sooner.
                 let _ = session.abort_transaction().await;
@@ -35,13 +49,34 @@ pub(super) async fn insert_all(
     }
 }
 
-async fn add(
+/// Writes and commits, unless it would be too much.
+async fn once(
     session: &mut ClientSession,
     rows: &Collection<RawDocumentBuf>,
-    documents: &[RawDocumentBuf],
-) -> Result<(), Error> {
+    write: &Write<'_>,
+) -> Result<Many, Error> {
     session.start_transaction().await?;
-    rows.insert_many(documents).session(&mut *session).await?;
+    // A transaction sees the rows as they were when it began: what was counted is what is written.
+    if let Write::Update { filter, most, .. } | Write::Delete { filter, most } = write
+        && rows.count_documents(filter.clone()).limit(most.saturating_add(1)).session(&mut *session).await? > *most
+    {
+        return Ok(Many::TooMany);
+    }
+    let written = match write {
+        Write::Insert(documents) => {
+            rows.insert_many(*documents).session(&mut *session).await?;
+            documents.len() as u64
+        }
+        Write::Update { filter, update, .. } => {
+            rows.update_many(filter.clone(), update.clone()).session(&mut *session).await?.matched_count
+        }
+        Write::Delete { filter, .. } => rows.delete_many(filter.clone()).session(&mut *session).await?.deleted_count,
+    };
+    commit(session).await?;
+    Ok(Many::Done(written))
+}
+
+async fn commit(session: &mut ClientSession) -> Result<(), Error> {
     let mut tries = 0;
     loop {
         tries += 1;

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use super::compile::{self, Statement};
 use super::table::{Table, quoted};
 use super::{SqliteStore, error};
-use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Outcome, Page, Row, RowError, StoreError, names};
+use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Many, Outcome, Page, Row, RowError, StoreError, names};
 use crate::crud::{Expr, Query, Value, json};
 
 /// Rows of one schema in a SQLite store.
@@ -51,6 +51,37 @@ impl SqliteCollection {
     fn encode(&self, document: &Value<'_>) -> Result<Bytes, StoreError> {
         let json = json::document(&self.table.schema, document);
         if json.len() > MAX_DOCUMENT { Err(StoreError::TooLarge { limit: MAX_DOCUMENT }) } else { Ok(json) }
+    }
+}
+
+impl SqliteCollection {
+    /// Writes to all rows for which `filter` holds, or to none when there are more than `most`. `sql` writes, and answers for
+    /// each row how large it is now.
+    async fn write_all(&self, sql: Statement, filter: &Expr, most: u64) -> Result<Many, StoreError> {
+        let table = Arc::clone(&self.table);
+        let count = compile::count_until(&table, filter, most)?;
+        let answer = self.store.write(move |db| {
+            // The one writer: nobody comes between the counting and the writing.
+            let found: i64 = db
+                .prepare_cached(&count.text)
+                .and_then(|mut s| s.query_row(params_from_iter(count.args), |row| row.get(0)))
+                .map_err(error::plain)?;
+            if found.unsigned_abs() > most {
+                return Ok(Many::TooMany);
+            }
+            let failed = |e| error::of_write(e, &table);
+            let mut statement = db.prepare_cached(&sql.text).map_err(failed)?;
+            let mut rows = statement.query(params_from_iter(sql.args)).map_err(failed)?;
+            let mut written = 0;
+            while let Some(row) = rows.next().map_err(failed)? {
+                if row.get::<_, isize>(0).map_err(error::plain)?.unsigned_abs() > MAX_DOCUMENT {
+                    return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
+                }
+                written += 1;
+            }
+            Ok(Many::Done(written))
+        })?;
+        self.store.answered(answer).await
     }
 }
 
@@ -210,21 +241,8 @@ impl Collection for SqliteCollection {
         let Some(id) = super::table::id(&id) else { return Ok(Outcome::NotFound) };
         let exists = self.exists(&id, &expect)?;
         let table = Arc::clone(&self.table);
-        let mut sql = Statement::new(format!("UPDATE {} SET ver=ver+1", quoted(&table.name)), Vec::new());
-        for (count, (index, value)) in changes.iter().enumerate() {
-            let field = table.schema.fields.get(*index).filter(|_| *index != table.id);
-            let Some(field) = field else {
-                return Err(StoreError::Internal("a change of the id or of no field".into()));
-            };
-            sql.text.push_str(if count == 0 { ",doc=jsonb_set(doc" } else { "" });
-            sql.text.push_str(",'$.\"");
-            sql.text.push_str(&field.name);
-            sql.text.push_str("\"',jsonb(?)");
-            let mut json = Vec::new();
-            json::write_value(&mut json, &field.kind, value);
-            sql.args.push(Sql::Text(String::from_utf8_lossy(&json).into_owned()));
-        }
-        sql.text.push_str(if changes.is_empty() { " WHERE id=?" } else { ") WHERE id=?" });
+        let mut sql = compile::update(&table, &changes)?;
+        sql.text.push_str(" WHERE id=?");
         sql.args.push(id);
         sql.expect(&table, &expect)?;
         sql.text.push_str(" RETURNING ver,json(doc)");
@@ -259,6 +277,26 @@ impl Collection for SqliteCollection {
             if gone > 0 { Ok(Outcome::Done(())) } else { not_done(db, exists) }
         })?;
         self.store.answered(answer).await
+    }
+
+    async fn update_all(
+        &self,
+        filter: Expr,
+        changes: Vec<(usize, Value<'static>)>,
+        most: u64,
+    ) -> Result<Many, StoreError> {
+        let mut sql = compile::update(&self.table, &changes)?;
+        sql.text.push_str(" WHERE ");
+        sql.filter(&self.table, &filter)?;
+        sql.text.push_str(" RETURNING octet_length(json(doc))");
+        self.write_all(sql, &filter, most).await
+    }
+
+    async fn delete_all(&self, filter: Expr, most: u64) -> Result<Many, StoreError> {
+        let mut sql = Statement::new(format!("DELETE FROM {} WHERE ", quoted(&self.table.name)), Vec::new());
+        sql.filter(&self.table, &filter)?;
+        sql.text.push_str(" RETURNING 0");
+        self.write_all(sql, &filter, most).await
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::types::Value as Sql;
 use super::functions;
 use super::table::{self, Table};
 use crate::crud::store::{Expect, StoreError, names};
-use crate::crud::{Comparison, Expr, Path, Query, Sort, Value};
+use crate::crud::{Comparison, Expr, Path, Query, Sort, Value, json};
 
 /// SQL text and its parameters in order.
 #[derive(Debug, Default)]
@@ -20,6 +20,38 @@ pub(super) struct Statement {
 pub(super) fn count(table: &Table, filter: &Expr) -> Result<Statement, StoreError> {
     let mut sql = Statement { text: format!("SELECT count(*) FROM \"{}\" WHERE ", table.name), args: Vec::new() };
     sql.filter(table, filter)?;
+    Ok(sql)
+}
+
+/// Counts the rows for which `filter` holds, up to one more than `most`.
+pub(super) fn count_until(table: &Table, filter: &Expr, most: u64) -> Result<Statement, StoreError> {
+    let mut sql =
+        Statement { text: format!("SELECT count(*) FROM (SELECT 1 FROM \"{}\" WHERE ", table.name), args: Vec::new() };
+    sql.filter(table, filter)?;
+    sql.text.push_str(" LIMIT ?)");
+    sql.args.push(Sql::Integer(i64::try_from(most).unwrap_or(i64::MAX - 1) + 1));
+    Ok(sql)
+}
+
+/// Sets fields, given by index, and counts the version up; the text ends before the `WHERE`.
+pub(super) fn update(table: &Table, changes: &[(usize, Value<'static>)]) -> Result<Statement, StoreError> {
+    let mut sql = Statement::new(format!("UPDATE \"{}\" SET ver=ver+1", table.name), Vec::new());
+    for (count, (index, value)) in changes.iter().enumerate() {
+        let field = table.schema.fields.get(*index).filter(|_| *index != table.id);
+        let Some(field) = field else {
+            return Err(StoreError::Internal("a change of the id or of no field".into()));
+        };
+        sql.text.push_str(if count == 0 { ",doc=jsonb_set(doc" } else { "" });
+        sql.text.push_str(",'$.\"");
+        sql.text.push_str(&field.name);
+        sql.text.push_str("\"',jsonb(?)");
+        let mut json = Vec::new();
+        json::write_value(&mut json, &field.kind, value);
+        sql.args.push(Sql::Text(String::from_utf8_lossy(&json).into_owned()));
+    }
+    if !changes.is_empty() {
+        sql.text.push(')');
+    }
     Ok(sql)
 }
 
@@ -98,7 +130,7 @@ impl Statement {
 
     /// A predicate in brackets. Inside it SQL's third truth value may occur, which counts as false; only a negation would
     /// let it through, so that asks `IS NOT TRUE`.
-    fn filter(&mut self, table: &Table, expr: &Expr) -> Result<(), StoreError> {
+    pub(super) fn filter(&mut self, table: &Table, expr: &Expr) -> Result<(), StoreError> {
         match expr {
             Expr::True => self.text.push('1'),
             Expr::And(parts) => self.joined(table, parts, " AND ", "1")?,
