@@ -28,7 +28,7 @@ __all__ = ["describe"]
 _Node = Mapping[str, Any]
 _Description = dict[str, Any]
 
-_NOT_SINGLE = ("list", "model", "dict", "bytes", "any")
+_NOT_SINGLE = ("list", "model", "dict", "bytes", "union", "tagged", "any")
 _INT64 = range(-(2**63), 2**63)
 
 # What may stand in a node of each type beside `type`, `ref` and `metadata`. Other keys are rules that are not known here.
@@ -51,6 +51,9 @@ _KEYS: dict[str, frozenset[str]] = {
     "literal": frozenset({"expected"}),
     "nullable": frozenset({"strict", "schema"}),
     "any": frozenset(),
+    "none": frozenset(),
+    "union": frozenset({"strict", "choices", "mode", "auto_collapse"}),
+    "tagged-union": frozenset({"strict", "choices", "discriminator", "from_attributes"}),
     "bytes": frozenset({"strict", "min_length", "max_length"}),
     "dict": frozenset({"strict", "keys_schema", "values_schema", "min_length", "max_length", "fail_fast"}),
     "list": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
@@ -139,15 +142,13 @@ _NAMES = {
     "multi-host-url": "a URL type",
     "named-tuple": "a NamedTuple",
     "none": "None alone",
-    "tagged-union": "a discriminated union",
     "tuple": "tuple",
     "typed-dict": "a TypedDict",
-    "union": "a union of several types",
     "url": "a URL type",
 }
 _SUPPORTED = (
     "bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta, Enum, Literal, bytes, list, set, tuple[T, ...], "
-    "dict[str, T], Any, nested models and Optional of these are; "
+    "dict[str, T], Any, nested models, Optional and unions of these are; "
     "serve this model from Python handlers if it needs more"
 )
 _PYTHON_CURE = "native CRUD runs no Python: express it with Field(...) constraints, remove it, or serve the model from Python handlers"
@@ -397,6 +398,9 @@ class _Walk:
         if kind == "default":
             self.refuse(place, "a default inside of a type is not supported natively", "give it to the field")
             return self.kind(node["schema"], place, config)
+        if kind == "none":
+            self.refuse(place, "None alone is not supported natively", _SUPPORTED)
+            return None
         if kind == "model":
             if (node.get("ref") or node["cls"].__qualname__) in self.open:
                 self.refuse(place, f"{node['cls'].__name__} holds itself", "refer to other rows by their ids")
@@ -442,11 +446,53 @@ class _Walk:
                 return {"type": "bytes", **_present(node, "min_length", "max_length")}
             case "dict":
                 return self.dict(node, place, config)
+            case "union":
+                return self.union(node, place, config)
+            case "tagged-union":
+                return self.tagged(node, place, config)
             case "nullable":
                 of = self.kind(node["schema"], place, config)
                 return None if of is None else {"type": "optional", "of": of}
             case _:
                 return self.items(node, place, config)
+
+    def union(self, node: _Node, place: str, config: _Node) -> _Description | None:
+        """Types that JSON tells apart; the native side says which it cannot."""
+        nodes = [choice[0] if isinstance(choice, tuple) else choice for choice in node["choices"]]
+        some = [choice for choice in map(self.resolve, nodes) if choice["type"] != "none"]
+        of = [self.kind(choice, place, config) for choice in some]
+        if None in of:
+            return None
+        union: _Description = {"type": "union", "of": of}
+        return {"type": "optional", "of": union} if len(some) < len(nodes) else union
+
+    def tagged(self, node: _Node, place: str, config: _Node) -> _Description | None:
+        """Models that a member tells apart."""
+        tag = node["discriminator"]
+        if not isinstance(tag, str):
+            self.refuse(
+                place,
+                "a discriminator that is a function or a path is not supported natively",
+                "name a field that is a Literal in each of the models",
+            )
+            return None
+        models: dict[int, tuple[_Node, list[Any]]] = {}
+        for name, choice in node["choices"].items():
+            model = self.resolve(choice)
+            models.setdefault(id(model), (model, []))[1].append(name)
+        described = []
+        for model, tags in models.values():
+            allowed = self.choice("literal", tags, f"{place}.{tag}")
+            schema = self.kind(model, place, config)
+            if schema is None or allowed is None:
+                return None
+            if schema["type"] != "model":
+                self.refuse(
+                    place, "a discriminated union within another is not supported natively", "make it one union"
+                )
+                return None
+            described.append({"tags": tags, "schema": schema["schema"]})
+        return {"type": "tagged", "tag": tag, "models": described}
 
     def items(self, node: _Node, place: str, config: _Node) -> _Description | None:
         """A list, a set, or a tuple of any length."""

@@ -51,6 +51,14 @@ pub fn write_value(out: &mut Vec<u8>, kind: &Type, value: &Value<'_>) {
         (Value::Null, _) => out.extend_from_slice(b"null"),
         (_, Type::Optional(inner)) => write_value(out, inner, value),
         (Value::Object(values), Type::Model(schema)) => write_object(out, schema, values),
+        (Value::Tagged(variant, values), Type::Tagged(tagged)) => match tagged.schema(*variant) {
+            Some(schema) => write_object(out, schema, values),
+            None => write_scalar(out, value),
+        },
+        (value, Type::Union(union)) => match union.of_value(value) {
+            Some(kind) => write_value(out, kind, value),
+            None => write_scalar(out, value),
+        },
         (Value::List(items), Type::List { item, .. }) => write_items(out, item, items),
         (Value::List(items), Type::Any) => write_items(out, kind, items),
         (Value::Map(entries), Type::Map { value: kind, .. }) => write_entries(out, kind, entries),
@@ -96,7 +104,9 @@ pub fn write_scalar(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Duration(x) => write_duration(out, *x),
         Value::Decimal(x) => write_decimal(out, *x),
         Value::Bytes(x) => write_bytes(out, x),
-        Value::Null | Value::List(_) | Value::Object(_) | Value::Map(_) => out.extend_from_slice(b"null"),
+        Value::Null | Value::List(_) | Value::Object(_) | Value::Tagged(..) | Value::Map(_) => {
+            out.extend_from_slice(b"null");
+        }
     }
 }
 

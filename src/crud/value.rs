@@ -35,6 +35,8 @@ pub enum Value<'a> {
     List(Vec<Value<'a>>),
     /// A model: one value for each field of its schema, in the schema's order.
     Object(Vec<Value<'a>>),
+    /// A model of a tagged union: which of its variants, and what [`Object`](Self::Object) holds.
+    Tagged(usize, Vec<Value<'a>>),
     /// A dict: names and values in the order in which they were sent.
     Map(Vec<(Cow<'a, str>, Value<'a>)>),
 }
@@ -55,6 +57,7 @@ impl Value<'_> {
             Self::Bytes(x) => Value::Bytes(Cow::Owned(x.into_owned())),
             Self::List(items) => Value::List(items.into_iter().map(Value::into_owned).collect()),
             Self::Object(items) => Value::Object(items.into_iter().map(Value::into_owned).collect()),
+            Self::Tagged(variant, items) => Value::Tagged(variant, items.into_iter().map(Value::into_owned).collect()),
             Self::Map(entries) => {
                 let owned =
                     |(name, value): (Cow<'_, str>, Value<'_>)| (Cow::Owned(name.into_owned()), value.into_owned());

@@ -18,3 +18,4 @@ mod mounting;
 mod options;
 mod policies;
 mod support;
+mod unions;

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Optional
+from uuid import UUID
 
 import pytest
 from pydantic import (
@@ -17,6 +19,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     NaiveDatetime,
     PastDate,
@@ -25,12 +28,15 @@ from pydantic import (
     RootModel,
     SecretStr,
     StringConstraints,
+    Tag,
     computed_field,
+    create_model,
     field_serializer,
     field_validator,
     model_validator,
 )
 
+from ziggurat import Ziggurat
 from ziggurat._schema import describe
 from ziggurat.exceptions import ConfigError
 from ziggurat.models import (
@@ -232,6 +238,16 @@ class Plain:
     a: int
 
 
+class Red(BaseModel):
+    kind: Literal["red", "crimson"] = "red"
+    depth: int
+
+
+class Blue(BaseModel):
+    kind: Literal["blue"]
+    depth: str
+
+
 class Plainly(BaseModel):
     inner: bytes
 
@@ -253,7 +269,18 @@ class Plainly(BaseModel):
         (set[tuple[int, ...]], ..., "M.x: a set of what holds no single value is not supported natively"),
         (Plainly, ..., "M.x.inner: bytes that are not base64 in JSON are not supported natively"),
         (tuple[int, str], ..., "M.x: a tuple of fixed length is not supported natively"),
-        (int | str, ..., "M.x: a union of several types is not supported natively"),
+        (None, ..., "M.x: None alone is not supported natively"),
+        (int | complex, ..., "M.x: complex is not supported natively"),
+        (
+            Annotated[Annotated[Red, Tag("r")] | Annotated[Blue, Tag("b")], Discriminator(lambda _: "r")],
+            ...,
+            "M.x: a discriminator that is a function or a path is not supported natively",
+        ),
+        (
+            Annotated[Red | Annotated[Blue, AfterValidator(abs)], Field(discriminator="kind")],
+            ...,
+            "M.x: validator abs is Python code",
+        ),
         (Sequence[int], ..., "M.x: a type that reads JSON its own way is not supported natively"),
         (SecretStr, ..., "M.x: a type that reads JSON its own way is not supported natively"),
         (Plain, ..., "M.x: a dataclass is not supported natively"),
@@ -315,6 +342,11 @@ def test_what_is_not_honoured_is_refused(annotation: Any, default: Any, what: st
                 "default": {"value": {"a": [1]}},
             },
         ),
+        (
+            int | str | None,
+            None,
+            {"type": {"type": "optional", "of": {"type": "union", "of": [{"type": "int"}, {"type": "str"}]}}},
+        ),
         (Annotated[int, ReadOnly], 3, {"default": {"value": 3}, "access": "read_only"}),
         (Annotated[int, Hidden], 3, {"default": {"value": 3}, "access": "hidden"}),
         (CreatedAt, ..., {"default": {"factory": "now"}, "access": "read_only"}),
@@ -324,6 +356,39 @@ def test_what_is_not_honoured_is_refused(annotation: Any, default: Any, what: st
 def test_types_and_what_clients_may_do_with_them(annotation: Any, default: Any, expected: dict[str, Any]) -> None:
     description = described(annotation, default)
     assert {**description, **expected} == description
+
+
+def test_models_are_told_apart() -> None:
+    tagged = described(Annotated[Red | Blue, Field(discriminator="kind")], ...)["type"]
+    assert (tagged["type"], tagged["tag"]) == ("tagged", "kind")
+    assert [(model["tags"], model["schema"]["name"]) for model in tagged["models"]] == [
+        (["red", "crimson"], "Red"),
+        (["blue"], "Blue"),
+    ]
+    mixed = described(str | Annotated[Red | Blue, Field(discriminator="kind")], ...)["type"]
+    assert mixed == {"type": "union", "of": [{"type": "str"}, tagged]}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "what"),
+    [
+        (int | Decimal, "M.x: int and Decimal look the same"),
+        (str | UUID, "M.x: str and UUID look the same"),
+        (list[int] | set[str], "M.x: list and set look the same"),
+        (timedelta | int, "M.x: timedelta and int look the same"),
+        (Colour | str, "M.x: Enum and str look the same"),
+        (Red | Blue, "M.x: Red and Blue look the same"),
+        (Red | dict[str, int], "M.x: Red and dict look the same"),
+        (int | Any, "M.x: int and Any look the same"),
+    ],
+)
+def test_what_looks_the_same_is_no_union(annotation: Any, what: str) -> None:
+    app = Ziggurat(store="sqlite:///:memory:")
+    model = create_model("M", __base__=Model, id=(UUID, ...), x=(annotation, ...))
+    app.crud(model)(type("Routes", (), {}))
+    with pytest.raises(ConfigError, match=re.escape(what)) as caught:
+        app.build()
+    assert "use one of them" in str(caught.value)
 
 
 def test_bytes_are_base64() -> None:

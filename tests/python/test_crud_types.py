@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
@@ -285,6 +285,75 @@ def test_code_keeps_bytes_and_dicts(store_url: str) -> None:
         await found.save()
         assert await Hotel.find(F.meta.has_key("c")).count() == 1
         assert await Hotel.find(~F.meta.has_key("c")).count() == 0
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(story())
+    native.close()
+
+
+class Card(BaseModel):
+    kind: Literal["card"] = "card"
+    number: str
+
+
+class Transfer(BaseModel):
+    iban: str
+    kind: Literal["transfer", "sepa"]
+    days: int | float = 1
+
+
+class Payment(Model):
+    id: int
+    by: Annotated[Card | Transfer, Field(discriminator="kind")]
+    also: list[Annotated[Card | Transfer, Field(discriminator="kind")]] = []  # noqa: RUF012
+    note: str | list[str] | None = None
+
+
+def test_unions(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.crud(Payment, client_id=True)(type("Payments", (), {}))
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        card = {"kind": "card", "number": "4"}
+        transfer = {"kind": "sepa", "iban": "DE1", "days": 2.0}
+        assert client.post("/payment", json={"id": 1, "by": card}).status_code == 201
+        made = client.post("/payment", json={"id": 2, "by": transfer, "also": [card, transfer], "note": ["a", "b"]})
+        assert made.text == (
+            '{"id":2,"by":{"iban":"DE1","kind":"sepa","days":2.0},"also":[{"kind":"card","number":"4"},'
+            '{"iban":"DE1","kind":"sepa","days":2.0}],"note":["a","b"]}'
+        )
+        assert client.get("/payment/2").text == made.text
+        patched = client.patch("/payment/2", json={"by": {"days": 3}, "also": [card], "note": "c"})
+        assert patched.text == (
+            '{"id":2,"by":{"iban":"DE1","kind":"sepa","days":3},"also":[{"kind":"card","number":"4"}],"note":"c"}'
+        )
+        assert client.get("/payment/2").text == patched.text
+        assert client.patch("/payment/2", json={"by": card}).json()["by"] == card
+        assert [row["id"] for row in client.get("/payment?note=is.null").json()["items"]] == [1]
+        refused = client.post("/payment", json={"id": 3, "by": {"kind": "cash"}, "note": 1, "also": [{}]}).json()
+        assert [(error["pointer"], error["code"]) for error in refused["errors"]] == [
+            ("/by", "union_tag_invalid"),
+            ("/note", "string_type"),
+            ("/note", "list_type"),
+            ("/also/0", "union_tag_not_found"),
+        ]
+        assert app.attach_counts()["crud"] == before
+
+
+def test_code_reads_the_models_of_a_union(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.keep(Payment)
+    native = app.build()
+
+    async def story() -> None:
+        payment = Payment(id=1, by=Transfer(kind="sepa", iban="DE1", days=2.5), also=[Card(number="4")], note=["x"])
+        await payment.insert()
+        found = await Payment.get(1)
+        assert found == payment and isinstance(found.by, Transfer) and isinstance(found.also[0], Card)
+        found.by = Card(number="5")
+        await found.save()
+        assert (await Payment.get(1)) == found
+        assert await Payment.find(F.note.is_null()).count() == 0
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(story())

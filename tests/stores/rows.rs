@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, ListSort, Number, Text, Type, Unknown};
+use ziggurat::crud::schema::{
+    Bounds, DefaultValue, Field, Index, ListSort, Number, Tagged, Text, Type, Union, Unknown, Variant,
+};
 use ziggurat::crud::{Comparison, Decimal, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
 
 pub const ID: usize = 0;
@@ -28,7 +30,9 @@ pub const PRICE: usize = 17;
 pub const META: usize = 18;
 pub const ANY: usize = 19;
 pub const BLOB: usize = 20;
-pub const FIELDS: usize = 21;
+pub const EITHER: usize = 21;
+pub const SHAPE: usize = 22;
+pub const FIELDS: usize = 23;
 /// What can be filtered and sorted by.
 pub const SCALARS: [usize; 16] =
     [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK, SPAN, PRICE];
@@ -78,7 +82,44 @@ pub fn schema(name: &str) -> Arc<Schema> {
 fn loose() -> Vec<Field> {
     let counts = Type::Map { value: Box::new(optional(Type::Int(Bounds::default()))), min: None, max: None };
     let bytes = Type::Bytes { min: None, max: None };
-    vec![Field::new("meta", optional(counts)), Field::new("any", Type::Any), Field::new("blob", optional(bytes))]
+    vec![
+        Field::new("meta", optional(counts)),
+        Field::new("any", Type::Any),
+        Field::new("blob", optional(bytes)),
+        Field::new("either", either()),
+        Field::new("shape", optional(Type::Tagged(shape()))),
+    ]
+}
+
+/// What looks different in JSON.
+fn either() -> Type {
+    let list = Type::List { sort: ListSort::List, item: Box::new(optional(Type::Uuid)), min: None, max: None };
+    let types = [Type::Float(Bounds::default()), Type::Int(Bounds::default()), Type::DateTime, Type::Bool, list];
+    optional(Type::Union(Union::new([types.as_slice(), &[Type::Tagged(shape())]].concat()).unwrap()))
+}
+
+/// Two models that a member tells apart.
+fn shape() -> Tagged {
+    let one_of = |tags: &[Value<'static>]| Type::OneOf { values: tags.to_vec(), literal: true };
+    let model = |name: &str, fields| Arc::new(Schema { name: name.into(), fields, id: None, unknown: Unknown::Forbid });
+    let circle = vec![text("circle"), text("ring")];
+    let square = vec![Value::Int(4)];
+    let round = vec![Field::new("r", Type::Float(Bounds::default())), Field::new("kind", one_of(&circle))];
+    let corners = vec![Field::new("kind", one_of(&square)), Field::new("r", optional(Type::Str(Text::default())))];
+    let variants = vec![
+        Variant { tags: circle, schema: model("Circle", round) },
+        Variant { tags: square, schema: model("Square", corners) },
+    ];
+    Tagged::new("kind", variants).unwrap()
+}
+
+fn a_shape(random: &mut Random) -> Value<'static> {
+    if random.below(2) == 0 {
+        let kind = text(random.pick(&["circle", "ring"]));
+        return Value::Tagged(0, vec![Value::Float(random.pick(&FLOATS)), kind]);
+    }
+    let name = text(random.pick(&TEXTS));
+    Value::Tagged(1, vec![Value::Int(4), random.maybe(name)])
 }
 
 /// Names in dicts; some would be paths, operators or numbers elsewhere.
@@ -283,6 +324,22 @@ pub fn value(random: &mut Random, field: usize) -> Value<'static> {
         BLOB => {
             let bytes: Vec<u8> = (0..random.below(5)).map(|_| random.next() as u8).collect();
             random.maybe(Value::Bytes(bytes.into()))
+        }
+        EITHER => match random.below(7) {
+            0 => Value::Null,
+            1 => Value::Int(random.pick(&INTS)),
+            2 => Value::Float(random.pick(&FLOATS)),
+            3 => Value::DateTime(random.pick(&TIMES)),
+            4 => Value::Bool(random.below(2) == 0),
+            5 => {
+                let id = Value::Uuid(random.uuid());
+                Value::List(vec![random.maybe(id)])
+            }
+            _ => a_shape(random),
+        },
+        SHAPE => {
+            let value = a_shape(random);
+            random.maybe(value)
         }
         PRICE => {
             let value = Value::Decimal(Decimal::parse(random.pick(&DECIMALS)).unwrap());

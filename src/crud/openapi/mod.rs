@@ -254,6 +254,29 @@ impl Components {
                 put("type", Some(json!("string")));
                 put("contentEncoding", Some(json!("base64url")));
             }
+            Type::Union(union) => {
+                put("anyOf", Some(union.alternatives().iter().map(|kind| self.kind(kind, purpose)).collect()));
+            }
+            Type::Tagged(tagged) => {
+                let mut mapping = Map::new();
+                let mut models = Vec::new();
+                for variant in tagged.variants() {
+                    let model = self.model(&variant.schema, purpose, Shape::WHOLE);
+                    for tag in &variant.tags {
+                        let name = match tag {
+                            Value::Str(tag) => tag.to_string(),
+                            tag => constant(&Type::Any, tag).to_string(),
+                        };
+                        mapping.insert(name, model["$ref"].clone());
+                    }
+                    models.push(model);
+                }
+                // A patch need not name its model, and may then be of several.
+                let is_told = purpose != Purpose::Patch;
+                put(if is_told { "oneOf" } else { "anyOf" }, Some(json!(models)));
+                let discriminator = json!({"propertyName": tagged.tag(), "mapping": mapping});
+                put("discriminator", is_told.then_some(discriminator));
+            }
             Type::Any => {}
         }
         Json::Object(schema)

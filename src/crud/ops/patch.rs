@@ -69,7 +69,7 @@ fn plan(schema: &Schema, changes: Vec<(usize, Change<'_>)>, admission: &Admissio
     }
     let set = changes.into_iter().map(|(index, change)| match change {
         Change::Set(value) => Some((index, value.into_owned())),
-        Change::Merge(_) | Change::Entries(_) => None,
+        Change::Merge(_) | Change::Entries(_) | Change::Tagged(_) => None,
     });
     let Some(mut set) = set.collect::<Option<Vec<_>>>() else { return Plan::Merge };
     set.extend(validate::renewed(schema));

@@ -216,9 +216,13 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
             values.iter().find(is).cloned().ok_or_else(|| check::not_a_choice(values, *literal))
         }
         Type::Optional(inner) => value(inner, text),
-        Type::List { .. } | Type::Model(_) | Type::Map { .. } | Type::Bytes { .. } | Type::Any => {
-            Err(Fault::new("not_scalar", "only single values can be filtered by"))
-        }
+        Type::List { .. }
+        | Type::Model(_)
+        | Type::Map { .. }
+        | Type::Bytes { .. }
+        | Type::Union(_)
+        | Type::Tagged(_)
+        | Type::Any => Err(Fault::new("not_scalar", "only single values can be filtered by")),
     }
 }
 

@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use speedate::{MicrosecondsPrecisionOverflowBehavior, TimeConfig};
 use uuid::Uuid;
 
-use super::{Bounds, ListSort, Number, Text, Type};
+use super::{Bounds, ListSort, Number, Tagged, Text, Type};
 use crate::crud::json::{FIRST_INSTANT, LAST_INSTANT, duration_text};
 use crate::crud::{Decimal, NotDecimal, Value};
 use crate::service::{Limit, Location, Violation};
@@ -61,8 +61,10 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
             Fault::new(code, "must be an array")
         }
         Type::Model(_) => Fault::new("model_type", "must be an object"),
-        Type::Map { .. } => Fault::new("dict_type", "must be an object"),
+        Type::Map { .. } | Type::Tagged(_) => Fault::new("dict_type", "must be an object"),
         Type::Bytes { .. } => Fault::new("bytes_type", "must be base64 in a string"),
+        // What it might be instead is told one by one.
+        Type::Union(union) => union.alternatives().first().map_or_else(|| wrong_kind(&Type::Any), wrong_kind),
         // Nothing is of the wrong kind.
         Type::Any => Fault::new("json_type", "must be JSON"),
     }
@@ -317,15 +319,31 @@ pub(crate) fn choice(value: Value<'_>, values: &[Value<'static>], literal: bool)
 }
 
 pub(crate) fn not_a_choice(values: &[Value<'static>], literal: bool) -> Fault {
-    let mut detail = b"must be one of ".to_vec();
-    for (index, value) in values.iter().enumerate() {
-        if index > 0 {
-            detail.extend_from_slice(b", ");
+    Fault::new(if literal { "literal_error" } else { "enum" }, format!("must be one of {}", listed(values)))
+}
+
+/// The fault of an object whose tag is that of no model.
+pub(crate) fn unknown_tag(tagged: &Tagged) -> Fault {
+    let detail = format!("has a {} that tells no model; it must be one of {}", tagged.tag(), listed(tagged.tags()));
+    Fault::new("union_tag_invalid", detail)
+}
+
+/// The fault of an object without the tag that would tell its model.
+pub(crate) fn missing_tag(tagged: &Tagged) -> Fault {
+    let detail = format!("must have a {} that tells its model: one of {}", tagged.tag(), listed(tagged.tags()));
+    Fault::new("union_tag_not_found", detail)
+}
+
+/// Values as JSON, separated by commas.
+fn listed<'v>(values: impl IntoIterator<Item = &'v Value<'static>>) -> String {
+    let mut text = Vec::new();
+    for value in values {
+        if !text.is_empty() {
+            text.extend_from_slice(b", ");
         }
-        crate::crud::json::write_scalar(&mut detail, value);
+        crate::crud::json::write_scalar(&mut text, value);
     }
-    let code = if literal { "literal_error" } else { "enum" };
-    Fault::new(code, String::from_utf8_lossy(&detail).into_owned())
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 pub(crate) fn length(count: usize, min: Option<usize>, max: Option<usize>) -> Result<(), Fault> {

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::check::{self, Fault};
-use super::{Access, Bounds, DefaultValue, Field, Index, ListSort, Number, Schema, Text, Type, Unknown, validate};
+use super::{
+    Access, Bounds, DefaultValue, Field, Index, ListSort, Number, Schema, Tagged, Text, Type, Union, Unknown, Variant,
+    validate,
+};
 use crate::ConfigError;
 use crate::crud::Value;
 
@@ -168,7 +171,21 @@ enum TypeDescription {
         min_length: Option<usize>,
         max_length: Option<usize>,
     },
+    Union {
+        of: Vec<TypeDescription>,
+    },
+    Tagged {
+        tag: String,
+        models: Vec<VariantDescription>,
+    },
     Any {},
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VariantDescription {
+    tags: Vec<Choice>,
+    schema: SchemaDescription,
 }
 
 #[derive(Default, Deserialize)]
@@ -338,8 +355,46 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
             Type::Map { value: Box::new(compile_type(*values, place)?), min: min_length, max: max_length }
         }
         TypeDescription::Bytes { min_length, max_length } => Type::Bytes { min: min_length, max: max_length },
+        TypeDescription::Union { of } => union(of, place)?,
+        TypeDescription::Tagged { tag, models } => {
+            let variant = |VariantDescription { tags, schema }| {
+                Ok(Variant { tags: choices(tags, place)?, schema: Arc::new(compile(schema)?) })
+            };
+            let variants = models.into_iter().map(variant).collect::<Result<_, ConfigError>>()?;
+            let tagged = Tagged::new(tag, variants).map_err(|what| ConfigError::new(format!("{place}: {what}")))?;
+            Type::Tagged(tagged)
+        }
         TypeDescription::Any {} => Type::Any,
     })
+}
+
+/// A union; null in one of the alternatives is null in the whole.
+fn union(of: Vec<TypeDescription>, place: &str) -> Result<Type, ConfigError> {
+    let (mut alternatives, mut nullable) = (Vec::new(), false);
+    for kind in of {
+        match compile_type(kind, place)? {
+            Type::Optional(inner) => {
+                nullable = true;
+                alternatives.push(*inner);
+            }
+            kind => alternatives.push(kind),
+        }
+    }
+    let flat = alternatives.into_iter().flat_map(|kind| match kind {
+        Type::Union(union) => union.alternatives().to_vec(),
+        kind => vec![kind],
+    });
+    let mut flat: Vec<Type> = flat.collect();
+    let kind = match flat.len() {
+        0 => return Err(ConfigError::new(format!("{place}: there is no type to choose from"))),
+        1 => flat.remove(0),
+        _ => Type::Union(Union::new(flat).map_err(|what| {
+            ConfigError::new(format!("{place}: {what}")).cure(
+                "use one of them, or a field for each; models can be told apart by a Literal field of theirs, which Field(discriminator=...) names",
+            )
+        })?),
+    };
+    Ok(if nullable { Type::Optional(Box::new(kind)) } else { kind })
 }
 
 /// Bounds as they are compared.

@@ -5,11 +5,14 @@ pub(crate) mod check;
 mod description;
 mod read;
 pub(crate) mod suggest;
+mod union;
 pub(crate) mod validate;
 
 use std::sync::Arc;
 
 pub use access::Access;
+pub(crate) use union::Named;
+pub use union::{Tagged, Union, Variant};
 
 use super::{Decimal, Value};
 
@@ -179,6 +182,10 @@ pub enum Type {
         /// The greatest number of bytes.
         max: Option<usize>,
     },
+    /// `A | B`, of types that look different in JSON.
+    Union(Union),
+    /// A union of models that a member tells apart.
+    Tagged(Tagged),
     /// `Any`: whatever JSON holds.
     Any,
 }
@@ -270,10 +277,20 @@ impl Type {
         }
     }
 
-    /// Whether rows can be filtered and sorted by it: everything but lists, models, dicts, bytes, and what may be any of these.
+    /// Whether rows can be filtered and sorted by it: everything but lists, models, dicts, bytes, unions, and what may be any
+    /// of these.
     pub fn is_scalar(&self) -> bool {
         let kind = self.inner().0;
-        !matches!(kind, Self::List { .. } | Self::Model(_) | Self::Map { .. } | Self::Bytes { .. } | Self::Any)
+        !matches!(
+            kind,
+            Self::List { .. }
+                | Self::Model(_)
+                | Self::Map { .. }
+                | Self::Bytes { .. }
+                | Self::Union(_)
+                | Self::Tagged(_)
+                | Self::Any
+        )
     }
 
     /// Whether null is one of its values.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::check::{self, Fault};
 use super::validate::Change;
-use super::{DefaultValue, Field, ListSort, Number, Schema, Type, Unknown, suggest};
+use super::{DefaultValue, Field, ListSort, Named, Number, Schema, Tagged, Type, Unknown, suggest};
 use crate::crud::{Value, json};
 use crate::service::{Location, Violation, push_token};
 
@@ -167,9 +167,18 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
         match self.kind() {
             // As a float it would lose digits.
             Type::Decimal(rules) => <&RawValue>::deserialize(deserializer).map(|raw| self.decimal(raw.get(), rules)),
+            // Which of its types it is of is to be seen first.
+            Type::Union(_) | Type::Tagged(_) => {
+                <&RawValue>::deserialize(deserializer).and_then(|raw| self.union(raw.get()).map_err(D::Error::custom))
+            }
             _ => deserializer.deserialize_any(self),
         }
     }
+}
+
+/// Reads a part of a text that has been found to be JSON.
+fn read_part<'de, S: DeserializeSeed<'de>>(seed: S, json: &'de str) -> serde_json::Result<S::Value> {
+    seed.deserialize(&mut serde_json::Deserializer::from_str(json))
 }
 
 impl<'s> ValueSeed<'_, 's> {
@@ -178,7 +187,46 @@ impl<'s> ValueSeed<'_, 's> {
         self.kind.inner().0
     }
 
+    /// The same of one of the types of a union.
+    const fn of(&self, kind: &'s Type) -> Self {
+        Self { cx: self.cx, kind }
+    }
+
+    fn union<'a>(self, json: &'a str) -> serde_json::Result<Value<'a>> {
+        if json == "null" && self.kind.is_nullable() {
+            return Ok(Value::Null);
+        }
+        match self.kind() {
+            Type::Union(union) => match union.of_json(json) {
+                Some(kind) => read_part(self.of(kind), json),
+                None => Ok(self.wrong()),
+            },
+            Type::Tagged(tagged) if json.starts_with('{') => {
+                let Some((variant, schema)) = self.variant(tagged, json) else { return Ok(Value::Null) };
+                let slots = read_part(ObjectSeed::new(self.cx, schema), json)?.unwrap_or_default();
+                Ok(Value::Tagged(variant, self.cx.fill(schema, slots)))
+            }
+            _ => Ok(self.wrong()),
+        }
+    }
+
+    /// The model that an object says that it is of, or none after noting that it does not.
+    fn variant(&self, tagged: &'s Tagged, json: &str) -> Option<(usize, &'s Schema)> {
+        let fault = match tagged.named(json) {
+            Named::Variant(variant) => return tagged.schema(variant).map(|schema| (variant, schema)),
+            Named::Unknown => check::unknown_tag(tagged),
+            Named::Missing => check::missing_tag(tagged),
+        };
+        self.cx.refuse(fault);
+        None
+    }
+
     fn wrong<'a>(&self) -> Value<'a> {
+        if let Type::Union(union) = self.kind() {
+            // As pydantic, which tells what each of them misses.
+            union.alternatives().iter().for_each(|kind| drop(self.of(kind).wrong()));
+            return Value::Null;
+        }
         self.cx.refuse(match self.kind() {
             // A dict may be refused for want of room only where it stands in others.
             Type::Any | Type::Map { .. } if !self.cx.has_room() => {
@@ -405,15 +453,9 @@ impl<'de> Member<'de> for Value<'de> {
     }
 }
 
-/// In a merge patch an object that is meant for a model or a dict is merged; everything else replaces.
 impl<'de> Member<'de> for Change<'de> {
     fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, kind: &'s Type, map: &mut A) -> Result<Self, A::Error> {
-        match kind.inner().0 {
-            Type::Model(_) | Type::Map { .. } | Type::Any => {
-                map.next_value_seed(ChangeSeed { value: ValueSeed { cx, kind } })
-            }
-            _ => Value::read(cx, kind, map).map(Change::Set),
-        }
+        map.next_value_seed(ChangeSeed { value: ValueSeed { cx, kind } })
     }
 }
 
@@ -578,7 +620,8 @@ impl<'de, T: Member<'de>> Visitor<'de> for ObjectSeed<'_, '_, T> {
     }
 }
 
-/// Reads what a merge patch says of a nested model or a dict.
+/// Reads what a merge patch says of a field or an entry: an object that is meant for a model or a dict is merged; everything
+/// else replaces.
 struct ChangeSeed<'c, 's> {
     value: ValueSeed<'c, 's>,
 }
@@ -587,7 +630,30 @@ impl<'de> DeserializeSeed<'de> for ChangeSeed<'_, '_> {
     type Value = Change<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Change<'de>, D::Error> {
-        deserializer.deserialize_any(self)
+        match self.value.kind() {
+            Type::Model(_) | Type::Map { .. } | Type::Any => deserializer.deserialize_any(self),
+            Type::Union(_) | Type::Tagged(_) => {
+                <&RawValue>::deserialize(deserializer).and_then(|raw| self.union(raw.get()).map_err(D::Error::custom))
+            }
+            _ => self.value.deserialize(deserializer).map(Change::Set),
+        }
+    }
+}
+
+impl<'s> ChangeSeed<'_, 's> {
+    fn union(self, json: &str) -> serde_json::Result<Change<'_>> {
+        match self.value.kind() {
+            Type::Union(union) if json.starts_with('{') => match union.object() {
+                Some(kind) => read_part(ChangeSeed { value: self.value.of(kind) }, json),
+                None => self.value.union(json).map(Change::Set),
+            },
+            Type::Tagged(_) if json.starts_with('{') => {
+                // Which model it is of may be known only to the row: what can be wrong whatever it is, is found here.
+                serde_json::from_str::<serde_json::Value>(json)?;
+                Ok(Change::Tagged(json))
+            }
+            _ => self.value.union(json).map(Change::Set),
+        }
     }
 }
 
@@ -649,20 +715,10 @@ impl<'de> DeserializeSeed<'de> for EntrySeed<'_, '_> {
     type Value = Option<Change<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Change<'de>>, D::Error> {
-        let ChangeSeed { value: ValueSeed { cx, kind } } = self.0;
-        let raw = <&RawValue>::deserialize(deserializer)?.get();
-        if raw == "null" {
-            return Ok(None);
+        match <&RawValue>::deserialize(deserializer)?.get() {
+            "null" => Ok(None),
+            raw => read_part(self.0, raw).map(Some).map_err(D::Error::custom),
         }
-        // What stands there is JSON, and has been found to be.
-        let mut inner = serde_json::Deserializer::from_str(raw);
-        let change = match kind.inner().0 {
-            Type::Model(_) | Type::Map { .. } | Type::Any => {
-                ChangeSeed { value: ValueSeed { cx, kind } }.deserialize(&mut inner)
-            }
-            _ => ValueSeed { cx, kind }.deserialize(&mut inner).map(Change::Set),
-        };
-        change.map(Some).map_err(D::Error::custom)
     }
 }
 

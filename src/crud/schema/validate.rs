@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::check::{self, Fault};
 use super::read::{Context, ObjectSeed, ValueSeed};
-use super::{Access, DefaultValue, Field, Schema, Type};
+use super::{Access, DefaultValue, Field, Named, Schema, Tagged, Type};
 use crate::crud::Value;
 use crate::crud::policy::Pin;
 use crate::service::{Location, Problem, Violation};
@@ -73,6 +73,8 @@ pub(crate) enum Change<'a> {
     Merge(Vec<(usize, Change<'a>)>),
     /// The dict is changed in these entries; none takes one away.
     Entries(Vec<(Cow<'a, str>, Option<Change<'a>>)>),
+    /// The model of a tagged union is changed as this object says. Unless the object names another model, it is that of the row.
+    Tagged(&'a str),
 }
 
 /// Reads one value.
@@ -253,7 +255,7 @@ pub(crate) fn patch_many(schema: &Schema, json: &[u8]) -> Result<Vec<(usize, Val
                 set.push((index, value.into_owned()));
                 continue;
             }
-            Change::Merge(_) | Change::Entries(_) => {
+            Change::Merge(_) | Change::Entries(_) | Change::Tagged(_) => {
                 Fault::new("nested_change", "holds members of its own, which are changed row by row")
             }
         };
@@ -292,8 +294,14 @@ fn merge_into<'s>(
 
 /// Changes the value of a field or of an entry.
 fn put<'s>(cx: &Context<'s>, kind: &'s Type, place: &mut Value<'static>, change: Change<'_>) {
-    match (change, kind.inner().0) {
+    let kind = match kind.inner().0 {
+        // Only its objects are merged into.
+        Type::Union(union) => union.object().unwrap_or(kind),
+        kind => kind,
+    };
+    match (change, kind) {
         (Change::Set(value), _) => *place = value.into_owned(),
+        (Change::Tagged(json), Type::Tagged(tagged)) => put_tagged(cx, tagged, place, json),
         (Change::Merge(changes), Type::Model(nested)) => match place {
             Value::Object(values) => merge_into(cx, nested, values, changes),
             _ => *place = Value::Object(build(cx, nested, changes)),
@@ -303,7 +311,31 @@ fn put<'s>(cx: &Context<'s>, kind: &'s Type, place: &mut Value<'static>, change:
         }
         (Change::Entries(changes), any @ Type::Any) => put_entries(cx, any, (None, None), place, changes),
         // Nothing else is merged into.
-        (Change::Merge(_) | Change::Entries(_), _) => {}
+        (Change::Merge(_) | Change::Entries(_) | Change::Tagged(_), _) => {}
+    }
+}
+
+/// Changes a model of a tagged union, or puts a new one in its place when `json` names another.
+fn put_tagged<'s>(cx: &Context<'s>, tagged: &'s Tagged, place: &mut Value<'static>, json: &str) {
+    let stored = match place {
+        Value::Tagged(variant, _) => Some(*variant),
+        _ => None,
+    };
+    let variant = match (tagged.named(json), stored) {
+        (Named::Variant(variant), _) | (Named::Missing, Some(variant)) => variant,
+        (Named::Missing, None) => return cx.refuse(check::missing_tag(tagged)),
+        (Named::Unknown, _) => return cx.refuse(check::unknown_tag(tagged)),
+    };
+    let Some(schema) = tagged.schema(variant) else { return };
+    let slots = match run(cx, json.as_bytes(), ObjectSeed::<Change<'_>>::new(cx, schema)) {
+        Ok(slots) => slots.unwrap_or_default(),
+        // It has been read before.
+        Err(rejection) => return cx.refuse(Fault::new("json_invalid", rejection.to_string())),
+    };
+    let changes = slots.into_iter().enumerate().filter_map(|(index, slot)| Some((index, slot?))).collect();
+    match place {
+        Value::Tagged(own, values) if *own == variant => merge_into(cx, schema, values, changes),
+        _ => *place = Value::Tagged(variant, build(cx, schema, changes)),
     }
 }
 

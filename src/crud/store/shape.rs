@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::crud::json::write_value;
 use crate::crud::schema::Type;
 use crate::crud::{Schema, Value};
 
@@ -38,8 +39,25 @@ fn of_type(kind: &Type) -> Json {
         Type::Model(schema) => of(schema),
         Type::Map { value, .. } => json!({ "dict": of_type(value) }),
         Type::Bytes { .. } => json!("bytes"),
+        Type::Union(union) => json!({ "union": union.alternatives().iter().map(of_type).collect::<Vec<_>>() }),
+        Type::Tagged(tagged) => {
+            let variants = tagged.variants().iter().map(|variant| {
+                let tags: Vec<_> = variant.tags.iter().map(|tag| text_of(&variant.schema, tagged.tag(), tag)).collect();
+                json!([tags, of(&variant.schema)])
+            });
+            json!({ "tag": tagged.tag(), "variants": variants.collect::<Vec<_>>() })
+        }
         Type::Any => json!("any"),
     }
+}
+
+/// A tag as JSON.
+fn text_of(schema: &Schema, tag: &str, value: &Value<'_>) -> Json {
+    let mut text = Vec::new();
+    if let Some(index) = schema.field(tag) {
+        write_value(&mut text, &schema.fields[index].kind, value);
+    }
+    serde_json::from_slice(&text).unwrap_or_default()
 }
 
 fn kind_of_value(value: &Value<'_>) -> &'static str {
@@ -76,6 +94,25 @@ pub(super) fn conflict(at: &str, old: &Json, new: &Json) -> Option<String> {
     if old == "int" && new == "float" {
         return None;
     }
+    if let Some(Json::Array(olds)) = old.get("union") {
+        return olds.iter().find_map(|old| conflict(at, old, new));
+    }
+    if let Some(Json::Array(news)) = new.get("union")
+        && news.iter().any(|new| conflict(at, old, new).is_none())
+    {
+        return None;
+    }
+    if let (Some(Json::Array(olds)), Some(Json::Array(news))) = (old.get("variants"), new.get("variants"))
+        && old["tag"] == new["tag"]
+    {
+        let tags = |variant: &Json| variant[0].as_array().cloned().unwrap_or_default();
+        return olds.iter().find_map(|old| {
+            tags(old).iter().find_map(|tag| match news.iter().find(|new| tags(new).contains(tag)) {
+                Some(new) => conflict(&format!("{at}[{tag}]"), &old[1], &new[1]),
+                None => Some(format!("{at} has lost its model for {tag}")),
+            })
+        });
+    }
     Some(format!("{at} was {old} and is now {new}"))
 }
 
@@ -94,6 +131,19 @@ mod tests {
         assert!(!fits(json!("str"), json!("uuid")));
         assert!(!fits(json!({ "list": "str" }), json!("str")));
         assert!(fits(model(json!("str")), json!({ "model": [["b", "int"]] })));
+        let union = |kinds: &[&str]| json!({ "union": kinds });
+        assert!(fits(json!("int"), union(&["int", "str"])));
+        assert!(fits(json!("int"), union(&["str", "float"])));
+        assert!(fits(union(&["int", "str"]), union(&["str", "bool", "int"])));
+        assert!(!fits(union(&["int", "str"]), union(&["int", "bool"])));
+        assert!(!fits(union(&["int", "str"]), json!("int")));
+        let tagged = |variants: Json| json!({ "tag": "kind", "variants": variants });
+        let one = || json!([["a"], model(json!("int"))]);
+        assert!(fits(tagged(json!([one()])), tagged(json!([[["b"], model(json!("str"))], one()]))));
+        assert!(fits(tagged(json!([one()])), tagged(json!([[["b", "a"], model(json!("float"))]]))));
+        assert!(!fits(tagged(json!([one()])), tagged(json!([[["b"], model(json!("int"))]]))));
+        assert!(!fits(tagged(json!([one()])), tagged(json!([[["a"], model(json!("str"))]]))));
+        assert!(!fits(model(json!("int")), tagged(json!([one()]))));
         assert!(!fits(model(json!("str")), model(json!("int"))));
     }
 }

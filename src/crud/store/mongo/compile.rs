@@ -42,7 +42,7 @@ pub(super) fn filter(schema: &Schema, expr: &Expr) -> Result<Document, StoreErro
             match names::kind(schema, field)? {
                 // `$eq: null` would hold for a list with a null in it.
                 Type::List { .. } => doc! { "$nor": [{ key: { "$type": "array" } }] },
-                Type::Any => {
+                Type::Any | Type::Union(_) => {
                     doc! { "$and": [{ key.clone(): { "$eq": Bson::Null } }, { "$nor": [{ key: { "$type": "array" } }] }] }
                 }
                 _ => doc! { key: { "$eq": Bson::Null } },

@@ -8,7 +8,7 @@ use bson::{RawArray, RawBsonRef, RawDocument};
 use uuid::Uuid;
 
 use super::encode;
-use crate::crud::schema::{DefaultValue, Field, Type};
+use crate::crud::schema::{DefaultValue, Field, Tagged, Type, Union};
 use crate::crud::store::StoreError;
 use crate::crud::{Decimal, Schema, Value, json};
 
@@ -112,6 +112,11 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         (Type::Decimal(_), value) => json::write_decimal(out, decimal(value).ok_or_else(unfit)?),
         (Type::Uuid, value) => json::write_uuid(out, &uuid(value).ok_or_else(unfit)?),
         (Type::Model(schema), RawBsonRef::Document(inner)) => document(out, schema, inner).map(drop)?,
+        (Type::Tagged(tagged), RawBsonRef::Document(inner)) => {
+            let schema = variant(tagged, inner).and_then(|variant| tagged.schema(variant)).ok_or_else(unfit)?;
+            document(out, schema, inner).map(drop)?;
+        }
+        (Type::Union(union), value) => alternative(out, field, union, value)?,
         (Type::List { item, .. }, RawBsonRef::Array(items)) => write_items(out, field, item, items)?,
         (any @ Type::Any, RawBsonRef::Array(items)) => write_items(out, field, any, items)?,
         (Type::Map { value: kind, .. }, RawBsonRef::Document(inner)) => write_entries(out, field, kind, inner)?,
@@ -121,6 +126,35 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         _ => return Err(unfit()),
     }
     Ok(())
+}
+
+/// The variant of a tagged union that a document says that it is of.
+fn variant(tagged: &Tagged, document: &RawDocument) -> Option<usize> {
+    let stored = document.get(tagged.tag()).ok().flatten()?;
+    tagged.variant(|tag| match (tag, stored) {
+        (Value::Str(tag), RawBsonRef::String(x)) => *tag == x,
+        (Value::Int(tag), x) => integer(x) == Some(*tag),
+        (Value::Bool(tag), RawBsonRef::Boolean(x)) => *tag == x,
+        _ => false,
+    })
+}
+
+/// A value of the first type of a union that it fits. Numbers are tried as what they are first.
+fn alternative(out: &mut Vec<u8>, field: &Field, union: &Union, value: RawBsonRef<'_>) -> Result<(), StoreError> {
+    let is_float = |kind: &&Type| matches!(kind, Type::Float(_));
+    let (floats, others): (Vec<_>, Vec<_>) = union.alternatives().iter().partition(is_float);
+    let ordered =
+        if matches!(value, RawBsonRef::Double(_)) { [floats, others].concat() } else { [others, floats].concat() };
+    let begun = out.len();
+    let mut failure = unfit(&field.name, value);
+    for kind in ordered {
+        match write(out, field, kind, value) {
+            Ok(()) => return Ok(()),
+            Err(error) => failure = error,
+        }
+        out.truncate(begun);
+    }
+    Err(failure)
 }
 
 fn write_items(out: &mut Vec<u8>, field: &Field, kind: &Type, items: &RawArray) -> Result<(), StoreError> {

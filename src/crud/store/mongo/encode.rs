@@ -65,7 +65,7 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
     let code = match value {
         Value::Float(_) => 0x01,
         Value::Str(_) => 0x02,
-        Value::Object(_) | Value::Map(_) => 0x03,
+        Value::Object(_) | Value::Tagged(..) | Value::Map(_) => 0x03,
         Value::List(_) => 0x04,
         Value::Uuid(_) | Value::Bytes(_) => 0x05,
         Value::Bool(_) => 0x08,
@@ -77,7 +77,7 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
     out.push(code);
     out.extend_from_slice(name.as_bytes());
     out.push(0);
-    match (value, kind.inner().0) {
+    match (value, alternative(kind, value)) {
         (Value::Float(x), _) => out.extend_from_slice(&x.to_le_bytes()),
         (Value::Int(x) | Value::DateTime(x) | Value::Duration(x), _) => out.extend_from_slice(&x.to_le_bytes()),
         (Value::Decimal(x), _) => out.extend_from_slice(&x.to_bytes()),
@@ -104,9 +104,14 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
         }),
         (Value::List(items), Type::Any) => nested(out, |out| items_of(out, &Type::Any, items)),
         (Value::Object(values), Type::Model(schema)) => nested(out, |out| members(out, schema, values)),
+        (Value::Tagged(variant, values), Type::Tagged(tagged)) => nested(out, |out| {
+            if let Some(schema) = tagged.schema(*variant) {
+                members(out, schema, values);
+            }
+        }),
         (Value::List(items), Type::List { item, .. }) => nested(out, |out| items_of(out, item, items)),
         // A value of another type than its field's cannot come from validation.
-        (Value::Object(_) | Value::List(_), _) => nested(out, |_| {}),
+        (Value::Object(_) | Value::Tagged(..) | Value::List(_), _) => nested(out, |_| {}),
     }
 }
 
@@ -114,6 +119,14 @@ fn items_of(out: &mut Vec<u8>, kind: &Type, items: &[Value<'_>]) {
     let mut number = itoa::Buffer::new();
     for (index, value) in items.iter().enumerate() {
         element(out, number.format(index), kind, value);
+    }
+}
+
+/// The type itself, or the one of a union that the value is of.
+fn alternative<'t>(kind: &'t Type, value: &Value<'_>) -> &'t Type {
+    match kind.inner().0 {
+        Type::Union(union) => union.of_value(value).unwrap_or(kind),
+        kind => kind,
     }
 }
 
@@ -127,7 +140,11 @@ fn value_of(kind: &Type) -> &Type {
 
 /// A value as a part of an update or a filter.
 pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
-    match (value, kind.inner().0) {
+    let object = |schema: &Schema, values: &[Value<'_>]| {
+        let members = schema.fields.iter().zip(values);
+        Bson::Document(members.map(|(field, value)| (field.name.to_string(), bson(&field.kind, value))).collect())
+    };
+    match (value, alternative(kind, value)) {
         (Value::Null, _) => Bson::Null,
         (Value::Bool(x), _) => Bson::Boolean(*x),
         (Value::Int(x) | Value::Duration(x), _) => Bson::Int64(*x),
@@ -142,12 +159,12 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
             Bson::Document(entries.iter().map(|(name, value)| (name.to_string(), bson(kind, value))).collect())
         }
         (Value::List(items), Type::Any) => Bson::Array(items.iter().map(|value| bson(&Type::Any, value)).collect()),
-        (Value::Object(values), Type::Model(schema)) => {
-            let members = schema.fields.iter().zip(values);
-            Bson::Document(members.map(|(field, value)| (field.name.to_string(), bson(&field.kind, value))).collect())
+        (Value::Object(values), Type::Model(schema)) => object(schema, values),
+        (Value::Tagged(variant, values), Type::Tagged(tagged)) => {
+            tagged.schema(*variant).map_or_else(|| Bson::Document(Document::new()), |schema| object(schema, values))
         }
         (Value::List(items), Type::List { item, .. }) => Bson::Array(items.iter().map(|v| bson(item, v)).collect()),
-        (Value::Object(_), _) => Bson::Document(Document::new()),
+        (Value::Object(_) | Value::Tagged(..), _) => Bson::Document(Document::new()),
         (Value::List(_), _) => Bson::Array(Vec::new()),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::ConfigError;
-use crate::crud::schema::{DefaultValue, Field, Type};
+use crate::crud::schema::{DefaultValue, Field, Named, Type};
 use crate::crud::{Schema, Value, json};
 
 /// A row in its new shape.
@@ -101,9 +101,28 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
             out.extend_from_slice(doc.as_bytes());
             return Ok(rest.is_none());
         }
+        (Type::Union(union), _) => match union.of_json(text) {
+            Some(kind) => return value(out, at, field, kind, raw),
+            None => return Err(Ok(unfit(at, field))),
+        },
+        (Type::Tagged(tagged), _) => {
+            let schema = match tagged.named(text) {
+                Named::Variant(variant) => tagged.schema(variant),
+                Named::Unknown | Named::Missing => None,
+            };
+            let Some(schema) = schema else { return Err(Ok(unfit(at, field))) };
+            let Reshaped { doc, rest } = reshape(schema, text, None)?;
+            out.extend_from_slice(doc.as_bytes());
+            return Ok(rest.is_none());
+        }
         _ => out.extend_from_slice(text.as_bytes()),
     }
     Ok(true)
+}
+
+fn unfit(at: &str, field: &Field) -> ConfigError {
+    ConfigError::new(format!("{at}.{} holds in some stored rows what none of its types allows", field.name))
+        .cure("keep the types that it had")
 }
 
 /// The entries of a dict in their order.
@@ -154,7 +173,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::crud::schema::{Bounds, Text, Unknown};
+    use crate::crud::schema::{Bounds, Tagged, Text, Union, Unknown, Variant};
 
     fn schema(fields: Vec<Field>) -> Schema {
         Schema { name: "M".into(), fields, id: None, unknown: Unknown::Forbid }
@@ -180,6 +199,32 @@ mod tests {
             schema(vec![Field::new("a", Type::Float(Bounds::default())), Field::new("b", Type::Str(Text::default()))]);
         let row = reshape(&wide, &row.doc, row.rest.as_deref()).ok().unwrap();
         assert_eq!(row.doc, r#"{"a":1.0,"b":"x\u0000"}"#);
+    }
+
+    #[test]
+    fn unions_are_told_by_what_they_hold() {
+        let float = || Type::Float(Bounds::default());
+        let either = |kinds: Vec<Type>| schema(vec![Field::new("a", Type::Union(Union::new(kinds).unwrap()))]);
+        let text = Type::Str(Text::default());
+        let read = |schema: &Schema, doc: &str| reshape(schema, doc, None).ok().map(|row| (row.doc, row.rest));
+        let whole = |doc: &str| Some((doc.to_owned(), None));
+        assert_eq!(read(&either(vec![int(), text.clone()]), r#"{"a":1}"#), whole(r#"{"a":1}"#));
+        assert_eq!(read(&either(vec![float(), text.clone()]), r#"{"a":1}"#), whole(r#"{"a":1.0}"#));
+        assert_eq!(read(&either(vec![float(), text]), r#"{"a":"1"}"#), whole(r#"{"a":"1"}"#));
+        assert!(reshape(&either(vec![int(), Type::Bool]), r#"{"a":"1"}"#, None).is_err());
+
+        let kind = |tag: &'static str| Field::new("kind", Type::OneOf { values: vec![tag.into()], literal: true });
+        let variant = |tag: &'static str, field: Field| Variant {
+            tags: vec![tag.into()],
+            schema: Arc::new(schema(vec![kind(tag), field])),
+        };
+        let default = DefaultValue::Constant(Value::Int(9));
+        let variants = vec![variant("cat", Field::new("lives", int()).default(default)), variant("dog", kind("x"))];
+        let tagged = schema(vec![Field::new("a", Type::Tagged(Tagged::new("kind", variants).unwrap()))]);
+        let grown = read(&tagged, r#"{"a":{"name":"x","kind":"cat"}}"#).unwrap();
+        assert_eq!(grown.0, r#"{"a":{"kind":"cat","lives":9}}"#);
+        assert!(grown.1.unwrap().contains("name"), "what has no place is kept");
+        assert!(reshape(&tagged, r#"{"a":{"kind":"cow"}}"#, None).is_err());
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn scalar(value: &Value<'_>) -> Option<Sql> {
         Value::DateTime(x) => Sql::Text(String::from_utf8_lossy(&json::datetime_text(*x)).into_owned()),
         Value::Duration(x) => Sql::Integer(*x),
         Value::Decimal(x) => Sql::Blob(x.key()),
-        Value::Bytes(_) | Value::List(_) | Value::Object(_) | Value::Map(_) => return None,
+        Value::Bytes(_) | Value::List(_) | Value::Object(_) | Value::Tagged(..) | Value::Map(_) => return None,
     })
 }
 
