@@ -28,7 +28,9 @@ Class = TypeVar("Class", bound=type)
 CallNext = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, CallNext], Awaitable[Response]]
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
-Op = Literal["list", "create", "get", "replace", "patch", "delete", "count", "export", "patch_many", "delete_many"]
+Op = Literal[
+    "list", "create", "get", "replace", "patch", "delete", "count", "export", "query", "patch_many", "delete_many"
+]
 
 
 class _Public(Enum):

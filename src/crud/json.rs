@@ -4,11 +4,14 @@
 //! white space, the shortest float that reads back the same, lower-case UUIDs, datetimes as `YYYY-MM-DDTHH:MM:SS.mmmZ`.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io::Write as _;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE;
 use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::schema::Type;
@@ -21,6 +24,33 @@ pub const LAST_INSTANT: i64 = 253_402_300_799_999;
 
 const MS_PER_DAY: i64 = 86_400_000;
 const US_PER_DAY: u64 = 86_400_000_000;
+
+/// The members of an object in their order, as they stand there.
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push((Cow::Owned(name), value));
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Read)
+    }
+}
 
 /// The JSON of a document: a [`Value::Object`] of `schema`.
 pub fn document(schema: &Schema, document: &Value<'_>) -> Bytes {

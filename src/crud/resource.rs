@@ -33,6 +33,8 @@ pub enum Op {
     Count,
     /// `GET` on `_export` below the collection.
     Export,
+    /// `QUERY` on the collection: a list whose filters are in the body.
+    Query,
     /// `PATCH` on the collection: changes all rows that a filter holds for.
     PatchMany,
     /// `DELETE` on the collection: removes all rows that a filter holds for.
@@ -44,7 +46,7 @@ impl Op {
     pub const CORE: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
 
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::List,
         Self::Create,
         Self::Get,
@@ -53,6 +55,7 @@ impl Op {
         Self::Delete,
         Self::Count,
         Self::Export,
+        Self::Query,
         Self::PatchMany,
         Self::DeleteMany,
     ];
@@ -68,6 +71,7 @@ impl Op {
             Self::Delete => "delete",
             Self::Count => "count",
             Self::Export => "export",
+            Self::Query => "query",
             Self::PatchMany => "patch_many",
             Self::DeleteMany => "delete_many",
         }
@@ -77,10 +81,20 @@ impl Op {
     pub const fn method(self) -> Method {
         match self {
             Self::List | Self::Get | Self::Count | Self::Export => Method::GET,
+            Self::Query => Method::QUERY,
             Self::Create => Method::POST,
             Self::Replace => Method::PUT,
             Self::Patch | Self::PatchMany => Method::PATCH,
             Self::Delete | Self::DeleteMany => Method::DELETE,
+        }
+    }
+
+    /// The media types that its body may be of; none where it has no body.
+    pub const fn accepts(self) -> &'static [&'static str] {
+        match self {
+            Self::Create | Self::Replace | Self::Query => &["application/json"],
+            Self::Patch | Self::PatchMany => &["application/merge-patch+json", "application/json"],
+            Self::List | Self::Get | Self::Delete | Self::Count | Self::Export | Self::DeleteMany => &[],
         }
     }
 
@@ -520,6 +534,12 @@ impl Resource {
                     .cure("let clients choose ids with client_id=True, or leave upsert out"),
             );
         }
+        if !self.options.envelope && self.ops().any(|op| op == Op::Query) {
+            return wrong(
+                ConfigError::new(format!("{name}: an answer to QUERY tells of the next page in the envelope only"))
+                    .cure("leave out query, or envelope=False"),
+            );
+        }
         if self.options.default_limit == 0 || self.options.default_limit > self.options.max_limit {
             return wrong(
                 ConfigError::new(format!(
@@ -563,6 +583,7 @@ impl Resource {
             let route = service::route(op, self, id, collection.clone());
             let mut leaf = Leaf::new(format!("{}.{op}", self.schema.name), LeafKind::Crud, route)
                 .at(self.options.location.clone())
+                .accepts(op.accepts())
                 .hooks(self.hooks(op).map(str::to_owned));
             for guard in self.options.guards.iter().filter(|guard| guard.op == op) {
                 leaf = leaf.layer(guard.name.clone(), |route| (guard.wrap)(route));

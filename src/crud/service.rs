@@ -69,6 +69,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         Op::Delete => leaf(served, ops::delete::delete),
         Op::Count => leaf(served, ops::count::count),
         Op::Export => leaf(served, ops::export::export),
+        Op::Query => leaf(served, ops::list::query),
         Op::PatchMany => leaf(served, ops::many::patch),
         Op::DeleteMany => leaf(served, ops::many::delete),
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH};
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -52,7 +52,7 @@ fn decide<'a>(table: &'a RouteTable, uri: &Uri, method: &Method) -> Decision<'a>
         return Decision::Answer(nowhere(table, uri.path(), method));
     };
     let Some((entry, head)) = found.value.leaf(method) else {
-        return Decision::Answer(other_method(&found.value.allow, method));
+        return Decision::Answer(other_method(&found.value.allow, &found.value.accepts, method));
     };
     if entry.names.is_empty() {
         return Decision::Leaf { entry, params: None, head };
@@ -67,7 +67,7 @@ fn decide<'a>(table: &'a RouteTable, uri: &Uri, method: &Method) -> Decision<'a>
 fn nowhere(table: &RouteTable, path: &str, method: &Method) -> Response {
     if path == "*" && method == Method::OPTIONS {
         // What the server can do at all (RFC 9110, 9.3.7).
-        return other_method(&table.allow, method);
+        return other_method(&table.allow, &[], method);
     }
     if !path.starts_with('/') {
         return Problem::bad_request("the request target is not a path").into_response();
@@ -84,10 +84,11 @@ fn nowhere(table: &RouteTable, path: &str, method: &Method) -> Response {
     Problem::not_found(detail).into_response()
 }
 
-fn other_method(allow: &HeaderValue, method: &Method) -> Response {
+fn other_method(allow: &HeaderValue, accepts: &[(HeaderName, HeaderValue)], method: &Method) -> Response {
     let mut response = if method == Method::OPTIONS {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
+        response.headers_mut().extend(accepts.iter().cloned());
         response
     } else {
         Problem::of(StatusCode::METHOD_NOT_ALLOWED)

@@ -59,6 +59,8 @@ pub struct LeafInfo {
     pub layers: Vec<String>,
     /// Names of the hooks that this leaf calls while it answers.
     pub hooks: Vec<String>,
+    /// The media types that a body may be of; empty when not known, or where there is none.
+    pub accepts: &'static [&'static str],
 }
 
 /// A leaf on its way into a table.
@@ -69,13 +71,15 @@ pub struct Leaf {
     pub(super) location: String,
     pub(super) layers: Vec<String>,
     pub(super) hooks: Vec<String>,
+    pub(super) accepts: &'static [&'static str],
     pub(super) route: Route,
 }
 
 impl Leaf {
     /// A leaf called `name` that is answered by `route`.
     pub fn new(name: impl Into<String>, kind: LeafKind, route: Route) -> Self {
-        Self { name: name.into(), kind, location: String::new(), layers: Vec::new(), hooks: Vec::new(), route }
+        let (layers, hooks) = (Vec::new(), Vec::new());
+        Self { name: name.into(), kind, location: String::new(), layers, hooks, accepts: &[], route }
     }
 
     /// Says where it was declared, as `file:line`.
@@ -89,6 +93,13 @@ impl Leaf {
     #[must_use]
     pub fn hooks(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.hooks = names.into_iter().collect();
+        self
+    }
+
+    /// Says of which media types a body may be. The answer to `OPTIONS` tells those of `PATCH`, `POST` and `QUERY`.
+    #[must_use]
+    pub const fn accepts(mut self, types: &'static [&'static str]) -> Self {
+        self.accepts = types;
         self
     }
 
@@ -109,6 +120,8 @@ pub(super) struct PathEntry {
     pub(super) any: Option<MethodEntry>,
     /// The `Allow` header, ready to send.
     pub(super) allow: http::HeaderValue,
+    /// What else `OPTIONS` answers: of which media types bodies may be.
+    pub(super) accepts: Vec<(http::HeaderName, http::HeaderValue)>,
 }
 
 impl PathEntry {
@@ -184,6 +197,7 @@ impl RouteTableBuilder {
                 location: leaf.location,
                 layers: leaf.layers,
                 hooks: leaf.hooks,
+                accepts: leaf.accepts,
             }),
             route: leaf.route,
         });
@@ -203,8 +217,9 @@ impl RouteTableBuilder {
             let info = entries[0].info.clone();
             leaves.extend(entries.iter().map(|entry| entry.info.clone()));
             let allow = allow(&entries);
+            let accepts = accepts(&entries);
             let any = entries.iter().position(|e| e.method.is_none()).map(|i| entries.remove(i));
-            if let Err(error) = router.insert(template.shape(), PathEntry { methods: entries, any, allow }) {
+            if let Err(error) = router.insert(template.shape(), PathEntry { methods: entries, any, allow, accepts }) {
                 let what = match added.iter().find(|(other, _)| other.overlaps(&template)) {
                     Some((_, other)) => {
                         format!("the paths {} and {} cannot be told apart", described(other), described(&info))
@@ -244,6 +259,23 @@ fn allow<'a>(entries: impl IntoIterator<Item = &'a MethodEntry>) -> http::Header
     push("OPTIONS");
     // Method names are tokens, so this is always a header value.
     http::HeaderValue::from_str(&names.join(", ")).unwrap_or(http::HeaderValue::from_static("OPTIONS"))
+}
+
+/// `Accept-Patch` (RFC 5789), `Accept-Post` (Linked Data Platform) and `Accept-Query` (draft-ietf-httpbis-safe-method-w-body).
+fn accepts(entries: &[MethodEntry]) -> Vec<(http::HeaderName, http::HeaderValue)> {
+    let mut headers = Vec::new();
+    for info in entries.iter().map(|entry| &entry.info).filter(|info| !info.accepts.is_empty()) {
+        let name = match info.method {
+            Some(Method::PATCH) => "accept-patch",
+            Some(Method::POST) => "accept-post",
+            Some(Method::QUERY) => "accept-query",
+            _ => continue,
+        };
+        if let Ok(types) = http::HeaderValue::from_str(&info.accepts.join(", ")) {
+            headers.push((http::HeaderName::from_static(name), types));
+        }
+    }
+    headers
 }
 
 /// Leaves by path and method. Immutable.

@@ -94,6 +94,17 @@ async fn nothing_is_asked_by_what_clients_do_not_see() {
         }
     }
     assert_eq!(app.get("/account/a?fields=email").await.json(), json!({"email": "a@x"}));
+    for body in [
+        r#"{"filter":["password","eq","abc"]}"#,
+        r#"{"filter":{"not":["note","in",[7]]}}"#,
+        r#"{"sort":["password"]}"#,
+        r#"{"fields":["note"]}"#,
+    ] {
+        let answer = app.send(Method::QUERY, "/account", &[JSON], body).await;
+        assert_eq!(answer.status, 400, "{body}");
+        let target = if body.contains("not") { "/account?note=7" } else { "/account?password=abc" };
+        assert_eq!(app.send(Method::DELETE, target, &[], "").await.status, 400);
+    }
 }
 
 #[tokio::test]

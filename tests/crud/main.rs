@@ -17,5 +17,6 @@ mod many;
 mod mounting;
 mod options;
 mod policies;
+mod queries;
 mod support;
 mod unions;

@@ -114,6 +114,27 @@ def test_what_clients_do_not_see_or_set(store_url: str) -> None:
         assert Account(id=UUID(int=0), email="a", password="abc").cost == 7  # type: ignore[call-arg]
 
 
+def test_a_body_asks_for_a_list(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.crud(User, "/users", ops=CORE | {"query"})(type("Users", (), {}))
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        for age, name in enumerate(("Ada", "Bob", "Cyd")):
+            sent = {"name": name, "email": f"{name}@x", "age": age, "address": {"city": "Ur"}}
+            assert client.post("/users", json=sent).status_code == 201
+        names = {"or": [["name", "in", ["Ada", "Dan"]], {"not": ["age", "lt", 2]}]}
+        wanted = {"filter": {"and": [["address.city", "eq", "Ur"], names]}, "sort": ["-age"], "fields": ["name", "age"]}
+        answer = client.request("QUERY", "/users", json=wanted)
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == {"items": [{"name": "Cyd", "age": 2}, {"name": "Ada", "age": 0}], "next": None}
+        refused = client.request("QUERY", "/users", json={"filter": ["age", "$gt", "1"]})
+        assert refused.json()["errors"][0]["pointer"] == "/filter/1"
+        options = client.request("OPTIONS", "/users")
+        assert options.headers["accept-query"] == "application/json"
+        assert "QUERY" in options.headers["allow"]
+        assert app.attach_counts()["crud"] == before
+
+
 def test_writes_to_all_rows_that_a_filter_holds_for(store_url: str) -> None:
     class Task(Model):
         id: str

@@ -4,7 +4,7 @@ mod parameters;
 
 use serde_json::{Map, Value as Json, json};
 
-use parameters::{fields_parameter, filter_parameters, list_parameters, query, sort_parameter};
+use parameters::{fields_parameter, filter_parameters, list_parameters, query, question, sort_parameter};
 
 use super::resource::{Concurrency, Op, Resource};
 use super::schema::{Access, Bounds, DefaultValue, Field, Schema, Type, Unknown};
@@ -28,10 +28,18 @@ pub fn openapi_of<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Json
         components.resource = resource.schema().name.clone();
         for op in resource.ops() {
             let item = paths.entry(resource.path_of(op)).or_insert_with(|| json!({}));
-            item[op.method().as_str().to_lowercase()] = operation(op, resource, &mut components);
+            item[member(op)] = operation(op, resource, &mut components);
         }
     }
     json!({"paths": paths, "components": {"schemas": components.schemas}})
+}
+
+/// The member of a path that describes an operation. OpenAPI knows `query` from 3.2 on; what 3.1 does not know begins with `x-`.
+fn member(op: Op) -> String {
+    match op {
+        Op::Query => "x-query".to_owned(),
+        op => op.method().as_str().to_lowercase(),
+    }
 }
 
 /// What a schema is for.
@@ -307,14 +315,21 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
         problems.push(404);
     }
     match op {
-        Op::List => {
-            parameters.extend(list_parameters(resource, schema));
+        Op::List | Op::Query => {
+            if op == Op::Query {
+                body = Some(json!({"application/json": {"schema": question(resource)}}));
+                problems.extend([413, 415]);
+            } else {
+                parameters.extend(list_parameters(resource, schema));
+            }
             parameters.push(header("If-None-Match", "Answers 304 when the page still has this entity tag"));
             parameters
                 .push(header("Prefer", "`count=exact`, or without a filter `count=estimated`, gives Total-Count"));
             let mut page = one("A page of rows, and the cursor of the next one");
-            page["headers"]["Link"] =
-                json!({"description": "The next page, rel=\"next\"", "schema": {"type": "string"}});
+            if op == Op::List {
+                page["headers"]["Link"] =
+                    json!({"description": "The next page, rel=\"next\"", "schema": {"type": "string"}});
+            }
             page["headers"]["Total-Count"] =
                 json!({"description": "All rows that hold, when it was asked for", "schema": {"type": "integer"}});
             page["content"]["application/json"]["schema"] = if !resource.options.envelope {
@@ -510,6 +525,7 @@ fn summary(op: Op, name: &str) -> String {
         Op::Delete => format!("Delete a {name}"),
         Op::Export => format!("Export {name} rows"),
         Op::Count => format!("Count {name} rows"),
+        Op::Query => format!("List {name} rows that a body asks for"),
         Op::PatchMany => format!("Change fields of all {name} rows that hold"),
         Op::DeleteMany => format!("Delete all {name} rows that hold"),
     }

@@ -29,6 +29,35 @@ pub(super) fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json>
     parameters
 }
 
+/// The body of a `QUERY`.
+pub(super) fn question(resource: &Resource) -> Json {
+    let (default, max) = resource.page_size();
+    let names = json!({"type": "array", "items": {"type": "string"}});
+    let described = |mut schema: Json, text: &str| {
+        schema["description"] = json!(text);
+        schema
+    };
+    let mut properties = json!({
+        "filter": described(
+            json!({"anyOf": [
+                {"type": "array", "minItems": 3, "maxItems": 3},
+                {"type": "object", "minProperties": 1, "maxProperties": 1,
+                 "properties": {"and": {"type": "array"}, "or": {"type": "array"}, "not": {}}},
+                {"type": "null"},
+            ]}),
+            "A condition `[field, operator, value]` with an operator of the query string, or an object with `and` or `or` and an array of such, or with `not` and one",
+        ),
+        "fields": described(names.clone(), "Only these fields, those of nested models as `home.city`"),
+        "sort": described(names, "Fields, a minus before one for largest first"),
+        "limit": {"type": "integer", "minimum": 1, "maximum": max, "default": default},
+        "cursor": described(json!({"type": "string"}), "The `next` of the page before, with the same filter and sort"),
+    });
+    if resource.options.offset {
+        properties["offset"] = json!({"type": "integer", "minimum": 0, "maximum": FARTHEST_OFFSET, "default": 0});
+    }
+    json!({"type": "object", "properties": properties, "additionalProperties": false})
+}
+
 pub(super) fn query(name: &str, description: String, schema: Json) -> Json {
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
 }

@@ -5,23 +5,15 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use http::{StatusCode, header};
 
 use crate::Body;
+use crate::crud::Op;
 use crate::service::{Location, Problem, Violation, read_body};
 
-/// Media types of a whole document.
-pub(super) const DOCUMENT: &[&str] = &["application/json"];
-/// Media types of a change.
-pub(super) const CHANGE: &[&str] = &["application/merge-patch+json", "application/json"];
-
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const ACCEPT_QUERY: HeaderName = HeaderName::from_static("accept-query");
 
-/// The bytes of a body that must be of one of the `accepted` types and have at most `limit` bytes.
-pub(super) async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    accepted: &'static [&'static str],
-    limit: usize,
-) -> Result<Bytes, Problem> {
-    check_type(headers, accepted)?;
+/// The bytes of a body for `op`, which must be of one of its types and have at most `limit` bytes.
+pub(super) async fn read(headers: &HeaderMap, body: Body, op: Op, limit: usize) -> Result<Bytes, Problem> {
+    check_type(headers, op)?;
     let bytes = read_body(body, limit).await?;
     if bytes.trim_ascii().is_empty() {
         return Err(Problem::bad_request("the body is empty; send a JSON object"));
@@ -29,14 +21,20 @@ pub(super) async fn read(
     Ok(bytes)
 }
 
-fn check_type(headers: &HeaderMap, accepted: &'static [&'static str]) -> Result<(), Problem> {
+fn check_type(headers: &HeaderMap, op: Op) -> Result<(), Problem> {
+    let accepted = op.accepts();
     let refuse = |name: HeaderName, detail: String| {
         let at = Location::Header(name.to_string());
         let problem = Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE)
             .detail(detail.clone())
             .errors(vec![Violation::new(at, "media_type", detail)]);
         let list = HeaderValue::from_str(&accepted.join(", ")).unwrap_or(HeaderValue::from_static("application/json"));
-        Err(if accepted == CHANGE { problem.header(ACCEPT_PATCH, list) } else { problem.header(header::ACCEPT, list) })
+        let name = match op {
+            Op::Patch | Op::PatchMany => ACCEPT_PATCH,
+            Op::Query => ACCEPT_QUERY,
+            _ => header::ACCEPT,
+        };
+        Err(problem.header(name, list))
     };
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let mut parts = value.split(';');
@@ -70,16 +68,16 @@ mod tests {
 
     #[test]
     fn media_types_are_checked() {
-        let status = |value, accepted| check_type(&typed(value), accepted).map_err(|problem| problem.status().as_u16());
-        assert_eq!(status("application/json", DOCUMENT), Ok(()));
-        assert_eq!(status("Application/JSON ; Charset=\"UTF-8\"", DOCUMENT), Ok(()));
-        assert_eq!(status("application/merge-patch+json", CHANGE), Ok(()));
-        assert_eq!(status("application/merge-patch+json", DOCUMENT), Err(415));
-        assert_eq!(status("application/json; charset=latin-1", DOCUMENT), Err(415));
-        assert_eq!(status("text/plain", CHANGE), Err(415));
-        assert!(check_type(&HeaderMap::new(), DOCUMENT).is_err());
+        let status = |value, op| check_type(&typed(value), op).map_err(|problem| problem.status().as_u16());
+        assert_eq!(status("application/json", Op::Create), Ok(()));
+        assert_eq!(status("Application/JSON ; Charset=\"UTF-8\"", Op::Replace), Ok(()));
+        assert_eq!(status("application/merge-patch+json", Op::Patch), Ok(()));
+        assert_eq!(status("application/merge-patch+json", Op::Create), Err(415));
+        assert_eq!(status("application/json; charset=latin-1", Op::Create), Err(415));
+        assert_eq!(status("text/plain", Op::Patch), Err(415));
+        assert!(check_type(&HeaderMap::new(), Op::Query).is_err());
         let mut coded = typed("application/json");
         coded.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        assert!(check_type(&coded, DOCUMENT).is_err());
+        assert!(check_type(&coded, Op::Create).is_err());
     }
 }

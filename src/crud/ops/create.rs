@@ -22,7 +22,7 @@ pub(in crate::crud) async fn create<C: Collection>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body, body::DOCUMENT, served.body_limit).await?;
+    let bytes = body::read(&parts.headers, body, Op::Create, served.body_limit).await?;
     let admission = served.policy.creation(served.caller(&parts))?;
     if served.bulk && bytes.trim_ascii_start().first() == Some(&b'[') {
         return create_many::create_many(&served, &parts, &admission, bytes).await;

@@ -4,14 +4,15 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue, LINK};
+use http::request::Parts;
 use http::{StatusCode, Uri};
 
-use super::answer;
 use super::prefer::{self, Count};
+use super::{answer, body};
 use crate::crud::etag::{self, Condition};
-use crate::crud::query;
+use crate::crud::query::{self, Listing};
 use crate::crud::service::Served;
-use crate::crud::{Collection, Expr};
+use crate::crud::{Collection, Expr, Op};
 use crate::service::Problem;
 use crate::{Request, Response};
 
@@ -25,9 +26,34 @@ pub(in crate::crud) async fn list<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let listing = query::listing(&served.schema, parts.uri.query(), served.list)?;
+    page(&served, &parts, listing, true).await
+}
+
+/// `QUERY /user`: a list whose filters are in the body (draft-ietf-httpbis-safe-method-w-body).
+pub(in crate::crud) async fn query<C: Collection>(
+    served: Arc<Served<C>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(Problem::bad_request("what a QUERY asks for is in its body; leave the query string out"));
+    }
+    let body = body::read(&parts.headers, body, Op::Query, served.body_limit).await?;
+    let listing = query::listing_of_body(&served.schema, &body, served.list)?;
+    // A link would lead to a GET.
+    page(&served, &parts, listing, false).await
+}
+
+/// The page that is asked for; `linked` says whether it names the next one in a header as well.
+async fn page<C: Collection>(
+    served: &Served<C>,
+    parts: &Parts,
+    listing: Listing,
+    linked: bool,
+) -> Result<Response, Problem> {
     let none_match = Condition::if_none_match(&parts.headers)?;
     let (mut query, cursors, shown) = (listing.query, listing.cursors, listing.shown);
-    query.filter = query.filter.and(served.readable(&parts));
+    query.filter = query.filter.and(served.readable(parts));
     let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);
     let filter = query.filter.clone();
     let total = async {
@@ -50,7 +76,7 @@ pub(in crate::crud) async fn list<C: Collection>(
         answer::document(StatusCode::OK, body.into(), tag)
     };
     let headers = response.headers_mut();
-    if let Some(link) = cursor.and_then(|cursor| next_link(&parts.uri, &cursor, served.envelope)) {
+    if let Some(link) = cursor.filter(|_| linked).and_then(|cursor| next_link(&parts.uri, &cursor, served.envelope)) {
         headers.insert(LINK, link);
     }
     if let (Some(total), Some(count)) = (total, count) {

@@ -11,7 +11,7 @@ use super::{answer, body, prefer};
 use crate::crud::schema::validate;
 use crate::crud::service::Served;
 use crate::crud::store::Many;
-use crate::crud::{Collection, Expr, query};
+use crate::crud::{Collection, Expr, Op, query};
 use crate::service::{Limit, Location, Problem, Violation};
 use crate::{Request, Response};
 
@@ -21,7 +21,7 @@ pub(in crate::crud) async fn patch<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let rows = Wanted::read(&served, &parts)?;
-    let bytes = body::read(&parts.headers, body, body::CHANGE, served.body_limit).await?;
+    let bytes = body::read(&parts.headers, body, Op::PatchMany, served.body_limit).await?;
     let mut changes = validate::patch_many(&served.schema, &bytes)?;
     let admission = served.policy.change(served.caller(&parts));
     if let Some((field, _)) = changes.iter().find(|(field, _)| admission.concerns(*field)) {

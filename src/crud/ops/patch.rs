@@ -22,7 +22,7 @@ pub(in crate::crud) async fn patch<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let id = served.path_id(&parts)?;
-    let bytes = body::read(&parts.headers, body, body::CHANGE, served.body_limit).await?;
+    let bytes = body::read(&parts.headers, body, Op::Patch, served.body_limit).await?;
     let minimal = prefer::minimal(&parts.headers);
     let admission = served.policy.change(served.caller(&parts));
     let changes = validate::patch(&served.schema, &bytes, &id)?;

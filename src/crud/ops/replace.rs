@@ -25,7 +25,7 @@ pub(in crate::crud) async fn replace<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let id = served.path_id(&parts)?;
-    let bytes = body::read(&parts.headers, body, body::DOCUMENT, served.body_limit).await?;
+    let bytes = body::read(&parts.headers, body, Op::Replace, served.body_limit).await?;
     let admission = served.policy.change(served.caller(&parts));
     if admission.is_unknown() && !served.upsert {
         // No row is one that this caller may write, whatever the body says.

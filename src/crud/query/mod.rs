@@ -1,5 +1,6 @@
 //! The one query AST. Each store compiles it; none of it ever comes from a client unparsed.
 
+mod body;
 mod condition;
 mod cursor;
 mod evaluate;
@@ -9,8 +10,9 @@ mod path;
 mod pattern;
 mod shown;
 
+pub(crate) use body::listing_of_body;
 pub(crate) use condition::value as text_value;
-pub(crate) use parse::{FARTHEST_OFFSET, ListRules, export, filter, is_taken, listing, shown};
+pub(crate) use parse::{FARTHEST_OFFSET, ListRules, Listing, export, filter, is_taken, listing, shown};
 pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use shown::Shown;

@@ -9,19 +9,19 @@ use super::{Expr, Path, Query, Shown, Sort, cursor, group};
 use crate::crud::Value;
 use crate::crud::schema::check::Fault;
 use crate::crud::schema::{Schema, Type, suggest};
-use crate::service::{Limit, Location, Problem, Violation, query_pairs};
+use crate::service::{Limit, Location, Problem, Violation, push_token, query_pairs};
 
 /// Conditions in one request.
 const MOST_CONDITIONS: usize = 32;
 /// Groups within groups.
-const DEEPEST_GROUP: usize = 4;
+pub(super) const DEEPEST_GROUP: usize = 4;
 /// Rows that can be skipped by number; the store walks over each of them.
 pub(crate) const FARTHEST_OFFSET: usize = 10_000;
 /// Keys of one sort.
 const MOST_SORT_KEYS: usize = 8;
 
 /// The parameters of a list that are not fields, and may be there once.
-const CONTROLS: [&str; 5] = ["limit", "sort", "cursor", "offset", "fields"];
+pub(super) const CONTROLS: [&str; 5] = ["limit", "sort", "cursor", "offset", "fields"];
 /// Those that group conditions.
 const GROUPS: [&str; 4] = ["or", "and", "not.or", "not.and"];
 
@@ -69,24 +69,38 @@ impl Cursors {
 pub(crate) fn listing(schema: &Schema, raw: Option<&str>, rules: ListRules) -> Result<Listing, Problem> {
     let mut reader = Reader::new(schema, &CONTROLS, true);
     let mut sent = reader.read(raw)?;
-    let limit = reader.limit(sent.control("limit"), rules.default_limit, rules.max_limit);
-    let sort = reader.sort(sent.control("sort"));
-    let offset = reader.offset(sent.control("offset"), rules.offset);
-    let shown = reader.shown(sent.control("fields"));
-    if sent.control("cursor").is_some() && sent.control("offset").is_some() {
+    let filters = std::mem::take(&mut sent.filters);
+    let filter = sent.filter();
+    finished(reader, |name| sent.control(name), rules, filter, filters)
+}
+
+/// What a list is asked for, from the conditions that were read and what else there is.
+pub(super) fn finished<'c>(
+    mut reader: Reader<'_>,
+    control: impl Fn(&str) -> Option<&'c str>,
+    rules: ListRules,
+    filter: Expr,
+    mut filters: Vec<(Cow<'_, str>, Cow<'_, str>)>,
+) -> Result<Listing, Problem> {
+    let limit = reader.limit(control("limit"), rules.default_limit, rules.max_limit);
+    let sort = reader.sort(control("sort"));
+    let offset = reader.offset(control("offset"), rules.offset);
+    let shown = reader.shown(control("fields"));
+    if control("cursor").is_some() && control("offset").is_some() {
         reader.wrong("offset", "contradiction", "cannot be sent together with cursor: leave one of them out");
     }
     reader.finish()?;
 
-    let hash = hash(schema, &sort, &mut sent.filters);
-    let after = match sent.control("cursor") {
+    let schema = reader.schema;
+    let hash = hash(schema, &sort, &mut filters);
+    let after = match control("cursor") {
         Some(text) => Some(cursor::decode(text, hash, schema, &sort).map_err(|detail| {
-            let at = Location::Parameter("cursor".to_owned());
+            let at = reader.at("cursor");
             Problem::bad_request(format!("the cursor {detail}")).errors(vec![Violation::new(at, "cursor", detail)])
         })?),
         None => None,
     };
-    let query = Query { filter: sent.filter(), sort, limit, offset, after };
+    let query = Query { filter, sort, limit, offset, after };
     Ok(Listing { query, cursors: Cursors { hash }, shown })
 }
 
@@ -154,6 +168,10 @@ fn hash(schema: &Schema, sort: &[Sort], filters: &mut [(Cow<'_, str>, Cow<'_, st
     hash.finish()
 }
 
+pub(super) fn too_many_conditions() -> Problem {
+    Problem::bad_request(format!("a request may have at most {MOST_CONDITIONS} conditions"))
+}
+
 /// What a query string holds.
 struct Sent<'r> {
     /// None stands for one that is wrong.
@@ -178,12 +196,14 @@ impl Sent<'_> {
     }
 }
 
-struct Reader<'s> {
+pub(super) struct Reader<'s> {
     schema: &'s Schema,
     /// Parameters that are not filters.
     controls: &'static [&'static str],
     /// Whether there may be filters.
     filters: bool,
+    /// What is read is a body: places in it are JSON pointers.
+    body: bool,
     /// How many conditions were read.
     conditions: usize,
     /// What the service does not have.
@@ -194,7 +214,38 @@ struct Reader<'s> {
 
 impl<'s> Reader<'s> {
     const fn new(schema: &'s Schema, controls: &'static [&'static str], filters: bool) -> Self {
-        Self { schema, controls, filters, conditions: 0, wrong: Vec::new(), invalid: Vec::new() }
+        Self { schema, controls, filters, body: false, conditions: 0, wrong: Vec::new(), invalid: Vec::new() }
+    }
+
+    pub(super) fn of_body(schema: &'s Schema) -> Self {
+        Self { body: true, ..Self::new(schema, &CONTROLS, true) }
+    }
+
+    pub(super) const fn schema(&self) -> &'s Schema {
+        self.schema
+    }
+
+    /// Notes that there is one more condition.
+    pub(super) const fn count(&mut self) {
+        self.conditions += 1;
+    }
+
+    pub(super) const fn has_too_many(&self) -> bool {
+        self.conditions > MOST_CONDITIONS
+    }
+
+    /// A parameter, or a place in the body: a member of it by name, or a pointer.
+    fn at(&self, place: &str) -> Location {
+        let shown: String = place.chars().take(100).collect();
+        match (self.body, place.starts_with('/')) {
+            (false, _) => Location::Parameter(shown),
+            (true, true) => Location::Pointer(place.to_owned()),
+            (true, false) => {
+                let mut pointer = String::new();
+                push_token(&mut pointer, &shown);
+                Location::Pointer(pointer)
+            }
+        }
     }
 
     fn read<'r>(&mut self, raw: Option<&'r str>) -> Result<Sent<'r>, Problem> {
@@ -215,20 +266,19 @@ impl<'s> Reader<'s> {
                 });
                 sent.filters.push((name, value));
             }
-            if self.conditions > MOST_CONDITIONS {
-                return Err(Problem::bad_request(format!("a request may have at most {MOST_CONDITIONS} conditions")));
+            if self.has_too_many() {
+                return Err(too_many_conditions());
             }
         }
         Ok(sent)
     }
 
-    fn wrong(&mut self, parameter: &str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
-        let parameter = parameter.chars().take(100).collect();
-        self.wrong.push(Violation::new(Location::Parameter(parameter), code, detail));
+    pub(super) fn wrong(&mut self, place: &str, code: &'static str, detail: impl Into<Cow<'static, str>>) {
+        self.wrong.push(Violation::new(self.at(place), code, detail));
     }
 
-    fn invalid(&mut self, parameter: &str, fault: Fault) {
-        self.invalid.push(fault.at(Location::Parameter(parameter.to_owned())));
+    pub(super) fn invalid(&mut self, place: &str, fault: Fault) {
+        self.invalid.push(fault.at(self.at(place)));
     }
 
     fn finish(&mut self) -> Result<(), Problem> {
@@ -244,7 +294,15 @@ impl<'s> Reader<'s> {
 
     /// Notes that there is no such field, or parameter where it is one.
     fn unknown(&mut self, parameter: &str, name: &str) {
-        let is_parameter = parameter == name;
+        self.unknown_name(parameter, name, parameter == name);
+    }
+
+    /// Notes that there is no such field.
+    pub(super) fn unknown_field(&mut self, place: &str, name: &str) {
+        self.unknown_name(place, name, false);
+    }
+
+    fn unknown_name(&mut self, parameter: &str, name: &str, is_parameter: bool) {
         // Within a model the last name is the one to look at.
         let (model, last) =
             match name.rsplit_once('.').and_then(|(model, last)| Some((Path::read(self.schema, model)?, last))) {
@@ -369,7 +427,7 @@ impl<'s> Reader<'s> {
         let mut found = Vec::with_capacity(parts.len());
         for part in parts {
             // All that is wrong is told, up to the most conditions there may be.
-            if self.conditions > MOST_CONDITIONS {
+            if self.has_too_many() {
                 return None;
             }
             found.push(match group::begins(part).filter(|(.., rest)| rest.starts_with('(')) {
@@ -407,7 +465,7 @@ impl<'s> Reader<'s> {
         Some(if negated { Expr::Not(Box::new(expr)) } else { expr })
     }
 
-    fn noted<T>(&mut self, parameter: &str, result: Result<T, Fault>) -> Option<T> {
+    pub(super) fn noted<T>(&mut self, parameter: &str, result: Result<T, Fault>) -> Option<T> {
         result.map_err(|fault| self.invalid(parameter, fault)).ok()
     }
 }

@@ -84,6 +84,13 @@ fn kind_of(json: &str) -> u8 {
     }
 }
 
+impl Type {
+    /// Whether the JSON of a value may be of this type, as far as its first letters tell.
+    pub(crate) fn looks_like(&self, json: &str) -> bool {
+        kinds(self) & kind_of(json) != 0
+    }
+}
+
 impl Union {
     /// A union of types of which no two look the same in JSON, other than int and float, which the point tells apart.
     ///
@@ -115,10 +122,12 @@ impl Union {
 
     /// The one that the JSON of a value is of.
     pub(crate) fn of_json(&self, json: &str) -> Option<&Type> {
-        let kind = kind_of(json);
-        let fits = |own: &&Type| kinds(own) & kind != 0;
+        let fits = |own: &&Type| own.looks_like(json);
         // An integer is a float only where there is no int.
-        self.alternatives.iter().filter(fits).min_by_key(|own| matches!(own, Type::Float(_)) && kind == kinds::INT)
+        self.alternatives
+            .iter()
+            .filter(fits)
+            .min_by_key(|own| matches!(own, Type::Float(_)) && kind_of(json) == kinds::INT)
     }
 
     /// The one whose values are objects.

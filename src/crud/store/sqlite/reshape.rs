@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -82,7 +80,7 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
             return Ok(whole);
         }
         (Type::Map { value: kind, .. }, _) => {
-            let entries: Entries<'_> = serde_json::from_str(text).map_err(Err)?;
+            let entries: json::Members<'_> = serde_json::from_str(text).map_err(Err)?;
             let mut whole = true;
             out.push(b'{');
             for (index, (name, raw)) in entries.0.iter().enumerate() {
@@ -123,33 +121,6 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
 fn unfit(at: &str, field: &Field) -> ConfigError {
     ConfigError::new(format!("{at}.{} holds in some stored rows what none of its types allows", field.name))
         .cure("keep the types that it had")
-}
-
-/// The entries of a dict in their order.
-struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
-
-        impl<'de> Visitor<'de> for Read {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<'de>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    entries.push((Cow::Owned(name), value));
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Read)
-    }
 }
 
 fn missing(out: &mut Vec<u8>, at: &str, field: &Field) -> Result<(), Failure> {
