@@ -44,6 +44,7 @@ _OPERATIONS: dict[Op, tuple[str, str]] = {
     "delete": ("delete", "/{id}"),
     "count": ("get", "/_count"),
     "export": ("get", "/_export"),
+    "changes": ("get", "/_changes"),
     "query": ("x-query", ""),
     "patch_many": ("patch", ""),
     "delete_many": ("delete", ""),

@@ -29,7 +29,18 @@ CallNext = Callable[[Request], Awaitable[Response]]
 Middleware = Callable[[Request, CallNext], Awaitable[Response]]
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
 Op = Literal[
-    "list", "create", "get", "replace", "patch", "delete", "count", "export", "query", "patch_many", "delete_many"
+    "list",
+    "create",
+    "get",
+    "replace",
+    "patch",
+    "delete",
+    "count",
+    "export",
+    "changes",
+    "query",
+    "patch_many",
+    "delete_many",
 ]
 
 

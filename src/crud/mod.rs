@@ -5,6 +5,7 @@
 
 mod decimal;
 mod etag;
+mod feed;
 mod hooks;
 pub mod json;
 mod openapi;
@@ -27,6 +28,8 @@ pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};
 pub use resource::{Concurrency, Op, Resource, ResourceOptions};
 pub use rows::{Rows, RowsError};
 pub use schema::Schema;
-pub use store::{Collection, Expect, Many, OpenError, Outcome, Page, Row, RowError, Store, StoreError};
+pub use store::{
+    Change, Changes, ChangesError, Collection, Expect, Many, OpenError, Outcome, Page, Row, RowError, Store, StoreError,
+};
 pub use value::Value;
 pub use walk::Walk;

@@ -10,7 +10,7 @@ use http::Method;
 use super::hooks::{Event, Hooks};
 use super::policy::Policy;
 use super::schema::Type;
-use super::{Collection, Schema, query, service};
+use super::{Collection, OpenError, Schema, Store, query, service};
 use crate::ConfigError;
 use crate::service::{Leaf, LeafKind, Problem, Route, RouteTableBuilder};
 
@@ -33,6 +33,8 @@ pub enum Op {
     Count,
     /// `GET` on `_export` below the collection.
     Export,
+    /// `GET` on `_changes` below the collection: what changes, as it happens.
+    Changes,
     /// `QUERY` on the collection: a list whose filters are in the body.
     Query,
     /// `PATCH` on the collection: changes all rows that a filter holds for.
@@ -46,7 +48,7 @@ impl Op {
     pub const CORE: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
 
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::List,
         Self::Create,
         Self::Get,
@@ -55,6 +57,7 @@ impl Op {
         Self::Delete,
         Self::Count,
         Self::Export,
+        Self::Changes,
         Self::Query,
         Self::PatchMany,
         Self::DeleteMany,
@@ -71,6 +74,7 @@ impl Op {
             Self::Delete => "delete",
             Self::Count => "count",
             Self::Export => "export",
+            Self::Changes => "changes",
             Self::Query => "query",
             Self::PatchMany => "patch_many",
             Self::DeleteMany => "delete_many",
@@ -80,7 +84,7 @@ impl Op {
     /// The method that asks for it.
     pub const fn method(self) -> Method {
         match self {
-            Self::List | Self::Get | Self::Count | Self::Export => Method::GET,
+            Self::List | Self::Get | Self::Count | Self::Export | Self::Changes => Method::GET,
             Self::Query => Method::QUERY,
             Self::Create => Method::POST,
             Self::Replace => Method::PUT,
@@ -94,7 +98,9 @@ impl Op {
         match self {
             Self::Create | Self::Replace | Self::Query => &["application/json"],
             Self::Patch | Self::PatchMany => &["application/merge-patch+json", "application/json"],
-            Self::List | Self::Get | Self::Delete | Self::Count | Self::Export | Self::DeleteMany => &[],
+            Self::List | Self::Get | Self::Delete | Self::Count | Self::Export | Self::Changes | Self::DeleteMany => {
+                &[]
+            }
         }
     }
 
@@ -108,6 +114,7 @@ impl Op {
         match self {
             Self::Count => Some("_count"),
             Self::Export => Some("_export"),
+            Self::Changes => Some("_changes"),
             _ => None,
         }
     }
@@ -552,10 +559,24 @@ impl Resource {
         Ok(index)
     }
 
+    /// Opens the collection of this model as the operations need it.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and when the store cannot tell what changes and is to.
+    pub async fn open<S: Store>(&self, store: &S) -> Result<S::Collection, OpenError> {
+        let collection = store.open(self.schema.clone()).await?;
+        if self.ops().any(|op| op == Op::Changes) {
+            collection.keep_changes().await?;
+        }
+        Ok(collection)
+    }
+
     /// Adds a leaf for each operation to `table`, answered from `collection`.
     ///
     /// # Errors
     /// As [`check`](Self::check), or when another leaf has one of the paths.
+    ///
+    /// [`Op::Changes`] tells what has been kept since [`open`](Self::open) or [`Collection::keep_changes`].
     pub fn mount(&self, collection: impl Collection, table: &mut RouteTableBuilder) -> Result<(), ConfigError> {
         let id = self.checked_id()?;
         let needs_transactions = [

@@ -10,6 +10,7 @@ use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tower::service_fn;
 
 use super::etag::Condition;
+use super::feed::Feed;
 use super::hooks::Hooks;
 use super::policy::{Caller, Policy};
 use super::query::{ListRules, Shown};
@@ -37,11 +38,14 @@ pub(super) struct Served<C> {
     pub(super) hooks: Hooks,
     pub(super) body_limit: usize,
     pub(super) max_affected: u64,
+    /// Filled only while somebody watches.
+    pub(super) feed: Feed<C>,
 }
 
 /// The route that answers `op`.
 pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, collection: C) -> Route {
     let served = Arc::new(Served {
+        feed: Feed::new(resource.schema.clone(), collection.clone()),
         schema: resource.schema.clone(),
         id,
         collection,
@@ -69,6 +73,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         Op::Delete => leaf(served, ops::delete::delete),
         Op::Count => leaf(served, ops::count::count),
         Op::Export => leaf(served, ops::export::export),
+        Op::Changes => leaf(served, ops::changes::changes),
         Op::Query => leaf(served, ops::list::query),
         Op::PatchMany => leaf(served, ops::many::patch),
         Op::DeleteMany => leaf(served, ops::many::delete),

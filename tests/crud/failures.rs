@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 use tower::ServiceExt;
 use ziggurat::Body;
 use ziggurat::crud::{
-    Collection, Expect, Expr, Many, Op, Outcome, Page, Query, Resource, ResourceOptions, Row, RowError, Schema,
-    StoreError, Value,
+    Changes, ChangesError, Collection, Expect, Expr, Many, Op, OpenError, Outcome, Page, Query, Resource,
+    ResourceOptions, Row, RowError, Schema, StoreError, Value,
 };
 use ziggurat::service::{Dispatcher, RouteTableBuilder};
 
@@ -60,6 +60,12 @@ impl Collection for Failing {
     }
     async fn delete_all(&self, _: Expr, _: u64) -> Result<Many, StoreError> {
         Err(self.0())
+    }
+    async fn keep_changes(&self) -> Result<(), OpenError> {
+        Err(self.0().into())
+    }
+    async fn changes(&self, _: Option<String>) -> Result<Changes, ChangesError> {
+        Err(self.0().into())
     }
 }
 

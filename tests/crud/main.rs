@@ -5,6 +5,7 @@
 
 mod access;
 mod bodies;
+mod changes;
 #[cfg(all(feature = "layers", feature = "server"))]
 mod compose;
 mod conditions;

@@ -8,10 +8,10 @@ use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tower::ServiceExt;
-use ziggurat::Body;
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::{Resource, ResourceOptions, Schema, Store};
 use ziggurat::service::{Claims, Dispatcher, RouteTableBuilder};
+use ziggurat::{Body, Response};
 
 pub const USER: &str = r#"{"name":"User","id":"id","fields":[
   {"name":"id","type":{"type":"uuid"}},
@@ -29,6 +29,7 @@ pub const JSON: (&str, &str) = ("content-type", "application/json");
 /// A resource that answers, and the folder of its store.
 pub struct App {
     dispatcher: Dispatcher,
+    store: SqliteStore,
     _folder: TempDir,
 }
 
@@ -47,10 +48,16 @@ impl App {
         let folder = TempDir::new().unwrap();
         let store = SqliteStore::open(folder.path().join("rows.db"), SqliteOptions::default()).unwrap();
         let schema = Arc::new(Schema::from_description(description).unwrap());
-        let collection = store.open(schema.clone()).await.unwrap();
+        let resource = Resource::new(schema, options);
+        let collection = resource.open(&store).await.unwrap();
         let mut table = RouteTableBuilder::new();
-        Resource::new(schema, options).mount(collection, &mut table).unwrap();
-        Self { dispatcher: Dispatcher::new(table.build().unwrap()), _folder: folder }
+        resource.mount(collection, &mut table).unwrap();
+        Self { dispatcher: Dispatcher::new(table.build().unwrap()), store, _folder: folder }
+    }
+
+    /// Closes the store under the service.
+    pub async fn close(&self) {
+        self.store.close().await;
     }
 
     pub async fn send(&self, method: Method, target: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
@@ -66,6 +73,21 @@ impl App {
         headers: &[(&str, &str)],
         body: impl Into<Body>,
     ) -> Answer {
+        let response = self.begin(claims, method, target, headers, body).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The answer whose body is yet to come.
+    pub async fn begin(
+        &self,
+        claims: &str,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -74,10 +96,7 @@ impl App {
             let claims = serde_json::value::RawValue::from_string(claims.to_owned()).unwrap();
             request = request.extension(Claims::parse(claims).unwrap());
         }
-        let response = self.dispatcher.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        self.dispatcher.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap()
     }
 
     pub async fn get(&self, target: &str) -> Answer {

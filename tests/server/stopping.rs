@@ -28,6 +28,21 @@ async fn requests_in_flight_finish_and_idle_connections_close() -> Outcome {
 }
 
 #[tokio::test]
+async fn answers_without_an_end_are_told_to_end() -> Outcome {
+    let mut server = start(server()).await;
+    let mut feed = server.connect().await;
+    feed.send("GET /feed HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.stop();
+    let answer = feed.rest().await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("5\r\nbegun\r\n0\r\n\r\n"), "{answer}");
+    let drained = server.drained().await;
+    assert_eq!((drained.finished, drained.dropped), (1, 0));
+    assert!(drained.took < Duration::from_secs(5), "{drained:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_deadline_drops_what_is_left() -> Outcome {
     let server = start(server().drain_timeout(Duration::from_millis(200))).await;
     let mut busy = server.connect().await;

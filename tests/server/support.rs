@@ -209,6 +209,18 @@ async fn answer(request: Request, at_work: AtWork) -> Result<Response, Infallibl
             });
             return Ok(Response::new(Body::from_stream(chunks)));
         }
+        "/feed" => {
+            // An answer that ends when the server is told to stop.
+            let stopping = Box::pin(request.extensions().get::<ConnectInfo>().unwrap().stopping());
+            let chunks = futures_util::stream::unfold((stopping, true), |(mut stopping, begins)| async move {
+                if !begins {
+                    (&mut stopping).await;
+                    return None;
+                }
+                Some((Ok::<_, Infallible>(Bytes::from_static(b"begun")), (stopping, false)))
+            });
+            return Ok(Response::new(Body::from_stream(chunks)));
+        }
         "/panic" => panic!("a handler that panics"),
         _ => Problem::not_found("no such test").into_response(),
     };

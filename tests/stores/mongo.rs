@@ -43,6 +43,7 @@ keeps! {
     filters(120);
     only(100);
     many(30);
+    changes();
     walks(25);
     together();
     dropped();

@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use uuid::Uuid;
-use ziggurat::crud::store::{Collection, Expect, Many, Outcome, Row, Store, StoreError};
+use ziggurat::crud::store::{Change, Changes, ChangesError, Collection, Expect, Many, Outcome, Row, Store, StoreError};
 use ziggurat::crud::{Comparison, Expr, Pattern, Query, Rows, RowsError, Schema, Sort, Value};
 
 use crate::rows::*;
@@ -482,6 +483,103 @@ pub async fn many<S: Store>(store: S, rounds: usize) {
         assert_eq!(walk(&rows, all(100)).await, texts);
         data = left;
     }
+}
+
+/// Whoever watches is told of every change once, in order, with the row before and after it, and can go on later.
+pub async fn changes<S: Store>(store: S) {
+    let (rows, schema) = open(&store, "Changes").await;
+    rows.keep_changes().await.unwrap();
+    rows.keep_changes().await.unwrap();
+    let (other, _) = open(&store, "Others").await;
+    other.keep_changes().await.unwrap();
+    let mut random = Random(14);
+    let mut row = row(&mut random);
+    let before = rows.insert(object(&row)).await.unwrap();
+    let next = async |changes: &mut Changes| -> Change {
+        let next = tokio::time::timeout(std::time::Duration::from_secs(20), changes.stream.next());
+        next.await.expect("a change is told soon").unwrap().unwrap()
+    };
+
+    let mut watched = rows.changes(None).await.unwrap();
+    row[AGE] = Value::Int(77);
+    let id = row[ID].clone();
+    let Outcome::Done(after) = rows.update(id.clone(), vec![(AGE, Value::Int(77))], Expect::any()).await.unwrap()
+    else {
+        panic!("not changed")
+    };
+    assert_eq!(string(&after), text_of(&schema, &row));
+    other.insert(object(&self::row(&mut random))).await.unwrap();
+    let changed = next(&mut watched).await;
+    assert_eq!((changed.before, changed.after), (Some(before), Some(after.clone())));
+    // What was not done is not told: a write that fails, one that finds no row, one that is undone as a whole.
+    rows.insert(object(&row)).await.unwrap_err();
+    let filter = Expr::equal(AGE.into(), Value::Int(77));
+    assert_eq!(rows.update_all(filter.clone(), vec![(AGE, Value::Int(0))], 0).await.unwrap(), Many::TooMany);
+    let mut many: Vec<_> = (0..3).map(|_| self::row(&mut random)).collect();
+    let twice = [&many[..], &many[..1]].concat();
+    rows.insert_all(twice.iter().map(|row| object(row)).collect()).await.unwrap_err();
+    let made = rows.insert_all(many.iter().map(|row| object(row)).collect()).await.unwrap();
+    let mut tokens = vec![changed.token];
+    for made in &made {
+        let told = next(&mut watched).await;
+        assert_eq!((told.before, told.after.as_ref()), (None, Some(made)));
+        tokens.push(told.token);
+    }
+    many.iter_mut().for_each(|row| row[AGE] = Value::Int(77));
+    assert_eq!(rows.update_all(Expr::True, vec![(AGE, Value::Int(77))], 9).await.unwrap(), Many::Done(4));
+    let mut seen = HashSet::new();
+    for _ in 0..4 {
+        let told = next(&mut watched).await;
+        let (before, after) = (told.before.unwrap(), told.after.unwrap());
+        assert_eq!(after.version, before.version + 1);
+        seen.insert(after.json);
+        tokens.push(told.token);
+    }
+    assert_eq!(seen.len(), 4);
+    assert!(matches!(rows.delete(id, Expect::any()).await.unwrap(), Outcome::Done(())));
+    let gone = next(&mut watched).await;
+    assert_eq!((gone.before.map(|row| row.json), gone.after), (Some(after.json), None));
+    tokens.push(gone.token);
+    assert_eq!(tokens.iter().collect::<HashSet<_>>().len(), tokens.len());
+    let plain = |token: &String| token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    assert!(tokens.iter().all(plain), "{tokens:?}");
+
+    // From each token on, the rest is told again in the same order.
+    for (index, token) in tokens.iter().enumerate() {
+        let mut again = rows.changes(Some(token.clone())).await.unwrap();
+        for expected in &tokens[index + 1..] {
+            assert_eq!(next(&mut again).await.token, *expected);
+        }
+    }
+    for wrong in ["", "x", "999999999", "-1", "eA"] {
+        match rows.changes(Some(wrong.to_owned())).await {
+            Err(ChangesError::Lost) => {}
+            other => panic!("{wrong}: {other:?}"),
+        }
+    }
+
+    // Of many writers at once, each change is told once.
+    let writers: Vec<_> = (0..40)
+        .map(|index| {
+            let (rows, row) = (rows.clone(), self::row(&mut Random(100 + index)));
+            tokio::spawn(async move { rows.insert(object(&row)).await.unwrap().json })
+        })
+        .collect();
+    let mut written = HashSet::new();
+    for writer in writers {
+        written.insert(writer.await.unwrap());
+    }
+    for _ in 0..40 {
+        let told = next(&mut watched).await;
+        assert!(written.remove(&told.after.unwrap().json));
+    }
+    store.close().await;
+    let end = tokio::time::timeout(std::time::Duration::from_secs(20), watched.stream.next()).await;
+    assert!(
+        matches!(end, Ok(Some(Err(ChangesError::Store(StoreError::Unavailable { .. }))))),
+        "it ends with the store"
+    );
+    assert!(watched.stream.next().await.is_none());
 }
 
 /// Walks in pages meet every row once and in order, whatever the keys.

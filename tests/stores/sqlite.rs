@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use tempfile::TempDir;
 use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
-use ziggurat::crud::store::{Collection, OpenError, Store};
+use ziggurat::crud::store::{ChangesError, Collection, OpenError, Store};
 use ziggurat::crud::{Expr, Schema, Value};
 
 use crate::promises;
@@ -38,6 +39,7 @@ keeps! {
     filters(1500);
     only(400);
     many(60);
+    changes();
     walks(400);
     together();
     dropped();
@@ -95,6 +97,71 @@ async fn rows_outlive_the_process_and_a_grown_schema() {
     let rows = store.open(model(wider)).await.unwrap();
     assert_eq!(json(&rows, 1).await, r#"{"id":1,"stars":3,"body":"one"}"#);
     store.close().await;
+}
+
+#[tokio::test]
+async fn changes_of_another_shape_are_forgotten() {
+    let folder = TempDir::new().unwrap();
+    let store = SqliteStore::open(folder.path().join("notes.db"), options()).unwrap();
+    let rows = store.open(model(note())).await.unwrap();
+    rows.keep_changes().await.unwrap();
+    let begun = rows.changes(None).await.unwrap().from.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(1), text("one")])).await.unwrap();
+    assert!(rows.changes(Some(begun.clone())).await.is_ok());
+
+    let mut wider = note();
+    wider.push(Field::new("stars", int()).default(DefaultValue::Constant(Value::Int(3))));
+    let rows = store.open(model(wider)).await.unwrap();
+    // That they are kept is not forgotten, and the new shape is no change.
+    rows.insert(Value::Object(vec![Value::Int(2), text("two"), Value::Int(4)])).await.unwrap();
+    assert!(matches!(rows.changes(Some(begun)).await, Err(ChangesError::Lost)));
+    let mut changes = rows.changes(None).await.unwrap();
+    rows.insert(Value::Object(vec![Value::Int(3), text("three"), Value::Int(5)])).await.unwrap();
+    let told = changes.stream.next().await.unwrap().unwrap().after.unwrap();
+    assert_eq!(told.json, r#"{"id":3,"body":"three","stars":5}"#);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn old_changes_are_forgotten() {
+    let store = SqliteStore::in_memory(options()).unwrap();
+    let rows = store.open(model(note())).await.unwrap();
+    rows.keep_changes().await.unwrap();
+    let insert = async |from: i64| {
+        let documents = (from..from + 1000).map(|id| Value::Object(vec![Value::Int(id), text("")]));
+        rows.insert_all(documents.collect()).await.unwrap();
+    };
+    let begun = rows.changes(None).await.unwrap().from.unwrap();
+    let mut slow = rows.changes(None).await.unwrap();
+    insert(0).await;
+    let later = rows.changes(None).await.unwrap().from.unwrap();
+    for thousand in 1..=10 {
+        insert(thousand * 1000).await;
+    }
+    assert!(matches!(rows.changes(Some(begun)).await, Err(ChangesError::Lost)));
+    assert!(matches!(slow.stream.next().await, Some(Err(ChangesError::Lost))));
+    let mut changes = rows.changes(Some(later)).await.unwrap();
+    for id in 1000..11_000 {
+        let told = changes.stream.next().await.unwrap().unwrap().after.unwrap();
+        assert_eq!(told.json, format!(r#"{{"id":{id},"body":""}}"#));
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+async fn changes_by_other_processes_are_told() {
+    let folder = TempDir::new().unwrap();
+    let open = || SqliteStore::open(folder.path().join("notes.db"), options().shared(true)).unwrap();
+    let (one, other) = (open(), open());
+    let rows = one.open(model(note())).await.unwrap();
+    rows.keep_changes().await.unwrap();
+    let mut changes = rows.changes(None).await.unwrap();
+    let others = other.open(model(note())).await.unwrap();
+    let made = others.insert(Value::Object(vec![Value::Int(1), text("one")])).await.unwrap();
+    let told = tokio::time::timeout(std::time::Duration::from_secs(20), changes.stream.next()).await;
+    assert_eq!(told.unwrap().unwrap().unwrap().after, Some(made));
+    one.close().await;
+    other.close().await;
 }
 
 fn refused<T>(result: Result<T, OpenError>) -> String {

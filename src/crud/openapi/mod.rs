@@ -444,6 +444,19 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             responses.insert("304".into(), nothing("The number has not changed"));
             problems.extend([400, 422]);
         }
+        Op::Changes => {
+            parameters.push(fields_parameter());
+            parameters.extend(filter_parameters(schema));
+            parameters.push(header("Last-Event-ID", "Goes on after the event with this id"));
+            responses.insert(
+                "200".into(),
+                json!({
+                    "description": "Server-sent events without an end: `create` and `update` with the row, `delete` with its id, `reset` when changes were missed",
+                    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+                }),
+            );
+            problems.extend([400, 422]);
+        }
         Op::PatchMany | Op::DeleteMany => {
             parameters.extend(filter_parameters(schema));
             parameters.push(header(
@@ -525,6 +538,7 @@ fn summary(op: Op, name: &str) -> String {
         Op::Delete => format!("Delete a {name}"),
         Op::Export => format!("Export {name} rows"),
         Op::Count => format!("Count {name} rows"),
+        Op::Changes => format!("Watch {name} rows"),
         Op::Query => format!("List {name} rows that a body asks for"),
         Op::PatchMany => format!("Change fields of all {name} rows that hold"),
         Op::DeleteMany => format!("Delete all {name} rows that hold"),

@@ -1,5 +1,6 @@
 //! The operations, one to a file, and how they read requests and word answers.
 
+pub(super) mod changes;
 pub(super) mod count;
 pub(super) mod create;
 mod create_many;

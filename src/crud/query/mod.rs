@@ -12,7 +12,7 @@ mod shown;
 
 pub(crate) use body::listing_of_body;
 pub(crate) use condition::value as text_value;
-pub(crate) use parse::{FARTHEST_OFFSET, ListRules, Listing, export, filter, is_taken, listing, shown};
+pub(crate) use parse::{FARTHEST_OFFSET, ListRules, Listing, export, filter, is_taken, listing, shown, watched};
 pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use shown::Shown;

@@ -112,6 +112,15 @@ pub(crate) fn filter(schema: &Schema, raw: Option<&str>) -> Result<Expr, Problem
     Ok(sent.filter())
 }
 
+/// Reads the query string of a feed of changes: filters, and what is shown of the rows.
+pub(crate) fn watched(schema: &Schema, raw: Option<&str>) -> Result<(Expr, Shown), Problem> {
+    let mut reader = Reader::new(schema, &["fields"], true);
+    let mut sent = reader.read(raw)?;
+    let shown = reader.shown(sent.control("fields"));
+    reader.finish()?;
+    Ok((sent.filter(), shown))
+}
+
 /// What is to be exported.
 #[derive(Debug)]
 pub(crate) struct Export {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
-use super::{Collection, Expect, Many, OpenError, Outcome, Page, Row, RowError, Store, StoreError};
+use super::{
+    Changes, ChangesError, Collection, Expect, Many, OpenError, Outcome, Page, Row, RowError, Store, StoreError,
+};
 use crate::ConfigError;
 use crate::crud::{Expr, Query, Schema, Value};
 
@@ -195,5 +197,13 @@ impl Collection for AnyCollection {
 
     async fn delete_all(&self, filter: Expr, most: u64) -> Result<Many, StoreError> {
         either!(AnyCollection, self, rows => rows.delete_all(filter, most).await)
+    }
+
+    async fn keep_changes(&self) -> Result<(), OpenError> {
+        either!(AnyCollection, self, rows => rows.keep_changes().await)
+    }
+
+    async fn changes(&self, after: Option<String>) -> Result<Changes, ChangesError> {
+        either!(AnyCollection, self, rows => rows.changes(after).await)
     }
 }

@@ -18,9 +18,11 @@ pub use any::{AnyCollection, AnyStore};
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::Stream;
 
 use super::{Expr, Query, Schema, Value};
 use crate::{BoxError, ConfigError};
@@ -107,7 +109,71 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// Removes all rows that hold, or none when more than `most` do. A store without
     /// [transactions](Self::has_transactions) may refuse.
     fn delete_all(&self, filter: Expr, most: u64) -> impl Future<Output = Result<Many, StoreError>> + Send;
+
+    /// Keeps what changes from now on, for [`changes`](Self::changes). It costs writes, and space for a bounded number of
+    /// changes. That they are kept is not forgotten when the store is closed.
+    ///
+    /// # Errors
+    /// When the store cannot do that.
+    fn keep_changes(&self) -> impl Future<Output = Result<(), OpenError>> + Send;
+
+    /// What changes after the change with this token, or from now on, in the order in which it was committed.
+    ///
+    /// # Errors
+    /// [`ChangesError::Lost`] when the token is none, or older than what is kept.
+    fn changes(&self, after: Option<String>) -> impl Future<Output = Result<Changes, ChangesError>> + Send;
 }
+
+/// A row that was made, changed or removed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Stands for the place of the change in the feed: letters, digits, `-` and `_`.
+    pub token: String,
+    /// The row before; none when it was made.
+    pub before: Option<Row>,
+    /// The row after; none when it was removed.
+    pub after: Option<Row>,
+}
+
+/// Changes as they happen.
+pub struct Changes {
+    /// The token of the place before the first of them, if the store tells it.
+    pub from: Option<String>,
+    /// It ends after an error, when the store is closed at the latest.
+    pub stream: Pin<Box<dyn Stream<Item = Result<Change, ChangesError>> + Send>>,
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").field("from", &self.from).finish_non_exhaustive()
+    }
+}
+
+/// Why changes cannot be told.
+#[derive(Debug)]
+pub enum ChangesError {
+    /// Some of them are not kept any more.
+    Lost,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for ChangesError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for ChangesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost => f.write_str("the changes after this token are not kept any more"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ChangesError {}
 
 /// Why rows were not added.
 #[derive(Debug)]

@@ -234,12 +234,14 @@ impl Draft {
         };
         let mut rows = HashMap::new();
         for (resource, location) in &resources {
-            let collection = open(store.as_ref(), resource.schema(), "served", location).await?;
+            let store = needed(store.as_ref(), resource.schema(), "served", location)?;
+            let collection = resource.open(store).await.map_err(|error| config(error).at_if_known(location))?;
             resource.mount(collection.clone(), &mut table)?;
             rows.insert(resource.schema().name.clone(), Rows::new(resource.schema().clone(), collection)?);
         }
         for (schema, location) in kept {
-            let collection = open(store.as_ref(), &schema, "kept", &location).await?;
+            let store = needed(store.as_ref(), &schema, "kept", &location)?;
+            let collection = store.open(schema.clone()).await.map_err(|error| config(error).at_if_known(&location))?;
             rows.insert(schema.name.clone(), Rows::new(schema, collection)?);
         }
         let dispatcher = Dispatcher::new(table.build()?);
@@ -269,19 +271,18 @@ impl Draft {
     }
 }
 
-/// The rows of a model that is to be `done`: served or kept.
-async fn open(
-    store: Option<&AnyStore>,
-    schema: &Arc<Schema>,
+/// The store for a model that is to be `done`: served or kept.
+fn needed<'s>(
+    store: Option<&'s AnyStore>,
+    schema: &Schema,
     done: &str,
     location: &str,
-) -> Result<AnyCollection, ConfigError> {
-    let Some(store) = store else {
-        return Err(ConfigError::new(format!("{} is to be {done}, but the app has no store", schema.name))
+) -> Result<&'s AnyStore, ConfigError> {
+    store.ok_or_else(|| {
+        ConfigError::new(format!("{} is to be {done}, but the app has no store", schema.name))
             .cure("give one, as Ziggurat(store=\"sqlite:///app.db\")")
-            .at_if_known(location));
-    };
-    store.open(schema.clone()).await.map_err(|error| config(error).at_if_known(location))
+            .at_if_known(location)
+    })
 }
 
 /// A store that cannot be opened is a mistake at start-up, whatever its cause.

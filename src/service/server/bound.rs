@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tower_service::Service;
 use tracing::debug;
 
@@ -135,6 +135,7 @@ impl BoundServer {
             settings: self.settings,
             connections: Arc::new(Connections::default()),
             refusals: Refusals::new(),
+            stop: watch::Sender::new(false),
         };
         // Covers a caller that drops this future as well as connections that a drain could not end.
         let _all_dropped = DropAll(host.connections.clone());
@@ -156,6 +157,7 @@ impl BoundServer {
             host.take(stream, peer);
         }
         drop(acceptor);
+        host.stop.send_replace(true);
         Ok(shutdown::drain(&host.connections, host.settings.drain, hurry).await)
     }
 
@@ -177,6 +179,7 @@ struct Host<S> {
     connections: Arc<Connections>,
     cap: usize,
     refusals: Refusals,
+    stop: watch::Sender<bool>,
 }
 
 impl<S: Serve> Host<S> {
@@ -188,7 +191,7 @@ impl<S: Serve> Host<S> {
         // It fails only for a socket that is gone already.
         let _ = stream.set_nodelay(true);
         let Ok(local_addr) = stream.local_addr() else { return };
-        let info = ConnectInfo { peer_addr, local_addr };
+        let info = ConnectInfo { peer_addr, local_addr, stop: self.stop.subscribe() };
         let (service, protocol, settings) = (self.service.clone(), self.protocol.clone(), self.settings.clone());
         tokio::spawn(async move {
             connection::serve(stream, info, service, place.activity.clone(), protocol, settings).await;

@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
+use tokio::sync::watch;
 use tower::ServiceExt;
 use tower::util::Oneshot;
 
@@ -26,12 +27,27 @@ use crate::{Body, BoxError};
 /// The two ends of the connection that a request came over; a request extension.
 ///
 /// The peer may be a proxy: whom to trust about the client behind it is a decision of the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ConnectInfo {
     /// The other end.
     pub peer_addr: SocketAddr,
     /// Our end.
     pub local_addr: SocketAddr,
+    /// Whether the server has been told to stop.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl ConnectInfo {
+    /// Ready once the server has been told to stop: an answer that has no end of its own should come to one.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.clone();
+        async move {
+            if stop.wait_for(|told| *told).await.is_err() {
+                // The server is gone, and this connection with it.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
 }
 
 /// Hands the requests of one connection to `service`.
@@ -57,7 +73,7 @@ impl<S: Serve> hyper::service::Service<Request<Incoming>> for Entry<S> {
             let response = send(problem.into_response(), head, in_flight);
             return Answer { state: State::Refused { response: Some(response) }, head };
         }
-        parts.extensions.insert(self.info);
+        parts.extensions.insert(self.info.clone());
         let body = if incoming.is_end_stream() {
             Body::empty()
         } else {

@@ -10,8 +10,12 @@ use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane, shared};
 use super::transaction::{self, Write};
-use super::{MongoStore, compile, decode, encode, error};
-use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Many, Outcome, Page, Row, RowError, StoreError, names};
+use super::{MongoStore, changes, compile, decode, encode, error};
+use crate::ConfigError;
+use crate::crud::store::{
+    Changes, ChangesError, Collection, Expect, MAX_DOCUMENT, Many, OpenError, Outcome, Page, Row, RowError, StoreError,
+    names,
+};
 use crate::crud::{Expr, Query, Schema, Value, json};
 
 type Rows = mongodb::Collection<RawDocumentBuf>;
@@ -195,7 +199,7 @@ async fn not_done<T>(rows: &Rows, schema: &Schema, id: &Bson, expect: &Expect) -
     })
 }
 
-fn row(schema: &Schema, document: &RawDocument) -> Result<Row, StoreError> {
+pub(super) fn row(schema: &Schema, document: &RawDocument) -> Result<Row, StoreError> {
     let mut json = Vec::with_capacity(document.as_bytes().len() * 5 / 4);
     let version = decode::document(&mut json, schema, document)?;
     Ok(Row { version, json: json.into() })
@@ -402,5 +406,19 @@ impl Collection for MongoCollection {
     async fn delete_all(&self, filter: Expr, most: u64) -> Result<Many, StoreError> {
         let filter = compile::filter(&self.schema, &filter)?;
         self.write_all(Write::Delete { filter, most }).await
+    }
+
+    async fn keep_changes(&self) -> Result<(), OpenError> {
+        let (database, rows, schema) = (self.store.inner.database.clone(), self.rows.clone(), Arc::clone(&self.schema));
+        if !self.store.inner.transactions {
+            return Err(ConfigError::new(format!("{}: only a replica set tells what changes", schema.name))
+                .cure("run MongoDB as a replica set, which may have one member, or leave changes out")
+                .into());
+        }
+        self.store.run(async move { Ok(changes::keep(&database, rows.name(), &schema).await) }).await?
+    }
+
+    async fn changes(&self, after: Option<String>) -> Result<Changes, ChangesError> {
+        changes::changes(&self.store, &self.rows, &self.schema, after).await
     }
 }

@@ -7,6 +7,7 @@
 //! Every call of the driver runs in a task of its own: dropping the driver's futures half-way can leave a connection in a
 //! bad state, and a client that disconnects drops them.
 
+mod changes;
 mod collection;
 mod compile;
 mod decode;
@@ -103,6 +104,8 @@ struct Inner {
     /// Whether it is a replica set or a sharded cluster, which have transactions.
     transactions: bool,
     closed: AtomicBool,
+    /// Told once it is closed.
+    closing: tokio::sync::Notify,
     /// Held for reading by each operation, for writing by `close`.
     under_way: Arc<RwLock<()>>,
 }
@@ -152,6 +155,7 @@ impl MongoStore {
             timeout: options.timeout,
             transactions,
             closed: AtomicBool::new(false),
+            closing: tokio::sync::Notify::new(),
             under_way: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -236,6 +240,7 @@ impl Store for MongoStore {
         if self.inner.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.inner.closing.notify_waiters();
         // A server that hangs shall not hang the shutdown.
         let _ = tokio::time::timeout(self.inner.timeout, self.inner.under_way.write()).await;
         let client = self.inner.client.clone();

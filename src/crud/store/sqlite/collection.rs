@@ -9,8 +9,11 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::compile::{self, Statement};
 use super::table::{Table, quoted};
-use super::{SqliteStore, error};
-use crate::crud::store::{Collection, Expect, MAX_DOCUMENT, Many, Outcome, Page, Row, RowError, StoreError, names};
+use super::{SqliteStore, changes, error};
+use crate::crud::store::{
+    Changes, ChangesError, Collection, Expect, MAX_DOCUMENT, Many, OpenError, Outcome, Page, Row, RowError, StoreError,
+    names,
+};
 use crate::crud::{Expr, Query, Value, json};
 
 /// Rows of one schema in a SQLite store.
@@ -297,6 +300,16 @@ impl Collection for SqliteCollection {
         sql.filter(&self.table, &filter)?;
         sql.text.push_str(" RETURNING 0");
         self.write_all(sql, &filter, most).await
+    }
+
+    async fn keep_changes(&self) -> Result<(), OpenError> {
+        let table = Arc::clone(&self.table);
+        let answer = self.store.write(move |db| changes::keep(db, &table))?;
+        Ok(self.store.answered(answer).await?)
+    }
+
+    async fn changes(&self, after: Option<String>) -> Result<Changes, ChangesError> {
+        changes::changes(&self.store, &self.table, after).await
     }
 }
 

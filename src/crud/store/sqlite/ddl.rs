@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value as Json;
 
-use super::error;
 use super::reshape::{Reshaped, reshape};
 use super::table::{Table, column, extract, quoted};
+use super::{changes, error};
 use crate::ConfigError;
 use crate::crud::StoreError;
 use crate::crud::store::shape;
@@ -101,7 +101,10 @@ fn migrate(db: &Connection, table: &Table, old: &Json, new: &Json) -> Result<(),
             columns.push(column);
         }
     }
-    rewrite(db, table)
+    let changes_are_kept = changes::are_kept(db, table)?;
+    changes::forget(db, table)?;
+    rewrite(db, table)?;
+    if changes_are_kept { changes::keep(db, table) } else { Ok(()) }
 }
 
 /// Brings each row into the shape of the schema.

@@ -32,6 +32,7 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(run()).unwrap();
 //! ```
 
+mod changes;
 mod collection;
 mod compile;
 mod ddl;
@@ -147,6 +148,8 @@ struct Inner {
     timeout: Duration,
     writes: Arc<Queue<Box<dyn writer::Job>>>,
     reads: Arc<Queue<readers::Job>>,
+    /// Told of each commit.
+    commits: tokio::sync::watch::Receiver<()>,
     /// Closed when the last thread has ended.
     ended: tokio::sync::watch::Receiver<()>,
 }
@@ -199,10 +202,13 @@ impl SqliteStore {
         let reads = Arc::new(Queue::new(options.queue));
         let (alive, ended) = tokio::sync::watch::channel(());
         let alive = Arc::new(alive);
-        let inner =
-            Inner { name, timeout: options.timeout, writes: Arc::clone(&writes), reads: Arc::clone(&reads), ended };
+        let (committed, commits) = tokio::sync::watch::channel(());
+        let (queued, asked) = (Arc::clone(&writes), Arc::clone(&reads));
+        let inner = Inner { name, timeout: options.timeout, writes: queued, reads: asked, commits, ended };
         let db = open::writer(&path, options.durability)?;
-        spawn("ziggurat-db-write", (Arc::clone(&lock), Arc::clone(&alive)), db, move |db| writer::run(db, writes))?;
+        spawn("ziggurat-db-write", (Arc::clone(&lock), Arc::clone(&alive)), db, move |db| {
+            writer::run(db, writes, committed)
+        })?;
         for _ in 0..options.readers.max(1) {
             let db = open::reader(&path)?;
             let reads = Arc::clone(&reads);

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::error;
 use super::queue::{Popper, Queue};
@@ -64,13 +64,14 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Job for Wr
 }
 
 /// Runs until the queue is closed and empty, then leaves the file tidy.
-pub(super) fn run(db: Connection, queue: Arc<Queue<Box<dyn Job>>>) {
+pub(super) fn run(db: Connection, queue: Arc<Queue<Box<dyn Job>>>, committed: watch::Sender<()>) {
     let _popper = Popper(&queue);
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = queue.pop() {
         group.push(first);
         queue.drain_into(&mut group, GROUP - 1);
         commit(&db, &mut group);
+        committed.send_replace(());
         for job in group.drain(..) {
             job.answer();
         }
