@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .hooks import HookContext
     from .models import (
         CreatedAt,
+        DeletedAt,
         Hidden,
         Immutable,
         Indexed,
@@ -52,6 +53,7 @@ __all__ = [
     "Claim",
     "ConfigError",
     "CreatedAt",
+    "DeletedAt",
     "DuplicateValue",
     "F",
     "HTTPException",
@@ -107,6 +109,7 @@ _MODULES = {
     "hooks": ("HookContext",),
     "models": (
         "CreatedAt",
+        "DeletedAt",
         "Hidden",
         "Immutable",
         "Indexed",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from .expressions import Predicate, tree_of
 
 if TYPE_CHECKING:
+    from . import _ziggurat
     from .models import Model
 
 __all__ = ["Find"]
@@ -34,6 +35,7 @@ class Find(Generic[ModelT]):
     keys: tuple[str, ...] = ()
     skipped: int = 0
     most: int | None = None
+    deleted: bool = False
 
     def where(self, *predicates: Predicate) -> Find[ModelT]:
         """Only rows for which these hold, too."""
@@ -51,9 +53,16 @@ class Find(Generic[ModelT]):
         """At most `rows`."""
         return replace(self, most=_number("limit", rows))
 
-    async def __aiter__(self) -> AsyncIterator[ModelT]:
+    def with_deleted(self) -> Find[ModelT]:
+        """With rows that are marked as deleted (`DeletedAt`), which are left out otherwise."""
+        return replace(self, deleted=True)
+
+    def _rows(self) -> _ziggurat.Rows:
         rows = self.model._rows()
-        walk = rows.find(self._filter(), list(self.keys), self.skipped, self.most, PAGE)
+        return rows.with_deleted() if self.deleted else rows
+
+    async def __aiter__(self) -> AsyncIterator[ModelT]:
+        walk = self._rows().find(self._filter(), list(self.keys), self.skipped, self.most, PAGE)
         while (page := await walk.next()) is not None:
             for row in self.model._read_all(*page):
                 yield row
@@ -69,7 +78,7 @@ class Find(Generic[ModelT]):
 
     async def count(self) -> int:
         """How many hold, whatever `limit` and `offset` say."""
-        count: int = await self.model._rows().count(self._filter())
+        count: int = await self._rows().count(self._filter())
         return count
 
     async def exists(self) -> bool:

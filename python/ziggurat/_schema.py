@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from pydantic.errors import PydanticUndefinedAnnotation
 
 from .expressions import duration_text
-from .models import Access, Immutable, Indexed, Renewed, UnsupportedModelError, now, uuid7
+from .models import Access, Deletion, Immutable, Indexed, Renewed, UnsupportedModelError, now, uuid7
 
 __all__ = ["describe"]
 
@@ -345,6 +345,13 @@ class _Walk:
         if Renewed in access:
             access.remove(Renewed)
             description["renew"] = True
+        if Deletion in access:
+            access.remove(Deletion)
+            description["deletion"] = True
+            if not top:
+                self.refuse(place, "a nested model is not deleted by itself", "mark the field of the row")
+            elif description["type"] != {"type": "optional", "of": {"type": "datetime"}}:
+                self.refuse(place, "cannot hold when a row was deleted", "write deleted_at: DeletedAt")
         if not access:
             return
         names = sorted(marker.name for marker in access)

@@ -135,6 +135,7 @@ class Ziggurat(Routes):
                     "max_limit": crud.max_limit,
                     "body_limit": crud.body_limit,
                     "max_affected": crud.max_affected,
+                    "gone": crud.gone,
                     "offset": crud.offset,
                     "envelope": crud.envelope,
                     "upsert": crud.upsert,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Access",
     "CreatedAt",
+    "DeletedAt",
+    "Deletion",
     "Hidden",
     "Immutable",
     "Indexed",
@@ -118,13 +120,23 @@ class Model(BaseModel, metaclass=ModelMetaclass):
         return self._become(*await self._rows().replace(self._written(), self._version()))
 
     async def delete(self) -> None:
-        """Removes the row that this was read from, if that is still as it was read.
+        """Removes the row that this was read from, if that is still as it was read; where the model has a `DeletedAt`, marks it as
+        deleted.
 
         Raises:
             RowChanged: others have written it since.
             RowNotFound: it is not there any more.
         """
         await self._rows().delete(to_json(self.id), self._version())  # type: ignore[attr-defined]
+        object.__delattr__(self, "__ziggurat_version__")
+
+    async def purge(self) -> None:
+        """Removes the row that this was read from, marked as deleted or not, if that is still as it was read.
+
+        Raises:
+            RowChanged, RowNotFound: as `delete`.
+        """
+        await self._rows().purge(to_json(self.id), self._version())  # type: ignore[attr-defined]
         object.__delattr__(self, "__ziggurat_version__")
 
     @classmethod
@@ -225,6 +237,8 @@ class Access(Enum):
     """For them there is no such field."""
     Renewed = "renewed"
     """Each write of the row makes its default anew; together with ReadOnly or Hidden."""
+    Deletion = "deletion"
+    """It holds when the row was deleted, so that rows are marked instead of removed; together with ReadOnly or Hidden."""
 
 
 ReadOnly: Final = Access.ReadOnly
@@ -232,6 +246,7 @@ Immutable: Final = Access.Immutable
 WriteOnly: Final = Access.WriteOnly
 Hidden: Final = Access.Hidden
 Renewed: Final = Access.Renewed
+Deletion: Final = Access.Deletion
 
 
 class UnsupportedModelError(ConfigError):
@@ -262,6 +277,10 @@ def uuid7() -> uuid.UUID:
 
 CreatedAt: TypeAlias = Annotated[datetime, ReadOnly, Field(default_factory=now)]
 """When a row was made: `created_at: CreatedAt`. The server sets it."""
+
+DeletedAt: TypeAlias = Annotated[datetime | None, ReadOnly, Deletion, Field(default=None)]
+"""When a row was deleted: `deleted_at: DeletedAt`. Rows of such a model are marked instead of removed, and are not there for clients, nor
+for code that does not ask for them."""
 
 UpdatedAt: TypeAlias = Annotated[datetime, ReadOnly, Renewed, Field(default_factory=now)]
 """When a row was written last: `updated_at: UpdatedAt`. The server sets it."""

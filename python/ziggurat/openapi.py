@@ -44,6 +44,8 @@ _OPERATIONS: dict[Op, tuple[str, str]] = {
     "delete": ("delete", "/{id}"),
     "count": ("get", "/_count"),
     "export": ("get", "/_export"),
+    "deleted": ("get", "/_deleted"),
+    "restore": ("post", "/{id}/_restore"),
     "changes": ("get", "/_changes"),
     "query": ("x-query", ""),
     "patch_many": ("patch", ""),

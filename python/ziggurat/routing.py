@@ -37,6 +37,8 @@ Op = Literal[
     "delete",
     "count",
     "export",
+    "deleted",
+    "restore",
     "changes",
     "query",
     "patch_many",
@@ -121,6 +123,7 @@ class CrudSpec:
     max_limit: int
     body_limit: int
     max_affected: int
+    gone: bool
     offset: bool
     envelope: bool
     upsert: bool
@@ -254,6 +257,7 @@ class Routes:
         max_limit: int = 1000,
         body_limit: int = 1024 * 1024,
         max_affected: int = 1000,
+        gone: bool = False,
         offset: bool = True,
         envelope: bool = True,
         upsert: bool = False,
@@ -272,6 +276,9 @@ class Routes:
 
         The operations "patch_many" and "delete_many" write all rows that a filter holds for, or none when these are more than
         `max_affected`; on MongoDB that needs a replica set, too.
+
+        A model with a field `deleted_at: DeletedAt` has its rows marked as deleted instead of removed: "deleted" lists them, "restore" brings one
+        back, and with `gone` they are answered 410 and not 404.
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
@@ -308,6 +315,7 @@ class Routes:
             max_limit=max_limit,
             body_limit=body_limit,
             max_affected=max_affected,
+            gone=gone,
             offset=offset,
             envelope=envelope,
             upsert=upsert,

@@ -4,6 +4,7 @@
 //! [`Query`], and a [`Collection`] of a [`Store`] answers with JSON bytes.
 
 mod decimal;
+mod deletion;
 mod etag;
 mod feed;
 mod hooks;

@@ -33,6 +33,10 @@ pub enum Op {
     Count,
     /// `GET` on `_export` below the collection.
     Export,
+    /// `GET` on `_deleted` below the collection: the rows that are marked as deleted.
+    Deleted,
+    /// `POST` on `_restore` below an item that is marked as deleted.
+    Restore,
     /// `GET` on `_changes` below the collection: what changes, as it happens.
     Changes,
     /// `QUERY` on the collection: a list whose filters are in the body.
@@ -48,7 +52,7 @@ impl Op {
     pub const CORE: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
 
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::List,
         Self::Create,
         Self::Get,
@@ -57,6 +61,8 @@ impl Op {
         Self::Delete,
         Self::Count,
         Self::Export,
+        Self::Deleted,
+        Self::Restore,
         Self::Changes,
         Self::Query,
         Self::PatchMany,
@@ -74,6 +80,8 @@ impl Op {
             Self::Delete => "delete",
             Self::Count => "count",
             Self::Export => "export",
+            Self::Deleted => "deleted",
+            Self::Restore => "restore",
             Self::Changes => "changes",
             Self::Query => "query",
             Self::PatchMany => "patch_many",
@@ -84,9 +92,9 @@ impl Op {
     /// The method that asks for it.
     pub const fn method(self) -> Method {
         match self {
-            Self::List | Self::Get | Self::Count | Self::Export | Self::Changes => Method::GET,
+            Self::List | Self::Get | Self::Count | Self::Export | Self::Deleted | Self::Changes => Method::GET,
             Self::Query => Method::QUERY,
-            Self::Create => Method::POST,
+            Self::Create | Self::Restore => Method::POST,
             Self::Replace => Method::PUT,
             Self::Patch | Self::PatchMany => Method::PATCH,
             Self::Delete | Self::DeleteMany => Method::DELETE,
@@ -98,22 +106,22 @@ impl Op {
         match self {
             Self::Create | Self::Replace | Self::Query => &["application/json"],
             Self::Patch | Self::PatchMany => &["application/merge-patch+json", "application/json"],
-            Self::List | Self::Get | Self::Delete | Self::Count | Self::Export | Self::Changes | Self::DeleteMany => {
-                &[]
-            }
+            _ => &[],
         }
     }
 
-    /// Whether its path ends with an id.
+    /// Whether its path holds an id.
     pub const fn is_on_item(self) -> bool {
-        matches!(self, Self::Get | Self::Replace | Self::Patch | Self::Delete)
+        matches!(self, Self::Get | Self::Replace | Self::Patch | Self::Delete | Self::Restore)
     }
 
-    /// The segment below the collection that it has for itself; no id begins with `_`.
+    /// The segment below the collection or the item that it has for itself; no id begins with `_`.
     pub const fn segment(self) -> Option<&'static str> {
         match self {
             Self::Count => Some("_count"),
             Self::Export => Some("_export"),
+            Self::Deleted => Some("_deleted"),
+            Self::Restore => Some("_restore"),
             Self::Changes => Some("_changes"),
             _ => None,
         }
@@ -121,7 +129,12 @@ impl Op {
 
     /// Whether it changes rows.
     pub const fn is_write(self) -> bool {
-        self.is_on_many() || matches!(self, Self::Create | Self::Replace | Self::Patch | Self::Delete)
+        self.is_on_many() || matches!(self, Self::Create | Self::Replace | Self::Patch | Self::Delete | Self::Restore)
+    }
+
+    /// Whether hooks may stand before and after it.
+    const fn is_hooked(self) -> bool {
+        matches!(self, Self::Create | Self::Replace | Self::Patch | Self::Delete)
     }
 
     /// Whether it changes all rows that a filter holds for.
@@ -197,6 +210,7 @@ pub struct ResourceOptions {
     pub(super) max_limit: usize,
     pub(super) body_limit: usize,
     pub(super) max_affected: u64,
+    pub(super) gone: bool,
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,
@@ -227,6 +241,7 @@ impl ResourceOptions {
             max_limit: 1000,
             body_limit: 1024 * 1024,
             max_affected: 1000,
+            gone: false,
             offset: true,
             envelope: true,
             upsert: false,
@@ -275,6 +290,12 @@ impl ResourceOptions {
     /// `Prefer: max-affected=N`. They are one write, and others wait for it.
     pub const fn max_affected(mut self, rows: u64) -> Self {
         self.max_affected = rows;
+        self
+    }
+
+    /// Whether a row that is marked as deleted is answered 410 and not 404.
+    pub const fn gone(mut self, told: bool) -> Self {
+        self.gone = told;
         self
     }
 
@@ -409,6 +430,7 @@ impl Resource {
     /// The path that `op` is asked for at.
     pub fn path_of(&self, op: Op) -> String {
         match op.segment() {
+            Some(segment) if op.is_on_item() => format!("{}/{segment}", self.item_path()),
             Some(segment) => format!("{}/{segment}", self.path.trim_end_matches('/')),
             None if op.is_on_item() => self.item_path(),
             None => self.path.clone(),
@@ -494,17 +516,30 @@ impl Resource {
                     .cure("give it a default, or a policy that demands a claim in it"),
             );
         }
-        let is_called = |op: Op| {
-            op.is_write()
-                && !op.is_on_many()
-                && (self.ops().any(|own| own == op) || (op == Op::Create && self.options.upsert))
-        };
+        let is_called =
+            |op: Op| op.is_hooked() && (self.ops().any(|own| own == op) || (op == Op::Create && self.options.upsert));
         if let Some(op) = self.options.hooks.ops().find(|op| !is_called(*op)) {
-            return wrong(ConfigError::new(format!("{name}: a hook of {op} is never called")).cure(if op.is_write() {
-                "serve that operation, too"
-            } else {
-                "hooks stand before and after writes"
-            }));
+            return wrong(ConfigError::new(format!("{name}: a hook of {op} is never called")).cure(
+                if op.is_hooked() {
+                    "serve that operation, too"
+                } else {
+                    "hooks stand before and after create, replace, patch and delete"
+                },
+            ));
+        }
+        if self.schema.deletion().is_none() {
+            if let Some(op) = self.ops().find(|op| matches!(op, Op::Deleted | Op::Restore)) {
+                return wrong(
+                    ConfigError::new(format!("{name}: rows that are deleted are removed, so {op} cannot be served"))
+                        .cure("give the model a field `deleted_at: DeletedAt`, or leave it out"),
+                );
+            }
+            if self.options.gone {
+                return wrong(
+                    ConfigError::new(format!("{name}: of rows that are removed nothing tells that they were there"))
+                        .cure("give the model a field `deleted_at: DeletedAt`, or leave gone out"),
+                );
+            }
         }
         for (many, one) in [(Op::PatchMany, Op::Patch), (Op::DeleteMany, Op::Delete)] {
             if !self.ops().any(|op| op == many) {

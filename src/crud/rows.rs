@@ -45,6 +45,8 @@ pub struct Rows<C> {
     schema: Arc<Schema>,
     id: usize,
     collection: C,
+    /// Rows that are marked as deleted are there, too.
+    deleted: bool,
 }
 
 impl<C: Collection> Rows<C> {
@@ -54,7 +56,7 @@ impl<C: Collection> Rows<C> {
     /// When the schema has no id.
     pub fn new(schema: Arc<Schema>, collection: C) -> Result<Self, ConfigError> {
         match schema.id {
-            Some(id) => Ok(Self { schema, id, collection }),
+            Some(id) => Ok(Self { schema, id, collection, deleted: false }),
             None => Err(ConfigError::new(format!("{} has no id, so its rows cannot be told apart", schema.name))),
         }
     }
@@ -64,12 +66,23 @@ impl<C: Collection> Rows<C> {
         &self.schema
     }
 
+    /// The same with those rows that are marked as deleted, which are not there otherwise.
+    #[must_use]
+    pub fn with_deleted(mut self) -> Self {
+        self.deleted = true;
+        self
+    }
+
+    fn there(&self) -> Expr {
+        if self.deleted { Expr::True } else { self.schema.alive() }
+    }
+
     /// The row with this id, which is given as JSON.
     ///
     /// # Errors
     /// When that is no id of the model, or the store fails.
     pub async fn get(&self, id: &[u8]) -> Result<Option<Row>, RowsError> {
-        Ok(self.collection.get(self.id(id)?, Expr::True).await?)
+        Ok(self.collection.get(self.id(id)?, self.there()).await?)
     }
 
     /// Adds a row. A UUID that is left out is made.
@@ -106,11 +119,26 @@ impl<C: Collection> Rows<C> {
         Ok(self.collection.replace(Value::Object(values), expect(version)).await?)
     }
 
-    /// Removes the row with this id, which is given as JSON, if it is of this version.
+    /// Removes the row with this id, which is given as JSON, if it is of this version. Where the model says so it is marked as
+    /// deleted instead, and a second time it is not there.
     ///
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn delete(&self, id: &[u8], version: Option<i64>) -> Result<Outcome<()>, RowsError> {
+        let Some(changes) = self.schema.deleting() else { return self.purge(id, version).await };
+        let expect = expect(version).only(self.schema.alive());
+        Ok(match self.collection.update(self.id(id)?, changes, expect).await? {
+            Outcome::Done(_) => Outcome::Done(()),
+            Outcome::NotFound => Outcome::NotFound,
+            Outcome::Changed => Outcome::Changed,
+        })
+    }
+
+    /// Removes the row with this id, marked as deleted or not, if it is of this version.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn purge(&self, id: &[u8], version: Option<i64>) -> Result<Outcome<()>, RowsError> {
         Ok(self.collection.delete(self.id(id)?, expect(version)).await?)
     }
 
@@ -119,7 +147,7 @@ impl<C: Collection> Rows<C> {
     /// # Errors
     /// When the store fails.
     pub async fn count(&self, filter: Expr) -> Result<u64, RowsError> {
-        Ok(self.collection.count(filter).await?)
+        Ok(self.collection.count(filter.and(self.there())).await?)
     }
 
     /// The rows that hold: the first `limit` after `offset` in the order of the named fields, `-` before one for largest first.
@@ -135,7 +163,7 @@ impl<C: Collection> Rows<C> {
         page: usize,
     ) -> Result<Walk<C>, ConfigError> {
         let sort = Sort::total(&self.schema, sort)?;
-        let query = Query { filter, sort, limit, offset, after: None };
+        let query = Query { filter: filter.and(self.there()), sort, limit, offset, after: None };
         Ok(Walk::new(self.collection.clone(), query, page))
     }
 

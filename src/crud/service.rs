@@ -17,7 +17,7 @@ use super::query::{ListRules, Shown};
 use super::resource::{Concurrency, Op, Resource};
 use super::schema::validate::IdRule;
 use super::schema::{Type, check};
-use super::store::{Expect, StoreError};
+use super::store::{Expect, Outcome, StoreError};
 use super::{Collection, Expr, Row, Schema, Value, ops};
 use crate::service::{Claims, Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
@@ -38,6 +38,7 @@ pub(super) struct Served<C> {
     pub(super) hooks: Hooks,
     pub(super) body_limit: usize,
     pub(super) max_affected: u64,
+    pub(super) gone: bool,
     /// Filled only while somebody watches.
     pub(super) feed: Feed<C>,
 }
@@ -63,6 +64,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         hooks: resource.options.hooks.clone(),
         body_limit: resource.options.body_limit,
         max_affected: resource.options.max_affected,
+        gone: resource.options.gone,
     });
     match op {
         Op::List => leaf(served, ops::list::list),
@@ -73,6 +75,8 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         Op::Delete => leaf(served, ops::delete::delete),
         Op::Count => leaf(served, ops::count::count),
         Op::Export => leaf(served, ops::export::export),
+        Op::Deleted => leaf(served, ops::list::deleted),
+        Op::Restore => leaf(served, ops::restore::restore),
         Op::Changes => leaf(served, ops::changes::changes),
         Op::Query => leaf(served, ops::list::query),
         Op::PatchMany => leaf(served, ops::many::patch),
@@ -121,7 +125,17 @@ impl<C: Collection> Served<C> {
 
     /// The rows that there are for the caller.
     pub(super) fn readable(&self, parts: &http::request::Parts) -> Expr {
-        self.policy.readable(self.caller(parts))
+        self.policy.readable(self.caller(parts)).and(self.schema.alive())
+    }
+
+    /// The rows that there were for the caller until they were deleted.
+    pub(super) fn deleted(&self, parts: &http::request::Parts) -> Expr {
+        self.policy.readable(self.caller(parts)).and(self.schema.deleted())
+    }
+
+    /// The rows that the caller may write.
+    pub(super) fn writable(&self, parts: &http::request::Parts) -> Expr {
+        self.policy.writable(self.caller(parts)).and(self.schema.alive())
     }
 
     /// The row with this id, if `only` holds for it.
@@ -147,7 +161,7 @@ impl<C: Collection> Served<C> {
         if self.needs_if_match && if_match.is_none() && none_match != Some(Condition::Any) {
             return Err(unconditional());
         }
-        let only = self.policy.writable(self.caller(parts));
+        let only = self.writable(parts);
         let expect = if_match.as_ref().map_or(Expect::any(), Condition::expect).only(only);
         let Some(none_match) = none_match else {
             return Ok(expect);
@@ -158,6 +172,28 @@ impl<C: Collection> Served<C> {
             return Err(changed());
         }
         Ok(Expect { versions: Some(vec![row.version]), ..expect })
+    }
+
+    /// What the restoring of a row demands of it.
+    pub(super) fn expect_deleted(&self, parts: &http::request::Parts) -> Result<Expect, Problem> {
+        let if_match = Condition::if_match(&parts.headers)?;
+        if self.needs_if_match && if_match.is_none() {
+            return Err(unconditional());
+        }
+        let only = self.policy.writable(self.caller(parts)).and(self.schema.deleted());
+        Ok(if_match.as_ref().map_or(Expect::any(), Condition::expect).only(only))
+    }
+
+    /// Removes a row, or marks it as deleted where the model says so.
+    pub(super) async fn remove(&self, id: Value<'static>, expect: Expect) -> Result<Outcome<()>, Problem> {
+        match self.schema.deleting() {
+            Some(changes) => Ok(match self.done(self.collection.update(id, changes, expect).await)? {
+                Outcome::Done(_) => Outcome::Done(()),
+                Outcome::NotFound => Outcome::NotFound,
+                Outcome::Changed => Outcome::Changed,
+            }),
+            None => self.done(self.collection.delete(id, expect).await),
+        }
     }
 
     /// What is shown of the JSON of a row.

@@ -98,6 +98,19 @@ impl Rows {
         self.does(py, work, move |py, outcome| done(py, outcome, &model.name).map(|()| py.None()))
     }
 
+    /// Raises as `replace` does.
+    #[pyo3(signature = (id, version = None))]
+    fn purge<'py>(&self, py: Python<'py>, id: Vec<u8>, version: Option<i64>) -> PyResult<Bound<'py, RustFuture>> {
+        let work = |rows: crud::Rows<_>| async move { rows.purge(&id, version).await };
+        let model = self.0.schema().clone();
+        self.does(py, work, move |py, outcome| done(py, outcome, &model.name).map(|()| py.None()))
+    }
+
+    /// The same with rows that are marked as deleted.
+    fn with_deleted(&self) -> Self {
+        Self(self.0.clone().with_deleted())
+    }
+
     fn count<'py>(&self, py: Python<'py>, filter: &str) -> PyResult<Bound<'py, RustFuture>> {
         let filter = self.filter(py, filter)?;
         self.does(

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value as Json, json};
 use ziggurat::crud::{Expr, Op, Operand, Path, Policy, Resource, ResourceOptions, Schema, openapi};
 
-use crate::support::{App, JSON};
+use crate::support::{App, JSON, every_op};
 
 const ACCOUNT: &str = r#"{"name":"Account","id":"id","fields":[
   {"name":"id","type":{"type":"str"}},
@@ -25,7 +25,7 @@ const NEW: &str = r#"{"id":"a","email":"a@x","password":"abc","name":"Ada"}"#;
 const SHOWN: [&str; 7] = ["email", "home", "id", "made", "name", "role", "written"];
 
 fn options() -> ResourceOptions {
-    ResourceOptions::new().ops(Op::ALL).client_id(true).bulk(true)
+    ResourceOptions::new().ops(every_op()).client_id(true).bulk(true)
 }
 
 async fn app() -> App {

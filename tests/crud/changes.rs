@@ -7,26 +7,26 @@ use http::Method;
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use ziggurat::Body;
-use ziggurat::crud::{Expr, Op, Operand, Path, Policy, Resource, ResourceOptions, Schema, openapi};
+use ziggurat::crud::{Expr, Operand, Path, Policy, Resource, ResourceOptions, Schema, openapi};
 
-use crate::support::{App, JSON, USER};
+use crate::support::{App, JSON, USER, every_op};
 
 const SOON: Duration = Duration::from_secs(20);
 
 fn options() -> ResourceOptions {
-    ResourceOptions::new().ops(Op::ALL)
+    ResourceOptions::new().ops(every_op())
 }
 
 /// An event as a browser would see it.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Event {
-    name: String,
-    id: String,
-    data: Json,
+pub struct Event {
+    pub name: String,
+    pub id: String,
+    pub data: Json,
 }
 
 /// A client of a feed.
-struct Feed {
+pub struct Feed {
     body: Body,
     text: String,
     /// The last id, as `Last-Event-ID` sends it.
@@ -34,7 +34,7 @@ struct Feed {
 }
 
 impl Feed {
-    async fn open(app: &App, claims: &str, target: &str, headers: &[(&str, &str)]) -> Self {
+    pub async fn open(app: &App, claims: &str, target: &str, headers: &[(&str, &str)]) -> Self {
         let response = app.begin(claims, Method::GET, target, headers, "").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -60,7 +60,7 @@ impl Feed {
     }
 
     /// The next event; none at the end.
-    async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<Event> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());

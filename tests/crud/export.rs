@@ -11,13 +11,13 @@ use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::{Collection, Op, Resource, ResourceOptions, Schema, Store, Value};
 use ziggurat::service::{Dispatcher, RouteTableBuilder};
 
-use crate::support::App;
+use crate::support::{App, every_op};
 
 const ITEM: &str = r#"{"name":"Item","id":"id","fields":[{"name":"id","type":{"type":"int"}},
   {"name":"group","type":{"type":"int"}},{"name":"end","type":{"type":"str"},"default":{"value":"x\ny"}}]}"#;
 
 fn options() -> ResourceOptions {
-    ResourceOptions::new().client_id(true).ops(Op::ALL)
+    ResourceOptions::new().client_id(true).ops(every_op())
 }
 
 async fn fill(app: &App, count: usize) {

@@ -113,7 +113,7 @@ async fn hooks_that_are_never_called_are_refused() {
     let hook = |options: ResourceOptions, op| options.before(op, "hook", |event: Event| async { Ok(event.document) });
     assert_eq!(
         refused(hook(ResourceOptions::new(), Op::List)),
-        "User: a hook of list is never called; hooks stand before and after writes"
+        "User: a hook of list is never called; hooks stand before and after create, replace, patch and delete"
     );
     assert_eq!(
         refused(hook(ResourceOptions::new().ops([Op::Get]), Op::Patch)),

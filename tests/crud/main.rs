@@ -9,6 +9,7 @@ mod changes;
 #[cfg(all(feature = "layers", feature = "server"))]
 mod compose;
 mod conditions;
+mod deletion;
 mod export;
 mod failures;
 mod hooks;

@@ -8,10 +8,10 @@ use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::{Concurrency, Expr, Op, Operand, Path, Policy, Resource, ResourceOptions, Schema, Store, openapi};
 use ziggurat::service::RouteTableBuilder;
 
-use crate::support::{Answer, App, JSON, USER};
+use crate::support::{Answer, App, JSON, USER, every_op};
 
 fn options() -> ResourceOptions {
-    ResourceOptions::new().ops(Op::ALL)
+    ResourceOptions::new().ops(every_op())
 }
 
 /// Ada, Bob, Cyd, Dan and Eve, aged 1 to 5.

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::json;
 use ziggurat::crud::{Comparison, Expr, Op, Operand, Path, Policy, Resource, ResourceOptions, Rule, Schema, Value};
 
-use crate::support::{Answer, App, JSON};
+use crate::support::{Answer, App, JSON, every_op};
 
 const NOTE: &str = r#"{"name":"Note","id":"id","fields":[
   {"name":"id","type":{"type":"uuid"}},
@@ -35,7 +35,7 @@ fn public() -> Rule {
 
 /// Everybody sees what is public and writes what is their own.
 fn shared() -> ResourceOptions {
-    ResourceOptions::new().ops(Op::ALL).bulk(true).policy(Policy::new().read(own().or(public())).write(own()))
+    ResourceOptions::new().ops(every_op()).bulk(true).policy(Policy::new().read(own().or(public())).write(own()))
 }
 
 impl App {

@@ -6,10 +6,10 @@ use http::Method;
 use serde_json::{Value as Json, json};
 use ziggurat::crud::{Op, Resource, ResourceOptions, Schema, openapi};
 
-use crate::support::{Answer, App, JSON, USER};
+use crate::support::{Answer, App, JSON, USER, every_op};
 
 async fn app() -> App {
-    let app = App::new(USER, ResourceOptions::new().ops(Op::ALL).page_size(10, 20)).await;
+    let app = App::new(USER, ResourceOptions::new().ops(every_op()).page_size(10, 20)).await;
     for (name, age, tags) in [("Ada", "1", "a"), ("Bob", "2", "a,b"), ("C,\\\"\\\\y", "3", "b"), ("Dan", "null", "")] {
         let tags = if tags.is_empty() { String::new() } else { format!("\"{}\"", tags.replace(',', "\",\"")) };
         let home = if name == "Ada" { r#"{"city":"Ur"}"# } else { "null" };

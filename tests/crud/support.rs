@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 use tower::ServiceExt;
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
-use ziggurat::crud::{Resource, ResourceOptions, Schema, Store};
+use ziggurat::crud::{Op, Resource, ResourceOptions, Schema, Store};
 use ziggurat::service::{Claims, Dispatcher, RouteTableBuilder};
 use ziggurat::{Body, Response};
 
@@ -25,6 +25,11 @@ pub const USER: &str = r#"{"name":"User","id":"id","fields":[
   {"name":"score","type":{"type":"float"},"default":{"value":1}}]}"#;
 
 pub const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// Every operation that a model has whose rows are removed when they are deleted.
+pub fn every_op() -> impl Iterator<Item = Op> {
+    Op::ALL.into_iter().filter(|op| !matches!(op, Op::Deleted | Op::Restore))
+}
 
 /// A resource that answers, and the folder of its store.
 pub struct App {

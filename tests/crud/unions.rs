@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
-use ziggurat::crud::{Op, Resource, ResourceOptions, Schema, openapi};
+use ziggurat::crud::{Resource, ResourceOptions, Schema, openapi};
 
-use crate::support::App;
+use crate::support::{App, every_op};
 
 const OWNER: &str = r#"{"name":"Owner","id":"id","fields":[
   {"name":"id","type":{"type":"str"}},
@@ -23,7 +23,7 @@ const OWNER: &str = r#"{"name":"Owner","id":"id","fields":[
      "default":{"value":"home"}}]}"#;
 
 async fn app() -> App {
-    App::new(OWNER, ResourceOptions::new().ops(Op::ALL).client_id(true)).await
+    App::new(OWNER, ResourceOptions::new().ops(every_op()).client_id(true)).await
 }
 
 impl App {

@@ -15,6 +15,7 @@ from ziggurat import (
     CORE,
     ConfigError,
     CreatedAt,
+    DeletedAt,
     Hidden,
     Immutable,
     Indexed,
@@ -112,6 +113,35 @@ def test_what_clients_do_not_see_or_set(store_url: str) -> None:
                 assert [error["code"] for error in answer.json()["errors"]] == [code]
         # Python sees all of it: to a handler it is an ordinary model.
         assert Account(id=UUID(int=0), email="a", password="abc").cost == 7  # type: ignore[call-arg]
+
+
+def test_rows_that_are_marked_as_deleted(store_url: str) -> None:
+    class Page(Model):
+        id: str
+        name: Annotated[str, Indexed(unique=True)]
+        deleted_at: DeletedAt
+
+    app = Ziggurat(store=store_url)
+    app.crud(Page, ops=CORE | {"deleted", "restore", "delete_many"}, client_id=True, gone=True)(type("Pages", (), {}))
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        for name in "abc":
+            made = client.post("/page", json={"id": name, "name": name})
+            assert made.json() == {"id": name, "name": name, "deleted_at": None}
+        assert client.delete("/page/a").status_code == 204
+        assert client.get("/page/a").status_code == 410
+        assert client.get("/page/x").status_code == 404
+        assert client.delete("/page?id=in.(a,b)").json() == {"matched": 1, "modified": 1}
+        assert [row["id"] for row in client.get("/page").json()["items"]] == ["c"]
+        assert [row["id"] for row in client.get("/page/_deleted").json()["items"]] == ["a", "b"]
+        # Their values may be taken, and then they cannot come back.
+        assert client.post("/page", json={"id": "d", "name": "a"}).status_code == 201
+        assert client.post("/page", json={"id": "e", "name": "c"}).json()["errors"][0]["pointer"] == "/name"
+        assert client.post("/page/a/_restore").json()["errors"][0]["pointer"] == "/name"
+        restored = client.post("/page/b/_restore")
+        assert restored.json() == {"id": "b", "name": "b", "deleted_at": None}
+        assert client.get("/page/b").headers["etag"] == restored.headers["etag"]
+        assert app.attach_counts()["crud"] == before
 
 
 def test_a_body_asks_for_a_list(store_url: str) -> None:

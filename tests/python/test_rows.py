@@ -18,6 +18,7 @@ from ziggurat import (
     Claim,
     ConfigError,
     CreatedAt,
+    DeletedAt,
     DuplicateValue,
     F,
     Hidden,
@@ -70,6 +71,11 @@ class Guarded(Model):
     updated: UpdatedAt
 
 
+class Page(Model):
+    id: int
+    deleted_at: DeletedAt
+
+
 class Counter(Model):
     id: int
     value: int = 0
@@ -82,7 +88,7 @@ Run = Callable[[Callable[[], Awaitable[None]]], None]
 def run(store_url: str) -> Iterator[Run]:
     """Runs a coroutine function against an empty store, where no server is."""
     app = Ziggurat(store=store_url)
-    app.keep(User, Guarded, Counter)
+    app.keep(User, Guarded, Counter, Page)
     native = app.build()
 
     def run(function: Callable[[], Awaitable[None]]) -> None:
@@ -127,6 +133,33 @@ def test_rows_are_written_and_read_as_instances(run: Run) -> None:
         with pytest.raises(ValueError, match=r"this User was not read from the store: insert\(\) it first"):
             await again.save()
         assert await (await again.insert()).find().count() == 1, "what was deleted can be made again"
+
+    run(story)
+
+
+def test_rows_that_are_marked_as_deleted(run: Run) -> None:
+    async def story() -> None:
+        one, two = await Page(id=1).insert(), await Page(id=2).insert()  # type: ignore[call-arg]
+        stale = copy.copy(one)
+        await one.delete()
+        assert await Page.get(1) is None
+        assert await Page.find().to_list() == [two]
+        assert await Page.find().count() == 1 and not await Page.find(Page.id == 1).exists()
+        with pytest.raises(RowNotFound):
+            await stale.delete()
+        found = await Page.find(Page.id == 1).with_deleted().first()
+        assert found is not None and isinstance(found.deleted_at, datetime)
+        assert await Page.find().with_deleted().count() == 2
+
+        found.deleted_at = None
+        await found.save()
+        assert await Page.get(1) == found
+        await found.delete()
+        gone = await Page.find(~F.deleted_at.is_null()).with_deleted().first()
+        assert gone is not None
+        await gone.purge()
+        await two.purge()
+        assert await Page.find().with_deleted().count() == 0
 
     run(story)
 

@@ -315,7 +315,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
         problems.push(404);
     }
     match op {
-        Op::List | Op::Query => {
+        Op::List | Op::Query | Op::Deleted => {
             if op == Op::Query {
                 body = Some(json!({"application/json": {"schema": question(resource)}}));
                 problems.extend([413, 415]);
@@ -326,7 +326,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             parameters
                 .push(header("Prefer", "`count=exact`, or without a filter `count=estimated`, gives Total-Count"));
             let mut page = one("A page of rows, and the cursor of the next one");
-            if op == Op::List {
+            if op != Op::Query {
                 page["headers"]["Link"] =
                     json!({"description": "The next page, rel=\"next\"", "schema": {"type": "string"}});
             }
@@ -354,6 +354,9 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             responses.insert("200".into(), one("The row"));
             responses.insert("304".into(), nothing("The row has not changed"));
             problems.extend([400, 412]);
+            if resource.options.gone {
+                problems.push(410);
+            }
         }
         Op::Create => {
             let sent = {
@@ -409,6 +412,10 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             }));
             responses.insert("200".into(), one("The row as it is now"));
             problems.extend([400, 409, 412, 413, 415, 422]);
+        }
+        Op::Restore => {
+            responses.insert("200".into(), one("The row as it is now"));
+            problems.extend([400, 409, 412]);
         }
         Op::Delete => {
             responses.insert("204".into(), nothing("The row is gone"));
@@ -500,7 +507,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
         if op != Op::Delete && !op.is_on_many() && !(op == Op::Create && resource.options.bulk) {
             parameters.push(header("Prefer", "`return=minimal` leaves the document out of the answer"));
         }
-        if matches!(op, Op::Replace | Op::Patch) {
+        if matches!(op, Op::Replace | Op::Patch | Op::Restore) {
             responses.insert("204".into(), nothing("Done, and `Prefer: return=minimal` was sent"));
         }
     }
@@ -538,6 +545,8 @@ fn summary(op: Op, name: &str) -> String {
         Op::Delete => format!("Delete a {name}"),
         Op::Export => format!("Export {name} rows"),
         Op::Count => format!("Count {name} rows"),
+        Op::Deleted => format!("List {name} rows that were deleted"),
+        Op::Restore => format!("Restore a {name} that was deleted"),
         Op::Changes => format!("Watch {name} rows"),
         Op::Query => format!("List {name} rows that a body asks for"),
         Op::PatchMany => format!("Change fields of all {name} rows that hold"),

@@ -25,7 +25,7 @@ pub(in crate::crud) async fn delete<C: Collection>(
             };
             served.before_delete(&parts, &row).await?;
             let seen = Expect { versions: Some(vec![row.version]), only: expect.only.clone() };
-            match served.done(served.collection.delete(id.clone(), seen).await)? {
+            match served.remove(id.clone(), seen).await? {
                 Outcome::Done(()) => {
                     served.after(Op::Delete, &parts, Some(&row), None);
                     return Ok(deleted());
@@ -36,7 +36,7 @@ pub(in crate::crud) async fn delete<C: Collection>(
         }
         return Err(contended());
     }
-    match served.done(served.collection.delete(id.clone(), expect).await)? {
+    match served.remove(id.clone(), expect).await? {
         Outcome::Done(()) => Ok(deleted()),
         Outcome::NotFound => Err(served.unwritable(&parts, id).await),
         Outcome::Changed => Err(changed()),

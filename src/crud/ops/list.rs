@@ -26,7 +26,17 @@ pub(in crate::crud) async fn list<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let listing = query::listing(&served.schema, parts.uri.query(), served.list)?;
-    page(&served, &parts, listing, true).await
+    page(&served, &parts, listing, served.readable(&parts), true).await
+}
+
+/// `GET /user/_deleted`: the rows that are marked as deleted.
+pub(in crate::crud) async fn deleted<C: Collection>(
+    served: Arc<Served<C>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let listing = query::listing(&served.schema, parts.uri.query(), served.list)?;
+    page(&served, &parts, listing, served.deleted(&parts), true).await
 }
 
 /// `QUERY /user`: a list whose filters are in the body (draft-ietf-httpbis-safe-method-w-body).
@@ -41,19 +51,20 @@ pub(in crate::crud) async fn query<C: Collection>(
     let body = body::read(&parts.headers, body, Op::Query, served.body_limit).await?;
     let listing = query::listing_of_body(&served.schema, &body, served.list)?;
     // A link would lead to a GET.
-    page(&served, &parts, listing, false).await
+    page(&served, &parts, listing, served.readable(&parts), false).await
 }
 
-/// The page that is asked for; `linked` says whether it names the next one in a header as well.
+/// The page that is asked for, of the rows for which `there` holds; `linked` says whether it names the next one in a header as well.
 async fn page<C: Collection>(
     served: &Served<C>,
     parts: &Parts,
     listing: Listing,
+    there: Expr,
     linked: bool,
 ) -> Result<Response, Problem> {
     let none_match = Condition::if_none_match(&parts.headers)?;
     let (mut query, cursors, shown) = (listing.query, listing.cursors, listing.shown);
-    query.filter = query.filter.and(served.readable(parts));
+    query.filter = query.filter.and(there);
     let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);
     let filter = query.filter.clone();
     let total = async {

@@ -45,7 +45,11 @@ pub(in crate::crud) async fn delete<C: Collection>(
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let rows = Wanted::read(&served, &parts)?;
-    match served.done(served.collection.delete_all(rows.filter.clone(), rows.most).await)? {
+    let deleted = match served.schema.deleting() {
+        Some(changes) => served.collection.update_all(rows.filter.clone(), changes, rows.most).await,
+        None => served.collection.delete_all(rows.filter.clone(), rows.most).await,
+    };
+    match served.done(deleted)? {
         Many::Done(written) => Ok(rows.answer(written, written)),
         Many::TooMany => Err(rows.too_many()),
     }
@@ -69,7 +73,7 @@ impl Wanted {
                 "a write to many rows must say which, with a filter in the query string: ?{example}=in.(...)"
             )));
         }
-        let filter = filter.and(served.policy.writable(served.caller(parts)));
+        let filter = filter.and(served.writable(parts));
         Ok(match prefer::max_affected(&parts.headers)? {
             Some(most) if most <= served.max_affected => Self { filter, most, asked: true },
             _ => Self { filter, most: served.max_affected, asked: false },

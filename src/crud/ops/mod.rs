@@ -11,6 +11,7 @@ pub(super) mod list;
 pub(super) mod many;
 pub(super) mod patch;
 pub(super) mod replace;
+pub(super) mod restore;
 
 mod answer;
 mod body;

@@ -49,6 +49,8 @@ struct FieldDescription {
     access: AccessDescription,
     #[serde(default)]
     renew: bool,
+    #[serde(default)]
+    deletion: bool,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -222,7 +224,7 @@ impl Schema {
 fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
     let model = description.name;
     let mut fields: Vec<Field> = Vec::with_capacity(description.fields.len());
-    for FieldDescription { name, kind, default, index, access, renew } in description.fields {
+    for FieldDescription { name, kind, default, index, access, renew, deletion } in description.fields {
         let place = format!("{model}.{name}");
         if fields.iter().any(|other| *other.name == *name) {
             return Err(ConfigError::new(format!("{place} is there twice")));
@@ -260,6 +262,7 @@ fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
             AccessDescription::Hidden => Access::Hidden,
         };
         field.renewed = renew;
+        field.deletion = deletion;
         if field.access.is_kept() && (description.id.is_none() || description.id.as_deref() == Some(&*field.name)) {
             return Err(ConfigError::new(format!(
                 "{place}: only fields of rows, beside the id, can be kept from clients"
@@ -269,6 +272,16 @@ fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
         if renew && (field.default.is_none() || field.access.is_settable()) {
             return Err(ConfigError::new(format!("{place} is made anew by each write, and clients could set it"))
                 .cure("give it a default and make it read-only"));
+        }
+        if deletion {
+            let is_null = matches!(field.default, Some(DefaultValue::Constant(Value::Null)));
+            if !matches!((field.kind.inner(), is_null), ((Type::DateTime, true), true)) || field.access.is_settable() {
+                return Err(ConfigError::new(format!("{place} cannot hold when a row was deleted"))
+                    .cure("make it an Optional datetime that is null by default and read-only"));
+            }
+            if fields.iter().any(|other| other.deletion) {
+                return Err(ConfigError::new(format!("{place}: another field holds when a row was deleted")));
+            }
         }
         fields.push(field);
     }

@@ -44,6 +44,8 @@ pub struct Field {
     pub access: Access,
     /// Whether each write of the row makes its default anew.
     pub renewed: bool,
+    /// Whether it holds when the row was deleted.
+    pub deletion: bool,
     /// The name as it begins a member of a JSON object.
     key: Box<[u8]>,
 }
@@ -55,7 +57,16 @@ impl Field {
         let mut key = Vec::with_capacity(name.len() + 3);
         super::json::write_str(&mut key, &name);
         key.push(b':');
-        Self { name, kind, default: None, index: None, access: Access::ReadWrite, renewed: false, key: key.into() }
+        Self {
+            name,
+            kind,
+            default: None,
+            index: None,
+            access: Access::ReadWrite,
+            renewed: false,
+            deletion: false,
+            key: key.into(),
+        }
     }
 
     /// What it holds when it is left out.
@@ -83,6 +94,13 @@ impl Field {
     #[must_use]
     pub fn renewed(mut self) -> Self {
         self.renewed = true;
+        self
+    }
+
+    /// It holds when the row was deleted: rows are marked instead of being removed.
+    #[must_use]
+    pub fn deletion(mut self) -> Self {
+        self.deletion = true;
         self
     }
 

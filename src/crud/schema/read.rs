@@ -125,7 +125,7 @@ impl<'s> Context<'s> {
     }
 
     /// The time of the request, the same for every field.
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         self.now.get().unwrap_or_else(|| {
             let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let now = i64::try_from(elapsed.as_millis()).unwrap_or(0);

@@ -206,6 +206,11 @@ pub(crate) fn renewed(schema: &Schema) -> Vec<(usize, Value<'static>)> {
     fields.map(|(index, field)| (index, cx.left_out(field))).collect()
 }
 
+/// The time, in milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    Context::default().now()
+}
+
 /// Reads a document that a store gave back: nothing is generated.
 pub(crate) fn stored<'a>(schema: &Schema, json: &'a [u8]) -> Result<Vec<Value<'a>>, Rejection> {
     let cx = Context::of_store();

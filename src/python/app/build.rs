@@ -115,6 +115,7 @@ impl Draft {
             .page_size(given.default_limit, given.max_limit)
             .body_limit(given.body_limit)
             .max_affected(given.max_affected)
+            .gone(given.gone)
             .offset(given.offset)
             .envelope(given.envelope)
             .upsert(given.upsert)

@@ -39,6 +39,7 @@ pub(super) struct CrudSettings<'a> {
     pub(super) max_limit: usize,
     pub(super) body_limit: usize,
     pub(super) max_affected: u64,
+    pub(super) gone: bool,
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,

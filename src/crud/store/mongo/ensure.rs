@@ -88,12 +88,15 @@ async fn no_stale_rules(rows: &mongodb::Collection<Document>, schema: &Schema) -
         Err(error) => return Err(error::of(error, schema).into()),
     };
     for name in names {
-        let Some(field) = name.strip_prefix("zg_u_") else { continue };
+        let Some(field) = unique_field(&name) else { continue };
         let unique = schema.field(field).and_then(|index| schema.fields[index].index).is_some_and(|index| index.unique);
-        if !unique {
-            return Err(ConfigError::new(format!("{}.{field} is not unique, but its index {name} is", schema.name))
-                .cure(format!("drop it with `db.{}.dropIndex(\"{name}\")`", rows.name()))
-                .into());
+        if !unique || name != unique_name(schema, field) {
+            return Err(ConfigError::new(format!(
+                "{}.{field} is not unique in the way in which its index {name} is",
+                schema.name
+            ))
+            .cure(format!("drop it with `db.{}.dropIndex(\"{name}\")`", rows.name()))
+            .into());
         }
     }
     Ok(())
@@ -107,14 +110,22 @@ async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(),
         let key = &*field.name;
         let (kind, nullable) = field.kind.inner();
         if index.unique {
-            let mut options = IndexOptions::builder().name(format!("zg_u_{key}")).unique(true).build();
+            let mut options = IndexOptions::builder().name(unique_name(schema, key)).unique(true).build();
+            let mut counted = Document::new();
             if nullable {
                 // Nulls do not count.
-                options.partial_filter_expression = Some(doc! { key: { "$type": type_name(kind) } });
+                counted.insert(key, doc! { "$type": type_name(kind) });
+            }
+            if let Some(deletion) = schema.deletion() {
+                // Nor do rows that are marked as deleted; those that are not hold a null.
+                counted.insert(&*schema.fields[deletion].name, doc! { "$type": "null" });
+            }
+            if !counted.is_empty() {
+                options.partial_filter_expression = Some(counted);
             }
             create(&rows, schema, IndexModel::builder().keys(doc! { key: 1 }).options(options).build()).await?;
         }
-        if !index.unique || nullable {
+        if !index.unique || nullable || schema.deletion().is_some() {
             // A partial index serves no plain comparison, so a unique field that may be null has both.
             let options = IndexOptions::builder().name(format!("zg_i_{key}")).build();
             create(&rows, schema, IndexModel::builder().keys(doc! { key: 1, "_id": 1 }).options(options).build())
@@ -122,6 +133,16 @@ async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The name of the index that keeps a field unique: another one where rows that are marked as deleted do not count.
+fn unique_name(schema: &Schema, field: &str) -> String {
+    if schema.deletion().is_some() { format!("zg_ua_{field}") } else { format!("zg_u_{field}") }
+}
+
+/// The field that an index of this name keeps unique.
+pub(super) fn unique_field(name: &str) -> Option<&str> {
+    name.strip_prefix("zg_ua_").or_else(|| name.strip_prefix("zg_u_"))
 }
 
 fn type_name(kind: &Type) -> Bson {
@@ -143,7 +164,7 @@ async fn create(rows: &mongodb::Collection<Document>, schema: &Schema, index: In
             Some((11000, _)) => Err(ConfigError::new(format!(
                 "{}.{} cannot be made unique: some stored rows hold the same value",
                 schema.name,
-                name.trim_start_matches("zg_u_")
+                unique_field(&name).unwrap_or_default()
             ))
             .into()),
             Some((85 | 86, message)) => {

@@ -2,6 +2,7 @@
 
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
+use super::ensure::unique_field;
 use crate::crud::Schema;
 use crate::crud::store::{MAX_DOCUMENT, StoreError};
 
@@ -55,7 +56,7 @@ pub(super) fn duplicate(message: &str, schema: &Schema) -> StoreError {
         Some(name) if name.starts_with("_id_") => {
             schema.id.and_then(|id| schema.fields.get(id)).map(|f| f.name.to_string())
         }
-        Some(name) => name.strip_prefix("zg_u_").map(str::to_owned),
+        Some(name) => unique_field(name).map(str::to_owned),
         None => None,
     };
     match field {

@@ -141,16 +141,26 @@ fn indexes(db: &Connection, table: &Table) -> Result<(), StoreError> {
         let raw = column(field);
         let column = quoted(&raw);
         let unique = quoted(&format!("zg_u_{short}_{raw}"));
+        // The rule where rows that are marked as deleted do not count.
+        let alive = quoted(&format!("zg_ua_{short}_{raw}"));
         let plain = quoted(&format!("zg_i_{short}_{raw}"));
         let sql = match field.index.map(|index| index.unique) {
-            Some(true) => {
-                format!("CREATE UNIQUE INDEX IF NOT EXISTS {unique} ON {name}({column}) WHERE {column} IS NOT NULL")
-            }
+            Some(true) => match table.schema.deletion().map(|field| &table.columns[field]) {
+                None => format!(
+                    "DROP INDEX IF EXISTS {alive};
+                     CREATE UNIQUE INDEX IF NOT EXISTS {unique} ON {name}({column}) WHERE {column} IS NOT NULL"
+                ),
+                Some(deletion) => format!(
+                    "DROP INDEX IF EXISTS {unique}; CREATE UNIQUE INDEX IF NOT EXISTS {alive} ON {name}({column})
+                     WHERE {column} IS NOT NULL AND {deletion} IS NULL"
+                ),
+            },
             // A rule that the schema no longer has must not go on refusing rows; an index holds no data of its own.
-            Some(false) => {
-                format!("DROP INDEX IF EXISTS {unique}; CREATE INDEX IF NOT EXISTS {plain} ON {name}({column},id)")
-            }
-            None => format!("DROP INDEX IF EXISTS {unique}"),
+            Some(false) => format!(
+                "DROP INDEX IF EXISTS {unique}; DROP INDEX IF EXISTS {alive};
+                 CREATE INDEX IF NOT EXISTS {plain} ON {name}({column},id)"
+            ),
+            None => format!("DROP INDEX IF EXISTS {unique}; DROP INDEX IF EXISTS {alive}"),
         };
         db.execute_batch(&sql).map_err(|error| match error::of_write(error, table) {
             StoreError::Duplicate { field } => refuse(ConfigError::new(format!(
