@@ -1,24 +1,27 @@
-"""Describes a pydantic model to the native side.
+"""Describes a pydantic model, a dataclass or a TypedDict to the native side.
 
-The model's core schema is walked once, at registration. Whatever the native side cannot honour is an error that names the
+The core schema that pydantic makes of it is walked once, at registration. Whatever the native side cannot honour is an error that names the
 field: nothing is left out silently. A node, a setting or a rule that is not known here counts as such.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import enum
 import inspect
 import json
 import math
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
-from pydantic import BaseModel
-from pydantic.errors import PydanticUndefinedAnnotation
+from pydantic import BaseModel, TypeAdapter
+from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from typing_extensions import is_typeddict
 
 from .expressions import duration_text
 from .models import Access, Deletion, Immutable, Indexed, Renewed, UnsupportedModelError, now, uuid7
@@ -26,9 +29,9 @@ from .models import Access, Deletion, Immutable, Indexed, Renewed, UnsupportedMo
 __all__ = ["describe"]
 
 _Node = Mapping[str, Any]
-_Description = dict[str, Any]
+Description = dict[str, Any]
 
-_NOT_SINGLE = ("list", "model", "dict", "bytes", "union", "tagged", "any")
+NOT_SINGLE = ("list", "model", "dict", "bytes", "union", "tagged", "any")
 _INT64 = range(-(2**63), 2**63)
 
 # What may stand in a node of each type beside `type`, `ref` and `metadata`. Other keys are rules that are not known here.
@@ -78,6 +81,28 @@ _KEYS: dict[str, frozenset[str]] = {
         {"fields", "model_name", "computed_fields", "extra_behavior", "from_attributes", "strict"}
     ),
     "model-field": frozenset({"schema", "frozen", "validation_alias", "serialization_alias"}),
+    "dataclass": frozenset(
+        {
+            "cls",
+            "generic_origin",
+            "schema",
+            "fields",
+            "post_init",
+            "revalidate_instances",
+            "strict",
+            "frozen",
+            "slots",
+            "config",
+        }
+    ),
+    "dataclass-args": frozenset({"dataclass_name", "fields", "computed_fields", "collect_init_only"}),
+    "dataclass-field": frozenset(
+        {"name", "schema", "kw_only", "init", "frozen", "validation_alias", "serialization_alias"}
+    ),
+    "typed-dict": frozenset(
+        {"cls", "cls_name", "fields", "computed_fields", "strict", "total", "extra_behavior", "config"}
+    ),
+    "typed-dict-field": frozenset({"schema", "required", "validation_alias", "serialization_alias"}),
     "default": frozenset(
         {"schema", "default", "default_factory", "default_factory_takes_data", "validate_default", "copy_default"}
     ),
@@ -131,7 +156,6 @@ _NAMES = {
     "chain": "a chain of validators",
     "complex": "complex",
     "custom-error": "a custom error",
-    "dataclass": "a dataclass",
     "generator": "an iterable",
     "is-instance": "an arbitrary class",
     "is-subclass": "a class object",
@@ -143,7 +167,6 @@ _NAMES = {
     "named-tuple": "a NamedTuple",
     "none": "None alone",
     "tuple": "tuple",
-    "typed-dict": "a TypedDict",
     "url": "a URL type",
 }
 _SUPPORTED = (
@@ -151,47 +174,80 @@ _SUPPORTED = (
     "dict[str, T], Any, nested models, Optional and unions of these are; "
     "serve this model from Python handlers if it needs more"
 )
+_MODELS = ("model", "dataclass", "typed-dict")
+_PARTS = ("model-fields", "model-field", "dataclass-args", "dataclass-field", "typed-dict-field")
 _PYTHON_CURE = "native CRUD runs no Python: express it with Field(...) constraints, remove it, or serve the model from Python handlers"
 
 
-def describe(model: type[BaseModel]) -> str:
+def describe(model: type[Any]) -> str:
     """The description of `model` that the native side compiles, as JSON.
 
     Raises `UnsupportedModelError` with every field that cannot be honoured.
     """
     name = getattr(model, "__name__", repr(model))
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        raise UnsupportedModelError(name, [f"{name}: is not a pydantic model (derive it from ziggurat.Model)"])
-    schema: _Node = model.__pydantic_core_schema__
-    if not isinstance(schema, dict):
-        # A model that names types which were not yet defined when it was made.
-        try:
-            model.model_rebuild()
-        except PydanticUndefinedAnnotation as error:
-            problem = f"{name}: {error.name} is not defined (define it before the app is built)"
-            raise UnsupportedModelError(name, [problem], location=_location(model)) from error
-        schema = model.__pydantic_core_schema__
-    walk = _Walk()
+    if is_struct(model):
+        from . import _structs
+
+        described, problems = _structs.describe(model)
+        if problems:
+            raise UnsupportedModelError(name, problems, location=_location(model))
+        return json.dumps(described)
+    try:
+        schema = _core_schema(model)
+    except (PydanticUndefinedAnnotation, NameError) as error:
+        problem = f"{name}: {error.name} is not defined (define it before the app is built)"
+        raise UnsupportedModelError(name, [problem], location=_location(model)) from error
+    except PydanticUserError as error:
+        raise UnsupportedModelError(name, [f"{name}: {error.message}"], location=_location(model)) from error
+    if schema is None:
+        problem = (
+            f"{name}: is no pydantic model, dataclass, TypedDict or msgspec.Struct (derive it from ziggurat.Model)"
+        )
+        raise UnsupportedModelError(name, [problem])
+    walk = Walk()
     description = walk.model(walk.resolve(schema), model.__name__, top=True)
     if walk.problems:
         raise UnsupportedModelError(model.__name__, walk.problems, location=_location(model))
     return json.dumps(description)
 
 
-def _location(model: type[BaseModel]) -> str | None:
+def is_struct(model: type[Any]) -> bool:
+    """Whether it is a `msgspec.Struct`; msgspec is there if it is."""
+    msgspec = sys.modules.get("msgspec")
+    return msgspec is not None and isinstance(model, type) and issubclass(model, msgspec.Struct)
+
+
+def _core_schema(model: type[Any]) -> _Node | None:
+    """What pydantic makes of a model; None for what is none."""
+    if not isinstance(model, type):
+        return None
+    if issubclass(model, BaseModel):
+        schema: Any = model.__pydantic_core_schema__
+        if not isinstance(schema, dict):
+            # A model that names types which were not yet defined when it was made.
+            model.model_rebuild()
+            schema = model.__pydantic_core_schema__
+        return schema  # type: ignore[no-any-return]
+    if dataclasses.is_dataclass(model) or is_typeddict(model):
+        return TypeAdapter(model).core_schema
+    return None
+
+
+def _location(model: type[Any]) -> str | None:
     try:
         return f"{inspect.getsourcefile(model)}:{inspect.getsourcelines(model)[1]}"
     except (OSError, TypeError):
         return None
 
 
-class _Walk:
+class Walk:
     """One walk over a core schema; collects what is wrong instead of stopping at the first."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self.definitions: dict[str, _Node] = {}
         self.open: list[str] = []
+        self.nested: list[type[Any]] = []
 
     def refuse(self, place: str, what: str, cure: str) -> None:
         problem = f"{place}: {what} ({cure})"
@@ -230,55 +286,80 @@ class _Walk:
 
     # Models
 
-    def model(self, node: _Node, place: str, *, top: bool = False) -> _Description | None:
+    def model(self, node: _Node, place: str, *, top: bool = False) -> Description | None:
         while node["type"].startswith("function-"):
             inner = self.validator(node, place, "model validator")
             if inner is None:
                 return None
             node = inner
-        if node["type"] != "model":
+        if node["type"] not in _MODELS:
             self.refuse(place, f"{_name(node)} is not supported natively", _SUPPORTED)
             return None
-        self.known(node, place)
-        cls: type[BaseModel] = node["cls"]
+        self.known({**node, "computed_fields": None}, place)
+        cls: type[Any] = node["cls"]
         if node.get("root_model"):
             self.refuse(place, "is a RootModel", "give it a field")
             return None
         if node.get("custom_init"):
             self.refuse(place, "__init__ is Python code", _PYTHON_CURE)
-        if node.get("post_init") and not cls.model_post_init.__module__.startswith("pydantic."):
-            self.refuse(place, "model_post_init is Python code", _PYTHON_CURE)
+        if node.get("post_init"):
+            hook = "model_post_init" if node["type"] == "model" else "__post_init__"
+            if not getattr(cls, hook).__module__.startswith("pydantic."):
+                self.refuse(place, f"{hook} is Python code", _PYTHON_CURE)
         config: _Node = node.get("config") or {}
         self.config(config, place)
-        fields = self.resolve(node["schema"])
-        while fields["type"].startswith("function-"):
-            inner = self.validator(fields, place, "model validator")
-            if inner is None:
+        if node["type"] == "typed-dict":
+            fields = node
+        else:
+            fields = self.resolve(node["schema"])
+            while fields["type"].startswith("function-"):
+                inner = self.validator(fields, place, "model validator")
+                if inner is None:
+                    return None
+                fields = inner
+            if fields["type"] not in _PARTS:
+                self.refuse(place, f"{_name(fields)} is not supported natively", _SUPPORTED)
                 return None
-            fields = inner
-        if fields["type"] != "model-fields":
-            self.refuse(place, f"{_name(fields)} is not supported natively", _SUPPORTED)
-            return None
-        self.known({**fields, "computed_fields": None}, place)
+            self.known({**fields, "computed_fields": None}, place)
         for computed in fields.get("computed_fields") or ():
             self.refuse(f"{place}.{computed['property_name']}", "computed field is Python code", _PYTHON_CURE)
+        named = fields["fields"]
+        if node["type"] == "dataclass":
+            named = {field["name"]: field for field in named}
 
-        extra = fields.get("extra_behavior") or config.get("extra_fields_behavior") or "forbid"
+        # A TypedDict ignores what it does not know also where nobody said so.
+        own = fields.get("extra_behavior") if node["type"] == "model" else None
+        extra = own or config.get("extra_fields_behavior") or "forbid"
         if extra not in ("forbid", "ignore"):
             self.refuse(place, f"extra={extra!r} is not supported natively", 'use extra="forbid" or extra="ignore"')
-        description: _Description = {"name": cls.__name__, "unknown": extra}
+        description: Description = {"name": cls.__name__, "unknown": extra}
         if top:
             description["id"] = "id"
-            if "id" not in fields["fields"]:
+            if "id" not in named:
                 self.refuse(f"{place}.id", "is missing", "add a field `id: UUID`")
         ref = node.get("ref") or cls.__qualname__
         self.open.append(ref)
+        markers = self.markers(node, place)
         described = [
-            self.field(field, name, f"{place}.{name}", cls, config, top=top) for name, field in fields["fields"].items()
+            self.field(field, name, f"{place}.{name}", markers.get(name, []), config, top=top)
+            for name, field in named.items()
         ]
         self.open.pop()
         description["fields"] = [field for field in described if field is not None]
         return description
+
+    def markers(self, node: _Node, place: str) -> dict[str, list[Any]]:
+        """What each field is annotated with, also where it stands inside of an Optional."""
+        cls: type[Any] = node["cls"]
+        if node["type"] == "model":
+            fields = cls.model_fields.items()
+            return {name: [*info.metadata, *annotated(info.annotation)] for name, info in fields}
+        try:
+            hints = get_type_hints(cls, include_extras=True)
+        except NameError as error:
+            self.refuse(place, f"{error.name} is not defined where the class is", "define both in the module itself")
+            return {}
+        return {name: list(annotated(hint)) for name, hint in hints.items()}
 
     def config(self, config: _Node, place: str) -> None:
         for key, value in config.items():
@@ -288,8 +369,10 @@ class _Walk:
     # Fields
 
     def field(
-        self, field: _Node, name: str, place: str, cls: type[BaseModel], config: _Node, *, top: bool
-    ) -> _Description | None:
+        self, field: _Node, name: str, place: str, markers: list[Any], config: _Node, *, top: bool
+    ) -> Description | None:
+        if field.get("init") is False or field.get("init_only"):
+            self.refuse(place, "a field that is only for __init__, or not for it, is Python code", "remove it")
         for key in ("validation_alias", "serialization_alias"):
             if field.get(key) not in (None, name):
                 self.refuse(
@@ -298,7 +381,11 @@ class _Walk:
         if field.get("serialization_exclude") or field.get("serialization_exclude_if"):
             self.refuse(place, "exclude= is not supported natively", "mark the field with WriteOnly or Hidden")
         self.known(
-            {key: value for key, value in field.items() if not key.startswith("serialization_exclude")},
+            {
+                key: value
+                for key, value in field.items()
+                if not key.startswith("serialization_exclude") and key != "init_only"
+            },
             place,
         )
         node = self.resolve(field["schema"])
@@ -318,20 +405,14 @@ class _Walk:
         kind = self.kind(node, place, config)
         if kind is None:
             return None
-        description: _Description = {"name": name, "type": kind}
+        if default is None and field["type"] == "typed-dict-field" and field.get("required") is False:
+            self.refuse(place, "a key that may be missing is not supported natively", "make it Optional")
+        description: Description = {"name": name, "type": kind}
         if default is not None:
             value = self.default(default, place)
             if value is not None:
                 description["default"] = value
-        markers = _markers(cls, name)
-        for marker in markers:
-            if not isinstance(marker, Indexed):
-                continue
-            if not top:
-                self.refuse(place, "a field of a nested model cannot be indexed", "remove Indexed()")
-            elif _bare(kind)["type"] in _NOT_SINGLE:
-                self.refuse(place, "what holds no single value cannot be indexed", "remove Indexed()")
-            description["index"] = {"unique": marker.unique}
+        self.index([marker for marker in markers if isinstance(marker, Indexed)], description, place, top=top)
         access = {marker for marker in markers if isinstance(marker, Access)}
         if field.get("frozen"):
             access.add(Immutable)
@@ -340,7 +421,15 @@ class _Walk:
             self.id(kind, description.get("default"), place)
         return description
 
-    def access(self, access: set[Access], description: _Description, place: str, *, top: bool) -> None:
+    def index(self, markers: list[Indexed], description: Description, place: str, *, top: bool) -> None:
+        for marker in markers:
+            if not top:
+                self.refuse(place, "a field of a nested model cannot be indexed", "remove Indexed()")
+            elif bare(description["type"])["type"] in NOT_SINGLE:
+                self.refuse(place, "what holds no single value cannot be indexed", "remove Indexed()")
+            description["index"] = {"unique": marker.unique}
+
+    def access(self, access: set[Access], description: Description, place: str, *, top: bool) -> None:
         """What clients may do with a field."""
         if Renewed in access:
             access.remove(Renewed)
@@ -363,16 +452,16 @@ class _Walk:
             self.refuse(place, f"an id cannot be {names[0]}", "remove the marker; clients cannot change ids anyway")
         description["access"] = access.pop().value
 
-    def id(self, kind: _Description, default: _Description | None, place: str) -> None:
+    def id(self, kind: Description, default: Description | None, place: str) -> None:
         if kind["type"] not in ("uuid", "int", "str"):
             self.refuse(place, "cannot identify rows", "make it a UUID, an int or a str that is always there")
         elif default is not None and "value" in default:
             self.refuse(place, "an id cannot have a constant default", "leave the default out")
 
-    def default(self, node: _Node, place: str) -> _Description | None:
+    def default(self, node: _Node, place: str) -> Description | None:
         if "default" in node:
             try:
-                return {"value": _jsonable(node["default"])}
+                return {"value": self.plain(node["default"])}
             except TypeError as error:
                 self.refuse(place, f"the default cannot be written as JSON: {error}", "use a plain value")
                 return None
@@ -391,9 +480,13 @@ class _Walk:
         )
         return None
 
+    def plain(self, value: Any) -> Any:
+        """A default as JSON holds it."""
+        return jsonable(value)
+
     # Types
 
-    def kind(self, node: _Node, place: str, config: _Node) -> _Description | None:
+    def kind(self, node: _Node, place: str, config: _Node) -> Description | None:
         node = self.resolve(node)
         kind = node["type"]
         if kind == "definition-ref":
@@ -408,13 +501,13 @@ class _Walk:
         if kind == "none":
             self.refuse(place, "None alone is not supported natively", _SUPPORTED)
             return None
-        if kind == "model":
+        if kind in _MODELS:
             if (node.get("ref") or node["cls"].__qualname__) in self.open:
                 self.refuse(place, f"{node['cls'].__name__} holds itself", "refer to other rows by their ids")
                 return None
             nested = self.model(node, place)
             return None if nested is None else {"type": "model", "schema": nested}
-        if kind not in _KEYS or kind in ("model-fields", "model-field"):
+        if kind not in _KEYS or kind in _PARTS:
             self.refuse(place, f"{_name(node)} is not supported natively", _SUPPORTED)
             return None
         self.known(node, place)
@@ -463,17 +556,17 @@ class _Walk:
             case _:
                 return self.items(node, place, config)
 
-    def union(self, node: _Node, place: str, config: _Node) -> _Description | None:
+    def union(self, node: _Node, place: str, config: _Node) -> Description | None:
         """Types that JSON tells apart; the native side says which it cannot."""
         nodes = [choice[0] if isinstance(choice, tuple) else choice for choice in node["choices"]]
         some = [choice for choice in map(self.resolve, nodes) if choice["type"] != "none"]
         of = [self.kind(choice, place, config) for choice in some]
         if None in of:
             return None
-        union: _Description = {"type": "union", "of": of}
+        union: Description | None = of[0] if len(of) == 1 else {"type": "union", "of": of}
         return {"type": "optional", "of": union} if len(some) < len(nodes) else union
 
-    def tagged(self, node: _Node, place: str, config: _Node) -> _Description | None:
+    def tagged(self, node: _Node, place: str, config: _Node) -> Description | None:
         """Models that a member tells apart."""
         tag = node["discriminator"]
         if not isinstance(tag, str):
@@ -501,7 +594,7 @@ class _Walk:
             described.append({"tags": tags, "schema": schema["schema"]})
         return {"type": "tagged", "tag": tag, "models": described}
 
-    def items(self, node: _Node, place: str, config: _Node) -> _Description | None:
+    def items(self, node: _Node, place: str, config: _Node) -> Description | None:
         """A list, a set, or a tuple of any length."""
         kind, of = node["type"], node.get("items_schema") or {"type": "any"}
         if kind == "tuple":
@@ -514,13 +607,13 @@ class _Walk:
         items = self.kind(of, f"{place}[]", config)
         if items is None:
             return None
-        if kind in ("set", "frozenset") and _bare(items)["type"] in _NOT_SINGLE:
+        if kind in ("set", "frozenset") and bare(items)["type"] in NOT_SINGLE:
             self.refuse(place, "a set of what holds no single value is not supported natively", "make it a list")
             return None
         sort = {} if kind == "list" else {"sort": kind}
         return {"type": "list", "items": items, **sort, **_present(node, "min_length", "max_length")}
 
-    def dict(self, node: _Node, place: str, config: _Node) -> _Description | None:
+    def dict(self, node: _Node, place: str, config: _Node) -> Description | None:
         keys = self.resolve(node.get("keys_schema") or {"type": "any"})
         if keys["type"] != "str" or any(
             value for key, value in keys.items() if key not in ("type", "strict", "metadata")
@@ -532,7 +625,7 @@ class _Walk:
             return None
         return {"type": "dict", "values": values, **_present(node, "min_length", "max_length")}
 
-    def moment(self, node: _Node, place: str) -> _Description:
+    def moment(self, node: _Node, place: str) -> Description:
         if node.get("tz_constraint") == "aware":
             self.refuse(place, "times with an offset are not supported natively", "use a datetime")
         if node.get("microseconds_precision") not in (None, "truncate"):
@@ -540,7 +633,7 @@ class _Walk:
         bounds = {key: bound.isoformat() for key, bound in _present(node, "gt", "ge", "lt", "le").items()}
         return {"type": node["type"], **bounds}
 
-    def duration(self, node: _Node, place: str) -> _Description:
+    def duration(self, node: _Node, place: str) -> Description:
         if node.get("microseconds_precision") not in (None, "truncate"):
             self.refuse(place, "microseconds_precision is not supported natively", "remove it")
         bounds = {
@@ -551,12 +644,12 @@ class _Walk:
                 self.refuse(place, f"{key} is longer than 290 thousand years", "use a smaller bound")
         return {"type": "timedelta", **bounds}
 
-    def decimal(self, node: _Node, place: str) -> _Description:
+    def decimal(self, node: _Node, place: str) -> Description:
         if node.get("multiple_of") is not None:
             self.refuse(place, "multiple_of of a Decimal is not supported natively", "use decimal_places, or remove it")
         if node.get("allow_inf_nan"):
             self.refuse(place, "a Decimal that is not finite is not supported natively", "remove allow_inf_nan")
-        bounds: _Description = {}
+        bounds: Description = {}
         for key, bound in _present(node, "gt", "ge", "lt", "le").items():
             if not Decimal(bound).is_finite():
                 self.refuse(place, f"{key}={bound!r} is not finite", "remove it")
@@ -564,8 +657,8 @@ class _Walk:
             bounds[key] = str(Decimal(bound))
         return {"type": "decimal", **bounds, **_present(node, "max_digits", "decimal_places")}
 
-    def number(self, node: _Node, place: str) -> _Description:
-        bounds: _Description = {}
+    def number(self, node: _Node, place: str) -> Description:
+        bounds: Description = {}
         for key, bound in _present(node, "gt", "ge", "lt", "le", "multiple_of").items():
             if node["type"] == "int":
                 if not (bound == int(bound) and int(bound) in _INT64):
@@ -578,8 +671,8 @@ class _Walk:
                 bounds[key] = float(bound)
         return {"type": node["type"], **bounds}
 
-    def text(self, node: _Node, place: str, config: _Node) -> _Description:
-        text: _Description = {"type": "str", **_present(node, "min_length", "max_length", "pattern")}
+    def text(self, node: _Node, place: str, config: _Node) -> Description:
+        text: Description = {"type": "str", **_present(node, "min_length", "max_length", "pattern")}
         for key in ("min_length", "max_length"):
             if key not in text and config.get(f"str_{key}"):
                 text[key] = config[f"str_{key}"]
@@ -595,7 +688,7 @@ class _Walk:
 
     def choice(
         self, kind: str, values: list[Any], place: str, cls: type[enum.Enum] | None = None
-    ) -> _Description | None:
+    ) -> Description | None:
         if cls is not None and getattr(cls._missing_, "__func__", None) is not _NO_MISSING:
             self.refuse(place, f"{cls.__name__}._missing_ is Python code", _PYTHON_CURE)
         nullable = kind == "literal" and None in values
@@ -604,7 +697,7 @@ class _Walk:
             if type(value) not in (str, int, bool) or (type(value) is int and value not in _INT64):
                 self.refuse(place, f"the choice {value!r} is not supported natively", "use str, int and bool only")
                 return None
-        description: _Description = {"type": kind, "values": values}
+        description: Description = {"type": kind, "values": values}
         return {"type": "optional", "of": description} if nullable else description
 
 
@@ -614,11 +707,11 @@ if hasattr(uuid, "uuid7"):
     _FACTORIES[uuid.uuid7] = "uuid7"
 
 
-def _present(node: _Node, *keys: str) -> _Description:
+def _present(node: _Node, *keys: str) -> Description:
     return {key: node[key] for key in keys if node.get(key) is not None}
 
 
-def _bare(kind: _Description) -> _Description:
+def bare(kind: Description) -> Description:
     while kind["type"] == "optional":
         kind = kind["of"]
     return kind
@@ -641,23 +734,17 @@ def _callable(function: object) -> str:
     return str(name).rpartition("<locals>.")[2]
 
 
-def _markers(cls: type[BaseModel], name: str) -> list[Any]:
-    """What a field is annotated with, also where it stands inside of an Optional."""
-    info = cls.model_fields[name]
-    return [*info.metadata, *_annotated(info.annotation)]
-
-
-def _annotated(annotation: Any) -> Iterator[Any]:
+def annotated(annotation: Any) -> Iterator[Any]:
     yield from getattr(annotation, "__metadata__", ())
     for inner in get_args(annotation):
-        yield from _annotated(inner)
+        yield from annotated(inner)
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """A default as JSON holds it."""
     match value:
         case enum.Enum():
-            return _jsonable(value.value)
+            return jsonable(value.value)
         case None | bool() | int() | float() | str():
             return value
         case uuid.UUID():
@@ -671,12 +758,14 @@ def _jsonable(value: Any) -> Any:
         case bytes():
             return base64.urlsafe_b64encode(value).decode()
         case dict() if all(isinstance(name, str) for name in value):
-            return {name: _jsonable(item) for name, item in value.items()}
+            return {name: jsonable(item) for name, item in value.items()}
         case list() | tuple():
-            return [_jsonable(item) for item in value]
+            return [jsonable(item) for item in value]
         case set() | frozenset():
-            return sorted((_jsonable(item) for item in value), key=json.dumps)
+            return sorted((jsonable(item) for item in value), key=json.dumps)
         case BaseModel():
-            return {name: _jsonable(getattr(value, name)) for name in type(value).model_fields}
+            return {name: jsonable(getattr(value, name)) for name in type(value).model_fields}
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
         case _:
             raise TypeError(f"a {type(value).__name__} is not JSON")

@@ -8,18 +8,20 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
+from pydantic import TypeAdapter
+from typing_extensions import is_typeddict
+
+from ._schema import is_struct
 from .exceptions import ConfigError
 from .models import Model
 from .params import describe_callable
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from .requests import Request
 
 __all__ = ["HookContext", "Hooks"]
 
-Row = TypeVar("Row", bound="BaseModel")
+Row = TypeVar("Row")
 WriteOp = Literal["create", "replace", "patch", "delete"]
 Stored = tuple[int | None, bytes]
 """Version and JSON of a row; a document that is not written yet has no version."""
@@ -43,9 +45,12 @@ class HookContext(Generic[Row]):
 class Hooks:
     """The hooks of one resource, as the native side calls them."""
 
-    def __init__(self, model: type[BaseModel], name: str, methods: dict[str, Callable[..., Awaitable[Any]]]) -> None:
+    def __init__(self, model: type[Any], name: str, methods: dict[str, Callable[..., Awaitable[Any]]]) -> None:
         self.name = name
         self._model = model
+        self._adapter: Any = _Structs(model) if is_struct(model) else TypeAdapter(model)
+        # Rows of a TypedDict are dicts.
+        self._class = dict if is_typeddict(model) else model
         self._methods = methods
 
     @property
@@ -62,11 +67,12 @@ class Hooks:
             return document[1]
         if given is None:
             given = row
-        elif not isinstance(given, self._model):
+        elif not isinstance(given, self._class):
             raise TypeError(
                 f"{self.name}.{name} gave {type(given).__name__}: give the {self._model.__name__} that is to be written, or nothing"
             )
-        return given.__pydantic_serializer__.to_json(given)
+        json: bytes = self._adapter.dump_json(given)
+        return json
 
     async def after(self, op: WriteOp, request: Request, stored: Stored | None, document: Stored) -> None:
         """Tells what has happened."""
@@ -75,14 +81,24 @@ class Hooks:
     def _context(self, op: WriteOp, request: Request, stored: Stored | None) -> HookContext[Any]:
         return HookContext(op, request, None if stored is None else self._read(stored))
 
-    def _read(self, row: Stored) -> BaseModel:
+    def _read(self, row: Stored) -> Any:
         version, document = row
         if version is not None and issubclass(self._model, Model):
             return self._model._read(version, document)
-        return self._model.model_validate_json(document)
+        return self._adapter.validate_json(document)
 
 
-def hooks_of(routes: type, model: type[BaseModel], ops: Iterable[str], *, upsert: bool, location: str) -> Hooks | None:
+class _Structs:
+    """JSON to a `msgspec.Struct` and back, as a `TypeAdapter` does it for other models."""
+
+    def __init__(self, model: type[Any]) -> None:
+        import msgspec
+
+        self.validate_json = msgspec.json.Decoder(model).decode
+        self.dump_json = msgspec.json.Encoder().encode
+
+
+def hooks_of(routes: type, model: type[Any], ops: Iterable[str], *, upsert: bool, location: str) -> Hooks | None:
     """The hooks that the class has; None when it has none.
 
     Raises:

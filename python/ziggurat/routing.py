@@ -17,8 +17,6 @@ from .requests import Request
 from .responses import Response
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-
     from .hooks import Hooks
 
 __all__ = ["CORE", "PUBLIC", "CrudSpec", "MiddlewareSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
@@ -110,7 +108,7 @@ class RouteSpec:
 class CrudSpec:
     """A model that is served natively, as it was declared."""
 
-    model: type[BaseModel]
+    model: type[Any]
     path: str
     ops: tuple[Op, ...]
     auth: dict[Op, list[str] | None]
@@ -245,7 +243,7 @@ class Routes:
 
     def crud(
         self,
-        model: type[BaseModel],
+        model: type[Any],
         path: str | None = None,
         *,
         ops: Iterable[Op] = CORE,
@@ -265,6 +263,8 @@ class Routes:
         concurrency: Literal["optional", "required"] = "optional",
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
+
+        A model is a `ziggurat.Model`, any other pydantic model, a dataclass, a TypedDict or a `msgspec.Struct`.
 
         The path is `/` and the model's name in small letters unless it is given. `auth` is one rule for all operations, or a
         rule for each; operations that such a mapping does not name are open. `policy` says which rows a caller may see and write.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from enum import Enum
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
 from ziggurat import (
     CORE,
@@ -17,6 +19,7 @@ from ziggurat import (
     CreatedAt,
     DeletedAt,
     Hidden,
+    HookContext,
     Immutable,
     Indexed,
     Model,
@@ -113,6 +116,66 @@ def test_what_clients_do_not_see_or_set(store_url: str) -> None:
                 assert [error["code"] for error in answer.json()["errors"]] == [code]
         # Python sees all of it: to a handler it is an ordinary model.
         assert Account(id=UUID(int=0), email="a", password="abc").cost == 7  # type: ignore[call-arg]
+
+
+@dataclass
+class Wheel:
+    size: Annotated[int, Field(ge=1)]
+    brand: str = "none"
+
+
+@dataclass
+class Bike:
+    id: UUID
+    name: str
+    wheels: list[Wheel] = field(default_factory=list)
+    serial: Annotated[str, Indexed(unique=True)] = "0"
+
+
+class Shed(TypedDict):
+    id: str
+    spare: Wheel | None
+    open: bool
+
+
+def test_dataclasses_and_typed_dicts(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+
+    @app.crud(Bike)
+    class Bikes:
+        async def before_create(self, ctx: HookContext[Bike], doc: Bike) -> Bike:
+            assert isinstance(doc.wheels[0], Wheel)
+            return replace(doc, name=doc.name.title())
+
+    @app.crud(Shed, client_id=True)
+    class Sheds:
+        async def before_patch(self, ctx: HookContext[Shed], doc: Shed) -> None:
+            assert ctx.stored is not None and ctx.stored["open"] is False
+            doc["open"] = True
+
+    with TestClient(app) as client:
+        made = client.post("/bike", json={"name": "red one", "wheels": [{"size": 28}]})
+        assert made.status_code == 201, made.text
+        bike = made.json()
+        assert bike == {
+            "id": bike["id"],
+            "name": "Red One",
+            "wheels": [{"size": 28, "brand": "none"}],
+            "serial": "0",
+        }
+        refused = client.post("/bike", json={"name": 1, "wheels": [{"size": 0}], "colour": "red"}).json()
+        assert [(error["pointer"], error["code"]) for error in refused["errors"]] == [
+            ("/name", "string_type"),
+            ("/wheels/0/size", "greater_than_equal"),
+            ("/colour", "extra_forbidden"),
+        ]
+        assert client.post("/bike", json={"name": "x", "wheels": [{"size": 1}]}).status_code == 409
+        assert client.get("/bike?name=Red%20One").json()["items"] == [bike]
+        assert client.post("/shed", json={"id": "s", "spare": {"size": 20}, "open": False}).status_code == 201
+        patched = client.patch("/shed/s", json={"spare": {"brand": "blue"}})
+        assert patched.json() == {"id": "s", "spare": {"size": 20, "brand": "blue"}, "open": True}
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
+        assert schemas["BikeCreate"]["required"] == ["name"]
 
 
 def test_rows_that_are_marked_as_deleted(store_url: str) -> None:

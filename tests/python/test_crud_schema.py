@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Optional
 from uuid import UUID
 
 import pytest
@@ -35,12 +35,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from typing_extensions import TypedDict
 
 from ziggurat import Ziggurat
 from ziggurat._schema import describe
 from ziggurat.exceptions import ConfigError
 from ziggurat.models import (
     CreatedAt,
+    DeletedAt,
     Hidden,
     Immutable,
     Indexed,
@@ -235,7 +237,52 @@ class Sneaky(enum.Enum):
 
 @dataclasses.dataclass
 class Plain:
+    a: Annotated[int, Field(ge=0)]
+    b: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Busy:
     a: int
+
+    def __post_init__(self) -> None: ...
+
+
+@dataclasses.dataclass
+class Partly:
+    a: int
+    late: int = dataclasses.field(default=1, init=False)
+
+
+class Keys(TypedDict):
+    a: int
+    inner: Plain
+
+
+class Loose(TypedDict):
+    a: int
+    b: NotRequired[str]
+
+
+class Pair(NamedTuple):
+    a: int
+    b: str
+
+
+@dataclasses.dataclass
+class Ship:
+    id: UUID
+    email: Annotated[str, Indexed(unique=True)]
+    home: Plain
+    secret: Annotated[str, WriteOnly] = "x"
+    deleted_at: DeletedAt = None
+    default: Plain = dataclasses.field(default_factory=lambda: Plain(1))
+
+
+class Crate(TypedDict):
+    id: Annotated[UUID, "other"]
+    weight: Annotated[float, Indexed(), Field(gt=0)]
+    made: CreatedAt
 
 
 class Red(BaseModel):
@@ -283,7 +330,10 @@ class Plainly(BaseModel):
         ),
         (Sequence[int], ..., "M.x: a type that reads JSON its own way is not supported natively"),
         (SecretStr, ..., "M.x: a type that reads JSON its own way is not supported natively"),
-        (Plain, ..., "M.x: a dataclass is not supported natively"),
+        (Busy, ..., "M.x: __post_init__ is Python code"),
+        (Partly, ..., "M.x.late: a field that is only for __init__, or not for it, is Python code"),
+        (Loose, ..., "M.x.b: a key that may be missing is not supported natively"),
+        (Pair, ..., "M.x: a NamedTuple is not supported natively"),
         (RootModel[int], ..., "M.x: is a RootModel"),
         (Annotated[int, AfterValidator(abs)], ..., "M.x: validator abs is Python code"),
         (list[Annotated[int, AfterValidator(abs)]], ..., "M.x[]: validator abs is Python code"),
@@ -356,6 +406,39 @@ def test_what_is_not_honoured_is_refused(annotation: Any, default: Any, what: st
 def test_types_and_what_clients_may_do_with_them(annotation: Any, default: Any, expected: dict[str, Any]) -> None:
     description = described(annotation, default)
     assert {**description, **expected} == description
+
+
+def test_dataclasses_and_typed_dicts() -> None:
+    plain = {
+        "name": "Plain",
+        "unknown": "forbid",
+        "fields": [
+            {"name": "a", "type": {"type": "int", "ge": 0}},
+            {"name": "b", "type": {"type": "list", "items": {"type": "str"}}, "default": {"value": []}},
+        ],
+    }
+    assert described(Plain, ...)["type"] == {"type": "model", "schema": plain}
+    assert described(Plain, Plain(3, ["x"]))["default"] == {"value": {"a": 3, "b": ["x"]}}
+    keys = described(Keys, ...)["type"]["schema"]
+    assert (keys["name"], keys["unknown"], [field["name"] for field in keys["fields"]]) == (
+        "Keys",
+        "forbid",
+        ["a", "inner"],
+    )
+
+    with pytest.raises(UnsupportedModelError) as caught:
+        describe(Ship)
+    assert caught.value.problems[0].startswith("Ship.default: default factory Ship.<lambda> is Python code")
+    assert len(caught.value.problems) == 1
+    crate = json.loads(describe(Crate))
+    assert (crate["name"], crate["id"], crate["unknown"]) == ("Crate", "id", "forbid")
+    assert crate["fields"][1:] == [
+        {"name": "weight", "type": {"type": "float", "gt": 0.0}, "index": {"unique": False}},
+        {"name": "made", "type": {"type": "datetime"}, "default": {"factory": "now"}, "access": "read_only"},
+    ]
+    for wrong in (int, "User", list[int], Pair):
+        with pytest.raises(UnsupportedModelError, match="is no pydantic model, dataclass, TypedDict"):
+            describe(wrong)  # type: ignore[arg-type]
 
 
 def test_models_are_told_apart() -> None:
@@ -511,11 +594,6 @@ def test_undefined_types_are_named() -> None:
 def test_every_model_has_an_id(annotations: dict[str, Any], what: str) -> None:
     with pytest.raises(UnsupportedModelError, match=what):
         describe(type("M", (BaseModel,), {"__annotations__": annotations}))
-
-
-def test_only_models_are_served() -> None:
-    with pytest.raises(UnsupportedModelError, match="is not a pydantic model"):
-        describe(Plain)  # type: ignore[arg-type]
 
 
 def test_uuid7_sorts_by_time() -> None:

@@ -80,6 +80,7 @@ def test_a_hook_changes_what_is_written_and_only_its_operation_enters_python() -
             doc.password = f"hashed {doc.password}"
 
     with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
         made = client.post("/user", json={"name": "Ada", "password": "secret"}, headers={"x-who": "me"})
         assert made.status_code == 201
         assert set(made.json()) == {"id", "name", "email", "updated_at"}
@@ -90,7 +91,7 @@ def test_a_hook_changes_what_is_written_and_only_its_operation_enters_python() -
         assert client.put(path, json={"name": "Eve"}).status_code == 200
         assert client.delete(path).status_code == 204
         assert app.attach_counts()["crud"] == counts
-        assert counts == 1
+        assert counts == before + 1
 
     kinds = {(route.method, route.path): route.hooks for route in app.routes}
     assert kinds[("POST", "/user")] == ("UserRoutes.before_create",)
