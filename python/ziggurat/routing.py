@@ -122,6 +122,9 @@ class CrudSpec:
     body_limit: int
     max_affected: int
     gone: bool
+    unindexed: Literal["allow", "warn", "deny"]
+    filterable: tuple[str, ...] | None
+    sortable: tuple[str, ...] | None
     offset: bool
     envelope: bool
     upsert: bool
@@ -256,6 +259,9 @@ class Routes:
         body_limit: int = 1024 * 1024,
         max_affected: int = 1000,
         gone: bool = False,
+        unindexed: Literal["allow", "warn", "deny"] = "allow",
+        filterable: Iterable[str] | None = None,
+        sortable: Iterable[str] | None = None,
         offset: bool = True,
         envelope: bool = True,
         upsert: bool = False,
@@ -279,6 +285,9 @@ class Routes:
 
         A model with a field `deleted_at: DeletedAt` has its rows marked as deleted instead of removed: "deleted" lists them, "restore" brings one
         back, and with `gone` they are answered 410 and not 404.
+
+        `filterable` and `sortable` name the fields that rows may be filtered and sorted by; all that clients see unless they are given. `unindexed`
+        says what becomes of a query that would read every row: it is answered, tells the log, or is refused.
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
@@ -316,6 +325,9 @@ class Routes:
             body_limit=body_limit,
             max_affected=max_affected,
             gone=gone,
+            unindexed=unindexed,
+            filterable=None if filterable is None else tuple(filterable),
+            sortable=None if sortable is None else tuple(sortable),
             offset=offset,
             envelope=envelope,
             upsert=upsert,

@@ -26,7 +26,7 @@ pub use hooks::Event;
 pub use openapi::{openapi, openapi_of};
 pub use policy::{Operand, Policy, Rule};
 pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};
-pub use resource::{Concurrency, Op, Resource, ResourceOptions};
+pub use resource::{Concurrency, Op, Resource, ResourceOptions, Unindexed};
 pub use rows::{Rows, RowsError};
 pub use schema::Schema;
 pub use store::{

@@ -9,7 +9,7 @@ use http::Method;
 
 use super::hooks::{Event, Hooks};
 use super::policy::Policy;
-use super::schema::Type;
+use super::schema::{Type, suggest};
 use super::{Collection, OpenError, Schema, Store, query, service};
 use crate::ConfigError;
 use crate::service::{Leaf, LeafKind, Problem, Route, RouteTableBuilder};
@@ -183,6 +183,32 @@ impl FromStr for Concurrency {
     }
 }
 
+/// What becomes of a query that no index narrows, so that every row is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unindexed {
+    /// It is answered.
+    #[default]
+    Allow,
+    /// It is answered, and the log tells.
+    Warn,
+    /// It is refused with 400.
+    Deny,
+}
+
+impl FromStr for Unindexed {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "allow" => Ok(Self::Allow),
+            "warn" => Ok(Self::Warn),
+            "deny" => Ok(Self::Deny),
+            _ => Err(ConfigError::new(format!("unindexed={name:?} is not understood"))
+                .cure("write \"allow\", \"warn\" or \"deny\"")),
+        }
+    }
+}
+
 type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
 
 #[derive(Clone)]
@@ -211,6 +237,9 @@ pub struct ResourceOptions {
     pub(super) body_limit: usize,
     pub(super) max_affected: u64,
     pub(super) gone: bool,
+    pub(super) unindexed: Unindexed,
+    pub(super) filterable: Option<Vec<String>>,
+    pub(super) sortable: Option<Vec<String>>,
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,
@@ -242,6 +271,9 @@ impl ResourceOptions {
             body_limit: 1024 * 1024,
             max_affected: 1000,
             gone: false,
+            unindexed: Unindexed::Allow,
+            filterable: None,
+            sortable: None,
             offset: true,
             envelope: true,
             upsert: false,
@@ -290,6 +322,24 @@ impl ResourceOptions {
     /// `Prefer: max-affected=N`. They are one write, and others wait for it.
     pub const fn max_affected(mut self, rows: u64) -> Self {
         self.max_affected = rows;
+        self
+    }
+
+    /// What becomes of a query that reads every row.
+    pub const fn unindexed(mut self, unindexed: Unindexed) -> Self {
+        self.unindexed = unindexed;
+        self
+    }
+
+    /// Only these fields may be filtered by, with what lies in them.
+    pub fn filterable(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.filterable = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Only these fields may be sorted by.
+    pub fn sortable(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.sortable = Some(names.into_iter().map(Into::into).collect());
         self
     }
 
@@ -527,6 +577,26 @@ impl Resource {
                 },
             ));
         }
+        for (what, names) in [("filtered", &self.options.filterable), ("sorted", &self.options.sortable)] {
+            for own in names.iter().flatten() {
+                let field = self.schema.field(own).map(|index| &self.schema.fields[index]);
+                let Some(field) = field.filter(|field| field.access.is_shown()) else {
+                    let shown = self.schema.fields.iter().filter(|field| field.access.is_shown());
+                    let error = ConfigError::new(format!("{name} has no field {own:?} that rows could be {what} by"));
+                    let near = suggest::closest(own, shown.map(|field| &*field.name));
+                    return wrong(match near {
+                        Some(near) => error.cure(format!("did you mean {near}?")),
+                        None => error.cure("name fields of the model that clients see"),
+                    });
+                };
+                if what == "sorted" && !field.kind.is_scalar() {
+                    return wrong(
+                        ConfigError::new(format!("{name}.{own} holds no single value, so rows cannot be sorted by it"))
+                            .cure("leave it out"),
+                    );
+                }
+            }
+        }
         if self.schema.deletion().is_none() {
             if let Some(op) = self.ops().find(|op| matches!(op, Op::Deleted | Op::Restore)) {
                 return wrong(
@@ -604,6 +674,11 @@ impl Resource {
             collection.keep_changes().await?;
         }
         Ok(collection)
+    }
+
+    /// The indexes of the named fields; those that there are not have been refused.
+    pub(super) fn named(&self, names: Option<&[String]>) -> Option<Vec<usize>> {
+        Some(names?.iter().filter_map(|name| self.schema.field(name)).collect())
     }
 
     /// Adds a leaf for each operation to `table`, answered from `collection`.

@@ -14,9 +14,9 @@ use super::feed::Feed;
 use super::hooks::Hooks;
 use super::policy::{Caller, Policy};
 use super::query::{ListRules, Shown};
-use super::resource::{Concurrency, Op, Resource};
+use super::resource::{Concurrency, Op, Resource, Unindexed};
 use super::schema::validate::IdRule;
-use super::schema::{Type, check};
+use super::schema::{Field, Type, check};
 use super::store::{Expect, Outcome, StoreError};
 use super::{Collection, Expr, Row, Schema, Value, ops};
 use crate::service::{Claims, Location, PathParams, Problem, Route, Violation, push_token};
@@ -39,6 +39,7 @@ pub(super) struct Served<C> {
     pub(super) body_limit: usize,
     pub(super) max_affected: u64,
     pub(super) gone: bool,
+    pub(super) unindexed: Unindexed,
     /// Filled only while somebody watches.
     pub(super) feed: Feed<C>,
 }
@@ -55,6 +56,8 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
             default_limit: resource.options.default_limit,
             max_limit: resource.options.max_limit,
             offset: resource.options.offset,
+            filterable: resource.named(resource.options.filterable.as_deref()),
+            sortable: resource.named(resource.options.sortable.as_deref()),
         },
         envelope: resource.options.envelope,
         upsert: resource.options.upsert,
@@ -65,6 +68,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         body_limit: resource.options.body_limit,
         max_affected: resource.options.max_affected,
         gone: resource.options.gone,
+        unindexed: resource.options.unindexed,
     });
     match op {
         Op::List => leaf(served, ops::list::list),
@@ -112,6 +116,24 @@ impl<C: Collection> Served<C> {
             _ => (!text.is_empty()).then(|| Value::Str(text.to_owned().into())),
         };
         id.ok_or_else(not_found)
+    }
+
+    /// What is said of a query that reads every row, unless it is indexed.
+    pub(super) fn check_indexed(&self, is_indexed: bool) -> Result<(), Problem> {
+        if is_indexed || self.unindexed == Unindexed::Allow {
+            return Ok(());
+        }
+        let has_index = |(index, field): &(usize, &Field)| self.schema.id == Some(*index) || field.index.is_some();
+        let shown = self.schema.fields.iter().enumerate().filter(|(_, field)| field.access.is_shown());
+        let names: Vec<&str> = shown.filter(has_index).map(|(_, field)| &*field.name).collect();
+        if self.unindexed == Unindexed::Warn {
+            tracing::warn!(model = self.schema.name, indexed = names.join(", "), "a query reads every row");
+            return Ok(());
+        }
+        Err(Problem::bad_request(format!(
+            "this would read every row; compare at least one of {} with a value, or sort by it without a filter",
+            names.join(", ")
+        )))
     }
 
     /// Who chooses the id of a new row.

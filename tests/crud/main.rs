@@ -17,6 +17,7 @@ mod items;
 mod lists;
 mod many;
 mod mounting;
+mod narrowed;
 mod options;
 mod policies;
 mod queries;

@@ -207,6 +207,25 @@ def test_rows_that_are_marked_as_deleted(store_url: str) -> None:
         assert app.attach_counts()["crud"] == before
 
 
+def test_queries_are_narrowed(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.crud(User, "/users", unindexed="deny", filterable=["name", "email"], sortable=["email"])(type("Users", (), {}))
+    with TestClient(app) as client:
+        assert client.get("/users?email=a&name=b&sort=-email").status_code == 200
+        assert "read every row" in client.get("/users?name=b").json()["detail"]
+        codes = [error["code"] for error in client.get("/users?age=1&sort=name").json()["errors"]]
+        assert codes == ["not_filterable", "not_sortable"]
+    for wrong, what in (
+        ({"unindexed": "never"}, 'unindexed="never" is not understood'),
+        ({"filterable": ["nam"]}, "did you mean name"),
+        ({"sortable": ["tags"]}, "User.tags holds no single value"),
+    ):
+        app = Ziggurat(store=store_url)
+        app.crud(User, "/users", **wrong)(type("Users", (), {}))  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=what):
+            app.build()
+
+
 def test_a_body_asks_for_a_list(store_url: str) -> None:
     app = Ziggurat(store=store_url)
     app.crud(User, "/users", ops=CORE | {"query"})(type("Users", (), {}))

@@ -424,11 +424,11 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
         Op::Export => {
             let limit = json!({"type": "integer", "minimum": 1});
             parameters.push(query("limit", "How many rows at most; all unless given".into(), limit));
-            parameters.push(sort_parameter(schema));
+            parameters.push(sort_parameter(resource, schema));
             parameters.push(fields_parameter());
             let end = json!({"enum": ["0", "1"], "default": "0"});
             parameters.push(query("_end", "With 1 a last line tells how many rows there were".into(), end));
-            parameters.extend(filter_parameters(schema));
+            parameters.extend(filter_parameters(resource, schema));
             responses.insert(
                 "200".into(),
                 json!({
@@ -439,7 +439,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             problems.extend([400, 422]);
         }
         Op::Count => {
-            parameters.extend(filter_parameters(schema));
+            parameters.extend(filter_parameters(resource, schema));
             parameters.push(header("If-None-Match", "Answers 304 when the number still has this entity tag"));
             let mut count = one("How many rows hold");
             count["content"]["application/json"]["schema"] = json!({
@@ -453,7 +453,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
         }
         Op::Changes => {
             parameters.push(fields_parameter());
-            parameters.extend(filter_parameters(schema));
+            parameters.extend(filter_parameters(resource, schema));
             parameters.push(header("Last-Event-ID", "Goes on after the event with this id"));
             responses.insert(
                 "200".into(),
@@ -465,7 +465,7 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             problems.extend([400, 422]);
         }
         Op::PatchMany | Op::DeleteMany => {
-            parameters.extend(filter_parameters(schema));
+            parameters.extend(filter_parameters(resource, schema));
             parameters.push(header(
                 "Prefer",
                 &format!(

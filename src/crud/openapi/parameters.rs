@@ -19,13 +19,13 @@ pub(super) fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json>
             json!({"type": "integer", "minimum": 1, "maximum": max, "default": default}),
         ),
         query("cursor", "The `next` of the page before".into(), json!({"type": "string"})),
-        sort_parameter(schema),
+        sort_parameter(resource, schema),
     ];
     if resource.options.offset {
         let offset = json!({"type": "integer", "minimum": 0, "maximum": FARTHEST_OFFSET, "default": 0});
         parameters.push(query("offset", "How many rows are skipped first; not together with `cursor`".into(), offset));
     }
-    parameters.extend(filter_parameters(schema));
+    parameters.extend(filter_parameters(resource, schema));
     parameters
 }
 
@@ -62,8 +62,11 @@ pub(super) fn query(name: &str, description: String, schema: Json) -> Json {
     json!({"name": name, "in": "query", "required": false, "description": description, "schema": schema})
 }
 
-pub(super) fn sort_parameter(schema: &Schema) -> Json {
+pub(super) fn sort_parameter(resource: &Resource, schema: &Schema) -> Json {
+    let is_sortable =
+        |name: &str| resource.options.sortable.as_ref().is_none_or(|own| own.iter().any(|own| own == name));
     let scalars = schema.fields.iter().filter(|field| field.kind.is_scalar() && field.access.is_shown());
+    let scalars = scalars.filter(|field| is_sortable(&field.name));
     let names: Vec<&str> = scalars.map(|field| &*field.name).collect();
     query(
         "sort",
@@ -80,7 +83,8 @@ pub(super) fn fields_parameter() -> Json {
     )
 }
 
-pub(super) fn filter_parameters(schema: &Schema) -> Vec<Json> {
+pub(super) fn filter_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {
+    let filterable = resource.options.filterable.as_ref();
     let mut parameters = Vec::new();
     let repeated = |name: &str, description: String| {
         let mut parameter = query(name, description, json!({"type": "array", "items": {"type": "string"}}));
@@ -93,6 +97,10 @@ pub(super) fn filter_parameters(schema: &Schema) -> Vec<Json> {
         parameters.push(repeated(group, description));
     }
     filters(schema, "", 0, &mut |name, ops| {
+        let top = name.split('.').next().unwrap_or(name);
+        if filterable.is_some_and(|own| own.iter().all(|own| own != top)) {
+            return;
+        }
         let value = if ops.contains(&"eq") { "`value`, or " } else { "" };
         let description =
             format!("{value}`operator.value` with one of {}; given more than once, all must hold", ops.join(", "));

@@ -33,7 +33,7 @@ pub(in crate::crud) async fn changes<C: Collection>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let (filter, shown) = query::watched(&served.schema, parts.uri.query())?;
+    let (filter, shown) = query::watched(&served.schema, parts.uri.query(), &served.list)?;
     let filter = filter.and(served.readable(&parts));
     let last = parts.headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok()).filter(|last| !last.is_empty());
     let (watch, missed) = match served.feed.watch(last).await {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::answer;
 use crate::crud::etag::{self, Condition};
 use crate::crud::service::Served;
-use crate::crud::{Collection, query};
+use crate::crud::{Collection, Expr, query};
 use crate::service::Problem;
 use crate::{Request, Response};
 
@@ -16,7 +16,10 @@ pub(in crate::crud) async fn count<C: Collection>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let filter = query::filter(&served.schema, parts.uri.query())?.and(served.readable(&parts));
+    let asked = query::filter(&served.schema, parts.uri.query(), &served.list)?;
+    let is_whole = asked == Expr::True;
+    let filter = asked.and(served.readable(&parts));
+    served.check_indexed(is_whole || filter.is_indexed(&served.schema))?;
     let none_match = Condition::if_none_match(&parts.headers)?;
     let count = served.done(served.collection.count(filter).await)?;
     let body = format!("{{\"count\":{count}}}").into_bytes();

@@ -11,7 +11,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use crate::crud::query::{self, Shown};
 use crate::crud::service::Served;
 use crate::crud::store::StoreError;
-use crate::crud::{Collection, Walk};
+use crate::crud::{Collection, Expr, Walk};
 use crate::service::Problem;
 use crate::{Body, BoxError, Request, Response};
 
@@ -23,9 +23,12 @@ pub(in crate::crud) async fn export<C: Collection>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let export = query::export(&served.schema, parts.uri.query())?;
+    let export = query::export(&served.schema, parts.uri.query(), &served.list)?;
     let mut query = export.query;
-    query.filter = query.filter.and(served.readable(&parts));
+    let asked = std::mem::replace(&mut query.filter, Expr::True);
+    query.filter = asked.clone().and(served.readable(&parts));
+    // All rows are read through no index because all of them are wanted.
+    served.check_indexed(asked == Expr::True || query.is_indexed(&served.schema))?;
     let walk = Walk::new(served.collection.clone(), query, PAGE);
     let mut export = Export { served, walk, shown: export.shown, count: 0, end: export.end };
     // A store that cannot be reached is told by a status; later all that is left is to break off.

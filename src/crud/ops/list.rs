@@ -25,7 +25,7 @@ pub(in crate::crud) async fn list<C: Collection>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let listing = query::listing(&served.schema, parts.uri.query(), served.list)?;
+    let listing = query::listing(&served.schema, parts.uri.query(), &served.list)?;
     page(&served, &parts, listing, served.readable(&parts), true).await
 }
 
@@ -35,7 +35,7 @@ pub(in crate::crud) async fn deleted<C: Collection>(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let listing = query::listing(&served.schema, parts.uri.query(), served.list)?;
+    let listing = query::listing(&served.schema, parts.uri.query(), &served.list)?;
     page(&served, &parts, listing, served.deleted(&parts), true).await
 }
 
@@ -49,7 +49,7 @@ pub(in crate::crud) async fn query<C: Collection>(
         return Err(Problem::bad_request("what a QUERY asks for is in its body; leave the query string out"));
     }
     let body = body::read(&parts.headers, body, Op::Query, served.body_limit).await?;
-    let listing = query::listing_of_body(&served.schema, &body, served.list)?;
+    let listing = query::listing_of_body(&served.schema, &body, &served.list)?;
     // A link would lead to a GET.
     page(&served, &parts, listing, served.readable(&parts), false).await
 }
@@ -65,6 +65,7 @@ async fn page<C: Collection>(
     let none_match = Condition::if_none_match(&parts.headers)?;
     let (mut query, cursors, shown) = (listing.query, listing.cursors, listing.shown);
     query.filter = query.filter.and(there);
+    served.check_indexed(query.is_indexed(&served.schema))?;
     let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);
     let filter = query.filter.clone();
     let total = async {

@@ -66,7 +66,7 @@ struct Wanted {
 impl Wanted {
     fn read<C: Collection>(served: &Served<C>, parts: &Parts) -> Result<Self, Problem> {
         unconditional(&parts.headers)?;
-        let filter = query::filter(&served.schema, parts.uri.query())?;
+        let filter = query::filter(&served.schema, parts.uri.query(), &served.list)?;
         if filter == Expr::True {
             let example = &served.schema.fields[served.id].name;
             return Err(Problem::bad_request(format!(
@@ -74,6 +74,7 @@ impl Wanted {
             )));
         }
         let filter = filter.and(served.writable(parts));
+        served.check_indexed(filter.is_indexed(&served.schema))?;
         Ok(match prefer::max_affected(&parts.headers)? {
             Some(most) if most <= served.max_affected => Self { filter, most, asked: true },
             _ => Self { filter, most: served.max_affected, asked: false },

@@ -39,10 +39,10 @@ const OPERATORS: [&str; 18] = [
 ];
 
 /// Reads the body of a `QUERY`. What it does not know to ask for is a 400, a value of the wrong type a 422.
-pub(crate) fn listing_of_body(schema: &Schema, body: &[u8], rules: ListRules) -> Result<Listing, Problem> {
+pub(crate) fn listing_of_body(schema: &Schema, body: &[u8], rules: &ListRules) -> Result<Listing, Problem> {
     let members: Members<'_> = serde_json::from_slice(body)
         .map_err(|error| Problem::bad_request(format!("the body is not a JSON object: {error}")))?;
-    let mut reader = Reader::of_body(schema);
+    let mut reader = Reader::of_body(schema, rules);
     let mut controls: Vec<(&'static str, String)> = Vec::new();
     let (mut filter, mut text, mut has_filter) = (None, String::new(), false);
     for (name, raw) in &members.0 {
@@ -156,6 +156,9 @@ impl Reader<'_> {
             self.unknown_field(&format!("{at}/0"), &name);
             return None;
         };
+        if !self.may_filter(&format!("{at}/0"), &path) {
+            return None;
+        }
         let base = operator.strip_prefix("not.").unwrap_or(&operator);
         let base = base.split_once('.').map_or(base, |(base, _)| if base == "len" { base } else { &operator });
         if base != "len" && !OPERATORS.contains(&base) {

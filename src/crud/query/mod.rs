@@ -5,6 +5,7 @@ mod condition;
 mod cursor;
 mod evaluate;
 mod group;
+mod indexed;
 mod parse;
 mod path;
 mod pattern;

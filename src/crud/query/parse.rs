@@ -31,7 +31,7 @@ pub(crate) fn is_taken(name: &str) -> bool {
 }
 
 /// What a list may be asked for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ListRules {
     /// Rows on a page when the client does not say.
     pub(crate) default_limit: usize,
@@ -39,6 +39,10 @@ pub(crate) struct ListRules {
     pub(crate) max_limit: usize,
     /// Whether rows may be skipped by number.
     pub(crate) offset: bool,
+    /// The fields that rows may be filtered by, given by index; all that clients see unless there are some.
+    pub(crate) filterable: Option<Vec<usize>>,
+    /// The fields that rows may be sorted by, alike.
+    pub(crate) sortable: Option<Vec<usize>>,
 }
 
 /// A list request and what makes the cursor of the next page.
@@ -66,8 +70,8 @@ impl Cursors {
 ///
 /// What a request does not know to ask for (a parameter, a field) is a 400, a value of the wrong type a 422; each lists all
 /// of its kind.
-pub(crate) fn listing(schema: &Schema, raw: Option<&str>, rules: ListRules) -> Result<Listing, Problem> {
-    let mut reader = Reader::new(schema, &CONTROLS, true);
+pub(crate) fn listing(schema: &Schema, raw: Option<&str>, rules: &ListRules) -> Result<Listing, Problem> {
+    let mut reader = Reader::new(schema, &CONTROLS, Some(rules));
     let mut sent = reader.read(raw)?;
     let filters = std::mem::take(&mut sent.filters);
     let filter = sent.filter();
@@ -78,7 +82,7 @@ pub(crate) fn listing(schema: &Schema, raw: Option<&str>, rules: ListRules) -> R
 pub(super) fn finished<'c>(
     mut reader: Reader<'_>,
     control: impl Fn(&str) -> Option<&'c str>,
-    rules: ListRules,
+    rules: &ListRules,
     filter: Expr,
     mut filters: Vec<(Cow<'_, str>, Cow<'_, str>)>,
 ) -> Result<Listing, Problem> {
@@ -105,16 +109,16 @@ pub(super) fn finished<'c>(
 }
 
 /// Reads a query string that holds nothing but filters, as that of a count.
-pub(crate) fn filter(schema: &Schema, raw: Option<&str>) -> Result<Expr, Problem> {
-    let mut reader = Reader::new(schema, &[], true);
+pub(crate) fn filter(schema: &Schema, raw: Option<&str>, rules: &ListRules) -> Result<Expr, Problem> {
+    let mut reader = Reader::new(schema, &[], Some(rules));
     let mut sent = reader.read(raw)?;
     reader.finish()?;
     Ok(sent.filter())
 }
 
 /// Reads the query string of a feed of changes: filters, and what is shown of the rows.
-pub(crate) fn watched(schema: &Schema, raw: Option<&str>) -> Result<(Expr, Shown), Problem> {
-    let mut reader = Reader::new(schema, &["fields"], true);
+pub(crate) fn watched(schema: &Schema, raw: Option<&str>, rules: &ListRules) -> Result<(Expr, Shown), Problem> {
+    let mut reader = Reader::new(schema, &["fields"], Some(rules));
     let mut sent = reader.read(raw)?;
     let shown = reader.shown(sent.control("fields"));
     reader.finish()?;
@@ -132,9 +136,9 @@ pub(crate) struct Export {
 }
 
 /// Reads the query string of an export: that of a list without pages.
-pub(crate) fn export(schema: &Schema, raw: Option<&str>) -> Result<Export, Problem> {
+pub(crate) fn export(schema: &Schema, raw: Option<&str>, rules: &ListRules) -> Result<Export, Problem> {
     // No field begins with an underscore.
-    let mut reader = Reader::new(schema, &["limit", "sort", "fields", "_end"], true);
+    let mut reader = Reader::new(schema, &["limit", "sort", "fields", "_end"], Some(rules));
     let mut sent = reader.read(raw)?;
     let limit = reader.limit(sent.control("limit"), usize::MAX, i64::MAX as usize);
     let sort = reader.sort(sent.control("sort"));
@@ -155,7 +159,7 @@ pub(crate) fn export(schema: &Schema, raw: Option<&str>) -> Result<Export, Probl
 /// Reads the query string of one row, which says at most what is shown of it.
 pub(crate) fn shown(schema: &Schema, raw: Option<&str>) -> Result<Shown, Problem> {
     let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(Shown::All) };
-    let mut reader = Reader::new(schema, &["fields"], false);
+    let mut reader = Reader::new(schema, &["fields"], None);
     let sent = reader.read(Some(raw))?;
     let shown = reader.shown(sent.control("fields"));
     reader.finish()?;
@@ -209,8 +213,8 @@ pub(super) struct Reader<'s> {
     schema: &'s Schema,
     /// Parameters that are not filters.
     controls: &'static [&'static str],
-    /// Whether there may be filters.
-    filters: bool,
+    /// What rows may be filtered and sorted by; none where there is neither.
+    rules: Option<&'s ListRules>,
     /// What is read is a body: places in it are JSON pointers.
     body: bool,
     /// How many conditions were read.
@@ -222,12 +226,12 @@ pub(super) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    const fn new(schema: &'s Schema, controls: &'static [&'static str], filters: bool) -> Self {
-        Self { schema, controls, filters, body: false, conditions: 0, wrong: Vec::new(), invalid: Vec::new() }
+    const fn new(schema: &'s Schema, controls: &'static [&'static str], rules: Option<&'s ListRules>) -> Self {
+        Self { schema, controls, rules, body: false, conditions: 0, wrong: Vec::new(), invalid: Vec::new() }
     }
 
-    pub(super) fn of_body(schema: &'s Schema) -> Self {
-        Self { body: true, ..Self::new(schema, &CONTROLS, true) }
+    pub(super) fn of_body(schema: &'s Schema, rules: &'s ListRules) -> Self {
+        Self { body: true, ..Self::new(schema, &CONTROLS, Some(rules)) }
     }
 
     pub(super) const fn schema(&self) -> &'s Schema {
@@ -266,7 +270,7 @@ impl<'s> Reader<'s> {
                     self.wrong(&name, "duplicate_parameter", "may be there only once");
                 }
                 sent.controls.push((control, value));
-            } else if !self.filters {
+            } else if self.rules.is_none() {
                 self.unknown(&name, &name);
             } else {
                 sent.conditions.push(match group::begins(&name).filter(|(.., rest)| rest.is_empty()) {
@@ -322,8 +326,8 @@ impl<'s> Reader<'s> {
                 _ => (self.schema, name),
             };
         let shown = model.fields.iter().filter(|field| field.access.is_shown());
-        let fields = shown.map(|field| &*field.name).filter(|_| self.filters || !is_parameter);
-        let groups = GROUPS.into_iter().filter(|_| self.filters);
+        let fields = shown.map(|field| &*field.name).filter(|_| self.rules.is_some() || !is_parameter);
+        let groups = GROUPS.into_iter().filter(|_| self.rules.is_some());
         let parameters = self.controls.iter().copied().chain(groups).filter(|_| is_parameter);
         let known = fields.chain(parameters);
         let what = if is_parameter { "unknown parameter" } else { "unknown field" };
@@ -348,7 +352,31 @@ impl<'s> Reader<'s> {
             self.wrong("sort", "not_scalar", "lists and models cannot be sorted by");
             return None;
         }
+        let allowed = self.rules.and_then(|rules| rules.sortable.as_deref());
+        if allowed.is_some_and(|allowed| !allowed.contains(&index)) {
+            let detail = format!("rows are not sorted by {name}{}", self.choices(allowed));
+            self.wrong("sort", "not_sortable", detail);
+            return None;
+        }
         Some(index)
+    }
+
+    /// Whether rows may be filtered by what is at a path, after noting that they may not.
+    pub(super) fn may_filter(&mut self, place: &str, path: &Path) -> bool {
+        let allowed = self.rules.and_then(|rules| rules.filterable.as_deref());
+        if allowed.is_none_or(|allowed| allowed.contains(&path.first())) {
+            return true;
+        }
+        let name = &self.schema.fields[path.first()].name;
+        let detail = format!("rows are not filtered by {name}{}", self.choices(allowed));
+        self.wrong(place, "not_filterable", detail);
+        false
+    }
+
+    /// `; choose from id, name`
+    fn choices(&self, allowed: Option<&[usize]>) -> String {
+        let names: Vec<&str> = allowed.into_iter().flatten().map(|index| &*self.schema.fields[*index].name).collect();
+        if names.is_empty() { String::new() } else { format!("; choose from {}", names.join(", ")) }
     }
 
     fn limit(&mut self, text: Option<&str>, default: usize, max: usize) -> usize {
@@ -423,6 +451,9 @@ impl<'s> Reader<'s> {
             self.unknown(name, name);
             return None;
         };
+        if !self.may_filter(name, &path) {
+            return None;
+        }
         self.noted(name, condition(path, &field.kind, text))
     }
 
@@ -460,6 +491,9 @@ impl<'s> Reader<'s> {
             self.unknown(parameter, text.split('.').next().unwrap_or(text));
             return None;
         };
+        if !self.may_filter(parameter, &path) {
+            return None;
+        }
         let name = path.dotted(self.schema).unwrap_or_default();
         let Some(rest) = rest else {
             let fault =

@@ -116,12 +116,19 @@ impl Draft {
             .body_limit(given.body_limit)
             .max_affected(given.max_affected)
             .gone(given.gone)
+            .unindexed(given.unindexed.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .offset(given.offset)
             .envelope(given.envelope)
             .upsert(given.upsert)
             .bulk(given.bulk)
             .concurrency(given.concurrency.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .at(given.location.clone());
+        if let Some(names) = given.filterable {
+            options = options.filterable(names);
+        }
+        if let Some(names) = given.sortable {
+            options = options.sortable(names);
+        }
         if let Some(policy) = given.policy {
             let policy =
                 Policy::from_description(&schema, policy.get()).map_err(|error| error.at_if_known(&given.location))?;

@@ -40,6 +40,10 @@ pub(super) struct CrudSettings<'a> {
     pub(super) body_limit: usize,
     pub(super) max_affected: u64,
     pub(super) gone: bool,
+    /// `allow`, `warn` or `deny`.
+    pub(super) unindexed: String,
+    pub(super) filterable: Option<Vec<String>>,
+    pub(super) sortable: Option<Vec<String>>,
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,

@@ -20,10 +20,11 @@ fn schema() -> Schema {
     .unwrap()
 }
 
-const RULES: ListRules = ListRules { default_limit: 50, max_limit: 1000, offset: true };
+const RULES: ListRules =
+    ListRules { default_limit: 50, max_limit: 1000, offset: true, filterable: None, sortable: None };
 
 fn parse(raw: &str) -> Result<Query, Problem> {
-    listing(&schema(), Some(raw), RULES).map(|listing| listing.query)
+    listing(&schema(), Some(raw), &RULES).map(|listing| listing.query)
 }
 
 fn filter(raw: &str) -> Expr {
@@ -163,7 +164,7 @@ fn near_names_are_suggested() {
 #[test]
 fn cursors_come_back_typed() {
     let schema = schema();
-    let first = listing(&schema, Some("age=gte.0&sort=-age,name,at,score"), RULES).unwrap();
+    let first = listing(&schema, Some("age=gte.0&sort=-age,name,at,score"), &RULES).unwrap();
     let boundary = vec![
         Value::Null,
         Value::Str("longer than the rule\n".into()),
@@ -172,7 +173,7 @@ fn cursors_come_back_typed() {
         Value::Uuid(uuid::Uuid::from_u128(7)),
     ];
     let cursor = first.cursors.encode(&boundary);
-    let after = |raw: String| listing(&schema, Some(&raw), RULES).map(|listing| listing.query.after);
+    let after = |raw: String| listing(&schema, Some(&raw), &RULES).map(|listing| listing.query.after);
     assert_eq!(after(format!("age=gte.0&sort=-age,name,at,score&cursor={cursor}&limit=3")).unwrap(), Some(boundary));
 
     let wrong = |raw: String| after(raw).unwrap_err().status().as_u16();
@@ -186,7 +187,7 @@ fn cursors_come_back_typed() {
 #[test]
 fn forged_boundaries_are_refused() {
     let schema = schema();
-    let first = listing(&schema, Some("sort=age"), RULES).unwrap();
+    let first = listing(&schema, Some("sort=age"), &RULES).unwrap();
     for forged in [
         vec![Value::Str("x".into()), Value::Uuid(uuid::Uuid::nil())],
         vec![Value::Int(1)],
@@ -194,7 +195,7 @@ fn forged_boundaries_are_refused() {
         vec![Value::Int(1), Value::Str("x".into())],
     ] {
         let raw = format!("sort=age&cursor={}", first.cursors.encode(&forged));
-        assert_eq!(listing(&schema, Some(&raw), RULES).unwrap_err().status(), 400, "{forged:?}");
+        assert_eq!(listing(&schema, Some(&raw), &RULES).unwrap_err().status(), 400, "{forged:?}");
     }
 }
 

@@ -146,6 +146,10 @@ fn indexes(db: &Connection, table: &Table) -> Result<(), StoreError> {
         let plain = quoted(&format!("zg_i_{short}_{raw}"));
         let sql = match field.index.map(|index| index.unique) {
             Some(true) => match table.schema.deletion().map(|field| &table.columns[field]) {
+                // One that holds every row gives their order, too.
+                None if !field.kind.is_nullable() => format!(
+                    "DROP INDEX IF EXISTS {alive}; CREATE UNIQUE INDEX IF NOT EXISTS {unique} ON {name}({column})"
+                ),
                 None => format!(
                     "DROP INDEX IF EXISTS {alive};
                      CREATE UNIQUE INDEX IF NOT EXISTS {unique} ON {name}({column}) WHERE {column} IS NOT NULL"
