@@ -4,6 +4,7 @@ from asyncio import AbstractEventLoop, Future, Task
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context
+from os import PathLike
 from socket import socket
 from ssl import MemoryBIO
 from types import GenericAlias
@@ -157,6 +158,11 @@ class App:
     def hurry(self) -> None: ...
     def settle(self, seconds: float) -> int: ...
     def close(self) -> None: ...
+
+def backup_store(source: str | PathLike[str], target: str | PathLike[str]) -> int: ...
+def copy_store(
+    descriptions: Sequence[str], source: str, target: str, copied: Callable[[str, int], object]
+) -> list[tuple[str, int]]: ...
 
 @final
 class Rows:

@@ -90,6 +90,15 @@ class Ziggurat(Routes):
             self._refuse_when_built(f"the store {url}", user_location())
             self._store = url
 
+    @property
+    def store(self) -> str | None:
+        """The URL of the store."""
+        return self._store
+
+    def models(self) -> list[type[Any]]:
+        """The models that are served or kept, each once."""
+        return list(dict.fromkeys([*(crud.model for crud in self.crud_specs), *self._kept]))
+
     def keep(self, *models: type[Model]) -> None:
         """Keeps rows of `models` in the store for Python code, without serving them: `await Counter.get(1)`."""
         location = user_location()

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from . import _ziggurat
 from ._info import RouteInfo
+from ._schema import describe
 from ._settings import LOG_LEVELS, io_threads, port
 from ._terminal import error_report, paint
 from .app import Ziggurat
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ziggurat", description="HTTP services on a Rust Tower stack.")
     parser.add_argument("--version", action="version", version=f"ziggurat {_ziggurat.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = tops = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
@@ -86,6 +87,18 @@ def _parser() -> argparse.ArgumentParser:
 
     openapi = with_app("openapi", _openapi, "Print the OpenAPI document of an app.")
     openapi.add_argument("--out", metavar="FILE", help="write it to a file")
+
+    db = commands.add_parser(
+        "db", help="Look after the store of an app.", description="Look after the store of an app."
+    )
+    commands = db.add_subparsers(required=True, metavar="COMMAND")
+    backup = command("backup", _backup, "Copy a SQLite store to a file, while it is in use.")
+    backup.add_argument("source", help="an app, as module:attribute, or the URL of a store")
+    backup.add_argument("file", help="the copy, which must not be there yet")
+    copy = with_app("copy", _copy, "Copy the rows of an app's models to another store, with ids, versions and times.")
+    copy.add_argument("target", help="URL of the store to copy to, which must hold none of them")
+    copy.add_argument("--store", help="URL of the store to copy from [ZIGGURAT_STORE, the app's own]")
+    commands = tops
 
     token = command("token", _token, "Make an HS256 token for trying out protected routes.")
     token.add_argument("--secret", help="the secret of layers.Jwt [ZIGGURAT_JWT_SECRET]")
@@ -168,6 +181,47 @@ def _openapi(options: argparse.Namespace) -> int:
     else:
         with open(options.out, "w", encoding="utf-8") as file:
             file.write(text + "\n")
+    return OK
+
+
+def _backup(options: argparse.Namespace) -> int:
+    url = options.source if "://" in options.source else _store_of(load(options.source), None)
+    if not url.startswith("sqlite:///"):
+        raise ConfigError("only a SQLite store is copied to a file", cure="back MongoDB up with mongodump")
+    path = url.removeprefix("sqlite:///").partition("?")[0]
+    size = _ziggurat.backup_store(path, options.file)
+    print(f"{options.file}: {size:,} bytes, checked and on the disk")
+    return OK
+
+
+def _store_of(app: Ziggurat, given: str | None) -> str:
+    url = given or os.environ.get("ZIGGURAT_STORE") or app.store
+    if url is None:
+        raise ConfigError("the app has no store", cure="give one with --store or ZIGGURAT_STORE")
+    return url
+
+
+def _copy(options: argparse.Namespace) -> int:
+    app = load(options.app)
+    source = _store_of(app, options.store)
+    if source == options.target:
+        raise ConfigError("the store cannot be copied to itself", cure="give another target")
+    models = app.models()
+    if not models:
+        raise ConfigError("the app has no models", cure="serve them with @app.crud, or name them in app.keep()")
+    shows = sys.stderr.isatty()
+    begun = time.monotonic()
+
+    def copied(model: str, rows: int) -> None:
+        if shows:
+            print(f"\r{model}: {rows:,} rows", end="", file=sys.stderr, flush=True)
+
+    done = _ziggurat.copy_store([describe(model) for model in models], source, options.target, copied)
+    if shows:
+        print(file=sys.stderr)
+    for model, rows in done:
+        print(f"{model}: {rows:,} rows copied, both sides are equal")
+    print(f"done in {time.monotonic() - begun:.1f} s")
     return OK
 
 

@@ -3,6 +3,7 @@
 //! A [`Schema`] is compiled once at start-up. Per request the body becomes a typed [`Value`], the query string a
 //! [`Query`], and a [`Collection`] of a [`Store`] answers with JSON bytes.
 
+mod copy;
 mod decimal;
 mod deletion;
 mod etag;
@@ -21,6 +22,7 @@ pub mod store;
 mod value;
 mod walk;
 
+pub use copy::{CopyError, copy_rows};
 pub use decimal::{Decimal, NotDecimal};
 pub use hooks::Event;
 pub use openapi::{openapi, openapi_of};

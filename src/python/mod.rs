@@ -8,6 +8,7 @@ pub mod attach;
 mod bridge;
 mod context;
 mod convert;
+mod db;
 mod errors;
 mod handler;
 mod headers;
@@ -39,6 +40,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<response::Response>()?;
     module.add_class::<rows::Rows>()?;
     module.add_class::<rows::Walk>()?;
+    module.add_function(wrap_pyfunction!(db::backup_store, module)?)?;
+    module.add_function(wrap_pyfunction!(db::copy_store, module)?)?;
     module.add_function(wrap_pyfunction!(log::init_log, module)?)?;
     module.add_function(wrap_pyfunction!(app::set_io_threads, module)?)?;
     bridge::register(module)?;

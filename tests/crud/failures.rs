@@ -32,6 +32,9 @@ impl Collection for Failing {
     async fn insert_all(&self, _: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
         Err(RowError { index: 2, error: self.0() })
     }
+    async fn import(&self, _: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {
+        Err(self.0().into())
+    }
     fn has_transactions(&self) -> bool {
         false
     }

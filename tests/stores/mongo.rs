@@ -44,6 +44,7 @@ keeps! {
     only(100);
     many(30);
     changes();
+    copied();
     walks(25);
     together();
     dropped();

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use uuid::Uuid;
-use ziggurat::crud::store::{Change, Changes, ChangesError, Collection, Expect, Many, Outcome, Row, Store, StoreError};
-use ziggurat::crud::{Comparison, Expr, Pattern, Query, Rows, RowsError, Schema, Sort, Value};
+use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
+use ziggurat::crud::store::{
+    Change, Changes, ChangesError, Collection, Expect, Many, Outcome, Row, RowError, Store, StoreError,
+};
+use ziggurat::crud::{Comparison, CopyError, Expr, Pattern, Query, Rows, RowsError, Schema, Sort, Value, copy_rows};
 
 use crate::rows::*;
 
@@ -580,6 +583,35 @@ pub async fn changes<S: Store>(store: S) {
         "it ends with the store"
     );
     assert!(watched.stream.next().await.is_none());
+}
+
+/// Rows are copied to another store and back as they are, versions too, and never over others.
+pub async fn copied<S: Store>(store: S) {
+    let (rows, schema, data) = filled(&store, "Copied", 15, 40).await;
+    for row in &data[..20] {
+        rows.update(row[ID].clone(), vec![(AGE, Value::Int(3))], Expect::any()).await.unwrap();
+    }
+    let other = SqliteStore::in_memory(SqliteOptions::default()).unwrap();
+    let place = other.open(Arc::clone(&schema)).await.unwrap();
+    let mut told = Vec::new();
+    assert_eq!(copy_rows(&schema, &rows, &place, |count| told.push(count)).await.unwrap(), 40);
+    assert_eq!(told, [40]);
+    let stored = async |id: &Value<'static>| rows.get(id.clone(), Expr::True).await.unwrap().unwrap();
+    for row in &data {
+        assert_eq!(place.get(row[ID].clone(), Expr::True).await.unwrap().unwrap(), stored(&row[ID]).await);
+    }
+    match copy_rows(&schema, &place, &rows, |_| ()).await {
+        Err(CopyError::NotEmpty(40)) => {}
+        other => panic!("{other:?}"),
+    }
+    rows.delete_all(Expr::True, 100).await.unwrap();
+    assert_eq!(copy_rows(&schema, &place, &rows, |_| ()).await.unwrap(), 40);
+    for row in &data {
+        assert_eq!(place.get(row[ID].clone(), Expr::True).await.unwrap().unwrap(), stored(&row[ID]).await);
+    }
+    let again = (object(&data[0]), 7);
+    assert!(matches!(rows.import(vec![again]).await, Err(RowError { error: StoreError::Duplicate { .. }, .. })));
+    other.close().await;
 }
 
 /// Walks in pages meet every row once and in order, whatever the keys.

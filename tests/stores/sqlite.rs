@@ -40,6 +40,7 @@ keeps! {
     only(400);
     many(60);
     changes();
+    copied();
     walks(400);
     together();
     dropped();

@@ -165,6 +165,10 @@ impl Collection for AnyCollection {
         either!(AnyCollection, self, rows => rows.insert_all(documents).await)
     }
 
+    async fn import(&self, from: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {
+        either!(AnyCollection, self, rows => rows.import(from).await)
+    }
+
     fn has_transactions(&self) -> bool {
         either!(AnyCollection, self, rows => rows.has_transactions())
     }

@@ -72,6 +72,10 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// Adds all rows or none, each as [`insert`](Self::insert) does.
     fn insert_all(&self, documents: Vec<Value<'static>>) -> impl Future<Output = Result<Vec<Row>, RowError>> + Send;
 
+    /// Adds rows of another store, as they are and with the versions that they had there. Each row is added as a whole, but not
+    /// all of them need be when one is refused.
+    fn import(&self, rows: Vec<(Value<'static>, i64)>) -> impl Future<Output = Result<(), RowError>> + Send;
+
     /// Whether several rows can be written in one atomic step.
     fn has_transactions(&self) -> bool;
 

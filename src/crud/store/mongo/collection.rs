@@ -341,6 +341,20 @@ impl Collection for MongoCollection {
         Ok(made)
     }
 
+    async fn import(&self, from: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {
+        let mut encoded = Vec::with_capacity(from.len());
+        for (document, version) in &from {
+            let (values, _) = taken_apart(&self.schema, document)?;
+            encoded.push(encode::document(&self.schema, values, *version)?);
+        }
+        if encoded.is_empty() {
+            return Ok(());
+        }
+        let (rows, schema) = self.parts();
+        let work = async move { rows.insert_many(encoded).await.map_err(|e| transaction::refused(e, &schema)) };
+        self.store.run(async move { Ok(work.await.map(drop)) }).await?
+    }
+
     fn has_transactions(&self) -> bool {
         self.store.inner.transactions
     }

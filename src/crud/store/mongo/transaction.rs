@@ -89,7 +89,7 @@ async fn commit(session: &mut ClientSession) -> Result<(), Error> {
 }
 
 /// Which document the server refused, and why.
-fn refused(failure: Error, schema: &Schema) -> RowError {
+pub(super) fn refused(failure: Error, schema: &Schema) -> RowError {
     if let ErrorKind::InsertMany(many) = &*failure.kind
         && let Some(first) = many.write_errors.iter().flatten().next()
     {

@@ -58,6 +58,32 @@ impl SqliteCollection {
 }
 
 impl SqliteCollection {
+    /// Adds all documents or none, each with the version that is given or a first one.
+    async fn add_all(&self, documents: Vec<(Value<'static>, Option<i64>)>) -> Result<Vec<Row>, RowError> {
+        let mut encoded = Vec::with_capacity(documents.len());
+        for (index, (document, version)) in documents.iter().enumerate() {
+            let json = self.encode(document).map_err(|error| RowError { index, error })?;
+            encoded.push((self.table.id_of(document)?, json, *version));
+        }
+        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let refused = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&refused);
+        let answer = self.store.write(move |db| {
+            let mut insert = db.prepare_cached(&texts.insert).map_err(error::plain)?;
+            let add = |(index, (id, json, version)): (usize, (Sql, Bytes, Option<i64>))| {
+                let row = Row { version: version.unwrap_or_else(names::first_version), json };
+                // An error undoes the savepoint, and with it all that were added.
+                insert.execute((id, row.version, Text(&row.json))).map(|_| row).map_err(|e| {
+                    seen.store(index, Ordering::Relaxed);
+                    error::of_write(e, &table)
+                })
+            };
+            encoded.into_iter().enumerate().map(add).collect()
+        })?;
+        let rows = self.store.answered(answer).await;
+        rows.map_err(|error| RowError { index: refused.load(Ordering::Relaxed), error })
+    }
+
     /// Writes to all rows for which `filter` holds, or to none when there are more than `most`. `sql` writes, and answers for
     /// each row how large it is now.
     async fn write_all(&self, sql: Statement, filter: &Expr, most: u64) -> Result<Many, StoreError> {
@@ -183,28 +209,11 @@ impl Collection for SqliteCollection {
     }
 
     async fn insert_all(&self, documents: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
-        let mut encoded = Vec::with_capacity(documents.len());
-        for (index, document) in documents.iter().enumerate() {
-            let json = self.encode(document).map_err(|error| RowError { index, error })?;
-            encoded.push((self.table.id_of(document)?, json));
-        }
-        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
-        let refused = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&refused);
-        let answer = self.store.write(move |db| {
-            let mut insert = db.prepare_cached(&texts.insert).map_err(error::plain)?;
-            let add = |(index, (id, json))| {
-                let row = Row { version: names::first_version(), json };
-                // An error undoes the savepoint, and with it all that were added.
-                insert.execute((id, row.version, Text(&row.json))).map(|_| row).map_err(|e| {
-                    seen.store(index, Ordering::Relaxed);
-                    error::of_write(e, &table)
-                })
-            };
-            encoded.into_iter().enumerate().map(add).collect()
-        })?;
-        let rows = self.store.answered(answer).await;
-        rows.map_err(|error| RowError { index: refused.load(Ordering::Relaxed), error })
+        self.add_all(documents.into_iter().map(|document| (document, None)).collect()).await
+    }
+
+    async fn import(&self, rows: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {
+        self.add_all(rows.into_iter().map(|(row, version)| (row, Some(version))).collect()).await.map(drop)
     }
 
     fn has_transactions(&self) -> bool {

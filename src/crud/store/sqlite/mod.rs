@@ -32,6 +32,7 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(run()).unwrap();
 //! ```
 
+mod backup;
 mod changes;
 mod collection;
 mod compile;
@@ -56,6 +57,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub use backup::backup;
 pub use collection::SqliteCollection;
 
 use super::{OpenError, Store, StoreError};
