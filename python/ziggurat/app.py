@@ -152,6 +152,7 @@ class Ziggurat(Routes):
                     "envelope": crud.envelope,
                     "upsert": crud.upsert,
                     "bulk": crud.bulk,
+                    "idempotency": crud.idempotency,
                     "concurrency": crud.concurrency,
                     "location": crud.location,
                     "hooks_of": "" if crud.hooks is None else crud.hooks.name,

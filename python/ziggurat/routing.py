@@ -129,6 +129,7 @@ class CrudSpec:
     envelope: bool
     upsert: bool
     bulk: bool
+    idempotency: bool
     concurrency: Literal["optional", "required"]
     hooks: Hooks | None
     location: str
@@ -266,6 +267,7 @@ class Routes:
         envelope: bool = True,
         upsert: bool = False,
         bulk: bool = False,
+        idempotency: bool = False,
         concurrency: Literal["optional", "required"] = "optional",
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
@@ -279,6 +281,9 @@ class Routes:
         arrays of rows, too, which are added all or none; on MongoDB that needs a replica set. `concurrency="required"`
         refuses writes to a row that do not say with If-Match which version they are meant for. `offset=False` takes `?offset=` away
         from lists, `envelope=False` answers them as bare arrays.
+
+        With `idempotency` a POST of one row that comes again with the same Idempotency-Key within a day is answered as it was, and not done
+        again; on MongoDB that needs a replica set, too.
 
         The operations "patch_many" and "delete_many" write all rows that a filter holds for, or none when these are more than
         `max_affected`; on MongoDB that needs a replica set, too.
@@ -332,6 +337,7 @@ class Routes:
             envelope=envelope,
             upsert=upsert,
             bulk=bulk,
+            idempotency=idempotency,
             concurrency=concurrency,
             hooks=None,
             location=location,

@@ -61,7 +61,7 @@ pub(super) fn of_bytes(bytes: &[u8]) -> HeaderValue {
 }
 
 /// A fast 64-bit digest that is the same on every machine; not for secrets.
-fn digest(bytes: &[u8]) -> u64 {
+pub(super) fn digest(bytes: &[u8]) -> u64 {
     const MULTIPLIER: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
     let fold = |state: u64, word: u64| {
         let product = u128::from(state ^ word).wrapping_mul(MULTIPLIER);

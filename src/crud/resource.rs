@@ -244,6 +244,7 @@ pub struct ResourceOptions {
     pub(super) envelope: bool,
     pub(super) upsert: bool,
     pub(super) bulk: bool,
+    pub(super) idempotency: bool,
     pub(super) concurrency: Concurrency,
     pub(super) policy: Policy,
     pub(super) hooks: Hooks,
@@ -278,6 +279,7 @@ impl ResourceOptions {
             envelope: true,
             upsert: false,
             bulk: false,
+            idempotency: false,
             concurrency: Concurrency::Optional,
             policy: Policy::new(),
             hooks: Hooks::new(),
@@ -370,6 +372,13 @@ impl ResourceOptions {
     /// Whether `POST` takes an array of up to 1000 rows. They are added all or none, which needs a store with transactions.
     pub const fn bulk(mut self, allowed: bool) -> Self {
         self.bulk = allowed;
+        self
+    }
+
+    /// Whether a `POST` of one row that comes again with the same `Idempotency-Key` within a day is answered as it was, and not
+    /// done again. It needs a store with transactions.
+    pub const fn idempotency(mut self, kept: bool) -> Self {
+        self.idempotency = kept;
         self
     }
 
@@ -672,6 +681,9 @@ impl Resource {
         let collection = store.open(self.schema.clone()).await?;
         if self.ops().any(|op| op == Op::Changes) {
             collection.keep_changes().await?;
+        }
+        if self.options.idempotency {
+            collection.keep_keys().await?;
         }
         Ok(collection)
     }

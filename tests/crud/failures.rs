@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use tower::ServiceExt;
 use ziggurat::Body;
+use ziggurat::crud::store::{Key, Once};
 use ziggurat::crud::{
     Changes, ChangesError, Collection, Expect, Expr, Many, Op, OpenError, Outcome, Page, Query, Resource,
     ResourceOptions, Row, RowError, Schema, StoreError, Value,
@@ -31,6 +32,15 @@ impl Collection for Failing {
     }
     async fn insert_all(&self, _: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
         Err(RowError { index: 2, error: self.0() })
+    }
+    async fn keep_keys(&self) -> Result<(), OpenError> {
+        Err(self.0().into())
+    }
+    async fn recall(&self, _: Key) -> Result<Option<Once>, StoreError> {
+        Err(self.0())
+    }
+    async fn insert_once(&self, _: Value<'static>, _: Key) -> Result<Once, StoreError> {
+        Err(self.0())
     }
     async fn import(&self, _: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {
         Err(self.0().into())

@@ -13,6 +13,7 @@ mod deletion;
 mod export;
 mod failures;
 mod hooks;
+mod idempotency;
 mod items;
 mod lists;
 mod many;

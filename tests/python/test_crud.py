@@ -226,6 +226,22 @@ def test_queries_are_narrowed(store_url: str) -> None:
             app.build()
 
 
+def test_a_post_that_comes_again(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.crud(User, "/users", idempotency=True)(type("Users", (), {}))
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        sent: dict[str, Any] = {"json": {"name": "Ada", "email": "a@x"}, "headers": {"idempotency-key": '"8e03"'}}
+        first, again = client.post("/users", **sent), client.post("/users", **sent)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.headers["idempotency-replayed"] == "true" and "idempotency-replayed" not in first.headers
+        assert (again.text, again.headers["location"]) == (first.text, first.headers["location"])
+        other = client.post("/users", json={"name": "Bob", "email": "b@x"}, headers=sent["headers"])
+        assert other.json()["errors"][0]["code"] == "key_reused"
+        assert len(client.get("/users").json()["items"]) == 1
+        assert app.attach_counts()["crud"] == before
+
+
 def test_a_body_asks_for_a_list(store_url: str) -> None:
     app = Ziggurat(store=store_url)
     app.crud(User, "/users", ops=CORE | {"query"})(type("Users", (), {}))

@@ -45,6 +45,7 @@ keeps! {
     many(30);
     changes();
     copied();
+    once();
     walks(25);
     together();
     dropped();

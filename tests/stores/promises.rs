@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use uuid::Uuid;
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{
-    Change, Changes, ChangesError, Collection, Expect, Many, Outcome, Row, RowError, Store, StoreError,
+    Change, Changes, ChangesError, Collection, Expect, Key, Many, Once, Outcome, Row, RowError, Store, StoreError,
 };
 use ziggurat::crud::{Comparison, CopyError, Expr, Pattern, Query, Rows, RowsError, Schema, Sort, Value, copy_rows};
 
@@ -612,6 +612,56 @@ pub async fn copied<S: Store>(store: S) {
     let again = (object(&data[0]), 7);
     assert!(matches!(rows.import(vec![again]).await, Err(RowError { error: StoreError::Duplicate { .. }, .. })));
     other.close().await;
+}
+
+/// A request that comes again finds what it made, and none of several at once is done twice.
+pub async fn once<S: Store>(store: S) {
+    let (rows, _) = open(&store, "Once").await;
+    rows.keep_keys().await.unwrap();
+    rows.keep_keys().await.unwrap();
+    let mut random = Random(16);
+    let key = |name: &str, fingerprint| Key { name: name.to_owned(), fingerprint };
+    let mut row = row(&mut random);
+    row[MAIL] = text("once@b");
+    assert_eq!(rows.recall(key("a", 1)).await.unwrap(), None);
+    let Once::Done(made) = rows.insert_once(object(&row), key("a", 1)).await.unwrap() else { panic!("not done") };
+    assert_eq!(rows.get(row[ID].clone(), Expr::True).await.unwrap().as_ref(), Some(&made));
+    rows.update(row[ID].clone(), vec![(AGE, Value::Int(99))], Expect::any()).await.unwrap();
+    let other = object(&self::row(&mut random));
+    assert_eq!(rows.recall(key("a", 1)).await.unwrap(), Some(Once::Before(made.clone())));
+    assert_eq!(rows.insert_once(other.clone(), key("a", 1)).await.unwrap(), Once::Before(made));
+    assert_eq!(rows.insert_once(other, key("a", -2)).await.unwrap(), Once::Other);
+    // Of what is refused nothing is kept.
+    let mut taken = self::row(&mut random);
+    taken[MAIL] = text("once@b");
+    assert!(
+        matches!(rows.insert_once(object(&taken), key("b", 1)).await, Err(StoreError::Duplicate { field }) if field == "mail")
+    );
+    assert_eq!(rows.recall(key("b", 1)).await.unwrap(), None);
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 1);
+
+    let senders: Vec<_> = (0..8)
+        .map(|index| {
+            let (rows, row) = (rows.clone(), self::row(&mut Random(200 + index)));
+            tokio::spawn(async move { rows.insert_once(object(&row), Key { name: "c".into(), fingerprint: 1 }).await })
+        })
+        .collect();
+    let (mut done, mut found) = (0, Vec::new());
+    for sender in senders {
+        match sender.await.unwrap() {
+            Ok(Once::Done(row)) => {
+                done += 1;
+                found.push(row);
+            }
+            Ok(Once::Before(row)) => found.push(row),
+            // It may be asked for again.
+            Err(StoreError::Unavailable { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(done, 1);
+    assert!(found.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 2);
 }
 
 /// Walks in pages meet every row once and in order, whatever the keys.

@@ -41,6 +41,7 @@ keeps! {
     many(60);
     changes();
     copied();
+    once();
     walks(400);
     together();
     dropped();

@@ -387,6 +387,12 @@ fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
             } else {
                 body = Some(json!({"application/json": {"schema": sent}}));
             }
+            if resource.options.idempotency {
+                parameters.push(header(
+                    "Idempotency-Key",
+                    "Answers a request that comes again within a day as it was answered, and does it once",
+                ));
+            }
             created["headers"]["Location"] = json!({"description": "Its path", "schema": {"type": "string"}});
             responses.insert("201".into(), created);
             problems.extend([400, 409, 413, 415, 422]);

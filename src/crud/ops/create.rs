@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use http::header::{HeaderValue, LOCATION};
+use http::request::Parts;
 use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{answer, body, create_many, prefer};
+use super::{answer, body, create_many, idempotency, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::schema::validate;
 use crate::crud::service::Served;
-use crate::crud::{Collection, Op, Value};
+use crate::crud::store::Once;
+use crate::crud::{Collection, Op, Row, Value};
 use crate::service::Problem;
 use crate::{Request, Response};
 
@@ -24,8 +26,18 @@ pub(in crate::crud) async fn create<C: Collection>(
     let (parts, body) = request.into_parts();
     let bytes = body::read(&parts.headers, body, Op::Create, served.body_limit).await?;
     let admission = served.policy.creation(served.caller(&parts))?;
+    let key = if served.idempotency { idempotency::key(&parts, &bytes)? } else { None };
     if served.bulk && bytes.trim_ascii_start().first() == Some(&b'[') {
+        if key.is_some() {
+            return Err(idempotency::of_many());
+        }
         return create_many::create_many(&served, &parts, &admission, bytes).await;
+    }
+    if let Some(key) = &key
+        && let Some(once) = served.done(served.collection.recall(key.clone()).await)?
+    {
+        // Before the hooks, which have been asked already.
+        return again(&served, &parts, once);
     }
     let document = read(&served, &admission, &bytes)?;
     let document = served.before(Op::Create, &parts, None, document).await?;
@@ -33,9 +45,36 @@ pub(in crate::crud) async fn create<C: Collection>(
         Value::Object(values) => location(&parts.uri, &values[served.id]),
         _ => None,
     };
-    let row = served.done(served.collection.insert(document).await)?;
+    let row = match key {
+        None => served.done(served.collection.insert(document).await)?,
+        Some(key) => match served.done(served.collection.insert_once(document, key).await)? {
+            Once::Done(row) => row,
+            once => return again(&served, &parts, once),
+        },
+    };
     served.after(Op::Create, &parts, None, Some(&row));
-    let mut response = answer::written(&served, StatusCode::CREATED, row, prefer::minimal(&parts.headers))?;
+    answered(&served, &parts, row, location)
+}
+
+/// The answer to a request that has come before.
+fn again<C: Collection>(served: &Served<C>, parts: &Parts, once: Once) -> Result<Response, Problem> {
+    let (Once::Done(row) | Once::Before(row)) = once else { return Err(idempotency::reused()) };
+    let stored = validate::stored(&served.schema, &row.json)
+        .map_err(|rejection| served.internal(&format_args!("a kept row does not fit the model: {rejection}")))?;
+    let location = location(&parts.uri, &stored[served.id]);
+    let mut response = answered(served, parts, row.clone(), location)?;
+    let (name, value) = idempotency::REPLAYED;
+    response.headers_mut().insert(name, value);
+    Ok(response)
+}
+
+fn answered<C: Collection>(
+    served: &Served<C>,
+    parts: &Parts,
+    row: Row,
+    location: Option<HeaderValue>,
+) -> Result<Response, Problem> {
+    let mut response = answer::written(served, StatusCode::CREATED, row, prefer::minimal(&parts.headers))?;
     if let Some(location) = location {
         response.headers_mut().insert(LOCATION, location);
     }

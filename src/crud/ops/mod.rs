@@ -15,5 +15,6 @@ pub(super) mod restore;
 
 mod answer;
 mod body;
+mod idempotency;
 mod prefer;
 mod rewrite;

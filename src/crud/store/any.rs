@@ -8,7 +8,8 @@ use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
 use super::{
-    Changes, ChangesError, Collection, Expect, Many, OpenError, Outcome, Page, Row, RowError, Store, StoreError,
+    Changes, ChangesError, Collection, Expect, Key, Many, Once, OpenError, Outcome, Page, Row, RowError, Store,
+    StoreError,
 };
 use crate::ConfigError;
 use crate::crud::{Expr, Query, Schema, Value};
@@ -163,6 +164,18 @@ impl Collection for AnyCollection {
 
     async fn insert_all(&self, documents: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
         either!(AnyCollection, self, rows => rows.insert_all(documents).await)
+    }
+
+    async fn keep_keys(&self) -> Result<(), OpenError> {
+        either!(AnyCollection, self, rows => rows.keep_keys().await)
+    }
+
+    async fn recall(&self, key: Key) -> Result<Option<Once>, StoreError> {
+        either!(AnyCollection, self, rows => rows.recall(key).await)
+    }
+
+    async fn insert_once(&self, document: Value<'static>, key: Key) -> Result<Once, StoreError> {
+        either!(AnyCollection, self, rows => rows.insert_once(document, key).await)
     }
 
     async fn import(&self, from: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {

@@ -76,6 +76,19 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// all of them need be when one is refused.
     fn import(&self, rows: Vec<(Value<'static>, i64)>) -> impl Future<Output = Result<(), RowError>> + Send;
 
+    /// Prepares for [`insert_once`](Self::insert_once); done once, before the first of them.
+    ///
+    /// # Errors
+    /// When the store has no transactions.
+    fn keep_keys(&self) -> impl Future<Output = Result<(), OpenError>> + Send;
+
+    /// What became of the request with this key, if it has come before: [`Once::Before`] or [`Once::Other`].
+    fn recall(&self, key: Key) -> impl Future<Output = Result<Option<Once>, StoreError>> + Send;
+
+    /// Adds a row as [`insert`](Self::insert) does, unless the request with this key has come before; the key is kept in the same
+    /// atomic step.
+    fn insert_once(&self, document: Value<'static>, key: Key) -> impl Future<Output = Result<Once, StoreError>> + Send;
+
     /// Whether several rows can be written in one atomic step.
     fn has_transactions(&self) -> bool;
 
@@ -178,6 +191,30 @@ impl fmt::Display for ChangesError {
 }
 
 impl std::error::Error for ChangesError {}
+
+/// How long a [`Key`] is kept.
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+const KEYS_LIVE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
+/// Stands for a request that may come again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Who sent it, where to, and what the client calls it.
+    pub name: String,
+    /// Stands for what was sent.
+    pub fingerprint: i64,
+}
+
+/// What became of a request that may have come before.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Once {
+    /// It is the first, and the row was added.
+    Done(Row),
+    /// It has come before, and this is the row as it was added then.
+    Before(Row),
+    /// Another request has come with this key.
+    Other,
+}
 
 /// Why rows were not added.
 #[derive(Debug)]

@@ -121,6 +121,7 @@ impl Draft {
             .envelope(given.envelope)
             .upsert(given.upsert)
             .bulk(given.bulk)
+            .idempotency(given.idempotency)
             .concurrency(given.concurrency.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .at(given.location.clone());
         if let Some(names) = given.filterable {

@@ -48,6 +48,7 @@ pub(super) struct CrudSettings<'a> {
     pub(super) envelope: bool,
     pub(super) upsert: bool,
     pub(super) bulk: bool,
+    pub(super) idempotency: bool,
     /// `optional` or `required`.
     pub(super) concurrency: String,
     pub(super) location: String,

@@ -10,11 +10,11 @@ use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane, shared};
 use super::transaction::{self, Write};
-use super::{MongoStore, changes, compile, decode, encode, error};
+use super::{MongoStore, changes, compile, decode, encode, error, keys};
 use crate::ConfigError;
 use crate::crud::store::{
-    Changes, ChangesError, Collection, Expect, MAX_DOCUMENT, Many, OpenError, Outcome, Page, Row, RowError, StoreError,
-    names,
+    Changes, ChangesError, Collection, Expect, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row, RowError,
+    StoreError, names,
 };
 use crate::crud::{Expr, Query, Schema, Value, json};
 
@@ -339,6 +339,50 @@ impl Collection for MongoCollection {
         let work = async move { Ok(transaction::run(&client, &rows, &schema, &Write::Insert(&encoded)).await) };
         self.store.run(work).await??;
         Ok(made)
+    }
+
+    async fn keep_keys(&self) -> Result<(), OpenError> {
+        let (database, schema) = (self.store.inner.database.clone(), Arc::clone(&self.schema));
+        if !self.store.inner.transactions {
+            return Err(ConfigError::new(format!(
+                "{}: this store has no transactions to keep a key and a row in",
+                schema.name
+            ))
+            .cure("run MongoDB as a replica set, which may have one member, or leave idempotency out")
+            .into());
+        }
+        self.store.run(async move { Ok(keys::keep(&database, &schema).await) }).await?
+    }
+
+    async fn recall(&self, key: Key) -> Result<Option<Once>, StoreError> {
+        let (keys, schema) = (keys::collection(&self.store.inner.database), Arc::clone(&self.schema));
+        self.store.run(async move { keys::recall(&keys, &schema, &key).await }).await
+    }
+
+    async fn insert_once(&self, document: Value<'static>, key: Key) -> Result<Once, StoreError> {
+        let (values, _) = taken_apart(&self.schema, &document)?;
+        let version = names::first_version();
+        let bytes = encode::document(&self.schema, values, version)?;
+        if bytes.as_bytes().len() > MAX_DOCUMENT {
+            return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
+        }
+        let row = Row { version, json: json::document(&self.schema, &document) };
+        let (rows, schema) = self.parts();
+        let (client, keys) = (self.store.inner.client.clone(), keys::collection(&self.store.inner.database));
+        self.store
+            .run(async move {
+                keys::forget(&keys, &schema, &key).await?;
+                let write = Write::Once { keys: keys.clone(), record: keys::record(&key, &row), row: bytes };
+                match transaction::run(&client, &rows, &schema, &write).await.map_err(|refused| refused.error)? {
+                    Many::Done(_) => Ok(Once::Done(row)),
+                    // The other one has come to its end: a transaction that is under way would have been in the way.
+                    Many::TooMany => match keys::recall(&keys, &schema, &key).await? {
+                        Some(once) => Ok(once),
+                        None => Err(error::unavailable("the same request is being answered")),
+                    },
+                }
+            })
+            .await
     }
 
     async fn import(&self, from: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {

@@ -15,6 +15,7 @@ mod encode;
 mod ensure;
 mod error;
 mod gather;
+mod keys;
 mod transaction;
 
 use std::future::Future;

@@ -9,10 +9,10 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::compile::{self, Statement};
 use super::table::{Table, quoted};
-use super::{SqliteStore, changes, error};
+use super::{SqliteStore, changes, error, keys};
 use crate::crud::store::{
-    Changes, ChangesError, Collection, Expect, MAX_DOCUMENT, Many, OpenError, Outcome, Page, Row, RowError, StoreError,
-    names,
+    Changes, ChangesError, Collection, Expect, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row, RowError,
+    StoreError, names,
 };
 use crate::crud::{Expr, Query, Value, json};
 
@@ -210,6 +210,35 @@ impl Collection for SqliteCollection {
 
     async fn insert_all(&self, documents: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
         self.add_all(documents.into_iter().map(|document| (document, None)).collect()).await
+    }
+
+    async fn keep_keys(&self) -> Result<(), OpenError> {
+        let answer = self.store.write(keys::keep)?;
+        Ok(self.store.answered(answer).await?)
+    }
+
+    async fn recall(&self, key: Key) -> Result<Option<Once>, StoreError> {
+        let answer = self.store.read(move |db| keys::recall(db, &key))?;
+        self.store.answered(answer).await
+    }
+
+    async fn insert_once(&self, document: Value<'static>, key: Key) -> Result<Once, StoreError> {
+        let json = self.encode(&document)?;
+        let id = self.table.id_of(&document)?;
+        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
+        let answer = self.store.write(move |db| {
+            // The one writer: nobody comes between the looking and the writing.
+            if let Some(once) = keys::recall(db, &key)? {
+                return Ok(once);
+            }
+            let row = Row { version: names::first_version(), json };
+            db.prepare_cached(&texts.insert)
+                .and_then(|mut s| s.execute((id, row.version, Text(&row.json))))
+                .map_err(|e| error::of_write(e, &table))?;
+            keys::record(db, &key, &row)?;
+            Ok(Once::Done(row))
+        })?;
+        self.store.answered(answer).await
     }
 
     async fn import(&self, rows: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {

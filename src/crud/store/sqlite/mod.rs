@@ -39,6 +39,7 @@ mod compile;
 mod ddl;
 mod error;
 mod functions;
+mod keys;
 mod open;
 mod place;
 mod queue;
