@@ -31,7 +31,7 @@ __all__ = ["describe"]
 _Node = Mapping[str, Any]
 Description = dict[str, Any]
 
-NOT_SINGLE = ("list", "model", "dict", "bytes", "union", "tagged", "any")
+NOT_SINGLE = ("list", "model", "back", "dict", "bytes", "union", "tagged", "any")
 _INT64 = range(-(2**63), 2**63)
 
 # What may stand in a node of each type beside `type`, `ref` and `metadata`. Other keys are rules that are not known here.
@@ -247,7 +247,9 @@ class Walk:
         self.problems: list[str] = []
         self.definitions: dict[str, _Node] = {}
         self.open: list[str] = []
-        self.nested: list[type[Any]] = []
+        """The nested models that are being described, by reference."""
+        self.back: set[str] = set()
+        """Those of them that hold themselves."""
 
     def refuse(self, place: str, what: str, cure: str) -> None:
         problem = f"{place}: {what} ({cure})"
@@ -338,15 +340,23 @@ class Walk:
             if "id" not in named:
                 self.refuse(f"{place}.id", "is missing", "add a field `id: UUID`")
         ref = node.get("ref") or cls.__qualname__
-        self.open.append(ref)
+        if not top:
+            self.open.append(ref)
         markers = self.markers(node, place)
         described = [
             self.field(field, name, f"{place}.{name}", markers.get(name, []), config, top=top)
             for name, field in named.items()
         ]
-        self.open.pop()
+        if not top:
+            self.close(ref, description)
         description["fields"] = [field for field in described if field is not None]
         return description
+
+    def close(self, ref: str, description: Description) -> None:
+        """A nested model has been described; it is named if it holds itself."""
+        self.open.pop()
+        if ref in self.back:
+            description["ref"] = ref
 
     def markers(self, node: _Node, place: str) -> dict[str, list[Any]]:
         """What each field is annotated with, also where it stands inside of an Optional."""
@@ -502,9 +512,10 @@ class Walk:
             self.refuse(place, "None alone is not supported natively", _SUPPORTED)
             return None
         if kind in _MODELS:
-            if (node.get("ref") or node["cls"].__qualname__) in self.open:
-                self.refuse(place, f"{node['cls'].__name__} holds itself", "refer to other rows by their ids")
-                return None
+            ref = node.get("ref") or node["cls"].__qualname__
+            if ref in self.open:
+                self.back.add(ref)
+                return {"type": "back", "ref": ref}
             nested = self.model(node, place)
             return None if nested is None else {"type": "model", "schema": nested}
         if kind not in _KEYS or kind in _PARTS:
@@ -586,12 +597,12 @@ class Walk:
             schema = self.kind(model, place, config)
             if schema is None or allowed is None:
                 return None
-            if schema["type"] != "model":
+            if schema["type"] not in ("model", "back"):
                 self.refuse(
                     place, "a discriminated union within another is not supported natively", "make it one union"
                 )
                 return None
-            described.append({"tags": tags, "schema": schema["schema"]})
+            described.append({"tags": tags, "model": schema})
         return {"type": "tagged", "tag": tag, "models": described}
 
     def items(self, node: _Node, place: str, config: _Node) -> Description | None:

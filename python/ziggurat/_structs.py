@@ -51,9 +51,6 @@ class _StructWalk(Walk):
     def struct(self, info: Any, place: str, *, top: bool = False, tag: bool = True) -> Description | None:
         """A Struct, or a dataclass or TypedDict that stands in one."""
         cls: type[Any] = info.cls
-        if cls in self.nested:
-            self.refuse(place, f"{cls.__name__} holds itself", "refer to other rows by their ids")
-            return None
         if hasattr(cls, "__post_init__"):
             self.refuse(place, "__post_init__ is Python code", _PYTHON_CURE)
         if getattr(info, "array_like", False):
@@ -69,7 +66,9 @@ class _StructWalk(Walk):
         except NameError as error:
             self.refuse(place, f"{error.name} is not defined where the class is", "define both in the module itself")
             return None
-        self.nested.append(cls)
+        ref = f"{cls.__module__}.{cls.__qualname__}"
+        if not top:
+            self.open.append(ref)
         fields: list[Description | None] = []
         if tag and (name := getattr(info, "tag_field", None)) is not None:
             # msgspec writes the tag first, and does not ask for it where there is nothing to tell apart.
@@ -78,9 +77,19 @@ class _StructWalk(Walk):
         for field in info.fields:
             markers = list(annotated(hints.get(field.name)))
             fields.append(self.member(field, f"{place}.{field.name}", markers, top=top))
-        self.nested.pop()
+        if not top:
+            self.close(ref, description)
         description["fields"] = [field for field in fields if field is not None]
         return description
+
+    def model_of(self, info: Any, place: str) -> Description | None:
+        """A nested model, or one that it stands in itself."""
+        ref = f"{info.cls.__module__}.{info.cls.__qualname__}"
+        if ref in self.open:
+            self.back.add(ref)
+            return {"type": "back", "ref": ref}
+        schema = self.struct(info, place)
+        return None if schema is None else {"type": "model", "schema": schema}
 
     def member(self, field: Any, place: str, markers: list[Any], *, top: bool) -> Description | None:
         kind = self.type(field.type, place)
@@ -149,8 +158,7 @@ class _StructWalk(Walk):
             case inspect.UnionType():
                 return self.alternatives(info, place)
             case inspect.StructType() | inspect.DataclassType() | inspect.TypedDictType():
-                schema = self.struct(info, place)
-                return None if schema is None else {"type": "model", "schema": schema}
+                return self.model_of(info, place)
         if (scalar := _SCALARS.get(type(info))) is not None:
             return {"type": scalar}
         if type(info) in _LISTS:
@@ -181,10 +189,10 @@ class _StructWalk(Walk):
         """Structs that a tag tells apart; msgspec itself refuses others."""
         models = []
         for info in structs:
-            schema = self.struct(info, place)
-            if schema is None:
+            model = self.model_of(info, place)
+            if model is None:
                 return None
-            models.append({"tags": [info.tag], "schema": schema})
+            models.append({"tags": [info.tag], "model": model})
         return {"type": "tagged", "tag": structs[0].tag_field, "models": models}
 
     def mark(self, description: Description, markers: list[Any], place: str, *, top: bool) -> None:

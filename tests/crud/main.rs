@@ -22,5 +22,6 @@ mod narrowed;
 mod options;
 mod policies;
 mod queries;
+mod recursive;
 mod support;
 mod unions;

@@ -11,13 +11,13 @@ const OWNER: &str = r#"{"name":"Owner","id":"id","fields":[
   {"name":"id","type":{"type":"str"}},
   {"name":"size","type":{"type":"union","of":[{"type":"int","ge":0},{"type":"optional","of":{"type":"str","max_length":3}}]},"default":{"value":null}},
   {"name":"pet","type":{"type":"optional","of":{"type":"tagged","tag":"kind","models":[
-     {"tags":["cat","kitten"],"schema":{"name":"Cat","fields":[
+     {"tags":["cat","kitten"],"model":{"type":"model","schema":{"name":"Cat","fields":[
         {"name":"kind","type":{"type":"literal","values":["cat","kitten"]}},
         {"name":"lives","type":{"type":"int","le":9},"default":{"value":9}},
-        {"name":"toys","type":{"type":"dict","values":{"type":"int"}},"default":{"value":{}}}]}},
-     {"tags":["dog"],"schema":{"name":"Dog","fields":[
+        {"name":"toys","type":{"type":"dict","values":{"type":"int"}},"default":{"value":{}}}]}}},
+     {"tags":["dog"],"model":{"type":"model","schema":{"name":"Dog","fields":[
         {"name":"name","type":{"type":"str"}},
-        {"name":"kind","type":{"type":"literal","values":["dog"]}}]}}]}},"default":{"value":null}},
+        {"name":"kind","type":{"type":"literal","values":["dog"]}}]}}}]}},"default":{"value":null}},
   {"name":"at","type":{"type":"union","of":[{"type":"str"},{"type":"model","schema":{"name":"Place","fields":[
      {"name":"city","type":{"type":"str"}},{"name":"zip","type":{"type":"optional","of":{"type":"int"}},"default":{"value":7}}]}}]},
      "default":{"value":"home"}}]}"#;
@@ -156,7 +156,7 @@ fn descriptions_that_make_no_sense_are_refused() {
     };
     let model = |tags: &str, field: &str| {
         format!(
-            r#"{{"tags":[{tags}],"schema":{{"name":"A","fields":[{{"name":"{field}","type":{{"type":"literal","values":["a"]}}}}]}}}}"#
+            r#"{{"tags":[{tags}],"model":{{"type":"model","schema":{{"name":"A","fields":[{{"name":"{field}","type":{{"type":"literal","values":["a"]}}}}]}}}}}}"#
         )
     };
     let tagged = |models: String| format!(r#"{{"type":"tagged","tag":"kind","models":[{models}]}}"#);
@@ -172,7 +172,7 @@ fn descriptions_that_make_no_sense_are_refused() {
         ),
         (
             tagged(
-                r#"{"tags":["a"],"schema":{"name":"A","fields":[{"name":"kind","type":{"type":"str"}}]}}"#.to_owned(),
+                r#"{"tags":["a"],"model":{"type":"model","schema":{"name":"A","fields":[{"name":"kind","type":{"type":"str"}}]}}}"#.to_owned(),
             ),
             "M.x: A.kind is no Literal or Enum",
         ),

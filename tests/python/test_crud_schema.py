@@ -444,7 +444,7 @@ def test_dataclasses_and_typed_dicts() -> None:
 def test_models_are_told_apart() -> None:
     tagged = described(Annotated[Red | Blue, Field(discriminator="kind")], ...)["type"]
     assert (tagged["type"], tagged["tag"]) == ("tagged", "kind")
-    assert [(model["tags"], model["schema"]["name"]) for model in tagged["models"]] == [
+    assert [(model["tags"], model["model"]["schema"]["name"]) for model in tagged["models"]] == [
         (["red", "crimson"], "Red"),
         (["blue"], "Blue"),
     ]
@@ -564,9 +564,10 @@ def test_patterns_of_pythons_own_engine_are_refused() -> None:
         described(Annotated[str, Field(pattern="a(?=b)")], config=ConfigDict(regex_engine="python-re"))
 
 
-def test_a_model_that_holds_itself_is_refused() -> None:
-    with pytest.raises(UnsupportedModelError, match=r"Tree.kids\[\]: Tree holds itself"):
-        describe(Tree)
+def test_a_model_may_hold_itself() -> None:
+    kids = json.loads(describe(Tree))["fields"][1]["type"]["items"]
+    assert (kids["type"], kids["schema"]["name"]) == ("model", "Tree")
+    assert kids["schema"]["fields"][1]["type"]["items"] == {"type": "back", "ref": kids["schema"]["ref"]}
 
 
 class Tree(Model):

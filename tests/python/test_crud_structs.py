@@ -229,7 +229,6 @@ class Lonely(Struct, tag=True):
         (set[tuple[int, ...]], "M.x: a set of what holds no single value is not supported natively"),
         (Busy, "M.x: __post_init__ is Python code"),
         (Row, "M.x: array_like=True is not supported natively"),
-        (Node, "M.x.children[]: Node holds itself"),
         (None, "M.x: None alone is not supported natively"),
         (Annotated[list[int], Indexed()], "M.x: what holds no single value cannot be indexed"),
     ],
@@ -239,6 +238,11 @@ def test_what_is_not_honoured_is_refused(annotation: Any, what: str) -> None:
     with pytest.raises(UnsupportedModelError) as caught:
         describe(model)
     assert caught.value.problems[0].startswith(what)
+
+
+def test_a_struct_may_hold_itself() -> None:
+    node = json.loads(describe(msgspec.defstruct("M", [("id", uuid.UUID), ("x", Node)])))["fields"][1]["type"]["schema"]
+    assert node["fields"][0]["type"]["items"] == {"type": "back", "ref": node["ref"]}
 
 
 def test_what_a_struct_says_is_kept() -> None:

@@ -340,6 +340,28 @@ def test_unions(store_url: str) -> None:
         assert app.attach_counts()["crud"] == before
 
 
+class Comment(BaseModel):
+    text: Annotated[str, Field(min_length=1)]
+    replies: list[Comment] = []
+
+
+class Thread(Model):
+    id: int
+    top: Comment | None = None
+
+
+def test_models_that_hold_themselves(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.crud(Thread, client_id=True)(type("Threads", (), {}))
+    with TestClient(app) as client:
+        top = {"text": "a", "replies": [{"text": "b", "replies": [{"text": "c", "replies": []}]}]}
+        made = client.post("/thread", json={"id": 1, "top": top})
+        assert made.json() == client.get("/thread/1").json() == {"id": 1, "top": top}
+        wrong = client.post("/thread", json={"id": 2, "top": {"text": "a", "replies": [{"text": ""}]}}).json()
+        assert [error["pointer"] for error in wrong["errors"]] == ["/top/replies/0/text"]
+        assert client.get("/openapi.json").status_code == 200
+
+
 def test_code_reads_the_models_of_a_union(store_url: str) -> None:
     app = Ziggurat(store=store_url)
     app.keep(Payment)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use ziggurat::crud::schema::{
-    Bounds, DefaultValue, Field, Index, ListSort, Number, Tagged, Text, Type, Union, Unknown, Variant,
+    Bounds, DefaultValue, Field, Index, ListSort, Nested, Number, Tagged, Text, Type, Union, Unknown, Variant,
 };
 use ziggurat::crud::{Comparison, Decimal, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
 
@@ -66,7 +66,7 @@ pub fn schema(name: &str) -> Arc<Schema> {
         Field::new("ref", optional(Type::Uuid)),
         Field::new("color", optional(Type::OneOf { values: color, literal: true })),
         Field::new("tags", Type::List { sort: ListSort::List, item: Box::new(text()), min: None, max: None }),
-        Field::new("place", optional(Type::Model(Arc::new(place)))),
+        Field::new("place", optional(Type::Model(place.into()))),
         Field::new("mail", optional(text())).index(Index { unique: true }),
         Field::new("day", optional(Type::Date(Bounds::default()))).index(Index { unique: false }),
         Field::new("clock", Type::Time(Bounds::default())),
@@ -101,7 +101,8 @@ fn either() -> Type {
 /// Two models that a member tells apart.
 fn shape() -> Tagged {
     let one_of = |tags: &[Value<'static>]| Type::OneOf { values: tags.to_vec(), literal: true };
-    let model = |name: &str, fields| Arc::new(Schema { name: name.into(), fields, id: None, unknown: Unknown::Forbid });
+    let model =
+        |name: &str, fields| Nested::from(Schema { name: name.into(), fields, id: None, unknown: Unknown::Forbid });
     let circle = vec![text("circle"), text("ring")];
     let square = vec![Value::Int(4)];
     let round = vec![Field::new("r", Type::Float(Bounds::default())), Field::new("kind", one_of(&circle))];

@@ -21,7 +21,7 @@ pub fn openapi(resource: &Resource) -> Json {
 /// The `paths` and `components` of several resources. Nested models of one name that differ get names of their own.
 pub fn openapi_of<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Json {
     let mut paths = Map::new();
-    let mut components = Components { schemas: Map::new(), resource: String::new() };
+    let mut components = Components { schemas: Map::new(), resource: String::new(), open: Vec::new() };
     components.schemas.insert("Problem".into(), problem());
     components.schemas.insert("Violation".into(), violation());
     for resource in resources {
@@ -89,6 +89,8 @@ struct Components {
     schemas: Map<String, Json>,
     /// The resource whose schemas are being made.
     resource: String,
+    /// The names of the nested models that are being made.
+    open: Vec<String>,
 }
 
 impl Components {
@@ -102,6 +104,18 @@ impl Components {
         let reference = json!({"$ref": format!("#/components/schemas/{name}")});
         self.schemas.insert(name, made);
         reference
+    }
+
+    /// A reference to the schema of a nested model, which is not made again within itself.
+    fn nested(&mut self, schema: &Schema, purpose: Purpose) -> Json {
+        let name = format!("{}{}", schema.name, purpose.suffix());
+        if self.open.contains(&name) {
+            return json!({"$ref": format!("#/components/schemas/{name}")});
+        }
+        self.open.push(name);
+        let made = self.model(schema, purpose, Shape::WHOLE);
+        self.open.pop();
+        made
     }
 
     fn object(&mut self, schema: &Schema, purpose: Purpose, shape: Shape<'_>) -> Json {
@@ -247,7 +261,7 @@ impl Components {
                 put("minItems", min.map(Json::from));
                 put("maxItems", max.map(Json::from));
             }
-            Type::Model(nested) => return self.model(nested, purpose, Shape::WHOLE),
+            Type::Model(nested) => return self.nested(nested, purpose),
             Type::Map { value, min, max } => {
                 let mut value = self.kind(value, purpose);
                 if purpose == Purpose::Patch {
@@ -269,7 +283,7 @@ impl Components {
                 let mut mapping = Map::new();
                 let mut models = Vec::new();
                 for variant in tagged.variants() {
-                    let model = self.model(&variant.schema, purpose, Shape::WHOLE);
+                    let model = self.nested(&variant.schema, purpose);
                     for tag in &variant.tags {
                         let name = match tag {
                             Value::Str(tag) => tag.to_string(),

@@ -320,7 +320,7 @@ impl<'s> Reader<'s> {
         let (model, last) =
             match name.rsplit_once('.').and_then(|(model, last)| Some((Path::read(self.schema, model)?, last))) {
                 Some(((_, field, None), last)) => match field.kind.inner().0 {
-                    Type::Model(model) => (&**model, last),
+                    Type::Model(model) => (model as &Schema, last),
                     _ => (self.schema, name),
                 },
                 _ => (self.schema, name),

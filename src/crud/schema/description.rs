@@ -7,14 +7,14 @@
 //!   {"name": "age", "type": {"type": "optional", "of": {"type": "int", "ge": 0}}, "default": {"value": null}}]}
 //! ```
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
 use super::check::{self, Fault};
 use super::{
-    Access, Bounds, DefaultValue, Field, Index, ListSort, Number, Schema, Tagged, Text, Type, Union, Unknown, Variant,
-    validate,
+    Access, Bounds, DefaultValue, Field, Index, ListSort, Nested, Number, Schema, Tagged, Text, Type, Union, Unknown,
+    Variant, validate,
 };
 use crate::ConfigError;
 use crate::crud::Value;
@@ -23,6 +23,9 @@ use crate::crud::Value;
 #[serde(deny_unknown_fields)]
 struct SchemaDescription {
     name: String,
+    /// What models within it that are the same are told by.
+    #[serde(rename = "ref")]
+    reference: Option<String>,
     id: Option<String>,
     #[serde(default)]
     unknown: UnknownDescription,
@@ -164,6 +167,11 @@ enum TypeDescription {
     Model {
         schema: Box<SchemaDescription>,
     },
+    /// A model that it stands in itself.
+    Back {
+        #[serde(rename = "ref")]
+        reference: String,
+    },
     Dict {
         values: Box<TypeDescription>,
         min_length: Option<usize>,
@@ -187,7 +195,8 @@ enum TypeDescription {
 #[serde(deny_unknown_fields)]
 struct VariantDescription {
     tags: Vec<Choice>,
-    schema: SchemaDescription,
+    /// A `model` or a `back`.
+    model: TypeDescription,
 }
 
 #[derive(Default, Deserialize)]
@@ -217,11 +226,42 @@ impl Schema {
     pub fn from_description(description: &str) -> Result<Self, ConfigError> {
         let read: SchemaDescription = serde_json::from_str(description)
             .map_err(|error| ConfigError::new(format!("the description of a model cannot be read: {error}")))?;
-        compile(read)
+        compile(read, &mut Open::default())
     }
 }
 
-fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
+/// The models that are being made, which hold what is being compiled.
+#[derive(Default)]
+struct Open(Vec<Making>);
+
+/// A model that is being made, what those in it call it, and where it will be.
+struct Making {
+    reference: String,
+    name: String,
+    to: Arc<OnceLock<Arc<Schema>>>,
+}
+
+impl Open {
+    fn back(&self, reference: &str, place: &str) -> Result<Nested, ConfigError> {
+        let found = self.0.iter().rev().find(|making| making.reference == reference);
+        let Making { name, to, .. } = found
+            .ok_or_else(|| ConfigError::new(format!("{place}: it stands in no model that is told by {reference:?}")))?;
+        Ok(Nested::back(name, Arc::clone(to)))
+    }
+}
+
+/// A nested model, to which those in it may lead back.
+fn nested(description: SchemaDescription, open: &mut Open) -> Result<Nested, ConfigError> {
+    let Some(reference) = description.reference.clone() else { return Ok(compile(description, open)?.into()) };
+    let to = Arc::new(OnceLock::new());
+    open.0.push(Making { reference, name: description.name.clone(), to: Arc::clone(&to) });
+    let schema = compile(description, open);
+    open.0.pop();
+    let schema = Arc::new(schema?);
+    Ok(Nested::from(Arc::clone(to.get_or_init(|| schema))))
+}
+
+fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, ConfigError> {
     let model = description.name;
     let mut fields: Vec<Field> = Vec::with_capacity(description.fields.len());
     for FieldDescription { name, kind, default, index, access, renew, deletion } in description.fields {
@@ -229,7 +269,7 @@ fn compile(description: SchemaDescription) -> Result<Schema, ConfigError> {
         if fields.iter().any(|other| *other.name == *name) {
             return Err(ConfigError::new(format!("{place} is there twice")));
         }
-        let mut field = Field::new(name, compile_type(kind, &place)?);
+        let mut field = Field::new(name, compile_type(kind, &place, open)?);
         if let Some(default) = default {
             let default = match default {
                 DefaultDescription::Factory(Factory::Uuid4) => DefaultValue::Uuid4,
@@ -313,7 +353,7 @@ fn check_id(schema: &Schema, id: &str) -> Result<usize, ConfigError> {
     Ok(index)
 }
 
-fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError> {
+fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<Type, ConfigError> {
     Ok(match kind {
         TypeDescription::Bool {} => Type::Bool,
         TypeDescription::Int { gt, ge, lt, le, multiple_of } => {
@@ -346,7 +386,7 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
         }
         TypeDescription::Enum { values } => Type::OneOf { values: choices(values, place)?, literal: false },
         TypeDescription::Literal { values } => Type::OneOf { values: choices(values, place)?, literal: true },
-        TypeDescription::Optional { of } => match compile_type(*of, place)? {
+        TypeDescription::Optional { of } => match compile_type(*of, place, open)? {
             nested @ Type::Optional(_) => nested,
             inner => Type::Optional(Box::new(inner)),
         },
@@ -357,21 +397,23 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
                 SortDescription::Frozenset => ListSort::FrozenSet,
                 SortDescription::Tuple => ListSort::Tuple,
             };
-            let item = compile_type(*items, place)?;
+            let item = compile_type(*items, place, open)?;
             if sort.is_set() && !item.is_scalar() {
                 return Err(ConfigError::new(format!("{place}: a set holds single values only")).cure("make it a list"));
             }
             Type::List { sort, item: Box::new(item), min: min_length, max: max_length }
         }
-        TypeDescription::Model { schema } => Type::Model(Arc::new(compile(*schema)?)),
+        TypeDescription::Model { schema } => Type::Model(nested(*schema, open)?),
+        TypeDescription::Back { reference } => Type::Model(open.back(&reference, place)?),
         TypeDescription::Dict { values, min_length, max_length } => {
-            Type::Map { value: Box::new(compile_type(*values, place)?), min: min_length, max: max_length }
+            Type::Map { value: Box::new(compile_type(*values, place, open)?), min: min_length, max: max_length }
         }
         TypeDescription::Bytes { min_length, max_length } => Type::Bytes { min: min_length, max: max_length },
-        TypeDescription::Union { of } => union(of, place)?,
+        TypeDescription::Union { of } => union(of, place, open)?,
         TypeDescription::Tagged { tag, models } => {
-            let variant = |VariantDescription { tags, schema }| {
-                Ok(Variant { tags: choices(tags, place)?, schema: Arc::new(compile(schema)?) })
+            let variant = |VariantDescription { tags, model }| match compile_type(model, place, open)? {
+                Type::Model(schema) => Ok(Variant { tags: choices(tags, place)?, schema }),
+                _ => Err(ConfigError::new(format!("{place}: only models are told apart by a member"))),
             };
             let variants = models.into_iter().map(variant).collect::<Result<_, ConfigError>>()?;
             let tagged = Tagged::new(tag, variants).map_err(|what| ConfigError::new(format!("{place}: {what}")))?;
@@ -382,10 +424,10 @@ fn compile_type(kind: TypeDescription, place: &str) -> Result<Type, ConfigError>
 }
 
 /// A union; null in one of the alternatives is null in the whole.
-fn union(of: Vec<TypeDescription>, place: &str) -> Result<Type, ConfigError> {
+fn union(of: Vec<TypeDescription>, place: &str, open: &mut Open) -> Result<Type, ConfigError> {
     let (mut alternatives, mut nullable) = (Vec::new(), false);
     for kind in of {
-        match compile_type(kind, place)? {
+        match compile_type(kind, place, open)? {
             Type::Optional(inner) => {
                 nullable = true;
                 alternatives.push(*inner);

@@ -3,6 +3,7 @@
 mod access;
 pub(crate) mod check;
 mod description;
+mod nested;
 mod read;
 pub(crate) mod suggest;
 mod union;
@@ -11,6 +12,7 @@ pub(crate) mod validate;
 use std::sync::Arc;
 
 pub use access::Access;
+pub use nested::Nested;
 pub(crate) use union::Named;
 pub use union::{Tagged, Union, Variant};
 
@@ -183,7 +185,7 @@ pub enum Type {
         max: Option<usize>,
     },
     /// A nested model.
-    Model(Arc<Schema>),
+    Model(Nested),
     /// `dict[str, T]`
     Map {
         /// What the values are.

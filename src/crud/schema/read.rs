@@ -201,7 +201,7 @@ impl<'s> ValueSeed<'_, 's> {
                 Some(kind) => read_part(self.of(kind), json),
                 None => Ok(self.wrong()),
             },
-            Type::Tagged(tagged) if json.starts_with('{') => {
+            Type::Tagged(tagged) if json.starts_with('{') && self.cx.has_room() => {
                 let Some((variant, schema)) = self.variant(tagged, json) else { return Ok(Value::Null) };
                 let slots = read_part(ObjectSeed::new(self.cx, schema), json)?.unwrap_or_default();
                 Ok(Value::Tagged(variant, self.cx.fill(schema, slots)))
@@ -228,8 +228,8 @@ impl<'s> ValueSeed<'_, 's> {
             return Value::Null;
         }
         self.cx.refuse(match self.kind() {
-            // A dict may be refused for want of room only where it stands in others.
-            Type::Any | Type::Map { .. } if !self.cx.has_room() => {
+            // These may be refused for want of room only where they stand in others.
+            Type::Any | Type::Map { .. } | Type::Model(_) | Type::Tagged(_) if !self.cx.has_room() => {
                 Fault::new("too_deep", format!("must not be more than {DEEPEST} levels deep"))
             }
             _ => check::wrong_kind(self.kind),
@@ -392,7 +392,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
         let (kind, min, max) = match self.kind() {
-            Type::Model(schema) => {
+            Type::Model(schema) if self.cx.has_room() => {
                 let slots = read_slots(self.cx, schema, &mut map)?;
                 return Ok(Value::Object(self.cx.fill(schema, slots)));
             }
@@ -695,7 +695,7 @@ impl<'de> Visitor<'de> for ChangeSeed<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Change<'de>, A::Error> {
         let cx = self.value.cx;
         let kind = match self.value.kind() {
-            Type::Model(schema) => {
+            Type::Model(schema) if cx.has_room() => {
                 let slots = read_slots(cx, schema, &mut map)?;
                 let changes = slots.into_iter().enumerate().filter_map(|(index, slot)| Some((index, slot?)));
                 return Ok(Change::Merge(changes.collect()));

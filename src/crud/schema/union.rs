@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{ListSort, Schema, Type};
+use super::{ListSort, Nested, Schema, Type};
 use crate::crud::Value;
 
 /// `A | B`: JSON tells the alternatives apart, by what stands there.
@@ -27,7 +27,7 @@ pub struct Variant {
     /// What the member holds in objects of this model: texts, integers or booleans.
     pub tags: Vec<Value<'static>>,
     /// The model; it has the member as a field.
-    pub schema: Arc<Schema>,
+    pub schema: Nested,
 }
 
 /// What stands in JSON, as far as it tells types apart.
@@ -204,6 +204,14 @@ impl Tagged {
         let tag = tag.into();
         let mut seen: Vec<&Value<'_>> = Vec::new();
         for Variant { tags, schema } in &variants {
+            if tags.iter().any(|tag| seen.contains(&tag)) {
+                return Err(format!("{} is told by the same {tag} as another model", schema.name));
+            }
+            seen.extend(tags);
+            if schema.is_back() {
+                // It is being made, and is looked at where it is told from others itself.
+                continue;
+            }
             let name = &schema.name;
             let Some(index) = schema.field(&tag) else { return Err(format!("{name} has no field {tag:?}")) };
             let Type::OneOf { values, .. } = &schema.fields[index].kind else {
@@ -212,10 +220,6 @@ impl Tagged {
             if tags.is_empty() || tags.iter().any(|tag| !values.contains(tag)) {
                 return Err(format!("{name}.{tag} cannot hold what {name} is told by"));
             }
-            if tags.iter().any(|tag| seen.contains(&tag)) {
-                return Err(format!("{name} is told by the same {tag} as another model"));
-            }
-            seen.extend(tags);
         }
         if variants.is_empty() {
             Err("there is no model to choose from".to_owned())

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use crate::ConfigError;
-use crate::crud::schema::{Field, Type};
+use crate::crud::schema::{Field, Nested, Type};
 use crate::crud::{Path, Query, Schema, Sort};
 
 /// The name of a model's collection: `BlogPost` is kept in `blog_post`.
@@ -58,21 +58,26 @@ fn check_fields(schema: &Schema, at: &str) -> Result<(), ConfigError> {
             return Err(ConfigError::new(format!("{at} has a field named {name:?}, which the stores cannot keep"))
                 .cure("use letters, digits and underscores"));
         }
-        let mut kind = kind;
-        loop {
-            match kind {
-                Type::Optional(inner) => kind = inner,
-                Type::List { item, .. } => kind = item,
-                Type::Map { value, .. } => kind = value,
-                Type::Model(inner) => {
-                    check_fields(inner, &format!("{at}.{name}"))?;
-                    break;
-                }
-                _ => break,
-            }
-        }
+        check_type(kind, &format!("{at}.{name}"))?;
     }
     Ok(())
+}
+
+fn check_type(kind: &Type, at: &str) -> Result<(), ConfigError> {
+    match kind {
+        Type::Optional(inner) => check_type(inner, at),
+        Type::List { item, .. } => check_type(item, at),
+        Type::Map { value, .. } => check_type(value, at),
+        Type::Union(union) => union.alternatives().iter().try_for_each(|kind| check_type(kind, at)),
+        Type::Tagged(tagged) => tagged.variants().iter().try_for_each(|variant| check_model(&variant.schema, at)),
+        Type::Model(schema) => check_model(schema, at),
+        _ => Ok(()),
+    }
+}
+
+fn check_model(schema: &Nested, at: &str) -> Result<(), ConfigError> {
+    // One that holds itself has been looked at.
+    if schema.is_back() { Ok(()) } else { check_fields(schema, at) }
 }
 
 /// The keys that rows are sorted by: those of the query up to the id, which makes the order total.

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::crud::json::write_value;
-use crate::crud::schema::Type;
+use crate::crud::schema::{Nested, Type};
 use crate::crud::{Schema, Value};
 
 /// `{"model":[["id","uuid"],["age",{"optional":"int"}]]}`. Bounds and patterns are left out: they concern new rows only.
@@ -36,19 +36,23 @@ fn of_type(kind: &Type) -> Json {
         }
         Type::Optional(_) => json!({ "optional": of_type(kind.inner().0) }),
         Type::List { item, .. } => json!({ "list": of_type(item) }),
-        Type::Model(schema) => of(schema),
+        Type::Model(schema) => of_nested(schema),
         Type::Map { value, .. } => json!({ "dict": of_type(value) }),
         Type::Bytes { .. } => json!("bytes"),
         Type::Union(union) => json!({ "union": union.alternatives().iter().map(of_type).collect::<Vec<_>>() }),
         Type::Tagged(tagged) => {
             let variants = tagged.variants().iter().map(|variant| {
                 let tags: Vec<_> = variant.tags.iter().map(|tag| text_of(&variant.schema, tagged.tag(), tag)).collect();
-                json!([tags, of(&variant.schema)])
+                json!([tags, of_nested(&variant.schema)])
             });
             json!({ "tag": tagged.tag(), "variants": variants.collect::<Vec<_>>() })
         }
         Type::Any => json!("any"),
     }
+}
+
+fn of_nested(schema: &Nested) -> Json {
+    if schema.is_back() { json!({ "back": schema.name }) } else { of(schema) }
 }
 
 /// A tag as JSON.

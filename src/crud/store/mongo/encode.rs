@@ -187,8 +187,6 @@ pub(super) fn object_id(id: ObjectId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use uuid::Uuid;
 
     use super::*;
@@ -201,8 +199,7 @@ mod tests {
         let int = || Type::Int(Bounds::default());
         let make = |name: &str, fields, id| Schema { name: name.into(), fields, id, unknown: Unknown::Forbid };
         let inner = make("P", vec![Field::new("id", int()), Field::new("t", text())], None);
-        let list =
-            Type::List { item: Box::new(Type::Model(Arc::new(inner))), min: None, max: None, sort: ListSort::List };
+        let list = Type::List { item: Box::new(Type::Model(inner.into())), min: None, max: None, sort: ListSort::List };
         let fields = vec![
             Field::new("n", Type::Optional(Box::new(int()))),
             Field::new("id", Type::Uuid),

@@ -159,7 +159,7 @@ mod tests {
         let before = r#"{"a":1,"b":"x\u0000","c":{"p":1,"q":2}}"#;
         let inner = Arc::new(schema(vec![Field::new("q", int())]));
         let narrow = schema(vec![
-            Field::new("c", Type::Model(inner)),
+            Field::new("c", Type::Model(inner.into())),
             Field::new("a", Type::Float(Bounds::default())),
             Field::new("n", Type::Optional(Box::new(int()))),
             Field::new("d", int()).default(DefaultValue::Constant(Value::Int(7))),
@@ -187,7 +187,7 @@ mod tests {
         let kind = |tag: &'static str| Field::new("kind", Type::OneOf { values: vec![tag.into()], literal: true });
         let variant = |tag: &'static str, field: Field| Variant {
             tags: vec![tag.into()],
-            schema: Arc::new(schema(vec![kind(tag), field])),
+            schema: schema(vec![kind(tag), field]).into(),
         };
         let default = DefaultValue::Constant(Value::Int(9));
         let variants = vec![variant("cat", Field::new("lives", int()).default(default)), variant("dog", kind("x"))];
