@@ -112,6 +112,8 @@ async fn clients_do_not_set_when_a_row_was_deleted() {
     assert_eq!(app.put("/note/a", time).await.problem(), "422 /deleted_at read_only");
     assert_eq!(app.patch("/note?code=1", time).await.problem(), "422 /deleted_at read_only");
     assert_eq!(app.patch("/note/a", r#"{"deleted_at":null,"code":4}"#).await.status, 200, "as it was read");
+    // Times are told in milliseconds.
+    tokio::time::sleep(std::time::Duration::from_millis(3)).await;
     app.remove("/note/a", &[]).await;
     assert_eq!(app.put("/note/a", r#"{"code":9}"#).await.status, 409, "its id is taken");
     let written = app.get("/note/_deleted").await.column("written").remove(0);
