@@ -27,6 +27,10 @@ app = Ziggurat(store=os.environ["STORE"])
 
 @app.crud(Note, ops=CORE | {"changes"}, client_id=True)
 class Notes: ...
+
+@app.get("/entered")
+async def entered() -> int:
+    return app.attach_counts()["crud"]
 """
 
 
@@ -87,6 +91,9 @@ def test_a_feed_tells_what_changes_and_goes_on_after_a_restart(
     for watching in (feed, other):
         assert watching.next() == ("create", {"id": "a", "text": ""})
         assert watching.next() == ("update", {"id": "a", "text": "b\nc"})
+
+    with urllib.request.urlopen(served.url + "/entered", timeout=20) as answer:
+        assert answer.read() == b"0", "no event needs Python"
 
     begun = time.monotonic()
     assert served.stop() == 0

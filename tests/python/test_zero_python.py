@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
 
-from ziggurat import Model, Ziggurat, layers
+from ziggurat import DeletedAt, Model, Ziggurat, layers
+from ziggurat.routing import Op
 from ziggurat.testing import TestClient
 
 JSON = {"content-type": "application/json"}
@@ -24,12 +25,13 @@ class User(Model):
     id: UUID
     name: str
     age: int = 0
+    deleted_at: DeletedAt
 
 
 @pytest.mark.usefixtures("mode")
 def test_no_operation_on_a_model_enters_python(store_url: str) -> None:
     app = Ziggurat(store=store_url, layers=[layers.Trace(), layers.Compression()])
-    app.crud(User, path="/users")(type("UserRoutes", (), {}))
+    app.crud(User, path="/users", ops=get_args(Op), idempotency=True, bulk=True)(type("UserRoutes", (), {}))
 
     @app.get("/python")
     async def python() -> int:
@@ -53,9 +55,24 @@ def test_no_operation_on_a_model_enters_python(store_url: str) -> None:
             client.get("/openapi.json").status_code,
             client.get("/nowhere").status_code,
             client.request("OPTIONS", "/users").status_code,
-            client.delete("/users").status_code,
+            client.post("/users/_count").status_code,
         ]
         assert statuses == [200, 200, 200, 200, 422, 400, 400, 204, 404, 200, 404, 204, 405]
+        once = {"idempotency-key": "k"}
+        statuses = [
+            client.get("/users/_deleted").status_code,
+            client.post(f"{path}/_restore").status_code,
+            client.request("QUERY", "/users", json={"filter": ["age", "gt", 1]}).status_code,
+            client.patch("/users?age=gt.1", json={"age": 6}).status_code,
+            client.delete("/users?age=6").status_code,
+            client.get("/users/_count").status_code,
+            client.get("/users/_export").status_code,
+            client.request("HEAD", "/users/_changes").status_code,
+            client.post("/users", json={"name": "Bob"}, headers=once).status_code,
+            client.post("/users", json={"name": "Bob"}, headers=once).status_code,
+            client.post("/users", json=[{"name": "Cyd"}, {"name": "Dan"}]).status_code,
+        ]
+        assert statuses == [200, 200, 200, 200, 200, 200, 200, 200, 201, 201, 201]
         assert app.attach_counts() == before
         client.get("/python")
         after = app.attach_counts()
