@@ -14,11 +14,11 @@ use super::feed::Feed;
 use super::hooks::Hooks;
 use super::policy::{Caller, Policy};
 use super::query::{ListRules, Shown};
-use super::resource::{Concurrency, Op, Resource, Unindexed};
 use super::schema::validate::IdRule;
 use super::schema::{Field, Type, check};
 use super::store::{Expect, Outcome, StoreError};
 use super::{Collection, Expr, Row, Schema, Value, ops};
+use super::{Concurrency, Op, Resource, Unindexed};
 use crate::service::{Claims, Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::crud::Resource;
 use crate::crud::query::{FARTHEST_OFFSET, is_taken};
-use crate::crud::resource::Resource;
 use crate::crud::schema::{Schema, Type};
 
 /// How deep in nested models filters are described; deeper ones work too.

@@ -1,10 +1,13 @@
 //! The compiled form of a typed model.
 
 mod access;
+mod change;
 pub(crate) mod check;
+mod context;
 mod description;
 mod nested;
 mod read;
+mod skip;
 pub(crate) mod suggest;
 mod union;
 pub(crate) mod validate;

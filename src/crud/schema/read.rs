@@ -1,158 +1,22 @@
 //! One pass from JSON to typed values: a seed for each type, which notes what is wrong and reads on.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use uuid::Uuid;
 
 use super::check::{self, Fault};
-use super::validate::Change;
-use super::{DefaultValue, Field, ListSort, Named, Number, Schema, Tagged, Type, Unknown, suggest};
+use super::context::{Context, DEEPEST, Step};
+use super::skip::Skip;
+use super::{ListSort, Named, Number, Schema, Tagged, Type, Unknown, suggest};
 use crate::crud::{Value, json};
-use crate::service::{Location, Violation, push_token};
 
-/// More violations than this help nobody.
-const MOST_VIOLATIONS: usize = 100;
 /// How much of an unknown name is repeated in its violation.
 const LONGEST_NAME: usize = 100;
-/// Levels of values that no model bounds; MongoDB holds 100 in all.
-const DEEPEST: usize = 64;
-
-/// Where the reader is and what it found wrong so far.
-#[derive(Default)]
-pub(super) struct Context<'s> {
-    path: RefCell<Vec<Step<'s>>>,
-    violations: RefCell<Vec<Violation>>,
-    now: Cell<Option<i64>>,
-    /// Fields that are hidden from clients are known.
-    inside: bool,
-}
-
-enum Step<'s> {
-    Field(&'s str),
-    /// A name in a dict.
-    Name(String),
-    Index(usize),
-}
-
-impl<'s> Context<'s> {
-    /// One for what a store gave back.
-    pub(super) fn of_store() -> Self {
-        Self { inside: true, ..Self::default() }
-    }
-
-    pub(super) fn into_violations(self) -> Vec<Violation> {
-        self.violations.into_inner()
-    }
-
-    /// The JSON pointer of the place being read.
-    pub(super) fn pointer(&self) -> String {
-        let mut pointer = String::new();
-        for step in self.path.borrow().iter() {
-            match step {
-                Step::Field(name) => push_token(&mut pointer, name),
-                Step::Name(name) => push_token(&mut pointer, name),
-                Step::Index(index) => {
-                    pointer.push('/');
-                    pointer.push_str(itoa::Buffer::new().format(*index));
-                }
-            }
-        }
-        pointer
-    }
-
-    pub(super) fn refuse(&self, fault: Fault) {
-        let mut violations = self.violations.borrow_mut();
-        if violations.len() < MOST_VIOLATIONS {
-            violations.push(fault.at(Location::Pointer(self.pointer())));
-        }
-    }
-
-    /// As [`refuse`](Self::refuse), about a member of the object being read.
-    pub(super) fn refuse_member(&self, name: &str, fault: Fault) {
-        let mut violations = self.violations.borrow_mut();
-        if violations.len() < MOST_VIOLATIONS {
-            let mut pointer = self.pointer();
-            push_token(&mut pointer, name);
-            violations.push(fault.at(Location::Pointer(pointer)));
-        }
-    }
-
-    /// Whether what is read may hold another level.
-    fn has_room(&self) -> bool {
-        self.path.borrow().len() < DEEPEST
-    }
-
-    /// Steps into a place for the time of `read`. After an error the path stays, to tell where it happened.
-    fn step<T, E>(&self, step: Step<'s>, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        self.path.borrow_mut().push(step);
-        let result = read();
-        if result.is_ok() {
-            self.path.borrow_mut().pop();
-        }
-        result
-    }
-
-    /// Does `work` with the place being the field called `name`.
-    pub(super) fn inside<T>(&self, name: &'s str, work: impl FnOnce() -> T) -> T {
-        self.path.borrow_mut().push(Step::Field(name));
-        let result = work();
-        self.path.borrow_mut().pop();
-        result
-    }
-
-    /// As [`inside`](Self::inside), about an entry of a dict.
-    pub(super) fn inside_entry<T>(&self, name: &str, work: impl FnOnce() -> T) -> T {
-        self.path.borrow_mut().push(Step::Name(name.to_owned()));
-        let result = work();
-        self.path.borrow_mut().pop();
-        result
-    }
-
-    /// The checked value, or a placeholder after noting the fault.
-    fn checked<'a>(&self, result: Result<Value<'a>, Fault>) -> Value<'a> {
-        result.unwrap_or_else(|fault| {
-            self.refuse(fault);
-            Value::Null
-        })
-    }
-
-    /// The time of the request, the same for every field.
-    pub(super) fn now(&self) -> i64 {
-        self.now.get().unwrap_or_else(|| {
-            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let now = i64::try_from(elapsed.as_millis()).unwrap_or(0);
-            self.now.set(Some(now));
-            now
-        })
-    }
-
-    /// The value of a field that was left out.
-    pub(super) fn left_out<'a>(&self, field: &Field) -> Value<'a> {
-        match &field.default {
-            Some(DefaultValue::Constant(value)) => value.clone(),
-            Some(DefaultValue::Uuid4) => Value::Uuid(Uuid::new_v4()),
-            Some(DefaultValue::Uuid7) => Value::Uuid(Uuid::now_v7()),
-            Some(DefaultValue::Now) => Value::DateTime(self.now()),
-            None => {
-                self.refuse_member(&field.name, Fault::new("missing", "is required"));
-                Value::Null
-            }
-        }
-    }
-
-    /// One value for each field of `schema`.
-    pub(super) fn fill<'a>(&self, schema: &Schema, slots: Vec<Option<Value<'a>>>) -> Vec<Value<'a>> {
-        schema.fields.iter().zip(slots).map(|(field, slot)| slot.unwrap_or_else(|| self.left_out(field))).collect()
-    }
-}
 
 /// Reads a value of a type.
 pub(super) struct ValueSeed<'c, 's> {
@@ -177,22 +41,22 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
 }
 
 /// Reads a part of a text that has been found to be JSON.
-fn read_part<'de, S: DeserializeSeed<'de>>(seed: S, json: &'de str) -> serde_json::Result<S::Value> {
+pub(super) fn read_part<'de, S: DeserializeSeed<'de>>(seed: S, json: &'de str) -> serde_json::Result<S::Value> {
     seed.deserialize(&mut serde_json::Deserializer::from_str(json))
 }
 
 impl<'s> ValueSeed<'_, 's> {
     /// The type itself: `Optional` matters only for null.
-    fn kind(&self) -> &'s Type {
+    pub(super) fn kind(&self) -> &'s Type {
         self.kind.inner().0
     }
 
     /// The same of one of the types of a union.
-    const fn of(&self, kind: &'s Type) -> Self {
+    pub(super) const fn of(&self, kind: &'s Type) -> Self {
         Self { cx: self.cx, kind }
     }
 
-    fn union<'a>(self, json: &'a str) -> serde_json::Result<Value<'a>> {
+    pub(super) fn union<'a>(self, json: &'a str) -> serde_json::Result<Value<'a>> {
         if json == "null" && self.kind.is_nullable() {
             return Ok(Value::Null);
         }
@@ -221,7 +85,7 @@ impl<'s> ValueSeed<'_, 's> {
         None
     }
 
-    fn wrong<'a>(&self) -> Value<'a> {
+    pub(super) fn wrong<'a>(&self) -> Value<'a> {
         if let Type::Union(union) = self.kind() {
             // As pydantic, which tells what each of them misses.
             union.alternatives().iter().for_each(|kind| drop(self.of(kind).wrong()));
@@ -453,21 +317,8 @@ impl<'de> Member<'de> for Value<'de> {
     }
 }
 
-impl<'de> Member<'de> for Change<'de> {
-    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, kind: &'s Type, map: &mut A) -> Result<Self, A::Error> {
-        map.next_value_seed(ChangeSeed { value: ValueSeed { cx, kind } })
-    }
-}
-
-/// In a dict a null takes the entry away.
-impl<'de> Member<'de> for Option<Change<'de>> {
-    fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, kind: &'s Type, map: &mut A) -> Result<Self, A::Error> {
-        map.next_value_seed(EntrySeed(ChangeSeed { value: ValueSeed { cx, kind } }))
-    }
-}
-
 /// Reads the members of a dict, in their order.
-fn read_entries<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
+pub(super) fn read_entries<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
     cx: &Context<'s>,
     kind: &'s Type,
     map: &mut A,
@@ -518,7 +369,7 @@ impl<'de> Visitor<'de> for NameSeed {
 }
 
 /// Reads the members of an object into one slot for each field.
-fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
+pub(super) fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
     cx: &Context<'s>,
     schema: &'s Schema,
     map: &mut A,
@@ -620,108 +471,6 @@ impl<'de, T: Member<'de>> Visitor<'de> for ObjectSeed<'_, '_, T> {
     }
 }
 
-/// Reads what a merge patch says of a field or an entry: an object that is meant for a model or a dict is merged; everything
-/// else replaces.
-struct ChangeSeed<'c, 's> {
-    value: ValueSeed<'c, 's>,
-}
-
-impl<'de> DeserializeSeed<'de> for ChangeSeed<'_, '_> {
-    type Value = Change<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Change<'de>, D::Error> {
-        match self.value.kind() {
-            Type::Model(_) | Type::Map { .. } | Type::Any => deserializer.deserialize_any(self),
-            Type::Union(_) | Type::Tagged(_) => {
-                <&RawValue>::deserialize(deserializer).and_then(|raw| self.union(raw.get()).map_err(D::Error::custom))
-            }
-            _ => self.value.deserialize(deserializer).map(Change::Set),
-        }
-    }
-}
-
-impl<'s> ChangeSeed<'_, 's> {
-    fn union(self, json: &str) -> serde_json::Result<Change<'_>> {
-        match self.value.kind() {
-            Type::Union(union) if json.starts_with('{') => match union.object() {
-                Some(kind) => read_part(ChangeSeed { value: self.value.of(kind) }, json),
-                None => self.value.union(json).map(Change::Set),
-            },
-            Type::Tagged(_) if json.starts_with('{') => {
-                // Which model it is of may be known only to the row: what can be wrong whatever it is, is found here.
-                serde_json::from_str::<serde_json::Value>(json)?;
-                Ok(Change::Tagged(json))
-            }
-            _ => self.value.union(json).map(Change::Set),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for ChangeSeed<'_, '_> {
-    type Value = Change<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Change<'de>, E> {
-        self.value.visit_unit().map(Change::Set)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Change<'de>, E> {
-        self.value.visit_bool(value).map(Change::Set)
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Change<'de>, E> {
-        self.value.visit_i64(value).map(Change::Set)
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Change<'de>, E> {
-        self.value.visit_u64(value).map(Change::Set)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Change<'de>, E> {
-        self.value.visit_f64(value).map(Change::Set)
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Change<'de>, E> {
-        self.value.visit_str(value).map(Change::Set)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Change<'de>, A::Error> {
-        self.value.visit_seq(seq).map(Change::Set)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Change<'de>, A::Error> {
-        let cx = self.value.cx;
-        let kind = match self.value.kind() {
-            Type::Model(schema) if cx.has_room() => {
-                let slots = read_slots(cx, schema, &mut map)?;
-                let changes = slots.into_iter().enumerate().filter_map(|(index, slot)| Some((index, slot?)));
-                return Ok(Change::Merge(changes.collect()));
-            }
-            Type::Map { value, .. } if cx.has_room() => &**value,
-            any @ Type::Any if cx.has_room() => any,
-            _ => return self.value.visit_map(map).map(Change::Set),
-        };
-        read_entries(cx, kind, &mut map).map(Change::Entries)
-    }
-}
-
-/// Reads what a merge patch says of an entry of a dict.
-struct EntrySeed<'c, 's>(ChangeSeed<'c, 's>);
-
-impl<'de> DeserializeSeed<'de> for EntrySeed<'_, '_> {
-    type Value = Option<Change<'de>>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Change<'de>>, D::Error> {
-        match <&RawValue>::deserialize(deserializer)?.get() {
-            "null" => Ok(None),
-            raw => read_part(self.0, raw).map(Some).map_err(D::Error::custom),
-        }
-    }
-}
-
 enum Key {
     Known(usize),
     /// Its name where that is a violation.
@@ -759,60 +508,5 @@ impl Visitor<'_> for KeySeed<'_> {
                 Key::Unknown((self.schema.unknown == Unknown::Forbid).then(|| key.chars().take(LONGEST_NAME).collect()))
             }
         })
-    }
-}
-
-/// Passes over a value; unlike `IgnoredAny` it obeys the bound on depth.
-pub(super) struct Skip;
-
-impl<'de> DeserializeSeed<'de> for Skip {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Skip {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(Skip)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while map.next_key_seed(Skip)?.is_some() {
-            map.next_value_seed(Skip)?;
-        }
-        Ok(())
     }
 }

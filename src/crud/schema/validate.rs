@@ -10,7 +10,8 @@ use serde::de::DeserializeSeed;
 use uuid::Uuid;
 
 use super::check::{self, Fault};
-use super::read::{Context, ObjectSeed, ValueSeed};
+use super::context::Context;
+use super::read::{ObjectSeed, ValueSeed};
 use super::{Access, DefaultValue, Field, Named, Schema, Tagged, Type};
 use crate::crud::Value;
 use crate::crud::policy::Pin;

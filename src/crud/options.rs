@@ -1,0 +1,309 @@
+//! How a model is served: where, under which limits, for whom.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Op;
+use super::hooks::{Event, Hooks};
+use super::policy::Policy;
+use crate::ConfigError;
+use crate::service::{Problem, Route};
+
+/// Whether `PUT`, `PATCH` and `DELETE` must carry an `If-Match`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Concurrency {
+    /// They may; without one the last writer wins.
+    #[default]
+    Optional,
+    /// They must; without one they are answered 428.
+    Required,
+}
+
+impl FromStr for Concurrency {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "optional" => Ok(Self::Optional),
+            "required" => Ok(Self::Required),
+            _ => Err(ConfigError::new(format!("concurrency={name:?} is not understood"))
+                .cure("write \"optional\" or \"required\"")),
+        }
+    }
+}
+
+/// What becomes of a query that no index narrows, so that every row is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unindexed {
+    /// It is answered.
+    #[default]
+    Allow,
+    /// It is answered, and the log tells.
+    Warn,
+    /// It is refused with 400.
+    Deny,
+}
+
+impl FromStr for Unindexed {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "allow" => Ok(Self::Allow),
+            "warn" => Ok(Self::Warn),
+            "deny" => Ok(Self::Deny),
+            _ => Err(ConfigError::new(format!("unindexed={name:?} is not understood"))
+                .cure("write \"allow\", \"warn\" or \"deny\"")),
+        }
+    }
+}
+
+type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
+
+#[derive(Clone)]
+pub(super) struct Guard {
+    pub(super) op: Op,
+    pub(super) name: String,
+    pub(super) wrap: Wrap,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.name, self.op)
+    }
+}
+
+/// How a model is served.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ResourceOptions {
+    pub(super) path: Option<String>,
+    /// None means the core.
+    pub(super) ops: Option<Vec<Op>>,
+    pub(super) client_id: bool,
+    pub(super) default_limit: usize,
+    pub(super) max_limit: usize,
+    pub(super) body_limit: usize,
+    pub(super) max_affected: u64,
+    pub(super) gone: bool,
+    pub(super) unindexed: Unindexed,
+    pub(super) filterable: Option<Vec<String>>,
+    pub(super) sortable: Option<Vec<String>>,
+    pub(super) offset: bool,
+    pub(super) envelope: bool,
+    pub(super) upsert: bool,
+    pub(super) bulk: bool,
+    pub(super) idempotency: bool,
+    pub(super) concurrency: Concurrency,
+    pub(super) policy: Policy,
+    pub(super) hooks: Hooks,
+    pub(super) public: Vec<Op>,
+    pub(super) guards: Vec<Guard>,
+    pub(super) location: String,
+}
+
+impl Default for ResourceOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ResourceOptions {
+    /// The core operations at `/` and the model's name in small letters; pages of 50 rows and at most 1000; bodies of at
+    /// most 1 MiB; writes by a filter to at most 1000 rows; ids chosen by the server.
+    pub const fn new() -> Self {
+        Self {
+            path: None,
+            ops: None,
+            client_id: false,
+            default_limit: 50,
+            max_limit: 1000,
+            body_limit: 1024 * 1024,
+            max_affected: 1000,
+            gone: false,
+            unindexed: Unindexed::Allow,
+            filterable: None,
+            sortable: None,
+            offset: true,
+            envelope: true,
+            upsert: false,
+            bulk: false,
+            idempotency: false,
+            concurrency: Concurrency::Optional,
+            policy: Policy::new(),
+            hooks: Hooks::new(),
+            public: Vec::new(),
+            guards: Vec::new(),
+            location: String::new(),
+        }
+    }
+
+    /// The path of the collection, as `/users`; items are one segment below.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Only these operations; other methods are answered 405.
+    pub fn ops(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
+        self.ops = Some(ops.into_iter().collect());
+        self
+    }
+
+    /// Lets clients choose the id of a new row. Ids that are ints or strs need it.
+    pub const fn client_id(mut self, allowed: bool) -> Self {
+        self.client_id = allowed;
+        self
+    }
+
+    /// How many rows a page has when the client does not say, and at most.
+    pub const fn page_size(mut self, default: usize, max: usize) -> Self {
+        self.default_limit = default;
+        self.max_limit = max;
+        self
+    }
+
+    /// The most bytes that a body may have.
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// To how many rows [`Op::PatchMany`] and [`Op::DeleteMany`] are done at most; clients may ask for less with
+    /// `Prefer: max-affected=N`. They are one write, and others wait for it.
+    pub const fn max_affected(mut self, rows: u64) -> Self {
+        self.max_affected = rows;
+        self
+    }
+
+    /// What becomes of a query that reads every row.
+    pub const fn unindexed(mut self, unindexed: Unindexed) -> Self {
+        self.unindexed = unindexed;
+        self
+    }
+
+    /// Only these fields may be filtered by, with what lies in them.
+    pub fn filterable(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.filterable = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Only these fields may be sorted by.
+    pub fn sortable(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.sortable = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Whether a row that is marked as deleted is answered 410 and not 404.
+    pub const fn gone(mut self, told: bool) -> Self {
+        self.gone = told;
+        self
+    }
+
+    /// Whether rows of a list may be skipped by number (`?offset=`), which costs the store as much as reading them.
+    pub const fn offset(mut self, allowed: bool) -> Self {
+        self.offset = allowed;
+        self
+    }
+
+    /// Whether a list is `{"items": [...], "next": ...}`; else it is the bare array, and only `Link` leads on.
+    pub const fn envelope(mut self, wanted: bool) -> Self {
+        self.envelope = wanted;
+        self
+    }
+
+    /// Whether `PUT` makes a row that is not there. Clients must be allowed to choose ids.
+    pub const fn upsert(mut self, allowed: bool) -> Self {
+        self.upsert = allowed;
+        self
+    }
+
+    /// Whether `POST` takes an array of up to 1000 rows. They are added all or none, which needs a store with transactions.
+    pub const fn bulk(mut self, allowed: bool) -> Self {
+        self.bulk = allowed;
+        self
+    }
+
+    /// Whether a `POST` of one row that comes again with the same `Idempotency-Key` within a day is answered as it was, and not
+    /// done again. It needs a store with transactions.
+    pub const fn idempotency(mut self, kept: bool) -> Self {
+        self.idempotency = kept;
+        self
+    }
+
+    /// Whether writes to a row must say which version they are meant for.
+    pub const fn concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.concurrency = concurrency;
+        self
+    }
+
+    /// Which rows a caller may see and write.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Operations that are meant to be open to everybody: [`Resource::open_writes`] does not name them.
+    pub fn public(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
+        self.public = ops.into_iter().collect();
+        self
+    }
+
+    /// Wraps one operation, as an authorisation guard does; `name` is what the printed stack shows. Guards given later
+    /// are outside.
+    pub fn guard(
+        mut self,
+        op: Op,
+        name: impl Into<String>,
+        wrap: impl Fn(Route) -> Route + Send + Sync + 'static,
+    ) -> Self {
+        self.guards.push(Guard { op, name: name.into(), wrap: Arc::new(wrap) });
+        self
+    }
+
+    /// Calls `hook` before a row is made, replaced, changed or deleted, with the document as it is to be written: a JSON
+    /// object. What it gives back is written in its place; of a row that is to be deleted that is nothing. A problem is the
+    /// answer to the client, and nothing is written. `name` is what the printed stack shows; hooks are called in the order
+    /// in which they were added.
+    ///
+    /// Policies and validation have passed the document, and do not stand behind the hook, but the rules of the model do.
+    /// The row that the hook sees is the one that is written over: when another writer was quicker, the hook is called again
+    /// with what the row holds by then.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use ziggurat::crud::{Event, Op, ResourceOptions};
+    /// use ziggurat::service::Problem;
+    ///
+    /// let options = ResourceOptions::new().before(Op::Delete, "keep_admins", |event: Event| async move {
+    ///     let row: serde_json::Value = serde_json::from_slice(&event.document).unwrap_or_default();
+    ///     if row["role"] == "admin" {
+    ///         return Err(Problem::of(StatusCode::CONFLICT).detail("admins cannot be deleted"));
+    ///     }
+    ///     Ok(event.document)
+    /// });
+    /// ```
+    pub fn before<F, Answered>(mut self, op: Op, name: impl Into<String>, hook: F) -> Self
+    where
+        F: Fn(Event) -> Answered + Send + Sync + 'static,
+        Answered: Future<Output = Result<Bytes, Problem>> + Send + 'static,
+    {
+        self.hooks.add_before(op, name.into(), hook);
+        self
+    }
+
+    /// Calls `hook` after a row was made, replaced, changed or deleted; the client waits for it, so it should only take note.
+    pub fn after(mut self, op: Op, name: impl Into<String>, hook: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        self.hooks.add_after(op, name.into(), hook);
+        self
+    }
+
+    /// Where it was declared, as `file:line`.
+    pub fn at(mut self, location: impl Into<String>) -> Self {
+        self.location = location.into();
+        self
+    }
+}
