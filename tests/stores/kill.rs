@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use futures_util::StreamExt;
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{Collection, Store};
 use ziggurat::crud::{Expr, Query, Value};
@@ -22,6 +24,7 @@ async fn writes_until_it_is_killed() {
     let store = SqliteStore::open(path, SqliteOptions::default()).unwrap();
     let schema = rows::schema("Kill");
     let collection = store.open(schema.clone()).await.unwrap();
+    collection.keep_changes().await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for task in 1..=16 {
         let (collection, schema) = (collection.clone(), schema.clone());
@@ -45,7 +48,8 @@ async fn acknowledged_rows_outlive_a_kill() {
     let path = folder.path().join("kill.db");
     let schema = rows::schema("Kill");
     let mut ledger = HashSet::new();
-    for round in 1..=5_u64 {
+    for round in 1..=20_u64 {
+        let wanted = 50 + 20 * round;
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::writes_until_it_is_killed", "--nocapture"])
             .env(FILE, &path)
@@ -56,7 +60,7 @@ async fn acknowledged_rows_outlive_a_kill() {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         let mut acknowledged = 0;
-        while acknowledged < 150 * round && lines.read_line(&mut line).unwrap() > 0 {
+        while acknowledged < wanted && lines.read_line(&mut line).unwrap() > 0 {
             if let Some((_, row)) = line.split_once("acknowledged ") {
                 ledger.insert(row.trim_end().to_owned());
                 acknowledged += 1;
@@ -75,7 +79,7 @@ async fn acknowledged_rows_outlive_a_kill() {
             line.clear();
         }
         child.wait().unwrap();
-        assert!(acknowledged >= 150 * round, "the process ended by itself");
+        assert!(acknowledged >= wanted, "the process ended by itself");
 
         let store = SqliteStore::open(&path, SqliteOptions::default()).unwrap();
         let collection = store.open(schema.clone()).await.unwrap();
@@ -95,6 +99,16 @@ async fn acknowledged_rows_outlive_a_kill() {
         assert!(lost.is_empty(), "{} acknowledged rows of {} are lost in round {round}", lost.len(), ledger.len());
         assert!(found.len() >= ledger.len());
         assert_eq!(collection.count(Expr::True).await.unwrap(), found.len() as u64);
+
+        // The feed tells of each row that is there, and of no other: both were written in one transaction.
+        let mut changes = collection.changes(Some("0".to_owned())).await.unwrap();
+        let mut told = HashSet::new();
+        while told.len() < found.len() {
+            let next = tokio::time::timeout(Duration::from_secs(20), changes.stream.next()).await;
+            let row = next.expect("each row is told").unwrap().unwrap().after.unwrap();
+            told.insert(String::from_utf8(row.json.to_vec()).unwrap());
+        }
+        assert_eq!(told, found, "round {round}");
         store.close().await;
     }
     assert_ne!(ledger.len(), 0);
