@@ -246,7 +246,7 @@ impl ResourceOptions {
         self
     }
 
-    /// Operations that are meant to be open to everybody: [`Resource::open_writes`] does not name them.
+    /// Operations that are meant to be open to everybody: [`Resource::open_writes`](super::Resource::open_writes) does not name them.
     pub fn public(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
         self.public = ops.into_iter().collect();
         self
