@@ -18,14 +18,15 @@ pub(in crate::crud) async fn get<C: Collection>(served: Arc<Served<C>>, request:
     let if_match = Condition::if_match(&parts.headers)?;
     let none_match = Condition::if_none_match(&parts.headers)?;
     let shown = query::shown(&served.schema, parts.uri.query())?;
-    let row = match served.row(id.clone(), served.readable(&parts)).await {
-        Err(problem) if served.gone && problem.status() == StatusCode::NOT_FOUND => {
+    let asked = served.gone.then(|| id.clone());
+    let row = match (served.row(id, served.readable(&parts)).await, asked) {
+        (Err(problem), Some(id)) if problem.status() == StatusCode::NOT_FOUND => {
             return Err(match served.row(id, served.deleted(&parts)).await {
                 Ok(_) => Problem::of(StatusCode::GONE).detail("the row with this id was deleted"),
                 Err(problem) => problem,
             });
         }
-        row => row?,
+        (row, _) => row?,
     };
     if if_match.is_some_and(|condition| !condition.matches_strongly(row.version)) {
         return Err(changed());

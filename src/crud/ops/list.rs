@@ -65,7 +65,7 @@ async fn page<C: Collection>(
     let none_match = Condition::if_none_match(&parts.headers)?;
     let (mut query, cursors, shown) = (listing.query, listing.cursors, listing.shown);
     query.filter = query.filter.and(there);
-    served.check_indexed(query.is_indexed(&served.schema))?;
+    served.check_indexed(|| query.is_indexed(&served.schema))?;
     let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);
     let filter = query.filter.clone();
     let total = async {

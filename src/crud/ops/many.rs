@@ -74,7 +74,7 @@ impl Wanted {
             )));
         }
         let filter = filter.and(served.writable(parts));
-        served.check_indexed(filter.is_indexed(&served.schema))?;
+        served.check_indexed(|| filter.is_indexed(&served.schema))?;
         Ok(match prefer::max_affected(&parts.headers)? {
             Some(most) if most <= served.max_affected => Self { filter, most, asked: true },
             _ => Self { filter, most: served.max_affected, asked: false },
