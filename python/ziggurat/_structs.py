@@ -48,7 +48,7 @@ def describe(model: type[msgspec.Struct]) -> tuple[Description | None, list[str]
 
 
 class _StructWalk(Walk):
-    def struct(self, info: Any, place: str, *, top: bool = False, tag: bool = True) -> Description | None:
+    def struct(self, info: Any, place: str, *, top: bool = False) -> Description | None:
         """A Struct, or a dataclass or TypedDict that stands in one."""
         cls: type[Any] = info.cls
         if hasattr(cls, "__post_init__"):
@@ -70,7 +70,7 @@ class _StructWalk(Walk):
         if not top:
             self.open.append(ref)
         fields: list[Description | None] = []
-        if tag and (name := getattr(info, "tag_field", None)) is not None:
+        if (name := getattr(info, "tag_field", None)) is not None:
             # msgspec writes the tag first, and does not ask for it where there is nothing to tell apart.
             kind = self.choice("literal", [info.tag], f"{place}.{name}")
             fields.append(None if kind is None else {"name": name, "type": kind, "default": {"value": info.tag}})

@@ -144,6 +144,16 @@ async fn what_cannot_be_asked_is_named() {
     ] {
         assert_eq!(app.query(&body).await.problem(), problem, "{body}");
     }
+    // However much is wrong, a hundred things are told.
+    let junk = vec![json!(1); 100_000];
+    let members: serde_json::Map<String, Json> = (0..50_000).map(|index| (format!("x{index}"), json!(1))).collect();
+    for body in [json!({"filter": {"or": junk}}), json!({"filter": {"not": {"and": junk}}}), json!(members)] {
+        assert_eq!(app.query(&body).await.json()["errors"].as_array().unwrap().len(), 100);
+    }
+    for name in ["sort", "fields"] {
+        assert_eq!(app.query(json!({name: vec!["x"; 501]})).await.problem(), format!("422 /{name} too_long"));
+    }
+    assert_eq!(app.query(r#"{"sort":null,"sort":["age"]}"#).await.problem(), "400 /sort duplicate_key");
     let near = app.query(json!({"filter": ["name", "starts", "x"]})).await;
     assert_eq!(
         near.json()["errors"][0]["detail"],

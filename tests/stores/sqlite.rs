@@ -151,6 +151,30 @@ async fn old_changes_are_forgotten() {
 }
 
 #[tokio::test]
+async fn a_quiet_feed_is_not_left_behind_by_other_models() {
+    let store = SqliteStore::in_memory(options()).unwrap();
+    let rows = store.open(model(note())).await.unwrap();
+    rows.keep_changes().await.unwrap();
+    let schema = Schema { name: "Busy".into(), fields: note(), id: Some(0), unknown: Unknown::Forbid };
+    let busy = store.open(Arc::new(schema)).await.unwrap();
+    busy.keep_changes().await.unwrap();
+    let mut changes = rows.changes(None).await.unwrap();
+    let mut token = changes.from.clone().unwrap();
+    for thousand in 0..25 {
+        let documents = (0..1000).map(|id| Value::Object(vec![Value::Int(thousand * 1000 + id), text("")]));
+        busy.insert_all(documents.collect()).await.unwrap();
+        let mark = changes.stream.next().await.unwrap().unwrap();
+        assert_eq!((mark.before, mark.after), (None, None), "it says where it is");
+        token = mark.token;
+    }
+    let made = rows.insert(Value::Object(vec![Value::Int(1), text("one")])).await.unwrap();
+    assert_eq!(changes.stream.next().await.unwrap().unwrap().after.as_ref(), Some(&made));
+    let mut again = rows.changes(Some(token)).await.unwrap();
+    assert_eq!(again.stream.next().await.unwrap().unwrap().after, Some(made));
+    store.close().await;
+}
+
+#[tokio::test]
 async fn changes_by_other_processes_are_told() {
     let folder = TempDir::new().unwrap();
     let open = || SqliteStore::open(folder.path().join("notes.db"), options().shared(true)).unwrap();

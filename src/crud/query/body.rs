@@ -38,38 +38,48 @@ const OPERATORS: [&str; 18] = [
     "haskey",
 ];
 
+/// Names in `sort` and `fields`.
+const MOST_NAMES: usize = 500;
+
 /// Reads the body of a `QUERY`. What it does not know to ask for is a 400, a value of the wrong type a 422.
 pub(crate) fn listing_of_body(schema: &Schema, body: &[u8], rules: &ListRules) -> Result<Listing, Problem> {
     let members: Members<'_> = serde_json::from_slice(body)
         .map_err(|error| Problem::bad_request(format!("the body is not a JSON object: {error}")))?;
     let mut reader = Reader::of_body(schema, rules);
     let mut controls: Vec<(&'static str, String)> = Vec::new();
-    let (mut filter, mut text, mut has_filter) = (None, String::new(), false);
+    let (mut filter, mut text) = (None, String::new());
+    let known = || CONTROLS.into_iter().chain(["filter"]);
+    let mut seen: Vec<&str> = Vec::new();
     for (name, raw) in &members.0 {
-        let is_known = *name == "filter" || CONTROLS.contains(&&**name);
-        let is_there = controls.iter().any(|(own, _)| own == name) || (has_filter && *name == "filter");
-        if is_there {
-            reader.wrong(name, "duplicate_key", "may be there only once");
-        } else if *name == "filter" {
-            has_filter = true;
-            if raw.get() != "null" {
-                filter = reader.node("/filter", raw, 0, &mut text);
+        match known().find(|own| own == name) {
+            Some(own) if seen.contains(&own) => reader.wrong(own, "duplicate_key", "may be there only once"),
+            Some("filter") => {
+                seen.push("filter");
+                if raw.get() != "null" {
+                    filter = reader.node("/filter", raw, 0, &mut text);
+                }
             }
-        } else if let Some(control) = CONTROLS.iter().find(|own| **own == *name) {
-            match control_text(control, raw.get()) {
-                Ok(Some(text)) => controls.push((control, text)),
-                Ok(None) => {}
-                Err(fault) => reader.invalid(control, fault),
+            Some(control) => {
+                seen.push(control);
+                match control_text(control, raw.get()) {
+                    Ok(Some(text)) => controls.push((control, text)),
+                    Ok(None) => {}
+                    Err(fault) => reader.invalid(control, fault),
+                }
             }
-        }
-        if !is_known {
-            let near = suggest::closest(name, CONTROLS.into_iter().chain(["filter"]));
-            let detail =
-                near.map_or("unknown member".to_owned(), |near| format!("unknown member; did you mean {near}?"));
-            reader.wrong(name, "unknown_parameter", detail);
+            None => {
+                let detail = match suggest::closest(name, known()) {
+                    Some(near) => format!("unknown member; did you mean {near}?"),
+                    None => "unknown member".to_owned(),
+                };
+                reader.wrong(name, "unknown_parameter", detail);
+            }
         }
         if reader.has_too_many() {
             return Err(too_many_conditions());
+        }
+        if reader.is_full() {
+            break;
         }
     }
     let control = |name: &str| controls.iter().find(|(own, _)| *own == name).map(|(_, text)| &**text);
@@ -85,6 +95,9 @@ fn control_text(name: &str, json: &str) -> Result<Option<String>, Fault> {
         "sort" | "fields" => {
             let names: Vec<String> = serde_json::from_str(json)
                 .map_err(|_| Fault::new("list_type", "must be an array of names, as [\"-age\", \"name\"]"))?;
+            if names.len() > MOST_NAMES {
+                return Err(Fault::new("too_long", format!("must have at most {MOST_NAMES} items")));
+            }
             match names.iter().find(|name| name.contains(',')) {
                 Some(_) => Err(Fault::new("list_type", "must hold one name in each of its strings")),
                 None => Ok(Some(names.join(","))),
@@ -131,7 +144,7 @@ impl Reader<'_> {
                 let mut found = Vec::with_capacity(parts.len());
                 for (index, part) in parts.into_iter().enumerate() {
                     // All that is wrong is told, up to the most conditions there may be.
-                    if self.has_too_many() {
+                    if self.has_too_many() || self.is_full() {
                         return None;
                     }
                     found.push(self.node(&format!("{inside}/{index}"), part, depth + 1, text));

@@ -17,6 +17,8 @@ const MOST_CONDITIONS: usize = 32;
 pub(super) const DEEPEST_GROUP: usize = 4;
 /// Rows that can be skipped by number; the store walks over each of them.
 pub(crate) const FARTHEST_OFFSET: usize = 10_000;
+/// Violations that are told; a body has room for more than anybody reads.
+const MOST_VIOLATIONS: usize = 100;
 /// Keys of one sort.
 const MOST_SORT_KEYS: usize = 8;
 
@@ -245,6 +247,11 @@ impl<'s> Reader<'s> {
 
     pub(super) const fn has_too_many(&self) -> bool {
         self.conditions > MOST_CONDITIONS
+    }
+
+    /// Whether so much is wrong that reading on tells nobody more.
+    pub(super) const fn is_full(&self) -> bool {
+        self.wrong.len() + self.invalid.len() >= MOST_VIOLATIONS
     }
 
     /// A parameter, or a place in the body: a member of it by name, or a pointer.

@@ -141,7 +141,7 @@ pub trait Collection: Clone + Send + Sync + 'static {
     fn changes(&self, after: Option<String>) -> impl Future<Output = Result<Changes, ChangesError>> + Send;
 }
 
-/// A row that was made, changed or removed.
+/// A row that was made, changed or removed. Without either row it says no more than where the feed is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// Stands for the place of the change in the feed: letters, digits, `-` and `_`.

@@ -24,6 +24,8 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS zg_feeds(coll TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT;";
 /// Changes that are kept, those of all collections together.
 const KEPT: i64 = 10_000;
+/// Changes of other collections after which a feed that has nothing to tell says where it is, before that is forgotten.
+const QUIET: i64 = KEPT / 10;
 /// Changes and bytes that are read at once.
 const BATCH: i64 = 64;
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -84,9 +86,14 @@ pub(super) async fn changes(
         Some(Err(_)) => return Err(ChangesError::Lost),
         None => None,
     };
-    let answer = store.read(move |db| begin(db, &name, token))?;
-    let last = store.answered(answer).await?.ok_or(ChangesError::Lost)?;
-    let feed = Feed { store: store.clone(), table: Arc::clone(table), last, waiting: VecDeque::new(), commits };
+    let answer = store.read(move |db| bounds(db, &name))?;
+    let (first, latest) = store.answered(answer).await?;
+    let last = token.unwrap_or(latest);
+    if !(first..=latest).contains(&last) {
+        return Err(ChangesError::Lost);
+    }
+    let (store, table) = (store.clone(), Arc::clone(table));
+    let feed = Feed { store, table, last, told: last, waiting: VecDeque::new(), commits };
     let stream = stream::unfold(Some(feed), |feed| async {
         let mut feed = feed?;
         match feed.next().await {
@@ -97,20 +104,23 @@ pub(super) async fn changes(
     Ok(Changes { from: Some(last.to_string()), stream: Box::pin(stream) })
 }
 
-/// Where a feed begins that goes on after `token`; none when changes after it are not kept any more.
-fn begin(db: &Connection, coll: &str, token: Option<i64>) -> Result<Option<i64>, StoreError> {
+/// The least token after which all changes are kept, and the number of the last change.
+fn bounds(db: &Connection, coll: &str) -> Result<(i64, i64), StoreError> {
     let sql = format!("SELECT {LAST}, (SELECT min(seq) FROM zg_changes), (SELECT since FROM zg_feeds WHERE coll = ?)");
-    let (last, first, since): (i64, Option<i64>, Option<i64>) =
-        db.query_row(&sql, [coll], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).map_err(error::plain)?;
-    let Some(token) = token else { return Ok(Some(last)) };
-    let floor = since.unwrap_or(last).max(first.map_or(0, |first| first - 1));
-    Ok((floor..=last).contains(&token).then_some(token))
+    let (last, first, since): (i64, Option<i64>, Option<i64>) = db
+        .prepare_cached(&sql)
+        .and_then(|mut s| s.query_row([coll], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))))
+        .map_err(error::plain)?;
+    Ok((since.unwrap_or(last).max(first.map_or(0, |first| first - 1)), last))
 }
 
 struct Feed {
     store: SqliteStore,
     table: Arc<Table>,
+    /// What was read.
     last: i64,
+    /// What was told.
+    told: i64,
     waiting: VecDeque<(i64, Change)>,
     commits: watch::Receiver<()>,
 }
@@ -120,13 +130,21 @@ impl Feed {
         loop {
             if let Some((seq, change)) = self.waiting.pop_front() {
                 self.last = seq;
+                self.told = seq;
                 return Ok(change);
             }
             self.commits.mark_unchanged();
             let (table, last) = (Arc::clone(&self.table), self.last);
             let answer = self.store.read(move |db| batch(db, &table.name, last))?;
-            self.waiting = self.store.answered(answer).await?.ok_or(ChangesError::Lost)?;
+            let (waiting, latest) = self.store.answered(answer).await?.ok_or(ChangesError::Lost)?;
+            self.waiting = waiting;
             if self.waiting.is_empty() {
+                // All that came meanwhile is about other collections.
+                self.last = latest;
+                if latest - self.told >= QUIET {
+                    self.told = latest;
+                    return Ok(Change { token: latest.to_string(), before: None, after: None });
+                }
                 match tokio::time::timeout(LOOK, self.commits.changed()).await {
                     Ok(Ok(())) | Err(_) => {}
                     Ok(Err(_)) => return Err(super::stopped().into()),
@@ -136,11 +154,12 @@ impl Feed {
     }
 }
 
-/// The next changes; none when the feed has fallen behind what is kept.
-fn batch(db: &Connection, coll: &str, last: i64) -> Result<Option<VecDeque<(i64, Change)>>, StoreError> {
-    if begin(db, coll, Some(last))?.is_none() {
-        return Ok(None);
-    }
+/// Changes and their numbers.
+type Batch = VecDeque<(i64, Change)>;
+
+/// The next changes, and a number up to which there are no others; none when the feed has fallen behind what is kept.
+fn batch(db: &Connection, coll: &str, last: i64) -> Result<Option<(Batch, i64)>, StoreError> {
+    let (_, latest) = bounds(db, coll)?;
     let mut statement = db
         .prepare_cached(
             "SELECT seq, old_ver, json(old), new_ver, json(new) FROM zg_changes WHERE coll = ? AND seq > ? ORDER BY seq LIMIT ?",
@@ -157,7 +176,9 @@ fn batch(db: &Connection, coll: &str, last: i64) -> Result<Option<VecDeque<(i64,
             break;
         }
     }
-    Ok(Some(found))
+    // Looked at in the end, so that nothing can have been forgotten before it was read.
+    let (first, _) = bounds(db, coll)?;
+    Ok((last >= first).then_some((found, latest)))
 }
 
 fn image(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Row>> {
