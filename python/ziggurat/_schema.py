@@ -6,7 +6,6 @@ field: nothing is left out silently. A node, a setting or a rule that is not kno
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import enum
 import inspect
@@ -15,7 +14,7 @@ import math
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, get_args, get_type_hints
 
@@ -23,7 +22,8 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from typing_extensions import is_typeddict
 
-from .expressions import duration_text
+from ._jsonable import jsonable
+from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
 from .models import Access, Deletion, Immutable, Indexed, Renewed, UnsupportedModelError, now, uuid7
 
 __all__ = ["describe"]
@@ -33,150 +33,6 @@ Description = dict[str, Any]
 
 NOT_SINGLE = ("list", "model", "back", "dict", "bytes", "union", "tagged", "any")
 _INT64 = range(-(2**63), 2**63)
-
-# What may stand in a node of each type beside `type`, `ref` and `metadata`. Other keys are rules that are not known here.
-_KEYS: dict[str, frozenset[str]] = {
-    "bool": frozenset({"strict"}),
-    "int": frozenset({"strict", "gt", "ge", "lt", "le", "multiple_of"}),
-    "float": frozenset({"strict", "gt", "ge", "lt", "le", "multiple_of", "allow_inf_nan"}),
-    "str": frozenset(
-        {"strict", "min_length", "max_length", "pattern", "strip_whitespace", "to_lower", "to_upper", "regex_engine"}
-    ),
-    "uuid": frozenset({"strict"}),
-    "datetime": frozenset({"strict", "tz_constraint", "microseconds_precision"}),
-    "date": frozenset({"strict", "gt", "ge", "lt", "le"}),
-    "time": frozenset({"strict", "gt", "ge", "lt", "le", "tz_constraint", "microseconds_precision"}),
-    "timedelta": frozenset({"strict", "gt", "ge", "lt", "le", "microseconds_precision"}),
-    "decimal": frozenset(
-        {"strict", "gt", "ge", "lt", "le", "multiple_of", "max_digits", "decimal_places", "allow_inf_nan"}
-    ),
-    "enum": frozenset({"strict", "cls", "members", "sub_type"}),
-    "literal": frozenset({"expected"}),
-    "nullable": frozenset({"strict", "schema"}),
-    "any": frozenset(),
-    "none": frozenset(),
-    "union": frozenset({"strict", "choices", "mode", "auto_collapse"}),
-    "tagged-union": frozenset({"strict", "choices", "discriminator", "from_attributes"}),
-    "bytes": frozenset({"strict", "min_length", "max_length"}),
-    "dict": frozenset({"strict", "keys_schema", "values_schema", "min_length", "max_length", "fail_fast"}),
-    "list": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
-    "set": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
-    "frozenset": frozenset({"strict", "items_schema", "min_length", "max_length", "fail_fast"}),
-    "tuple": frozenset({"strict", "items_schema", "variadic_item_index", "min_length", "max_length", "fail_fast"}),
-    "model": frozenset(
-        {
-            "cls",
-            "generic_origin",
-            "schema",
-            "custom_init",
-            "root_model",
-            "post_init",
-            "revalidate_instances",
-            "strict",
-            "frozen",
-            "config",
-        }
-    ),
-    "model-fields": frozenset(
-        {"fields", "model_name", "computed_fields", "extra_behavior", "from_attributes", "strict"}
-    ),
-    "model-field": frozenset({"schema", "frozen", "validation_alias", "serialization_alias"}),
-    "dataclass": frozenset(
-        {
-            "cls",
-            "generic_origin",
-            "schema",
-            "fields",
-            "post_init",
-            "revalidate_instances",
-            "strict",
-            "frozen",
-            "slots",
-            "config",
-        }
-    ),
-    "dataclass-args": frozenset({"dataclass_name", "fields", "computed_fields", "collect_init_only"}),
-    "dataclass-field": frozenset(
-        {"name", "schema", "kw_only", "init", "frozen", "validation_alias", "serialization_alias"}
-    ),
-    "typed-dict": frozenset(
-        {"cls", "cls_name", "fields", "computed_fields", "strict", "total", "extra_behavior", "config"}
-    ),
-    "typed-dict-field": frozenset({"schema", "required", "validation_alias", "serialization_alias"}),
-    "default": frozenset(
-        {"schema", "default", "default_factory", "default_factory_takes_data", "validate_default", "copy_default"}
-    ),
-}
-
-# Settings of a model that either change nothing for JSON or are honoured below.
-_CONFIG = frozenset(
-    {
-        "title",
-        "strict",
-        "extra_fields_behavior",
-        "from_attributes",
-        "loc_by_alias",
-        "revalidate_instances",
-        "validate_default",
-        "validate_by_alias",
-        "validate_by_name",
-        "serialize_by_alias",
-        "str_max_length",
-        "str_min_length",
-        "str_strip_whitespace",
-        "str_to_lower",
-        "str_to_upper",
-        "allow_inf_nan",
-        "ser_json_timedelta",
-        "ser_json_bytes",
-        "ser_json_inf_nan",
-        "val_json_bytes",
-        "hide_input_in_errors",
-        "validation_error_cause",
-        "cache_strings",
-        "url_preserve_empty_path",
-        "regex_engine",
-        "coerce_numbers_to_str",
-        "ser_json_temporal",
-        "val_temporal_unit",
-    }
-)
-
-# Settings that are fine as they are by default.
-_CONFIG_DEFAULTS: dict[str, object] = {
-    "coerce_numbers_to_str": False,
-    "ser_json_temporal": "iso8601",
-    "ser_json_timedelta": "iso8601",
-}
-
-_NAMES = {
-    "arguments": "a callable's arguments",
-    "call": "a callable",
-    "callable": "a callable",
-    "chain": "a chain of validators",
-    "complex": "complex",
-    "custom-error": "a custom error",
-    "generator": "an iterable",
-    "is-instance": "an arbitrary class",
-    "is-subclass": "a class object",
-    "json": "Json",
-    "json-or-python": "a type that reads JSON its own way",
-    "lax-or-strict": "a type that reads JSON its own way",
-    "missing-sentinel": "MISSING",
-    "multi-host-url": "a URL type",
-    "named-tuple": "a NamedTuple",
-    "none": "None alone",
-    "tuple": "tuple",
-    "url": "a URL type",
-}
-_SUPPORTED = (
-    "bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta, Enum, Literal, bytes, list, set, tuple[T, ...], "
-    "dict[str, T], Any, nested models, Optional and unions of these are; "
-    "serve this model from Python handlers if it needs more"
-)
-_MODELS = ("model", "dataclass", "typed-dict")
-_PARTS = ("model-fields", "model-field", "dataclass-args", "dataclass-field", "typed-dict-field")
-_PYTHON_CURE = "native CRUD runs no Python: express it with Field(...) constraints, remove it, or serve the model from Python handlers"
 
 
 def describe(model: type[Any]) -> str:
@@ -270,18 +126,18 @@ class Walk:
 
     def validator(self, node: _Node, place: str, what: str = "validator") -> _Node | None:
         """Refuses a function around a type; answers the type."""
-        self.refuse(place, f"{what} {_function(node)} is Python code", _PYTHON_CURE)
+        self.refuse(place, f"{what} {_function(node)} is Python code", PYTHON_CURE)
         self.serializer(node, place)
         return self.resolve(node["schema"]) if "schema" in node else None
 
     def serializer(self, node: _Node, place: str) -> None:
         if node.get("serialization") is not None:
-            self.refuse(place, f"serializer {_function(node['serialization'])} is Python code", _PYTHON_CURE)
+            self.refuse(place, f"serializer {_function(node['serialization'])} is Python code", PYTHON_CURE)
 
     def known(self, node: _Node, place: str) -> None:
         """Refuses rules that this walk does not know."""
         self.serializer(node, place)
-        allowed = _KEYS[node["type"]]
+        allowed = KEYS[node["type"]]
         for key, value in node.items():
             if key not in allowed and key not in ("type", "ref", "metadata", "serialization") and value is not None:
                 self.refuse(place, f"the rule {key}={value!r} is not supported natively", "remove it")
@@ -294,8 +150,8 @@ class Walk:
             if inner is None:
                 return None
             node = inner
-        if node["type"] not in _MODELS:
-            self.refuse(place, f"{_name(node)} is not supported natively", _SUPPORTED)
+        if node["type"] not in MODELS:
+            self.refuse(place, f"{_name(node)} is not supported natively", SUPPORTED)
             return None
         self.known({**node, "computed_fields": None}, place)
         cls: type[Any] = node["cls"]
@@ -303,11 +159,11 @@ class Walk:
             self.refuse(place, "is a RootModel", "give it a field")
             return None
         if node.get("custom_init"):
-            self.refuse(place, "__init__ is Python code", _PYTHON_CURE)
+            self.refuse(place, "__init__ is Python code", PYTHON_CURE)
         if node.get("post_init"):
             hook = "model_post_init" if node["type"] == "model" else "__post_init__"
             if not getattr(cls, hook).__module__.startswith("pydantic."):
-                self.refuse(place, f"{hook} is Python code", _PYTHON_CURE)
+                self.refuse(place, f"{hook} is Python code", PYTHON_CURE)
         config: _Node = node.get("config") or {}
         self.config(config, place)
         if node["type"] == "typed-dict":
@@ -319,12 +175,12 @@ class Walk:
                 if inner is None:
                     return None
                 fields = inner
-            if fields["type"] not in _PARTS:
-                self.refuse(place, f"{_name(fields)} is not supported natively", _SUPPORTED)
+            if fields["type"] not in PARTS:
+                self.refuse(place, f"{_name(fields)} is not supported natively", SUPPORTED)
                 return None
             self.known({**fields, "computed_fields": None}, place)
         for computed in fields.get("computed_fields") or ():
-            self.refuse(f"{place}.{computed['property_name']}", "computed field is Python code", _PYTHON_CURE)
+            self.refuse(f"{place}.{computed['property_name']}", "computed field is Python code", PYTHON_CURE)
         named = fields["fields"]
         if node["type"] == "dataclass":
             named = {field["name"]: field for field in named}
@@ -373,7 +229,7 @@ class Walk:
 
     def config(self, config: _Node, place: str) -> None:
         for key, value in config.items():
-            if key not in _CONFIG or (key in _CONFIG_DEFAULTS and value not in (None, _CONFIG_DEFAULTS[key])):
+            if key not in CONFIG or (key in CONFIG_DEFAULTS and value not in (None, CONFIG_DEFAULTS[key])):
                 self.refuse(place, f"the setting {key}={value!r} is not supported natively", "remove it")
 
     # Fields
@@ -509,17 +365,17 @@ class Walk:
             self.refuse(place, "a default inside of a type is not supported natively", "give it to the field")
             return self.kind(node["schema"], place, config)
         if kind == "none":
-            self.refuse(place, "None alone is not supported natively", _SUPPORTED)
+            self.refuse(place, "None alone is not supported natively", SUPPORTED)
             return None
-        if kind in _MODELS:
+        if kind in MODELS:
             ref = node.get("ref") or node["cls"].__qualname__
             if ref in self.open:
                 self.back.add(ref)
                 return {"type": "back", "ref": ref}
             nested = self.model(node, place)
             return None if nested is None else {"type": "model", "schema": nested}
-        if kind not in _KEYS or kind in _PARTS:
-            self.refuse(place, f"{_name(node)} is not supported natively", _SUPPORTED)
+        if kind not in KEYS or kind in PARTS:
+            self.refuse(place, f"{_name(node)} is not supported natively", SUPPORTED)
             return None
         self.known(node, place)
         match kind:
@@ -701,7 +557,7 @@ class Walk:
         self, kind: str, values: list[Any], place: str, cls: type[enum.Enum] | None = None
     ) -> Description | None:
         if cls is not None and getattr(cls._missing_, "__func__", None) is not _NO_MISSING:
-            self.refuse(place, f"{cls.__name__}._missing_ is Python code", _PYTHON_CURE)
+            self.refuse(place, f"{cls.__name__}._missing_ is Python code", PYTHON_CURE)
         nullable = kind == "literal" and None in values
         values = [value for value in values if not (nullable and value is None)]
         for value in values:
@@ -730,7 +586,7 @@ def bare(kind: Description) -> Description:
 
 def _name(node: _Node) -> str:
     kind: str = node["type"]
-    return _NAMES.get(kind, f"the type {kind!r}")
+    return NAMES.get(kind, f"the type {kind!r}")
 
 
 def _function(node: _Node) -> str:
@@ -749,34 +605,3 @@ def annotated(annotation: Any) -> Iterator[Any]:
     yield from getattr(annotation, "__metadata__", ())
     for inner in get_args(annotation):
         yield from annotated(inner)
-
-
-def jsonable(value: Any) -> Any:
-    """A default as JSON holds it."""
-    match value:
-        case enum.Enum():
-            return jsonable(value.value)
-        case None | bool() | int() | float() | str():
-            return value
-        case uuid.UUID():
-            return str(value)
-        case Decimal():
-            return str(value)
-        case timedelta():
-            return duration_text(value)
-        case datetime() | date() | time():
-            return value.isoformat()
-        case bytes():
-            return base64.urlsafe_b64encode(value).decode()
-        case dict() if all(isinstance(name, str) for name in value):
-            return {name: jsonable(item) for name, item in value.items()}
-        case list() | tuple():
-            return [jsonable(item) for item in value]
-        case set() | frozenset():
-            return sorted((jsonable(item) for item in value), key=json.dumps)
-        case BaseModel():
-            return {name: jsonable(getattr(value, name)) for name in type(value).model_fields}
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        case _:
-            raise TypeError(f"a {type(value).__name__} is not JSON")

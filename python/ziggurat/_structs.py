@@ -7,7 +7,8 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import NODEFAULT, inspect
 
-from ._schema import NOT_SINGLE, Description, Walk, annotated, bare, jsonable
+from ._jsonable import jsonable
+from ._schema import NOT_SINGLE, Description, Walk, annotated, bare
 from .models import Access, Indexed
 
 __all__ = ["describe"]
