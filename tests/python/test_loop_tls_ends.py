@@ -311,14 +311,15 @@ def test_what_a_full_protocol_is_told(certificate: Path) -> None:
             await stage.protocols[0].lost
             pauses = [what for what, _ in stage.told if what in ("pause", "resume")]
             assert pauses == ["pause", "resume"] * (len(pauses) // 2) + ["pause"] * (len(pauses) % 2)
-            # At a limit of nothing each arrival has a pause or its end, and how many come depends on the kernel.
-            if limit == 0:
-                assert pauses
+            # At next to nothing each arrival has a pause or its end, and how many come depends on the kernel.
+            if limit in (0, 1):
+                assert pauses[:1] == ["pause"]
+                seen.update(pauses)
                 stage.told[:] = [told for told in stage.told if told[0] not in ("pause", "resume")]
 
-    tale = told(certificate, scene)
-    assert ("pause", None) in tale
-    assert ("resume", None) in tale
+    seen: set[str] = set()
+    told(certificate, scene)
+    assert seen == {"pause", "resume"}
 
 
 def test_what_is_written_is_what_it_was(certificate: Path) -> None:
