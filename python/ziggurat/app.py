@@ -148,6 +148,8 @@ class Ziggurat(Routes):
                     "unindexed": crud.unindexed,
                     "filterable": crud.filterable,
                     "sortable": crud.sortable,
+                    "dimensions": crud.dimensions,
+                    "measures": crud.measures,
                     "offset": crud.offset,
                     "envelope": crud.envelope,
                     "upsert": crud.upsert,

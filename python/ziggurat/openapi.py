@@ -43,6 +43,7 @@ _OPERATIONS: dict[Op, tuple[str, str]] = {
     "patch": ("patch", "/{id}"),
     "delete": ("delete", "/{id}"),
     "count": ("get", "/_count"),
+    "group": ("get", "/_group"),
     "export": ("get", "/_export"),
     "deleted": ("get", "/_deleted"),
     "restore": ("post", "/{id}/_restore"),

@@ -41,6 +41,7 @@ Op = Literal[
     "query",
     "patch_many",
     "delete_many",
+    "group",
 ]
 
 
@@ -125,6 +126,8 @@ class CrudSpec:
     unindexed: Literal["allow", "warn", "deny"]
     filterable: tuple[str, ...] | None
     sortable: tuple[str, ...] | None
+    dimensions: tuple[str, ...]
+    measures: tuple[str, ...]
     offset: bool
     envelope: bool
     upsert: bool
@@ -263,6 +266,8 @@ class Routes:
         unindexed: Literal["allow", "warn", "deny"] = "allow",
         filterable: Iterable[str] | None = None,
         sortable: Iterable[str] | None = None,
+        dimensions: Iterable[str] = (),
+        measures: Iterable[str] = (),
         offset: bool = True,
         envelope: bool = True,
         upsert: bool = False,
@@ -293,6 +298,9 @@ class Routes:
 
         `filterable` and `sortable` name the fields that rows may be filtered and sorted by; all that clients see unless they are given. `unindexed`
         says what becomes of a query that would read every row: it is answered, tells the log, or is refused.
+
+        The operation "group" computes over rows: `dimensions` name what they may be grouped by, as `status` or `month(created_at)`, and `measures` the
+        fields of which there are sums, means, least and greatest values.
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
@@ -333,6 +341,8 @@ class Routes:
             unindexed=unindexed,
             filterable=None if filterable is None else tuple(filterable),
             sortable=None if sortable is None else tuple(sortable),
+            dimensions=(dimensions,) if isinstance(dimensions, str) else tuple(dimensions),
+            measures=(measures,) if isinstance(measures, str) else tuple(measures),
             offset=offset,
             envelope=envelope,
             upsert=upsert,

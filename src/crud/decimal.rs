@@ -38,6 +38,13 @@ struct Parts {
     exponent: i32,
 }
 
+impl Default for Decimal {
+    /// Zero.
+    fn default() -> Self {
+        Self::of(&Parts { negative: false, digits: 0, exponent: 0 })
+    }
+}
+
 impl Decimal {
     /// Reads `-1.50`, `.5`, `1e3`.
     ///
@@ -132,6 +139,39 @@ impl Decimal {
         }
         key.insert(0, if negative { 0 } else { 2 });
         key
+    }
+
+    /// All its digits, without an exponent where it is of a common size, and without zeros at the end: `1.5`, `2000`.
+    pub fn plain(self) -> String {
+        let Parts { negative, mut digits, mut exponent } = self.parts();
+        while digits != 0 && digits % 10 == 0 {
+            digits /= 10;
+            exponent += 1;
+        }
+        if digits == 0 {
+            return "0".to_owned();
+        }
+        while exponent > 0 && digits < 10_u128.pow(MOST_DIGITS as u32 - 1) {
+            digits *= 10;
+            exponent -= 1;
+        }
+        Self::of(&Parts { negative, digits, exponent }).to_string()
+    }
+
+    /// As a number to compute with.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn to_big(self) -> bigdecimal::BigDecimal {
+        let Parts { negative, digits, exponent } = self.parts();
+        let digits = bigdecimal::num_bigint::BigInt::from(digits);
+        bigdecimal::BigDecimal::new(if negative { -digits } else { digits }, (-exponent).into())
+    }
+
+    /// The nearest number of up to 34 digits, unless it is too large.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn of_big(number: &bigdecimal::BigDecimal) -> Option<Self> {
+        let most = std::num::NonZeroU64::new(MOST_DIGITS as u64)?;
+        let rounded = number.with_precision_round(most, bigdecimal::RoundingMode::HalfEven);
+        Self::parse(&rounded.to_scientific_notation()).ok()
     }
 
     /// The number of a [`key`](Self::key).

@@ -36,7 +36,8 @@ pub use resource::Resource;
 pub use rows::{Rows, RowsError};
 pub use schema::Schema;
 pub use store::{
-    Change, Changes, ChangesError, Collection, Expect, Many, OpenError, Outcome, Page, Row, RowError, Store, StoreError,
+    Change, Changes, ChangesError, Collection, Expect, Groups, Many, OpenError, Outcome, Page, Row, RowError, Store,
+    StoreError,
 };
 pub use value::Value;
 pub use walk::Walk;

@@ -24,6 +24,8 @@ pub enum Op {
     Delete,
     /// `GET` on `_count` below the collection.
     Count,
+    /// `GET` on `_group` below the collection: what rows have in common, and what is computed over them.
+    Group,
     /// `GET` on `_export` below the collection.
     Export,
     /// `GET` on `_deleted` below the collection: the rows that are marked as deleted.
@@ -45,7 +47,7 @@ impl Op {
     pub const CORE: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
 
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::List,
         Self::Create,
         Self::Get,
@@ -53,6 +55,7 @@ impl Op {
         Self::Patch,
         Self::Delete,
         Self::Count,
+        Self::Group,
         Self::Export,
         Self::Deleted,
         Self::Restore,
@@ -72,6 +75,7 @@ impl Op {
             Self::Patch => "patch",
             Self::Delete => "delete",
             Self::Count => "count",
+            Self::Group => "group",
             Self::Export => "export",
             Self::Deleted => "deleted",
             Self::Restore => "restore",
@@ -85,7 +89,9 @@ impl Op {
     /// The method that asks for it.
     pub const fn method(self) -> Method {
         match self {
-            Self::List | Self::Get | Self::Count | Self::Export | Self::Deleted | Self::Changes => Method::GET,
+            Self::List | Self::Get | Self::Count | Self::Group | Self::Export | Self::Deleted | Self::Changes => {
+                Method::GET
+            }
             Self::Query => Method::QUERY,
             Self::Create | Self::Restore => Method::POST,
             Self::Replace => Method::PUT,
@@ -112,6 +118,7 @@ impl Op {
     pub const fn segment(self) -> Option<&'static str> {
         match self {
             Self::Count => Some("_count"),
+            Self::Group => Some("_group"),
             Self::Export => Some("_export"),
             Self::Deleted => Some("_deleted"),
             Self::Restore => Some("_restore"),

@@ -92,6 +92,8 @@ pub struct ResourceOptions {
     pub(super) unindexed: Unindexed,
     pub(super) filterable: Option<Vec<String>>,
     pub(super) sortable: Option<Vec<String>>,
+    pub(super) dimensions: Vec<String>,
+    pub(super) measures: Vec<String>,
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,
@@ -127,6 +129,8 @@ impl ResourceOptions {
             unindexed: Unindexed::Allow,
             filterable: None,
             sortable: None,
+            dimensions: Vec::new(),
+            measures: Vec::new(),
             offset: true,
             envelope: true,
             upsert: false,
@@ -194,6 +198,18 @@ impl ResourceOptions {
     /// Only these fields may be sorted by.
     pub fn sortable(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.sortable = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// What [`Op::Group`] may group rows by: fields as `status` or `home.city`, and parts of dates and times as `month(created_at)`.
+    pub fn dimensions(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.dimensions = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The fields of which [`Op::Group`] computes sums, means, least and greatest values.
+    pub fn measures(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.measures = names.into_iter().map(Into::into).collect();
         self
     }
 

@@ -157,6 +157,16 @@ impl Resource {
                 }
             }
         }
+        if let Err(error) = self.dimensions().and(self.measures()) {
+            return wrong(error);
+        }
+        let is_grouped = self.ops().any(|op| op == Op::Group);
+        if !is_grouped && self.options.dimensions.len() + self.options.measures.len() > 0 {
+            return wrong(
+                ConfigError::new(format!("{name}: dimensions and measures are of group, which is not served"))
+                    .cure("serve group, too"),
+            );
+        }
         if self.schema.deletion().is_none() {
             if let Some(op) = self.ops().find(|op| matches!(op, Op::Deleted | Op::Restore)) {
                 return wrong(
@@ -242,6 +252,16 @@ impl Resource {
     /// The indexes of the named fields; those that there are not have been refused.
     pub(super) fn named(&self, names: Option<&[String]>) -> Option<Vec<usize>> {
         Some(names?.iter().filter_map(|name| self.schema.field(name)).collect())
+    }
+
+    /// What rows may be grouped by.
+    pub(super) fn dimensions(&self) -> Result<Vec<query::Dimension>, ConfigError> {
+        self.options.dimensions.iter().map(|name| query::Dimension::of(&self.schema, name)).collect()
+    }
+
+    /// What may be computed of.
+    pub(super) fn measures(&self) -> Result<Vec<query::Path>, ConfigError> {
+        self.options.measures.iter().map(|name| query::measure(&self.schema, name)).collect()
     }
 
     /// Adds a leaf for each operation to `table`, answered from `collection`.

@@ -7,9 +7,10 @@ use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use tower::ServiceExt;
 use ziggurat::Body;
+use ziggurat::crud::query::Grouping;
 use ziggurat::crud::store::{Key, Once};
 use ziggurat::crud::{
-    Changes, ChangesError, Collection, Expect, Expr, Many, Op, OpenError, Outcome, Page, Query, Resource,
+    Changes, ChangesError, Collection, Expect, Expr, Groups, Many, Op, OpenError, Outcome, Page, Query, Resource,
     ResourceOptions, Row, RowError, Schema, StoreError, Value,
 };
 use ziggurat::service::{Dispatcher, RouteTableBuilder};
@@ -28,6 +29,9 @@ impl Collection for Failing {
         Err(self.0())
     }
     async fn count(&self, _: Expr) -> Result<u64, StoreError> {
+        Err(self.0())
+    }
+    async fn group(&self, _: Grouping) -> Result<Groups, StoreError> {
         Err(self.0())
     }
     async fn insert_all(&self, _: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {

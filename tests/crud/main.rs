@@ -12,6 +12,7 @@ mod conditions;
 mod deletion;
 mod export;
 mod failures;
+mod groups;
 mod hooks;
 mod idempotency;
 mod items;

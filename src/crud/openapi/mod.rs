@@ -1,6 +1,7 @@
 //! OpenAPI 3.1 of a resource: paths and component schemas, made once at start-up.
 
 mod components;
+mod grouping;
 mod operation;
 mod parameters;
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::components::{Components, Purpose, Shape};
+use super::grouping::{group_parameters, groups_schema};
 use super::parameters::{fields_parameter, filter_parameters, list_parameters, query, question, sort_parameter};
 use crate::crud::schema::Schema;
 use crate::crud::{Concurrency, Op, Resource};
@@ -165,6 +166,16 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
             responses.insert("304".into(), nothing("The number has not changed"));
             problems.extend([400, 422]);
         }
+        Op::Group => {
+            parameters.extend(group_parameters(resource, schema));
+            parameters.extend(filter_parameters(resource, schema));
+            parameters.push(header("If-None-Match", "Answers 304 when the groups still have this entity tag"));
+            let mut groups = one("The groups, and whether there are more than were wanted");
+            groups["content"]["application/json"]["schema"] = groups_schema(resource, schema, components);
+            responses.insert("200".into(), groups);
+            responses.insert("304".into(), nothing("The groups have not changed"));
+            problems.extend([400, 422]);
+        }
         Op::Changes => {
             parameters.push(fields_parameter());
             parameters.extend(filter_parameters(resource, schema));
@@ -257,6 +268,7 @@ fn summary(op: Op, name: &str) -> String {
         Op::Replace => format!("Replace a {name}"),
         Op::Patch => format!("Change fields of a {name}"),
         Op::Delete => format!("Delete a {name}"),
+        Op::Group => format!("Group {name} rows, and compute over each group"),
         Op::Export => format!("Export {name} rows"),
         Op::Count => format!("Count {name} rows"),
         Op::Deleted => format!("List {name} rows that were deleted"),

@@ -7,6 +7,7 @@ mod create_many;
 pub(super) mod delete;
 pub(super) mod export;
 pub(super) mod get;
+pub(super) mod group;
 pub(super) mod list;
 pub(super) mod many;
 pub(super) mod patch;

@@ -5,6 +5,7 @@ mod condition;
 mod cursor;
 mod evaluate;
 mod group;
+mod grouping;
 mod indexed;
 mod parse;
 mod path;
@@ -13,6 +14,8 @@ mod shown;
 
 pub(crate) use body::listing_of_body;
 pub(crate) use condition::value as text_value;
+pub use grouping::{Aggregate, Dimension, Function, Grouping, Order, Part};
+pub(crate) use grouping::{aggregates, grouping, measure};
 pub(crate) use parse::{FARTHEST_OFFSET, ListRules, Listing, export, filter, is_taken, listing, shown, watched};
 pub use path::Path;
 pub use pattern::Pattern;

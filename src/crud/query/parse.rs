@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::condition::condition;
+use super::grouping::Dimension;
 use super::{Expr, Path, Query, Shown, Sort, cursor, group};
 use crate::crud::Value;
 use crate::crud::schema::check::Fault;
@@ -45,6 +46,10 @@ pub(crate) struct ListRules {
     pub(crate) filterable: Option<Vec<usize>>,
     /// The fields that rows may be sorted by, alike.
     pub(crate) sortable: Option<Vec<usize>>,
+    /// What rows may be grouped by.
+    pub(crate) dimensions: Vec<Dimension>,
+    /// What may be computed of.
+    pub(crate) measures: Vec<Path>,
 }
 
 /// A list request and what makes the cursor of the next page.
@@ -188,7 +193,7 @@ pub(super) fn too_many_conditions() -> Problem {
 }
 
 /// What a query string holds.
-struct Sent<'r> {
+pub(super) struct Sent<'r> {
     /// None stands for one that is wrong.
     conditions: Vec<Option<Expr>>,
     /// The same as they were sent.
@@ -197,11 +202,11 @@ struct Sent<'r> {
 }
 
 impl Sent<'_> {
-    fn control(&self, name: &str) -> Option<&str> {
+    pub(super) fn control(&self, name: &str) -> Option<&str> {
         self.controls.iter().find(|(control, _)| *control == name).map(|(_, value)| &**value)
     }
 
-    fn filter(&mut self) -> Expr {
+    pub(super) fn filter(&mut self) -> Expr {
         let mut conditions: Vec<Expr> = std::mem::take(&mut self.conditions).into_iter().flatten().collect();
         match conditions.len() {
             0 => Expr::True,
@@ -228,7 +233,11 @@ pub(super) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    const fn new(schema: &'s Schema, controls: &'static [&'static str], rules: Option<&'s ListRules>) -> Self {
+    pub(super) const fn new(
+        schema: &'s Schema,
+        controls: &'static [&'static str],
+        rules: Option<&'s ListRules>,
+    ) -> Self {
         Self { schema, controls, rules, body: false, conditions: 0, wrong: Vec::new(), invalid: Vec::new() }
     }
 
@@ -268,7 +277,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn read<'r>(&mut self, raw: Option<&'r str>) -> Result<Sent<'r>, Problem> {
+    pub(super) fn read<'r>(&mut self, raw: Option<&'r str>) -> Result<Sent<'r>, Problem> {
         let mut sent = Sent { conditions: Vec::new(), filters: Vec::new(), controls: Vec::new() };
         for pair in query_pairs(raw.unwrap_or("")) {
             let (name, value) = pair?;
@@ -301,7 +310,7 @@ impl<'s> Reader<'s> {
         self.invalid.push(fault.at(self.at(place)));
     }
 
-    fn finish(&mut self) -> Result<(), Problem> {
+    pub(super) fn finish(&mut self) -> Result<(), Problem> {
         if !self.wrong.is_empty() {
             let wrong = std::mem::take(&mut self.wrong);
             return Err(Problem::bad_request("the query asks for what this list does not have").errors(wrong));
@@ -386,7 +395,7 @@ impl<'s> Reader<'s> {
         if names.is_empty() { String::new() } else { format!("; choose from {}", names.join(", ")) }
     }
 
-    fn limit(&mut self, text: Option<&str>, default: usize, max: usize) -> usize {
+    pub(super) fn limit(&mut self, text: Option<&str>, default: usize, max: usize) -> usize {
         let Some(text) = text else { return default };
         let fault = match text.parse::<usize>() {
             Ok(limit) if (1..=max).contains(&limit) => return limit,

@@ -8,10 +8,11 @@ use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
 use super::{
-    Changes, ChangesError, Collection, Expect, Key, Many, Once, OpenError, Outcome, Page, Row, RowError, Store,
+    Changes, ChangesError, Collection, Expect, Groups, Key, Many, Once, OpenError, Outcome, Page, Row, RowError, Store,
     StoreError,
 };
 use crate::ConfigError;
+use crate::crud::query::Grouping;
 use crate::crud::{Expr, Query, Schema, Value};
 
 const KNOWN: &str = "write sqlite:///app.db, sqlite:////var/lib/app.db, sqlite:///:memory: or mongodb://host/database";
@@ -156,6 +157,10 @@ impl Collection for AnyCollection {
 
     async fn estimate(&self) -> Result<u64, StoreError> {
         either!(AnyCollection, self, rows => rows.estimate().await)
+    }
+
+    async fn group(&self, grouping: Grouping) -> Result<Groups, StoreError> {
+        either!(AnyCollection, self, rows => rows.group(grouping).await)
     }
 
     async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::Stream;
 
+use super::query::Grouping;
 use super::{Expr, Query, Schema, Value};
 use crate::{BoxError, ConfigError};
 
@@ -65,6 +66,9 @@ pub trait Collection: Clone + Send + Sync + 'static {
 
     /// How many rows there are, as far as the store knows without looking at them.
     fn estimate(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Groups of rows, and what is computed over each.
+    fn group(&self, grouping: Grouping) -> impl Future<Output = Result<Groups, StoreError>> + Send;
 
     /// Adds a row; `document` is a [`Value::Object`] in the order of the schema, its id included.
     fn insert(&self, document: Value<'static>) -> impl Future<Output = Result<Row, StoreError>> + Send;
@@ -302,6 +306,23 @@ pub struct Page {
     pub versions: Vec<i64>,
     /// The boundary after which the next page begins (one value for each sort key), or none when this is the last.
     pub next: Option<Vec<Value<'static>>>,
+}
+
+/// Groups of rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Groups {
+    /// For each group its dimensions and then its aggregates. A sum of ints is a [`Value::Decimal`], a mean of them a
+    /// [`Value::Float`]; computed floats have 15 digits.
+    pub rows: Vec<Vec<Value<'static>>>,
+    /// Whether there are more groups than were wanted.
+    pub more: bool,
+}
+
+/// A float that was added up, to as many digits as do not depend on the order.
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+fn rounded(x: f64) -> f64 {
+    // Adding 0 takes the sign of -0 away.
+    format!("{x:.14e}").parse().unwrap_or(x) + 0.0
 }
 
 /// Why a collection cannot be opened.

@@ -116,6 +116,8 @@ impl Draft {
             .body_limit(given.body_limit)
             .max_affected(given.max_affected)
             .gone(given.gone)
+            .dimensions(given.dimensions)
+            .measures(given.measures)
             .unindexed(given.unindexed.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .offset(given.offset)
             .envelope(given.envelope)

@@ -44,6 +44,8 @@ pub(super) struct CrudSettings<'a> {
     pub(super) unindexed: String,
     pub(super) filterable: Option<Vec<String>>,
     pub(super) sortable: Option<Vec<String>>,
+    pub(super) dimensions: Vec<String>,
+    pub(super) measures: Vec<String>,
     pub(super) offset: bool,
     pub(super) envelope: bool,
     pub(super) upsert: bool,

@@ -20,8 +20,15 @@ fn schema() -> Schema {
     .unwrap()
 }
 
-const RULES: ListRules =
-    ListRules { default_limit: 50, max_limit: 1000, offset: true, filterable: None, sortable: None };
+const RULES: ListRules = ListRules {
+    default_limit: 50,
+    max_limit: 1000,
+    offset: true,
+    filterable: None,
+    sortable: None,
+    dimensions: Vec::new(),
+    measures: Vec::new(),
+};
 
 fn parse(raw: &str) -> Result<Query, Problem> {
     listing(&schema(), Some(raw), &RULES).map(|listing| listing.query)

@@ -10,11 +10,12 @@ use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane, shared};
 use super::transaction::{self, Write};
-use super::{MongoStore, changes, compile, decode, encode, error, keys};
+use super::{MongoStore, changes, compile, decode, encode, error, group, keys};
 use crate::ConfigError;
+use crate::crud::query::Grouping;
 use crate::crud::store::{
-    Changes, ChangesError, Collection, Expect, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row, RowError,
-    StoreError, names,
+    Changes, ChangesError, Collection, Expect, Groups, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row,
+    RowError, StoreError, names,
 };
 use crate::crud::{Expr, Query, Schema, Value, json};
 
@@ -313,6 +314,30 @@ impl Collection for MongoCollection {
             .run(async move {
                 rows.insert_one(bytes).await.map_err(|e| error::of(e, &schema))?;
                 Ok(Row { version, json: json::document(&schema, &document) })
+            })
+            .await
+    }
+
+    async fn group(&self, grouping: Grouping) -> Result<Groups, StoreError> {
+        let stages = group::stages(&self.schema, &grouping)?;
+        let (rows, schema) = self.parts();
+        let timeout = self.store.inner.timeout;
+        self.store
+            .run(async move {
+                let failed = |e| error::of(e, &schema);
+                let found = rows.aggregate(stages).max_time(timeout).with_type::<RawDocumentBuf>().await;
+                let mut found = found.map_err(failed)?;
+                let mut groups = Groups { rows: Vec::new(), more: false };
+                while found.advance().await.map_err(failed)? {
+                    groups.more = groups.rows.len() == grouping.limit;
+                    if !groups.more {
+                        groups.rows.push(group::read(&schema, &grouping, found.current())?);
+                    }
+                }
+                if groups.rows.is_empty() && grouping.by.is_empty() {
+                    groups.rows.push(group::nothing(&schema, &grouping)?);
+                }
+                Ok(groups)
             })
             .await
     }

@@ -82,17 +82,24 @@ pub(super) fn version(document: &RawDocument) -> i64 {
 /// The value of a scalar field, typed again; null when it is missing.
 pub(super) fn scalar(schema: &Schema, index: usize, document: &RawDocument) -> Result<Value<'static>, StoreError> {
     let field = &schema.fields[index];
-    let Some(value) = document.get(encode::key(schema, index)).map_err(broken)? else { return Ok(Value::Null) };
-    Ok(match (field.kind.inner().0, value) {
+    match document.get(encode::key(schema, index)).map_err(broken)? {
+        Some(stored) => value(&field.name, &field.kind, stored),
+        None => Ok(Value::Null),
+    }
+}
+
+/// A scalar of a type; `name` is what errors call it.
+pub(super) fn value(name: &str, kind: &Type, value: RawBsonRef<'_>) -> Result<Value<'static>, StoreError> {
+    Ok(match (kind.inner().0, value) {
         (_, RawBsonRef::Null | RawBsonRef::Undefined) => Value::Null,
         (_, RawBsonRef::Boolean(x)) => Value::Bool(x),
-        (Type::Decimal(_), value) => Value::Decimal(decimal(value).ok_or_else(|| unfit(&field.name, value))?),
-        (Type::Duration(_), value) => Value::Duration(integer(value).ok_or_else(|| unfit(&field.name, value))?),
-        (Type::Float(_), value) => Value::Float(float(value).ok_or_else(|| unfit(&field.name, value))?),
-        (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(&field.name, value))?),
+        (Type::Decimal(_), value) => Value::Decimal(decimal(value).ok_or_else(|| unfit(name, value))?),
+        (Type::Duration(_), value) => Value::Duration(integer(value).ok_or_else(|| unfit(name, value))?),
+        (Type::Float(_), value) => Value::Float(float(value).ok_or_else(|| unfit(name, value))?),
+        (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(name, value))?),
         (_, RawBsonRef::String(x)) => Value::Str(x.to_owned().into()),
         (_, RawBsonRef::DateTime(x)) => Value::DateTime(x.timestamp_millis()),
-        (_, value) => Value::Int(integer(value).ok_or_else(|| unfit(&field.name, value))?),
+        (_, value) => Value::Int(integer(value).ok_or_else(|| unfit(name, value))?),
     })
 }
 

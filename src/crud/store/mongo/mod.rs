@@ -15,6 +15,7 @@ mod encode;
 mod ensure;
 mod error;
 mod gather;
+mod group;
 mod keys;
 mod transaction;
 

@@ -9,10 +9,11 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::compile::{self, Statement};
 use super::table::{Table, quoted};
-use super::{SqliteStore, changes, error, keys};
+use super::{SqliteStore, changes, error, group, keys};
+use crate::crud::query::Grouping;
 use crate::crud::store::{
-    Changes, ChangesError, Collection, Expect, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row, RowError,
-    StoreError, names,
+    Changes, ChangesError, Collection, Expect, Groups, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row,
+    RowError, StoreError, names,
 };
 use crate::crud::{Expr, Query, Value, json};
 
@@ -192,6 +193,12 @@ impl Collection for SqliteCollection {
     async fn estimate(&self) -> Result<u64, StoreError> {
         // Walks over the smallest index, without a row.
         self.count(Expr::True).await
+    }
+
+    async fn group(&self, grouping: Grouping) -> Result<Groups, StoreError> {
+        let compiled = group::compile(&self.table, &grouping)?;
+        let answer = self.store.read(move |db| group::run(db, compiled))?;
+        self.store.answered(answer).await
     }
 
     async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {

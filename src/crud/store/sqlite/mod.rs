@@ -39,6 +39,7 @@ mod compile;
 mod ddl;
 mod error;
 mod functions;
+mod group;
 mod keys;
 mod open;
 mod place;

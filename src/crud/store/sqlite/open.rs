@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Durability, functions};
+use super::{Durability, functions, group};
 use crate::ConfigError;
 
 /// Statements kept ready in each connection.
@@ -120,7 +120,8 @@ fn settings(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "mmap_size", 256 << 20)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "trusted_schema", false)?;
-    functions::add(db)
+    functions::add(db)?;
+    group::add(db)
 }
 
 fn explain(path: &Path, error: &rusqlite::Error) -> ConfigError {

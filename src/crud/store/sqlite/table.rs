@@ -90,23 +90,27 @@ impl Table {
     /// A key of a row, typed again.
     pub(super) fn unbind(&self, index: usize, value: ValueRef<'_>) -> Result<Value<'static>, StoreError> {
         let unfit = || StoreError::Internal(format!("a stored key of {} does not fit its type", self.name).into());
-        let kind = self.schema.fields.get(index).ok_or_else(unfit)?.kind.inner().0;
-        Ok(match (kind, value) {
-            (_, ValueRef::Null) => Value::Null,
-            (Type::Uuid, ValueRef::Blob(bytes)) => Value::Uuid(Uuid::from_slice(bytes).map_err(|_| unfit())?),
-            (Type::Uuid, ValueRef::Text(text)) => Value::Uuid(Uuid::try_parse_ascii(text).map_err(|_| unfit())?),
-            (Type::DateTime, ValueRef::Text(text)) => Value::DateTime(datetime(text).ok_or_else(unfit)?),
-            (Type::Bool, ValueRef::Integer(x)) => Value::Bool(x != 0),
-            (Type::Float(_), ValueRef::Real(x)) => Value::Float(x),
-            (Type::Duration(_), ValueRef::Integer(x)) => Value::Duration(x),
-            (Type::Decimal(_), ValueRef::Blob(key)) => Value::Decimal(Decimal::from_key(key).ok_or_else(unfit)?),
-            (Type::Int(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
-            (Type::Str(_) | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
-                Value::Str(String::from_utf8(text.to_vec()).map_err(|_| unfit())?.into())
-            }
-            _ => return Err(unfit()),
-        })
+        unbind(&self.schema.fields.get(index).ok_or_else(unfit)?.kind, value).ok_or_else(unfit)
     }
+}
+
+/// What [`ordered`] shows of a scalar, typed again; nothing when it is not of the type.
+pub(super) fn unbind(kind: &Type, value: ValueRef<'_>) -> Option<Value<'static>> {
+    Some(match (kind.inner().0, value) {
+        (_, ValueRef::Null) => Value::Null,
+        (Type::Uuid, ValueRef::Blob(bytes)) => Value::Uuid(Uuid::from_slice(bytes).ok()?),
+        (Type::Uuid, ValueRef::Text(text)) => Value::Uuid(Uuid::try_parse_ascii(text).ok()?),
+        (Type::DateTime, ValueRef::Text(text)) => Value::DateTime(datetime(text)?),
+        (Type::Bool, ValueRef::Integer(x)) => Value::Bool(x != 0),
+        (Type::Float(_), ValueRef::Real(x)) => Value::Float(x),
+        (Type::Duration(_), ValueRef::Integer(x)) => Value::Duration(x),
+        (Type::Decimal(_), ValueRef::Blob(key)) => Value::Decimal(Decimal::from_key(key)?),
+        (Type::Int(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
+        (Type::Str(_) | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
+            Value::Str(String::from_utf8(text.to_vec()).ok()?.into())
+        }
+        _ => return None,
+    })
 }
 
 /// A name as it stands in SQL, in quotes.

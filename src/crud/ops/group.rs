@@ -1,0 +1,88 @@
+//! `GET /order/_group?by=status&agg=count,sum(price)`
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::answer;
+use crate::crud::etag::{self, Condition};
+use crate::crud::query::{Aggregate, Function, Grouping, Path};
+use crate::crud::schema::{Schema, Type};
+use crate::crud::service::Served;
+use crate::crud::store::Groups;
+use crate::crud::{Collection, Expr, Value, json, query};
+use crate::service::Problem;
+use crate::{Request, Response};
+
+pub(in crate::crud) async fn group<C: Collection>(
+    served: Arc<Served<C>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, _) = request.into_parts();
+    let mut grouping = query::grouping(&served.schema, parts.uri.query(), &served.list)?;
+    let asked = std::mem::replace(&mut grouping.filter, Expr::True);
+    let is_whole = asked == Expr::True;
+    grouping.filter = asked.and(served.readable(&parts));
+    // Everything is read through no index because everything is wanted.
+    served.check_indexed(|| is_whole || grouping.filter.is_indexed(&served.schema))?;
+    let none_match = Condition::if_none_match(&parts.headers)?;
+    let groups = served.done(served.collection.group(grouping.clone()).await)?;
+    let body = written(&served.schema, &grouping, &groups);
+    let tag = etag::of_bytes(&body);
+    if none_match.is_some_and(|condition| etag::is_listed(&condition, &tag)) {
+        return Ok(answer::not_modified(tag));
+    }
+    Ok(answer::document(StatusCode::OK, body.into(), tag))
+}
+
+/// `{"items":[{"by":{"status":"paid"},"count":2,"sum(price)":"7.5"}],"more":false}`
+fn written(schema: &Schema, grouping: &Grouping, groups: &Groups) -> Vec<u8> {
+    let names: Vec<String> = grouping.by.iter().map(|by| by.name(schema)).collect();
+    let computed: Vec<String> = grouping.aggregates.iter().map(|own| own.name(schema)).collect();
+    let mut out = b"{\"items\":[".to_vec();
+    for (index, row) in groups.rows.iter().enumerate() {
+        out.extend_from_slice(if index > 0 { b",{\"by\":{" } else { b"{\"by\":{" });
+        for (index, (name, value)) in names.iter().zip(row).enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            member(&mut out, name);
+            write(&mut out, value, false);
+        }
+        out.push(b'}');
+        let values = row.iter().skip(names.len());
+        for ((name, aggregate), value) in computed.iter().zip(&grouping.aggregates).zip(values) {
+            out.push(b',');
+            member(&mut out, name);
+            write(&mut out, value, is_sum_of_ints(schema, aggregate));
+        }
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"],\"more\":");
+    out.extend_from_slice(if groups.more { b"true}" } else { b"false}" });
+    out
+}
+
+fn member(out: &mut Vec<u8>, name: &str) {
+    json::write_str(out, name);
+    out.push(b':');
+}
+
+/// Decimals are written without zeros at their end; a sum of ints is a number, whatever it is computed in.
+fn write(out: &mut Vec<u8>, value: &Value<'_>, as_number: bool) {
+    match value {
+        Value::Decimal(x) => {
+            let text = x.plain();
+            if as_number { out.extend_from_slice(text.as_bytes()) } else { json::write_str(out, &text) }
+        }
+        value => json::write_scalar(out, value),
+    }
+}
+
+fn is_sum_of_ints(schema: &Schema, aggregate: &Aggregate) -> bool {
+    let is_int = |path: &Path| {
+        path.fields(schema)
+            .is_some_and(|fields| fields.last().is_some_and(|f| matches!(f.kind.inner().0, Type::Int(_))))
+    };
+    matches!(aggregate, Aggregate::Of(Function::Sum, path) if is_int(path))
+}
