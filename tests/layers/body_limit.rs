@@ -73,3 +73,33 @@ async fn the_failed_read_carries_the_limit() {
     };
     assert_eq!(text(send(Request::new(streamed(&["12345"])), read).await).await, "seen");
 }
+
+#[tokio::test]
+async fn a_path_may_have_a_limit_of_its_own() {
+    let layer = BodyLimitLayer::new(4).at("/files/{id}", 6).unwrap().at("/small", 1).unwrap();
+    let ok = service_fn(|request: Request<LimitedBody<Body>>| async move {
+        Ok::<_, Infallible>(match request.into_body().collect().await {
+            Ok(_) => Response::default(),
+            Err(error) => as_problem(error),
+        })
+    });
+    for (path, body, status) in [
+        ("/", "12345", 413),
+        ("/files/a", "12345", 200),
+        ("/files/a?b", "123456", 200),
+        ("/files/a", "1234567", 413),
+        ("/files/a/b", "12345", 413),
+        ("/small", "12", 413),
+    ] {
+        for body in
+            [Body::from(body), Body::from_stream(futures_util::stream::iter([Ok::<_, BoxError>(Bytes::from(body))]))]
+        {
+            let request = Request::builder().uri(path).body(body).unwrap();
+            assert_eq!(layer.layer(ok).oneshot(request).await.unwrap().status(), status, "{path}");
+        }
+    }
+    for path in ["/files/{other}", "/{x", "/small"] {
+        let error = layer.clone().at(path, 1).unwrap_err().to_string();
+        assert!(error.contains(&format!("a limit at {path:?}")), "{error}");
+    }
+}

@@ -4,6 +4,8 @@
 //! is read: the read that passes the limit fails with [`BodyTooLarge`](crate::BodyTooLarge), and
 //! [`Problem::unreadable`](crate::Problem::unreadable) makes the 413 of it.
 //!
+//! [`BodyLimitLayer::at`] gives single paths limits of their own, as an upload needs.
+//!
 //! # Limits
 //! - A service that never reads the body never notices. One that reads past the limit and answers 400 or a server error,
 //!   because it does not know the failure, has its answer replaced by the 413.

@@ -8,13 +8,14 @@ use http::{Request, Response};
 use http_body::Body as HttpBody;
 use tower_service::Service;
 
+use super::layer::Limits;
 use super::{LimitedBody, ResponseFuture};
 
 /// Answers 413 when a request body is too large; see the [module](super) for examples.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct BodyLimit<S> {
     pub(super) inner: S,
-    pub(super) max_bytes: usize,
+    pub(super) limits: Limits,
 }
 
 enum Length {
@@ -26,8 +27,8 @@ enum Length {
 impl<S> BodyLimit<S> {
     crate::layers::inner_accessors!();
 
-    fn judge<B: HttpBody>(&self, request: &Request<B>) -> Length {
-        let limit = self.max_bytes as u64;
+    fn judge<B: HttpBody>(request: &Request<B>, limit: usize) -> Length {
+        let limit = limit as u64;
         let announced =
             request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let hint = request.body().size_hint();
@@ -56,8 +57,8 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let limit = self.max_bytes;
-        match self.judge(&request) {
+        let limit = self.limits.of(request.uri().path());
+        match Self::judge(&request, limit) {
             Length::TooLarge => ResponseFuture::refused(limit),
             Length::Fits => ResponseFuture::inner(self.inner.call(request.map(LimitedBody::fitting)), None, limit),
             Length::Unknown => {

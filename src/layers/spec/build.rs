@@ -69,8 +69,9 @@ impl LayerSpec {
                 let layer = compression(spec)?;
                 Arc::new(move |route| Route::new(MapResponse::new(layer.layer(route), response_of)))
             }
-            Self::BodyLimit(BodyLimitSpec { max_bytes }) => {
+            Self::BodyLimit(BodyLimitSpec { max_bytes, at }) => {
                 let layer = BodyLimitLayer::new(max_bytes);
+                let layer = at.iter().try_fold(layer, |layer, (path, max_bytes)| layer.at(path, *max_bytes))?;
                 let request_of: fn(Request<LimitedBody<Body>>) -> Request = |request| request.map(Body::from);
                 Arc::new(move |route| Route::new(layer.layer(MapRequest::new(route, request_of))))
             }

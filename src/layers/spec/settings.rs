@@ -131,11 +131,13 @@ impl Default for CompressionSpec {
 pub struct BodyLimitSpec {
     /// How many bytes a request body may have.
     pub max_bytes: usize,
+    /// How many at these paths, which may have parameters as `/files/{id}`.
+    pub at: std::collections::BTreeMap<String, usize>,
 }
 
 impl Default for BodyLimitSpec {
     fn default() -> Self {
-        Self { max_bytes: 1 << 20 }
+        Self { max_bytes: 1 << 20, at: std::collections::BTreeMap::new() }
     }
 }
 
