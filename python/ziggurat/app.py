@@ -143,6 +143,7 @@ class Ziggurat(Routes):
                     "default_limit": crud.default_limit,
                     "max_limit": crud.max_limit,
                     "body_limit": crud.body_limit,
+                    "import_limit": crud.import_limit,
                     "max_affected": crud.max_affected,
                     "gone": crud.gone,
                     "unindexed": crud.unindexed,

@@ -105,7 +105,8 @@ def hooks_of(routes: type, model: type[Any], ops: Iterable[str], *, upsert: bool
         ConfigError: a method is no hook, does not fit, or would never be called.
     """
     found: dict[str, Any] = {}
-    served = {*ops, *(["create"] if upsert else [])}
+    ops = set(ops)
+    served = {*ops, *(["create"] if upsert or "import" in ops else [])}
     for name in sorted(key for base in routes.__mro__[:-1] for key in vars(base)):
         if name.startswith("_") or not callable(getattr(routes, name)):
             continue

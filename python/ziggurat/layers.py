@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from ._location import user_location
@@ -43,6 +44,13 @@ _CODINGS = ("br", "zstd", "gzip", "deflate")
 _LEVELS = ("trace", "debug", "info", "warning", "error", "off")
 
 
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
 class Layer:
     """What every layer's settings have in common."""
 
@@ -50,10 +58,10 @@ class Layer:
         """The settings as the native side reads them: `{"type": name, ...}`; what was left out stays out."""
         assert dataclasses.is_dataclass(self)
         spec: dict[str, Any] = {"type": self.name}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
             if value is not None:
-                spec[field.name] = list(value) if isinstance(value, tuple) else value
+                spec[setting.name] = _plain(value)
         return spec
 
     @property
@@ -308,9 +316,17 @@ class BodyLimit(Layer):
 
     max_bytes: int = 1024 * 1024
     """The most bytes a body may have."""
+    at: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """The most bytes at these paths, as `{"/files/{id}": 50_000_000}`."""
 
     def __post_init__(self) -> None:
         self._check_int("max_bytes", 1)
+        for path, most in self.at.items():
+            if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+                raise self._wrong(f"at {path!r} is {most!r}", "give a whole number of bytes from 1")
+            if not path.startswith("/"):
+                raise self._wrong(f"at {path!r} is no path", "begin it with a slash")
+        object.__setattr__(self, "at", MappingProxyType(dict(self.at)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,6 +44,7 @@ _OPERATIONS: dict[Op, tuple[str, str]] = {
     "delete": ("delete", "/{id}"),
     "count": ("get", "/_count"),
     "group": ("get", "/_group"),
+    "import": ("post", "/_import"),
     "export": ("get", "/_export"),
     "deleted": ("get", "/_deleted"),
     "restore": ("post", "/{id}/_restore"),

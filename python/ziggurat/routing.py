@@ -42,6 +42,7 @@ Op = Literal[
     "patch_many",
     "delete_many",
     "group",
+    "import",
 ]
 
 
@@ -120,7 +121,9 @@ class CrudSpec:
     client_id: bool
     default_limit: int
     max_limit: int
-    body_limit: int
+    body_limit: int | None
+    """None takes what the app takes, and 1 MiB at most."""
+    import_limit: int
     max_affected: int
     gone: bool
     unindexed: Literal["allow", "warn", "deny"]
@@ -260,7 +263,8 @@ class Routes:
         tags: Sequence[str] = (),
         default_limit: int = 50,
         max_limit: int = 1000,
-        body_limit: int = 1024 * 1024,
+        body_limit: int | None = None,
+        import_limit: int = 1024 * 1024 * 1024,
         max_affected: int = 1000,
         gone: bool = False,
         unindexed: Literal["allow", "warn", "deny"] = "allow",
@@ -302,6 +306,9 @@ class Routes:
         The operation "group" computes over rows: `dimensions` name what they may be grouped by, as `status` or `month(created_at)`, and `measures` the
         fields of which there are sums, means, least and greatest values.
 
+        A body may have `body_limit` bytes, whatever the app's `BodyLimit` says, or 1 MiB where that says no less. The operation "import" adds rows that
+        come in lines (NDJSON), each of up to `body_limit` bytes and all together of up to `import_limit`, 1 GiB unless given.
+
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
         `patch` and `delete`. Only an operation that has a hook enters Python. `ctx` is a `HookContext`.
@@ -336,6 +343,7 @@ class Routes:
             default_limit=default_limit,
             max_limit=max_limit,
             body_limit=body_limit,
+            import_limit=import_limit,
             max_affected=max_affected,
             gone=gone,
             unindexed=unindexed,

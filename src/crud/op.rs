@@ -28,6 +28,8 @@ pub enum Op {
     Group,
     /// `GET` on `_export` below the collection.
     Export,
+    /// `POST` on `_import` below the collection: adds rows that come in lines (NDJSON).
+    Import,
     /// `GET` on `_deleted` below the collection: the rows that are marked as deleted.
     Deleted,
     /// `POST` on `_restore` below an item that is marked as deleted.
@@ -47,7 +49,7 @@ impl Op {
     pub const CORE: [Self; 6] = [Self::List, Self::Create, Self::Get, Self::Replace, Self::Patch, Self::Delete];
 
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::List,
         Self::Create,
         Self::Get,
@@ -57,6 +59,7 @@ impl Op {
         Self::Count,
         Self::Group,
         Self::Export,
+        Self::Import,
         Self::Deleted,
         Self::Restore,
         Self::Changes,
@@ -77,6 +80,7 @@ impl Op {
             Self::Count => "count",
             Self::Group => "group",
             Self::Export => "export",
+            Self::Import => "import",
             Self::Deleted => "deleted",
             Self::Restore => "restore",
             Self::Changes => "changes",
@@ -93,7 +97,7 @@ impl Op {
                 Method::GET
             }
             Self::Query => Method::QUERY,
-            Self::Create | Self::Restore => Method::POST,
+            Self::Create | Self::Import | Self::Restore => Method::POST,
             Self::Replace => Method::PUT,
             Self::Patch | Self::PatchMany => Method::PATCH,
             Self::Delete | Self::DeleteMany => Method::DELETE,
@@ -104,6 +108,7 @@ impl Op {
     pub const fn accepts(self) -> &'static [&'static str] {
         match self {
             Self::Create | Self::Replace | Self::Query => &["application/json"],
+            Self::Import => &["application/x-ndjson", "application/ndjson", "application/jsonl"],
             Self::Patch | Self::PatchMany => &["application/merge-patch+json", "application/json"],
             _ => &[],
         }
@@ -120,6 +125,7 @@ impl Op {
             Self::Count => Some("_count"),
             Self::Group => Some("_group"),
             Self::Export => Some("_export"),
+            Self::Import => Some("_import"),
             Self::Deleted => Some("_deleted"),
             Self::Restore => Some("_restore"),
             Self::Changes => Some("_changes"),
@@ -129,7 +135,14 @@ impl Op {
 
     /// Whether it changes rows.
     pub const fn is_write(self) -> bool {
-        self.is_on_many() || matches!(self, Self::Create | Self::Replace | Self::Patch | Self::Delete | Self::Restore)
+        self.is_on_many()
+            || self.makes_rows()
+            || matches!(self, Self::Replace | Self::Patch | Self::Delete | Self::Restore)
+    }
+
+    /// Whether it adds rows, as policies and hooks of [`Op::Create`] are asked.
+    pub const fn makes_rows(self) -> bool {
+        matches!(self, Self::Create | Self::Import)
     }
 
     /// Whether hooks may stand before and after it.

@@ -70,7 +70,7 @@ impl Resource {
 
     /// The names of the hooks that `op` calls. A `PUT` that may make rows calls those of making them, too.
     pub fn hooks(&self, op: Op) -> impl Iterator<Item = &str> {
-        let makes = op == Op::Replace && self.options.upsert;
+        let makes = (op == Op::Replace && self.options.upsert) || op == Op::Import;
         let made = makes.then(|| self.options.hooks.names(Op::Create));
         self.options.hooks.names(op).chain(made.into_iter().flatten())
     }
@@ -78,7 +78,7 @@ impl Resource {
     /// The operations that change rows for anybody who asks, and were not said to be [public](ResourceOptions::public):
     /// nothing wraps them, and no policy asks who it is.
     pub fn open_writes(&self) -> impl Iterator<Item = Op> {
-        let asks = |op: Op| self.options.policy.asks_who(op == Op::Create);
+        let asks = |op: Op| self.options.policy.asks_who(op.makes_rows());
         let open = move |op: Op| !self.is_guarded(op) && !asks(op) && !self.options.public.contains(&op);
         self.ops().filter(move |op| op.is_write() && open(*op))
     }
@@ -104,7 +104,7 @@ impl Resource {
             );
         };
         let id = &self.schema.fields[index];
-        if !matches!(id.kind, Type::Uuid) && !self.options.client_id && self.ops().any(|op| op == Op::Create) {
+        if !matches!(id.kind, Type::Uuid) && !self.options.client_id && self.ops().any(Op::makes_rows) {
             return wrong(
                 ConfigError::new(format!("{name}.{}: the server chooses only UUIDs", id.name))
                     .cure("make it a UUID, or let clients choose ids with client_id=True"),
@@ -119,15 +119,16 @@ impl Resource {
                 !field.access.is_settable() && field.default.is_none() && !pinned.contains(index)
             });
         if let Some((_, field)) = unset
-            && (self.ops().any(|op| op == Op::Create) || self.options.upsert)
+            && (self.ops().any(Op::makes_rows) || self.options.upsert)
         {
             return wrong(
                 ConfigError::new(format!("{name}.{}: clients cannot set it, and nothing else does", field.name))
                     .cure("give it a default, or a policy that demands a claim in it"),
             );
         }
+        let makes_rows = self.options.upsert || self.ops().any(Op::makes_rows);
         let is_called =
-            |op: Op| op.is_hooked() && (self.ops().any(|own| own == op) || (op == Op::Create && self.options.upsert));
+            |op: Op| op.is_hooked() && (self.ops().any(|own| own == op) || (op == Op::Create && makes_rows));
         if let Some(op) = self.options.hooks.ops().find(|op| !is_called(*op)) {
             return wrong(ConfigError::new(format!("{name}: a hook of {op} is never called")).cure(
                 if op.is_hooked() {

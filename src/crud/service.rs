@@ -84,6 +84,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         Op::Count => leaf(served, ops::count::count),
         Op::Group => leaf(served, ops::group::group),
         Op::Export => leaf(served, ops::export::export),
+        Op::Import => leaf(served, ops::import::import),
         Op::Deleted => leaf(served, ops::list::deleted),
         Op::Restore => leaf(served, ops::restore::restore),
         Op::Changes => leaf(served, ops::changes::changes),

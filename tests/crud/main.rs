@@ -15,6 +15,7 @@ mod failures;
 mod groups;
 mod hooks;
 mod idempotency;
+mod imports;
 mod items;
 mod lists;
 mod many;

@@ -128,6 +128,44 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
             responses.insert("200".into(), one("The row as it is now"));
             problems.extend([400, 409, 412, 413, 415, 422]);
         }
+        Op::Import => {
+            body = Some(json!({"application/x-ndjson": {"schema": {
+                "type": "string",
+                "description": "One row to a line, each as a POST takes it",
+            }}}));
+            parameters.push(header(
+                "Accept",
+                "`application/x-ndjson` tells what became of each line while the rest is still being sent",
+            ));
+            let number = || json!({"type": "integer", "minimum": 0});
+            let problem = json!({"$ref": "#/components/schemas/Problem"});
+            let report = json!({
+                "type": "object",
+                "required": ["lines", "created", "failed", "broken", "errors"],
+                "properties": {
+                    "lines": number(),
+                    "created": number(),
+                    "failed": number(),
+                    "broken": {"anyOf": [problem, {"type": "null"}], "description": "Why the lines after these were not read"},
+                    "errors": {"type": "array", "maxItems": 1000, "items": {
+                        "type": "object",
+                        "required": ["line", "problem"],
+                        "properties": {"line": number(), "problem": problem},
+                    }},
+                },
+            });
+            responses.insert(
+                "200".into(),
+                json!({
+                    "description": "What became of the lines",
+                    "content": {
+                        "application/json": {"schema": report},
+                        "application/x-ndjson": {"schema": {"type": "string"}},
+                    },
+                }),
+            );
+            problems.extend([400, 413, 415]);
+        }
         Op::Restore => {
             responses.insert("200".into(), one("The row as it is now"));
             problems.extend([400, 409, 412]);
@@ -229,7 +267,8 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
             }
             parameters.push(if_match);
         }
-        if op != Op::Delete && !op.is_on_many() && !(op == Op::Create && resource.options.bulk) {
+        let is_said = matches!(op, Op::Delete | Op::Import) || op.is_on_many();
+        if !is_said && !(op == Op::Create && resource.options.bulk) {
             parameters.push(header("Prefer", "`return=minimal` leaves the document out of the answer"));
         }
         if matches!(op, Op::Replace | Op::Patch | Op::Restore) {
@@ -239,7 +278,7 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
     if resource.is_guarded(op) {
         problems.extend([401, 403]);
     }
-    if op.is_write() && resource.options.policy.asks_who(op == Op::Create) {
+    if op.is_write() && resource.options.policy.asks_who(op.makes_rows()) {
         problems.push(403);
     }
     problems.extend([503, 504]);
@@ -272,6 +311,7 @@ fn summary(op: Op, name: &str) -> String {
         Op::Export => format!("Export {name} rows"),
         Op::Count => format!("Count {name} rows"),
         Op::Deleted => format!("List {name} rows that were deleted"),
+        Op::Import => format!("Add {name} rows that come in lines"),
         Op::Restore => format!("Restore a {name} that was deleted"),
         Op::Changes => format!("Watch {name} rows"),
         Op::Query => format!("List {name} rows that a body asks for"),

@@ -21,7 +21,8 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, op: Op, limit: usize) 
     Ok(bytes)
 }
 
-fn check_type(headers: &HeaderMap, op: Op) -> Result<(), Problem> {
+/// That the body says to be of one of the types for `op`, in UTF-8 and without a content coding.
+pub(super) fn check_type(headers: &HeaderMap, op: Op) -> Result<(), Problem> {
     let accepted = op.accepts();
     let refuse = |name: HeaderName, detail: String| {
         let at = Location::Header(name.to_string());

@@ -34,6 +34,8 @@ pub(super) struct Draft {
     /// Models whose rows are kept without being served.
     kept: Vec<(Arc<Schema>, String)>,
     middleware: Vec<(String, Option<Vec<String>>)>,
+    /// What bodies may have at some paths, whatever the layers of the app say of all.
+    body_limits: Vec<(String, usize)>,
     pub(super) objects: Objects,
     /// For hooks.
     surrounding: Surrounding,
@@ -68,6 +70,7 @@ impl Draft {
             resources: Vec::new(),
             kept: Vec::new(),
             middleware: Vec::new(),
+            body_limits: Vec::new(),
             objects: Objects::default(),
             surrounding: Surrounding::default(),
         })
@@ -113,7 +116,6 @@ impl Draft {
             .public(ops(&given.public)?)
             .client_id(given.client_id)
             .page_size(given.default_limit, given.max_limit)
-            .body_limit(given.body_limit)
             .max_affected(given.max_affected)
             .gone(given.gone)
             .dimensions(given.dimensions)
@@ -126,6 +128,9 @@ impl Draft {
             .idempotency(given.idempotency)
             .concurrency(given.concurrency.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .at(given.location.clone());
+        if let Some(bytes) = given.body_limit {
+            options = options.body_limit(bytes);
+        }
         if let Some(names) = given.filterable {
             options = options.filterable(names);
         }
@@ -152,6 +157,13 @@ impl Draft {
         self.objects.hooks.extend(hooks);
         let resource = Resource::new(Arc::new(schema), options);
         resource.check()?;
+        if let Some(bytes) = given.body_limit {
+            self.body_limits.push((resource.path().to_owned(), bytes));
+            self.body_limits.push((resource.item_path(), bytes));
+        }
+        if resource.ops().any(|op| op == Op::Import) {
+            self.body_limits.push((resource.path_of(Op::Import), given.import_limit));
+        }
         self.resources.push((resource, given.location));
         Ok(())
     }
@@ -215,6 +227,7 @@ impl Draft {
             resources,
             kept,
             middleware,
+            body_limits,
             objects: _,
             surrounding,
         } = self;
@@ -258,7 +271,12 @@ impl Draft {
         let dispatcher = Dispatcher::new(table.build()?);
         let leaves = Leaves(dispatcher.clone());
         let mut builder = Stack::builder();
-        for spec in foundation(layers) {
+        for mut spec in foundation(layers) {
+            if let LayerSpec::BodyLimit(limit) = &mut spec {
+                for (path, bytes) in &body_limits {
+                    limit.at.entry(path.clone()).or_insert(*bytes);
+                }
+            }
             let name = spec.name();
             let layer = spec.build().map_err(|error| error.at_if_known(&location))?;
             builder = builder.wrap(name, move |route| layer.apply(route));

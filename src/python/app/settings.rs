@@ -37,7 +37,9 @@ pub(super) struct CrudSettings<'a> {
     pub(super) client_id: bool,
     pub(super) default_limit: usize,
     pub(super) max_limit: usize,
-    pub(super) body_limit: usize,
+    /// None leaves it to the app.
+    pub(super) body_limit: Option<usize>,
+    pub(super) import_limit: usize,
     pub(super) max_affected: u64,
     pub(super) gone: bool,
     /// `allow`, `warn` or `deny`.
