@@ -24,7 +24,7 @@ from typing_extensions import is_typeddict
 
 from ._jsonable import jsonable
 from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
-from .models import Access, Deletion, Immutable, Indexed, Renewed, UnsupportedModelError, now, uuid7
+from .models import Access, Deletion, Immutable, Indexed, Ref, Renewed, UnsupportedModelError, now, uuid7
 
 __all__ = ["describe"]
 
@@ -278,14 +278,26 @@ class Walk:
             value = self.default(default, place)
             if value is not None:
                 description["default"] = value
-        self.index([marker for marker in markers if isinstance(marker, Indexed)], description, place, top=top)
-        access = {marker for marker in markers if isinstance(marker, Access)}
-        if field.get("frozen"):
-            access.add(Immutable)
-        self.access(access, description, place, top=top)
-        if top and name == "id":
-            self.id(kind, description.get("default"), place)
+        self.mark(description, [*markers, Immutable] if field.get("frozen") else markers, place, top=top)
         return description
+
+    def mark(self, description: Description, markers: list[Any], place: str, *, top: bool) -> None:
+        """What `Annotated` says of a field."""
+        self.index([marker for marker in markers if isinstance(marker, Indexed)], description, place, top=top)
+        self.access({marker for marker in markers if isinstance(marker, Access)}, description, place, top=top)
+        self.reference([marker for marker in markers if isinstance(marker, Ref)], description, place)
+        if top and description["name"] == "id":
+            self.id(description["type"], description.get("default"), place)
+
+    def reference(self, markers: list[Ref], description: Description, place: str) -> None:
+        """The model whose ids a field holds."""
+        kind = bare(description["type"])
+        if kind["type"] == "list":
+            kind = bare(kind["items"])
+        for marker in markers:
+            if kind["type"] not in ("uuid", "int", "str"):
+                self.refuse(place, f"holds no ids of {marker.name}", "give it the type of that id, or a list of it")
+            description["ref"] = marker.name
 
     def index(self, markers: list[Indexed], description: Description, place: str, *, top: bool) -> None:
         for marker in markers:

@@ -9,7 +9,6 @@ from msgspec import NODEFAULT, inspect
 
 from ._jsonable import jsonable
 from ._schema import NOT_SINGLE, Description, Walk, annotated, bare
-from .models import Access, Indexed
 
 __all__ = ["describe"]
 
@@ -195,13 +194,6 @@ class _StructWalk(Walk):
                 return None
             models.append({"tags": [info.tag], "model": model})
         return {"type": "tagged", "tag": structs[0].tag_field, "models": models}
-
-    def mark(self, description: Description, markers: list[Any], place: str, *, top: bool) -> None:
-        """What `Annotated` says of a field."""
-        self.index([marker for marker in markers if isinstance(marker, Indexed)], description, place, top=top)
-        self.access({marker for marker in markers if isinstance(marker, Access)}, description, place, top=top)
-        if top and description["name"] == "id":
-            self.id(description["type"], description.get("default"), place)
 
     def plain(self, value: Any) -> Any:
         return jsonable(msgspec.to_builtins(value, str_keys=True) if isinstance(value, msgspec.Struct) else value)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import to_json
@@ -33,6 +33,7 @@ __all__ = [
     "Indexed",
     "Model",
     "ReadOnly",
+    "Ref",
     "Renewed",
     "UnsupportedModelError",
     "UpdatedAt",
@@ -219,6 +220,25 @@ class Indexed:
     """
 
     unique: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Says that a field holds the id of a row of another model, or a list of them: `author: Annotated[UUID, Ref(Author)]`.
+
+    Clients may then ask for the rows in the place of their ids with `?expand=author`. A model that is declared later, or the one that the
+    field is of, is given by its name. `Ref[Author]` is short for `Annotated` with the type of the id, which type checkers do not know.
+    """
+
+    model: type[Any] | str
+
+    def __class_getitem__(cls, model: type[Any]) -> Any:
+        return Annotated[get_type_hints(model, include_extras=True)["id"], cls(model)]
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+        return self.model if isinstance(self.model, str) else self.model.__name__
 
 
 class Access(Enum):

@@ -7,6 +7,7 @@ mod copy;
 mod decimal;
 mod deletion;
 mod etag;
+mod expand;
 mod feed;
 mod hooks;
 pub mod json;
@@ -26,6 +27,7 @@ mod walk;
 
 pub use copy::{CopyError, copy_rows};
 pub use decimal::{Decimal, NotDecimal};
+pub use expand::References;
 pub use hooks::Event;
 pub use op::Op;
 pub use openapi::{openapi, openapi_of};

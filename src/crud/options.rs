@@ -104,6 +104,7 @@ pub struct ResourceOptions {
     pub(super) hooks: Hooks,
     pub(super) public: Vec<Op>,
     pub(super) guards: Vec<Guard>,
+    pub(super) asks: Vec<(Op, Vec<String>)>,
     pub(super) location: String,
 }
 
@@ -141,6 +142,7 @@ impl ResourceOptions {
             hooks: Hooks::new(),
             public: Vec::new(),
             guards: Vec::new(),
+            asks: Vec::new(),
             location: String::new(),
         }
     }
@@ -277,6 +279,13 @@ impl ResourceOptions {
         wrap: impl Fn(Route) -> Route + Send + Sync + 'static,
     ) -> Self {
         self.guards.push(Guard { op, name: name.into(), wrap: Arc::new(wrap) });
+        self
+    }
+
+    /// Says that the guard of an operation asks for a token with these scopes, so that the same can be asked where rows are shown in
+    /// the place of their ids: see [`References`](super::References). Without it, rows whose reading is guarded are shown nowhere else.
+    pub fn asks(mut self, op: Op, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.asks.push((op, scopes.into_iter().map(Into::into).collect()));
         self
     }
 

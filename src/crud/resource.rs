@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::schema::{Type, suggest};
-use super::{Collection, Concurrency, Op, OpenError, ResourceOptions, Schema, Store, query, service};
+use super::{Collection, Concurrency, Op, OpenError, References, ResourceOptions, Schema, Store, query, service};
 use crate::ConfigError;
 use crate::service::{Leaf, LeafKind, RouteTableBuilder};
 
@@ -272,6 +272,19 @@ impl Resource {
     ///
     /// [`Op::Changes`] tells what has been kept since [`open`](Self::open) or [`Collection::keep_changes`].
     pub fn mount(&self, collection: impl Collection, table: &mut RouteTableBuilder) -> Result<(), ConfigError> {
+        self.mount_with(collection, &References::new(), table)
+    }
+
+    /// As [`mount`](Self::mount), with rows of other models to stand in the place of their ids (`?expand=author`).
+    ///
+    /// # Errors
+    /// As [`mount`](Self::mount).
+    pub fn mount_with(
+        &self,
+        collection: impl Collection,
+        references: &References,
+        table: &mut RouteTableBuilder,
+    ) -> Result<(), ConfigError> {
         let id = self.checked_id()?;
         let needs_transactions = [
             (self.options.bulk, "added", "bulk"),
@@ -294,8 +307,9 @@ impl Resource {
                 field.name
             );
         }
+        let references = Arc::new(references.clone());
         for op in self.ops() {
-            let route = service::route(op, self, id, collection.clone());
+            let route = service::route(op, self, id, collection.clone(), &references);
             let mut leaf = Leaf::new(format!("{}.{op}", self.schema.name), LeafKind::Crud, route)
                 .at(self.options.location.clone())
                 .accepts(op.accepts())

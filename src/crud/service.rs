@@ -10,15 +10,16 @@ use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tower::service_fn;
 
 use super::etag::Condition;
+use super::expand::Expansion;
 use super::feed::Feed;
 use super::hooks::Hooks;
 use super::policy::{Caller, Policy};
-use super::query::{ListRules, Shown};
+use super::query::{Expand, ListRules, Shown};
 use super::schema::validate::IdRule;
 use super::schema::{Field, Type, check};
 use super::store::{Expect, Outcome, StoreError};
 use super::{Collection, Expr, Row, Schema, Value, ops};
-use super::{Concurrency, Op, Resource, Unindexed};
+use super::{Concurrency, Op, References, Resource, Unindexed};
 use crate::service::{Claims, Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
 
@@ -41,12 +42,19 @@ pub(super) struct Served<C> {
     pub(super) max_affected: u64,
     pub(super) gone: bool,
     pub(super) unindexed: Unindexed,
+    pub(super) references: Arc<References>,
     /// Filled only while somebody watches.
     pub(super) feed: Feed<C>,
 }
 
 /// The route that answers `op`.
-pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, collection: C) -> Route {
+pub(super) fn route<C: Collection>(
+    op: Op,
+    resource: &Resource,
+    id: usize,
+    collection: C,
+    references: &Arc<References>,
+) -> Route {
     let served = Arc::new(Served {
         feed: Feed::new(resource.schema.clone(), collection.clone()),
         schema: resource.schema.clone(),
@@ -73,6 +81,7 @@ pub(super) fn route<C: Collection>(op: Op, resource: &Resource, id: usize, colle
         max_affected: resource.options.max_affected,
         gone: resource.options.gone,
         unindexed: resource.options.unindexed,
+        references: Arc::clone(references),
     });
     match op {
         Op::List => leaf(served, ops::list::list),
@@ -247,39 +256,70 @@ impl<C: Collection> Served<C> {
     }
 
     pub(super) fn problem(&self, error: StoreError) -> Problem {
-        let model = &self.schema.name;
-        match error {
-            StoreError::Duplicate { field } => {
-                let mut pointer = String::new();
-                push_token(&mut pointer, &field);
-                let at = Location::Pointer(pointer);
-                Problem::of(StatusCode::CONFLICT)
-                    .detail(format!("another {model} has the same {field}"))
-                    .errors(vec![Violation::new(at, "unique", "another row has this value")])
-            }
-            StoreError::TooLarge { limit } => Problem::too_large(limit),
-            StoreError::Unavailable { source, retry_after } => {
-                tracing::warn!(model, error = %source, "the store is not available");
-                Problem::unavailable("the store cannot be reached at the moment", retry_after)
-            }
-            StoreError::Full => {
-                tracing::error!(model, "the store has no space left");
-                Problem::unavailable("the store has no space left", 60)
-            }
-            StoreError::Timeout => {
-                tracing::warn!(model, "the store did not answer in time");
-                Problem::of(StatusCode::GATEWAY_TIMEOUT)
-                    .detail("the store did not answer in time; whether a write was done is not known")
-            }
-            StoreError::Internal(source) => self.internal(&source),
+        problem(&self.schema, error)
+    }
+
+    /// What is to be expanded, as a list says it, or a fault of the request.
+    pub(super) fn expansion(&self, parts: &http::request::Parts, asked: &Expand) -> Result<Expansion, Problem> {
+        let Expand { names, at } = asked;
+        Expansion::read(&self.schema, &self.references, names.as_deref(), at, parts)
+    }
+
+    /// Rows that commas join, with what is expanded in them.
+    pub(super) async fn expanded(
+        &self,
+        expansion: &Expansion,
+        rows: Bytes,
+        parts: &http::request::Parts,
+    ) -> Result<Bytes, Problem> {
+        if expansion.is_empty() {
+            return Ok(rows);
         }
+        let array = [b"[", &rows[..], b"]"].concat();
+        let written = Bytes::from(expansion.rows(&self.schema, &array, parts).await?);
+        Ok(written.slice(1..written.len() - 1))
     }
 
     /// A fault of ours: the log learns what it was, the client does not.
     pub(super) fn internal(&self, error: &dyn std::fmt::Display) -> Problem {
-        tracing::error!(model = self.schema.name, error = %error, "a CRUD operation failed");
-        Problem::internal()
+        internal(&self.schema, error)
     }
+}
+
+/// The failure of a store as a client learns it; the log learns more.
+pub(super) fn problem(schema: &Schema, error: StoreError) -> Problem {
+    let model = &schema.name;
+    match error {
+        StoreError::Duplicate { field } => {
+            let mut pointer = String::new();
+            push_token(&mut pointer, &field);
+            let at = Location::Pointer(pointer);
+            Problem::of(StatusCode::CONFLICT)
+                .detail(format!("another {model} has the same {field}"))
+                .errors(vec![Violation::new(at, "unique", "another row has this value")])
+        }
+        StoreError::TooLarge { limit } => Problem::too_large(limit),
+        StoreError::Unavailable { source, retry_after } => {
+            tracing::warn!(model, error = %source, "the store is not available");
+            Problem::unavailable("the store cannot be reached at the moment", retry_after)
+        }
+        StoreError::Full => {
+            tracing::error!(model, "the store has no space left");
+            Problem::unavailable("the store has no space left", 60)
+        }
+        StoreError::Timeout => {
+            tracing::warn!(model, "the store did not answer in time");
+            Problem::of(StatusCode::GATEWAY_TIMEOUT)
+                .detail("the store did not answer in time; whether a write was done is not known")
+        }
+        StoreError::Internal(source) => internal(schema, &source),
+    }
+}
+
+/// A fault of ours: the log learns what it was, the client does not.
+fn internal(schema: &Schema, error: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(model = schema.name, error = %error, "a CRUD operation failed");
+    Problem::internal()
 }
 
 pub(super) fn not_found() -> Problem {

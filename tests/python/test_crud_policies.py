@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,11 +10,11 @@ from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
+from tokens import SECRET, bearer
 
 from ziggurat import CORE, PUBLIC, Claim, ConfigError, F, Indexed, Model, Policy, Ziggurat, layers
 from ziggurat.testing import TestClient, TestResponse
 
-SECRET = "a secret of thirty-two bytes, or more"
 WRITES = ["create", "replace", "patch", "delete"]
 
 
@@ -42,15 +38,6 @@ class Note(Model):
     due: datetime | None = None
     home: Home | None = None
     key: Annotated[str, Indexed(unique=True)] | None = None
-
-
-def bearer(**claims: Any) -> dict[str, str]:
-    def part(value: bytes) -> str:
-        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-    signed = ".".join(part(json.dumps(each).encode()) for each in ({"alg": "HS256"}, {"exp": 2**33, **claims}))
-    signature = hmac.digest(SECRET.encode(), signed.encode(), hashlib.sha256)
-    return {"authorization": f"Bearer {signed}.{part(signature)}"}
 
 
 ANN = bearer(sub="ann", teams=[1, 2])

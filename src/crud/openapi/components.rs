@@ -1,5 +1,7 @@
 //! The schemas of models, one for each purpose.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::crud::schema::{Access, Bounds, DefaultValue, Field, Schema, Type, Unknown};
@@ -52,13 +54,19 @@ pub(super) struct Components {
     pub(super) schemas: Map<String, Json>,
     /// The resource whose schemas are being made.
     pub(super) resource: String,
+    /// The names of the models whose rows clients read.
+    pub(super) read: HashSet<String>,
     /// The names of the nested models that are being made.
     open: Vec<String>,
 }
 
 impl Components {
     pub(super) fn new() -> Self {
-        Self { schemas: Map::new(), resource: String::new(), open: Vec::new() }
+        Self { schemas: Map::new(), resource: String::new(), read: HashSet::new(), open: Vec::new() }
+    }
+
+    pub(super) fn is_read(&self, model: &str) -> bool {
+        self.read.contains(model)
     }
 
     /// A reference to the schema of a model, which is added when it is new.

@@ -26,6 +26,12 @@ pub fn openapi_of<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Json
     let mut components = Components::new();
     components.schemas.insert("Problem".into(), problem());
     components.schemas.insert("Violation".into(), violation());
+    let resources: Vec<&Resource> = resources.into_iter().collect();
+    components.read = resources
+        .iter()
+        .filter(|resource| resource.ops().any(|op| matches!(op, Op::Get | Op::List)))
+        .map(|resource| resource.schema().name.clone())
+        .collect();
     for resource in resources {
         components.resource = resource.schema().name.clone();
         for op in resource.ops() {

@@ -4,7 +4,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::components::{Components, Purpose, Shape};
 use super::grouping::{group_parameters, groups_schema};
-use super::parameters::{fields_parameter, filter_parameters, list_parameters, query, question, sort_parameter};
+use super::parameters::{
+    expand_parameter, fields_parameter, filter_parameters, list_parameters, query, question, sort_parameter,
+};
 use crate::crud::schema::Schema;
 use crate::crud::{Concurrency, Op, Resource};
 
@@ -30,6 +32,7 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
                 problems.extend([413, 415]);
             } else {
                 parameters.extend(list_parameters(resource, schema));
+                parameters.extend(expand_parameter(schema, components));
             }
             parameters.push(header("If-None-Match", "Answers 304 when the page still has this entity tag"));
             parameters
@@ -59,6 +62,7 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
         }
         Op::Get => {
             parameters.push(fields_parameter());
+            parameters.extend(expand_parameter(schema, components));
             parameters.push(header("If-None-Match", "Answers 304 when the row still has this entity tag"));
             responses.insert("200".into(), one("The row"));
             responses.insert("304".into(), nothing("The row has not changed"));
@@ -268,7 +272,8 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
             parameters.push(if_match);
         }
         let is_said = matches!(op, Op::Delete | Op::Import) || op.is_on_many();
-        if !is_said && !(op == Op::Create && resource.options.bulk) {
+        let is_said = is_said || (op == Op::Create && resource.options.bulk);
+        if !is_said {
             parameters.push(header("Prefer", "`return=minimal` leaves the document out of the answer"));
         }
         if matches!(op, Op::Replace | Op::Patch | Op::Restore) {

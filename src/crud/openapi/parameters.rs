@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use super::components::Components;
 use crate::crud::Resource;
+use crate::crud::expand::inside;
 use crate::crud::query::{FARTHEST_OFFSET, is_taken};
 use crate::crud::schema::{Schema, Type};
 
@@ -81,6 +83,29 @@ pub(super) fn fields_parameter() -> Json {
         "Only these fields, separated by commas, those of nested models as `home.city`; the answer then holds no others".into(),
         json!({"type": "string"}),
     )
+}
+
+/// Which references may be expanded, where there are some.
+pub(super) fn expand_parameter(schema: &Schema, components: &Components) -> Option<Json> {
+    let names = references(schema, components);
+    let description = format!(
+        "Rows in the place of their ids, null for one that is not there for the caller: {}, separated by commas, and references of theirs as `{}.name`",
+        names.join(", "),
+        names.first()?
+    );
+    Some(query("expand", description, json!({"type": "string"})))
+}
+
+fn references(schema: &Schema, components: &Components) -> Vec<String> {
+    let mut names = Vec::new();
+    for field in schema.fields.iter().filter(|field| field.access.is_shown()) {
+        if field.reference.as_ref().is_some_and(|model| components.is_read(model)) {
+            names.push(field.name.to_string());
+        } else if let Some(nested) = inside(field) {
+            names.extend(references(nested, components).into_iter().map(|name| format!("{}.{name}", field.name)));
+        }
+    }
+    names
 }
 
 pub(super) fn filter_parameters(resource: &Resource, schema: &Schema) -> Vec<Json> {

@@ -17,7 +17,8 @@ pub(in crate::crud) async fn get<C: Collection>(served: Arc<Served<C>>, request:
     let id = served.path_id(&parts)?;
     let if_match = Condition::if_match(&parts.headers)?;
     let none_match = Condition::if_none_match(&parts.headers)?;
-    let shown = query::shown(&served.schema, parts.uri.query())?;
+    let (shown, expand) = query::shown(&served.schema, parts.uri.query())?;
+    let expansion = served.expansion(&parts, &expand)?;
     let asked = served.gone.then(|| id.clone());
     let row = match (served.row(id, served.readable(&parts)).await, asked) {
         (Err(problem), Some(id)) if problem.status() == StatusCode::NOT_FOUND => {
@@ -31,10 +32,18 @@ pub(in crate::crud) async fn get<C: Collection>(served: Arc<Served<C>>, request:
     if if_match.is_some_and(|condition| !condition.matches_strongly(row.version)) {
         return Err(changed());
     }
-    let view = etag::view(&shown.text(&served.schema));
-    let tag = etag::of_view(row.version, &view);
-    if none_match.is_some_and(|condition| condition.has(row.version, &view)) {
+    let (version, mut view) = (row.version, etag::view(&shown.text(&served.schema)));
+    let mut body = None;
+    if !expansion.is_empty() {
+        let whole = served.expanded(&expansion, served.show(&shown, row.json.clone())?, &parts).await?;
+        // What was expanded has versions of its own, so this view is told by all that it shows.
+        view = etag::view(&etag::digest(&whole).to_string());
+        body = Some(whole);
+    }
+    let tag = etag::of_view(version, &view);
+    if none_match.is_some_and(|condition| condition.has(version, &view)) {
         return Ok(answer::not_modified(tag));
     }
-    Ok(answer::document(StatusCode::OK, served.show(&shown, row.json)?, tag))
+    let body = body.map_or_else(|| served.show(&shown, row.json), Ok)?;
+    Ok(answer::document(StatusCode::OK, body, tag))
 }

@@ -63,7 +63,8 @@ async fn page<C: Collection>(
     linked: bool,
 ) -> Result<Response, Problem> {
     let none_match = Condition::if_none_match(&parts.headers)?;
-    let (mut query, cursors, shown) = (listing.query, listing.cursors, listing.shown);
+    let Listing { mut query, cursors, shown, expand } = listing;
+    let expansion = served.expansion(parts, &expand)?;
     query.filter = query.filter.and(there);
     served.check_indexed(|| query.is_indexed(&served.schema))?;
     let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);
@@ -78,7 +79,7 @@ async fn page<C: Collection>(
     let (page, total) = futures_util::future::join(served.collection.list(query), total).await;
     let (page, total) = (served.done(page)?, served.done(total)?);
     let cursor = page.next.as_ref().map(|boundary| cursors.encode(boundary));
-    let items = served.show_all(&shown, page.items)?;
+    let items = served.expanded(&expansion, served.show_all(&shown, page.items)?, parts).await?;
 
     let body = if served.envelope { envelope(&items, cursor.as_deref()) } else { array(&items) };
     let tag = etag::of_bytes(&body);

@@ -92,7 +92,7 @@ fn control_text(name: &str, json: &str) -> Result<Option<String>, Fault> {
         return Ok(None);
     }
     match name {
-        "sort" | "fields" => {
+        "sort" | "fields" | "expand" => {
             let names: Vec<String> = serde_json::from_str(json)
                 .map_err(|_| Fault::new("list_type", "must be an array of names, as [\"-age\", \"name\"]"))?;
             if names.len() > MOST_NAMES {

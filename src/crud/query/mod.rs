@@ -16,7 +16,9 @@ pub(crate) use body::listing_of_body;
 pub(crate) use condition::value as text_value;
 pub use grouping::{Aggregate, Dimension, Function, Grouping, Order, Part};
 pub(crate) use grouping::{aggregates, grouping, measure};
-pub(crate) use parse::{FARTHEST_OFFSET, ListRules, Listing, export, filter, is_taken, listing, shown, watched};
+pub(crate) use parse::{
+    Expand, FARTHEST_OFFSET, ListRules, Listing, export, filter, is_taken, listing, shown, watched,
+};
 pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use shown::Shown;

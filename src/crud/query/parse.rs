@@ -24,7 +24,7 @@ const MOST_VIOLATIONS: usize = 100;
 const MOST_SORT_KEYS: usize = 8;
 
 /// The parameters of a list that are not fields, and may be there once.
-pub(super) const CONTROLS: [&str; 5] = ["limit", "sort", "cursor", "offset", "fields"];
+pub(super) const CONTROLS: [&str; 6] = ["limit", "sort", "cursor", "offset", "fields", "expand"];
 /// Those that group conditions.
 const GROUPS: [&str; 4] = ["or", "and", "not.or", "not.and"];
 
@@ -58,6 +58,14 @@ pub(crate) struct Listing {
     pub(crate) query: Query,
     pub(crate) cursors: Cursors,
     pub(crate) shown: Shown,
+    pub(crate) expand: Expand,
+}
+
+/// The references that are to be expanded, and where that was said.
+#[derive(Debug)]
+pub(crate) struct Expand {
+    pub(crate) names: Option<String>,
+    pub(crate) at: Location,
 }
 
 /// Makes cursors that belong to one filter and sort.
@@ -112,7 +120,8 @@ pub(super) fn finished<'c>(
         None => None,
     };
     let query = Query { filter, sort, limit, offset, after };
-    Ok(Listing { query, cursors: Cursors { hash }, shown })
+    let expand = Expand { names: control("expand").map(str::to_owned), at: reader.at("expand") };
+    Ok(Listing { query, cursors: Cursors { hash }, shown, expand })
 }
 
 /// Reads a query string that holds nothing but filters, as that of a count.
@@ -164,13 +173,15 @@ pub(crate) fn export(schema: &Schema, raw: Option<&str>, rules: &ListRules) -> R
 }
 
 /// Reads the query string of one row, which says at most what is shown of it.
-pub(crate) fn shown(schema: &Schema, raw: Option<&str>) -> Result<Shown, Problem> {
-    let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(Shown::All) };
-    let mut reader = Reader::new(schema, &["fields"], None);
+pub(crate) fn shown(schema: &Schema, raw: Option<&str>) -> Result<(Shown, Expand), Problem> {
+    let mut reader = Reader::new(schema, &["fields", "expand"], None);
+    let Some(raw) = raw.filter(|raw| !raw.is_empty()) else {
+        return Ok((Shown::All, Expand { names: None, at: reader.at("expand") }));
+    };
     let sent = reader.read(Some(raw))?;
     let shown = reader.shown(sent.control("fields"));
     reader.finish()?;
-    Ok(shown)
+    Ok((shown, Expand { names: sent.control("expand").map(str::to_owned), at: reader.at("expand") }))
 }
 
 fn hash(schema: &Schema, sort: &[Sort], filters: &mut [(Cow<'_, str>, Cow<'_, str>)]) -> u64 {

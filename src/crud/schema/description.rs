@@ -54,6 +54,9 @@ struct FieldDescription {
     renew: bool,
     #[serde(default)]
     deletion: bool,
+    /// The model whose ids it holds.
+    #[serde(rename = "ref")]
+    reference: Option<String>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -264,7 +267,7 @@ fn nested(description: SchemaDescription, open: &mut Open) -> Result<Nested, Con
 fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, ConfigError> {
     let model = description.name;
     let mut fields: Vec<Field> = Vec::with_capacity(description.fields.len());
-    for FieldDescription { name, kind, default, index, access, renew, deletion } in description.fields {
+    for FieldDescription { name, kind, default, index, access, renew, deletion, reference } in description.fields {
         let place = format!("{model}.{name}");
         if fields.iter().any(|other| *other.name == *name) {
             return Err(ConfigError::new(format!("{place} is there twice")));
@@ -303,6 +306,7 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
         };
         field.renewed = renew;
         field.deletion = deletion;
+        field.reference = reference.map(Into::into);
         if field.access.is_kept() && (description.id.is_none() || description.id.as_deref() == Some(&*field.name)) {
             return Err(ConfigError::new(format!(
                 "{place}: only fields of rows, beside the id, can be kept from clients"

@@ -51,6 +51,8 @@ pub struct Field {
     pub renewed: bool,
     /// Whether it holds when the row was deleted.
     pub deletion: bool,
+    /// The name of the model whose rows it holds the id or the ids of.
+    pub reference: Option<Arc<str>>,
     /// The name as it begins a member of a JSON object.
     key: Box<[u8]>,
 }
@@ -70,6 +72,7 @@ impl Field {
             access: Access::ReadWrite,
             renewed: false,
             deletion: false,
+            reference: None,
             key: key.into(),
         }
     }
@@ -106,6 +109,13 @@ impl Field {
     #[must_use]
     pub fn deletion(mut self) -> Self {
         self.deletion = true;
+        self
+    }
+
+    /// It holds the id of a row of the model called so, or a list of them: clients may ask for the rows in their place.
+    #[must_use]
+    pub fn refers_to(mut self, model: impl Into<Arc<str>>) -> Self {
+        self.reference = Some(model.into());
         self
     }
 

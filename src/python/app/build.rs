@@ -13,7 +13,7 @@ use tower::service_fn;
 use super::settings::{AppSettings, CrudSettings, parse};
 
 use crate::crud::store::{AnyCollection, AnyStore};
-use crate::crud::{Op, OpenError, Policy, Resource, ResourceOptions, Rows, Schema, Store, openapi_of};
+use crate::crud::{Op, OpenError, Policy, References, Resource, ResourceOptions, Rows, Schema, Store, openapi_of};
 use crate::layers::jwt::RequireAuth;
 use crate::layers::{LayerSpec, foundation};
 use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
@@ -149,7 +149,9 @@ impl Draft {
             let Some(scopes) = scopes else { continue };
             self.check_auth(&schema.name, &given.location)?;
             let guard = RequireAuth::new().scopes(scopes.iter().cloned());
-            options = options.guard(op.parse()?, guard_name(&scopes), move |route| route.layer(guard.clone()));
+            let op = op.parse()?;
+            options = options.asks(op, scopes.iter().cloned());
+            options = options.guard(op, guard_name(&scopes), move |route| route.layer(guard.clone()));
         }
         for name in &given.hooks {
             options = self.add_hook(options, &given.hooks_of, name)?;
@@ -252,21 +254,35 @@ impl Draft {
                 }
             }
         }
+        let mut references = References::new();
+        resources.iter().map(|(resource, _)| resource.schema()).for_each(|schema| references.mention(schema));
+        kept.iter().for_each(|(schema, _)| references.mention(schema));
+        for (resource, location) in &resources {
+            references.check(resource.schema()).map_err(|error| error.at_if_known(location))?;
+        }
+        for (schema, location) in &kept {
+            references.check(schema).map_err(|error| error.at_if_known(location))?;
+        }
         let store = match &store {
             Some(url) => Some(AnyStore::open_url(url).await.map_err(|error| config(error).at_if_known(&location))?),
             None => None,
         };
         let mut rows = HashMap::new();
+        let mut collections = Vec::with_capacity(resources.len());
         for (resource, location) in &resources {
             let store = needed(store.as_ref(), resource.schema(), "served", location)?;
             let collection = resource.open(store).await.map_err(|error| config(error).at_if_known(location))?;
-            resource.mount(collection.clone(), &mut table)?;
-            rows.insert(resource.schema().name.clone(), Rows::new(resource.schema().clone(), collection)?);
+            references.add(resource, collection.clone());
+            rows.insert(resource.schema().name.clone(), Rows::new(resource.schema().clone(), collection.clone())?);
+            collections.push(collection);
         }
-        for (schema, location) in kept {
-            let store = needed(store.as_ref(), &schema, "kept", &location)?;
-            let collection = store.open(schema.clone()).await.map_err(|error| config(error).at_if_known(&location))?;
-            rows.insert(schema.name.clone(), Rows::new(schema, collection)?);
+        for (schema, location) in &kept {
+            let store = needed(store.as_ref(), schema, "kept", location)?;
+            let collection = store.open(schema.clone()).await.map_err(|error| config(error).at_if_known(location))?;
+            rows.insert(schema.name.clone(), Rows::new(schema.clone(), collection)?);
+        }
+        for ((resource, _), collection) in resources.iter().zip(collections) {
+            resource.mount_with(collection, &references, &mut table)?;
         }
         let dispatcher = Dispatcher::new(table.build()?);
         let leaves = Leaves(dispatcher.clone());
