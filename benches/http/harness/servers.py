@@ -101,7 +101,7 @@ def _program(name: str) -> Callable[[int], list[str]]:
     return lambda _: [str(target_dir() / "release" / name)]
 
 
-UVICORN = "-m uvicorn fastapi_app:app --host 127.0.0.1 --port {port} --loop uvloop --http httptools"
+UVICORN = "--host 127.0.0.1 --port {port} --loop uvloop --http httptools --no-access-log --log-level warning"
 GRANIAN = "-m granian granian_app:app --host 127.0.0.1 --port {port} --interface rsgi --workers 1"
 
 AXUM = _cargo("axum")
@@ -154,8 +154,15 @@ SERVERS = [
     Server(
         "fastapi",
         "FastAPI on uvicorn[standard], one worker, uvloop, httptools, no access log",
-        _python(*UVICORN.split(), "--no-access-log", "--log-level", "warning"),
+        _python("-m", "uvicorn", "fastapi_app:app", *UVICORN.split()),
         groups=CRUD,
+    ),
+    Server(
+        "sqlalchemy",
+        "FastAPI likewise, over SQLAlchemy's asyncio extension and aiosqlite",
+        _python("-m", "uvicorn", "sqlalchemy_app:app", *UVICORN.split()),
+        frozenset(),
+        frozenset({"sqlite"}),
     ),
     Server(
         "ziggurat-rs",
@@ -189,7 +196,7 @@ def versions() -> dict[str, str]:
         "robyn",
         "pydantic",
     }
-    wanted |= {"pydantic_core", "orjson", "pymongo", "secantusdb"}
+    wanted |= {"pydantic_core", "orjson", "pymongo", "secantusdb", "sqlalchemy", "aiosqlite"}
     found = dict(line.split("==", 1) for line in said.splitlines() if "==" in line)
     found = {name: version for name, version in found.items() if name.lower() in wanted}
     lock = (HERE / "axum" / "Cargo.lock").read_text().split("[[package]]")
