@@ -5,11 +5,12 @@
 
 import asyncio
 import os
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ziggurat import Model, Ziggurat, openapi
+from ziggurat import Indexed, Model, Ziggurat, openapi
 
 STORE = os.environ.get("BENCH_STORE")
 
@@ -80,10 +81,18 @@ class User(Model):
     address: Address
 
 
+class Person(User):
+    age: Annotated[int, Field(ge=0, le=150), Indexed()]
+
+
 if STORE:
 
     @app.crud(User)
     class UserRoutes: ...
+
+    # Arrays need transactions, which not every server of MongoDB has.
+    @app.crud(Person, bulk=STORE.startswith("sqlite"))
+    class PersonRoutes: ...
 
 
 if __name__ == "__main__":

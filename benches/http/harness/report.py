@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .people import PEOPLE
 from .wrk import Round
 
 
@@ -56,6 +57,7 @@ TARGETS = [
     *(Target(f"sqlite {what}", "ziggurat", "sqlalchemy", 0.1) for what in ("get", "list", "create")),
     Target("mongodb get", "ziggurat", "axum", 0.95),
     Target("mongodb list", "ziggurat", "axum", 0.7),
+    *(Target(f"mongodb {size} by {key}", "ziggurat", "axum", 0.7) for size in PEOPLE for key in ("id", "age")),
     Target("mongodb create", "ziggurat", "axum", 1.0),
 ]
 IDLE_RSS_MB = 60

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .people import HERE, PEOPLE
 from .process import Failed
-from .workloads import HERE, Workload
+from .workloads import Workload
 
 ROOT = HERE.parent.parent
 VENV = HERE / ".venv"
 PYTHON = VENV / "bin" / "python"
 WEB = frozenset({"plaintext", "json", "typed", "validated", "sleep0"})
 CRUD = frozenset({"sqlite", "mongodb"})
+LISTS = frozenset({f"{store} {size}" for store in CRUD for size in PEOPLE})
 
 
 def _run(what: str, argv: list[str], cwd: Path, env: dict[str, str] | None = None) -> str:
@@ -112,7 +114,7 @@ SERVERS = [
         "axum by hand, no layers; Tokio's multi-thread runtime with one worker",
         _program("axum-peer"),
         WEB | {"native"},
-        CRUD,
+        CRUD | LISTS,
         AXUM,
     ),
     Server(
@@ -120,7 +122,7 @@ SERVERS = [
         "Ziggurat from Python, default layers and settings",
         _python("ziggurat_app.py"),
         WEB | {"native"},
-        CRUD,
+        CRUD | LISTS,
         _wheel,
     ),
     Server(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .people import HERE, PEOPLE, USER, YOUNGEST, person
 from .process import Failed
 
-HERE = Path(__file__).resolve().parent.parent
 PAGE_SIZE = 20
 
 
@@ -46,9 +46,6 @@ def _equals(wanted: Any) -> Callable[[Answer, Seeded], None]:
     return lambda answer, _: _same(answer.json(), wanted)
 
 
-USER = json.loads((HERE / "user.json").read_bytes())
-
-
 def _user(value: Any) -> str:
     """Checks one user and gives its id."""
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
@@ -73,6 +70,29 @@ def _page(answer: Answer, seeded: Seeded) -> None:
         raise Failed("answered a first page without a cursor")
 
 
+def _people(order: str) -> Callable[[Answer, Seeded], None]:
+    """A first page of those that were asked for, in this order."""
+
+    def check(answer: Answer, _: Seeded) -> None:
+        page = answer.json()
+        _same(sorted(page), ["items", "next"])
+        items = page["items"]
+        _same(len(items), PAGE_SIZE)
+        for item in items:
+            number = int(item["name"].removeprefix("Person "))
+            _same({k: v for k, v in item.items() if k != "id"}, person(number))
+        keys = [(item["age"], item["id"]) if order == "age" else item["id"] for item in items]
+        _same(keys, sorted(keys))
+        if order == "age":
+            _same(items[0]["age"], YOUNGEST)
+        else:
+            _same({item["active"] for item in items}, {True})
+        if not isinstance(page["next"], str):
+            raise Failed("answered a first page without a cursor")
+
+    return check
+
+
 def _created(answer: Answer, _: Seeded) -> None:
     id = _user(answer.json())
     if not answer.headers.get("location", "").endswith(f"/user/{id}"):
@@ -95,7 +115,8 @@ class Wrong:
 @dataclass(frozen=True)
 class Workload:
     name: str
-    # Servers are started once per group: `web` without a store, `sqlite` and `mongodb` with one.
+    # Servers are started once per group: `web` without a store, `sqlite` and `mongodb` with one, `sqlite 100k` and its like
+    # with one that holds so many people.
     group: str
     path: str
     check: Callable[[Answer, Seeded], None]
@@ -137,6 +158,15 @@ def _crud(group: str) -> list[Workload]:
     ]
 
 
+def _lists(group: str) -> list[Workload]:
+    path = f"/person?limit={PAGE_SIZE}"
+    wrong = Wrong("GET", f"{path}&age=gte.x")
+    return [
+        Workload(f"{group} by id", group, f"{path}&active=true", _people("id"), wrong=wrong),
+        Workload(f"{group} by age", group, f"{path}&age=gte.{YOUNGEST}&sort=age", _people("age"), wrong=wrong),
+    ]
+
+
 WORKLOADS = [
     Workload("plaintext", "web", "/plaintext", _plain),
     Workload("json", "web", "/json", _equals(MESSAGE)),
@@ -160,6 +190,7 @@ WORKLOADS = [
     Workload("native", "web", "/native", _equals({"status": "ok"})),
     *_crud("sqlite"),
     *_crud("mongodb"),
+    *(workload for store in ("sqlite", "mongodb") for size in PEOPLE for workload in _lists(f"{store} {size}")),
 ]
 
 
@@ -188,6 +219,14 @@ def seed(client: Client, rows: int) -> Seeded:
             raise Failed(f"POST /user answered {answer.status}: {answer.body[:300]!r}")
         seeded.ids.append(answer.json()["id"])
     return seeded
+
+
+def seed_people(client: Client, count: int, at_once: int = 1000) -> None:
+    for first in range(0, count, at_once):
+        people = [person(number) for number in range(first, min(first + at_once, count))]
+        answer = client.send("POST", "/person", json.dumps(people).encode())
+        if answer.status != 201:
+            raise Failed(f"POST /person answered {answer.status}: {answer.body[:300]!r}")
 
 
 def check(workload: Workload, client: Client, seeded: Seeded) -> Answer:

@@ -5,6 +5,7 @@
 
 mod model;
 mod mongo;
+mod people;
 mod sqlite;
 
 use std::time::Duration;

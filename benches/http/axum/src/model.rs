@@ -74,10 +74,15 @@ pub struct Page {
 
 impl Page {
     /// A page of `limit` rows out of up to one more, which only tells that there is a next page.
-    pub fn new(mut items: Vec<User>, limit: i64) -> Self {
+    pub fn new(items: Vec<User>, limit: i64) -> Self {
+        Self::with_cursor(items, limit, |last| last.id.simple().to_string())
+    }
+
+    /// The same in another order, with what leads from its last row to the next page.
+    pub fn with_cursor(mut items: Vec<User>, limit: i64, cursor: impl FnOnce(&User) -> String) -> Self {
         let more = items.len() as i64 > limit;
         items.truncate(limit as usize);
-        let next = items.last().filter(|_| more).map(|user| user.id.simple().to_string());
+        let next = items.last().filter(|_| more).map(cursor);
         Self { items, next }
     }
 }
@@ -89,7 +94,7 @@ pub struct PageQuery {
     cursor: Option<Uuid>,
 }
 
-fn fifty() -> i64 {
+pub fn fifty() -> i64 {
     50
 }
 

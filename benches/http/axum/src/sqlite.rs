@@ -12,16 +12,30 @@ use uuid::Uuid;
 
 use crate::Error;
 use crate::model::{Address, NewUser, Page, PageQuery, User, created, found, unavailable};
+use crate::people::{List, PeopleQuery};
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS user(
+const TABLES: &str = "CREATE TABLE IF NOT EXISTS user(
     id BLOB PRIMARY KEY, v INTEGER NOT NULL, name TEXT NOT NULL, email TEXT NOT NULL, age INTEGER NOT NULL,
     active INTEGER NOT NULL, score REAL NOT NULL, tags TEXT NOT NULL, street TEXT NOT NULL, city TEXT NOT NULL
-) STRICT, WITHOUT ROWID";
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS person(
+    id BLOB PRIMARY KEY, v INTEGER NOT NULL, name TEXT NOT NULL, email TEXT NOT NULL, age INTEGER NOT NULL,
+    active INTEGER NOT NULL, score REAL NOT NULL, tags TEXT NOT NULL, street TEXT NOT NULL, city TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS person_age ON person(age, id);";
 const INSERT: &str = "INSERT INTO user(id, v, name, email, age, active, score, tags, street, city)
     VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 const ONE: &str = "SELECT id, v, name, email, age, active, score, tags, street, city FROM user WHERE id = ?1";
 const LIST: &str = "SELECT id, v, name, email, age, active, score, tags, street, city FROM user WHERE id > ?1
     ORDER BY id LIMIT ?2";
+
+const INSERT_PERSON: &str = "INSERT INTO person(id, v, name, email, age, active, score, tags, street, city)
+    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const ACTIVE: &str = "SELECT id, v, name, email, age, active, score, tags, street, city FROM person
+    WHERE active = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+// No id is nil, so after `(age, nil)` comes everybody of that age.
+const FROM_AGE: &str = "SELECT id, v, name, email, age, active, score, tags, street, city FROM person
+    WHERE (age, id) > (?1, ?2) ORDER BY age, id LIMIT ?3";
 
 struct Database {
     file: String,
@@ -71,11 +85,12 @@ type Users = State<Arc<Database>>;
 
 pub fn router(file: &str) -> Result<Router, Error> {
     let writer = open(file)?;
-    writer.execute_batch(TABLE)?;
+    writer.execute_batch(TABLES)?;
     let database = Database { file: file.to_owned(), writer: Mutex::new(writer), readers: Mutex::default() };
     Ok(Router::new()
         .route("/user", get(list).post(create))
         .route("/user/{id}", get(one))
+        .route("/person", get(people).post(create_people))
         .with_state(Arc::new(database)))
 }
 
@@ -110,22 +125,65 @@ async fn create(State(users): Users, Json(new): Json<NewUser>) -> Response {
         return StatusCode::UNPROCESSABLE_ENTITY.into_response();
     };
     blocking(move || {
-        let tags = serde_json::to_string(&user.tags).unwrap_or_default();
         let writer = users.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.prepare_cached(INSERT)?.execute(params![
-            user.id.as_bytes(),
-            version,
-            user.name,
-            user.email,
-            user.age,
-            user.active,
-            user.score,
-            tags,
-            user.address.street,
-            user.address.city,
-        ])?;
+        insert(&writer, INSERT, &user, version)?;
         drop(writer);
         Ok(created(user, version))
+    })
+    .await
+}
+
+fn insert(writer: &Connection, statement: &str, user: &User, version: i64) -> rusqlite::Result<()> {
+    let tags = serde_json::to_string(&user.tags).unwrap_or_default();
+    writer.prepare_cached(statement)?.execute(params![
+        user.id.as_bytes(),
+        version,
+        user.name,
+        user.email,
+        user.age,
+        user.active,
+        user.score,
+        tags,
+        user.address.street,
+        user.address.city,
+    ])?;
+    Ok(())
+}
+
+async fn people(State(users): Users, Query(query): Query<PeopleQuery>) -> Response {
+    let Some(list) = query.list() else { return StatusCode::BAD_REQUEST.into_response() };
+    blocking(move || {
+        users.read(|db| {
+            let found = |r: &Row<'_>| Ok(row(r)?.0);
+            let rows = match &list {
+                List::Active { active, after, limit } => db
+                    .prepare_cached(ACTIVE)?
+                    .query_map(params![active, after.as_bytes(), limit + 1], found)?
+                    .collect::<rusqlite::Result<_>>()?,
+                List::FromAge { age, after, limit } => db
+                    .prepare_cached(FROM_AGE)?
+                    .query_map(params![age, after.as_bytes(), limit + 1], found)?
+                    .collect::<rusqlite::Result<_>>()?,
+            };
+            Ok(Json(list.page(rows)).into_response())
+        })
+    })
+    .await
+}
+
+/// Adds all of them or none.
+async fn create_people(State(users): Users, Json(new): Json<Vec<NewUser>>) -> Response {
+    let Some(rows) = new.into_iter().map(NewUser::into_row).collect::<Option<Vec<_>>>() else {
+        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+    };
+    blocking(move || {
+        let mut writer = users.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = writer.transaction()?;
+        for (user, version) in &rows {
+            insert(&transaction, INSERT_PERSON, user, *version)?;
+        }
+        transaction.commit()?;
+        Ok(StatusCode::CREATED.into_response())
     })
     .await
 }
