@@ -35,7 +35,7 @@ fn user() -> Schema {
         fields: vec![
             Field::new("id", Type::Uuid),
             Field::new("name", Type::Str(name)),
-            Field::new("age", Type::Optional(Box::new(Type::Int(age)))).default(nothing).index(Index { unique: false }),
+            Field::new("age", Type::Optional(Box::new(Type::Int(age)))).default(nothing).index(Index::default()),
             Field::new("created_at", Type::DateTime).default(DefaultValue::Now),
         ],
     }

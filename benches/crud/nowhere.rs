@@ -1,9 +1,10 @@
 //! A collection that keeps nothing: what a write costs before the store.
 
 use bytes::Bytes;
+use ziggurat::crud::query::Grouping;
 use ziggurat::crud::store::{ChangesError, Key, Once};
 use ziggurat::crud::{
-    Changes, Collection, Expect, Expr, Many, OpenError, Outcome, Page, Query, Row, RowError, StoreError, Value,
+    Changes, Collection, Expect, Expr, Groups, Many, OpenError, Outcome, Page, Query, Row, RowError, StoreError, Value,
 };
 
 #[derive(Clone)]
@@ -32,6 +33,10 @@ impl Collection for Nowhere {
     }
 
     async fn estimate(&self) -> Result<u64, StoreError> {
+        Err(nothing())
+    }
+
+    async fn group(&self, _: Grouping) -> Result<Groups, StoreError> {
         Err(nothing())
     }
 

@@ -305,7 +305,23 @@ class Walk:
                 self.refuse(place, "a field of a nested model cannot be indexed", "remove Indexed()")
             elif bare(description["type"])["type"] in NOT_SINGLE:
                 self.refuse(place, "what holds no single value cannot be indexed", "remove Indexed()")
-            description["index"] = {"unique": marker.unique}
+            settings: Description = {
+                "case_insensitive": marker.case_insensitive or None,
+                "sparse": marker.sparse or None,
+                "ttl": self.ttl(marker.ttl, place),
+            }
+            given = {name: value for name, value in settings.items() if value is not None}
+            description["index"] = {"unique": marker.unique, **given}
+
+    def ttl(self, ttl: timedelta | int | None, place: str) -> int | None:
+        """In seconds."""
+        if ttl is None:
+            return None
+        seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+        if isinstance(seconds, bool) or seconds != int(seconds) or not 0 < seconds < 2**31:
+            self.refuse(place, f"rows cannot expire after {ttl!r}", "give whole seconds, or a timedelta of such")
+            return None
+        return int(seconds)
 
     def access(self, access: set[Access], description: Description, place: str, *, top: bool) -> None:
         """What clients may do with a field."""

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias, get_type_hints
 
@@ -214,12 +214,16 @@ def _list_of(model: type[Model]) -> TypeAdapter[list[Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Indexed:
-    """Keeps an index over a field: `email: Annotated[str, Indexed(unique=True)]`.
-
-    With `unique`, no two rows may hold the same value; rows that hold null do not count.
-    """
+    """Keeps an index over a field: `email: Annotated[str, Indexed(unique=True)]`."""
 
     unique: bool = False
+    """No two rows may hold the same value; rows that hold null do not count."""
+    case_insensitive: bool = False
+    """With `unique`, of a text: small and capital letters are the same. `ilike` without a star finds it by the index."""
+    sparse: bool = False
+    """Rows that hold null are not in it, which saves space where most do. On MongoDB it has no effect, as nulls are kept as values."""
+    ttl: timedelta | int | None = None
+    """Of a datetime: so long after it, in whole seconds, a row is removed, within about a minute."""
 
 
 @dataclass(frozen=True, slots=True)

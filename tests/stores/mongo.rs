@@ -112,7 +112,7 @@ async fn a_schema_may_grow_but_not_contradict_the_rows() {
     let why = refused(store.open(model(vec![note()[0].clone(), Field::new("body", Type::Bool)])).await);
     assert!(why.contains("Note.body"), "{why}");
     let mut unique = note();
-    unique[1] = unique[1].clone().index(Index { unique: true });
+    unique[1] = unique[1].clone().index(Index::UNIQUE);
     let why = refused(store.open(model(unique)).await);
     assert!(why.contains("Note.body") && why.contains("unique"), "{why}");
     let mut required = note();
@@ -134,11 +134,46 @@ async fn a_rule_that_the_schema_no_longer_has_is_told_with_the_cure() {
     let mongo = Mongo::shared();
     let store = connect(&mongo.database()).await;
     let mut unique = note();
-    unique[1] = unique[1].clone().index(Index { unique: true });
+    unique[1] = unique[1].clone().index(Index::UNIQUE);
     store.open(model(unique.clone())).await.unwrap();
     store.open(model(unique)).await.unwrap();
     let why = refused(store.open(model(note())).await);
     assert!(why.contains(r#"db.note.dropIndex("zg_u_body")"#), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_is_told_when_rows_expire() {
+    if is_off() {
+        return;
+    }
+    let mongo = Mongo::shared();
+    let uri = mongo.database();
+    let store = connect(&uri).await;
+    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+    let notes = client.default_database().unwrap().collection::<bson::Document>("note");
+    let expiring = |ttl: Option<u32>| {
+        let mut fields = note();
+        let index = Index { ttl, ..Index::default() };
+        fields.push(Field::new("last", Type::Optional(Box::new(Type::DateTime))).index(index));
+        fields[2] = fields[2].clone().default(DefaultValue::Constant(Value::Null));
+        fields
+    };
+    let told = async || {
+        let mut found = notes.list_indexes().await.unwrap();
+        while found.advance().await.unwrap() {
+            let options = found.deserialize_current().unwrap().options.unwrap();
+            if options.name.as_deref() == Some("zg_t_last") {
+                return options.expire_after;
+            }
+        }
+        None
+    };
+    store.open(model(expiring(Some(60)))).await.unwrap();
+    assert_eq!(told().await, Some(Duration::from_secs(60)));
+    store.open(model(expiring(Some(90)))).await.unwrap();
+    assert_eq!(told().await, Some(Duration::from_secs(90)), "it is changed where it stands");
+    let why = refused(store.open(model(expiring(None))).await);
+    assert!(why.contains("rows do not expire by Note.last") && why.contains(r#"dropIndex("zg_t_last")"#), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

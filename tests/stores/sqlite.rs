@@ -87,7 +87,7 @@ async fn rows_outlive_the_process_and_a_grown_schema() {
     let store = SqliteStore::open(&path, options()).unwrap();
     let mut wider = note();
     let default = DefaultValue::Constant(Value::Int(3));
-    wider.insert(1, Field::new("stars", int()).default(default).index(Index { unique: false }));
+    wider.insert(1, Field::new("stars", int()).default(default).index(Index::default()));
     let rows = store.open(model(wider.clone())).await.unwrap();
     assert_eq!(json(&rows, 1).await, r#"{"id":1,"stars":3,"body":"one"}"#);
     let three = Expr::Compare { field: 1.into(), op: ziggurat::crud::Comparison::Eq, value: Value::Int(3) };
@@ -213,7 +213,7 @@ async fn a_schema_that_does_not_fit_is_refused_and_changes_nothing() {
     let why = refused(store.open(model(required)).await);
     assert!(why.contains("Note.stars") && why.contains("default"), "{why}");
     let mut unique = note();
-    unique[1] = unique[1].clone().index(Index { unique: true });
+    unique[1] = unique[1].clone().index(Index::UNIQUE);
     let why = refused(store.open(model(unique)).await);
     assert!(why.contains("Note.body") && why.contains("unique"), "{why}");
 
@@ -230,7 +230,7 @@ async fn a_schema_that_does_not_fit_is_refused_and_changes_nothing() {
 async fn a_field_need_not_stay_unique() {
     let store = SqliteStore::in_memory(options()).unwrap();
     let mut unique = note();
-    unique[1] = unique[1].clone().index(Index { unique: true });
+    unique[1] = unique[1].clone().index(Index::UNIQUE);
     let rows = store.open(model(unique)).await.unwrap();
     rows.insert(Value::Object(vec![Value::Int(1), text("same")])).await.unwrap();
     rows.insert(Value::Object(vec![Value::Int(2), text("same")])).await.unwrap_err();

@@ -26,12 +26,11 @@ fn narrows(schema: &Schema, filter: &Expr) -> bool {
         Expr::Compare { field, op, .. } => *op != Comparison::Ne && has_index(schema, field),
         Expr::In { field, .. } => has_index(schema, field),
         Expr::IsNull { field } => has_whole_index(schema, field),
-        Expr::True
-        | Expr::Not(_)
-        | Expr::Like { .. }
-        | Expr::Has { .. }
-        | Expr::HasKey { .. }
-        | Expr::Length { .. } => false,
+        Expr::Like { field, pattern } => {
+            let index = schema.fields.get(field.first()).filter(|_| field.is_top()).and_then(|field| field.index);
+            index.is_some_and(|index| index.case_insensitive) && pattern.folds() && pattern.is_whole()
+        }
+        Expr::True | Expr::Not(_) | Expr::Has { .. } | Expr::HasKey { .. } | Expr::Length { .. } => false,
     }
 }
 
@@ -44,8 +43,10 @@ fn has_index(schema: &Schema, path: &Path) -> bool {
 /// field leaves them out.
 fn has_whole_index(schema: &Schema, path: &Path) -> bool {
     let Some(field) = schema.fields.get(path.first()) else { return false };
-    let is_unique = field.index.is_some_and(|index| index.unique);
-    has_index(schema, path) && !(is_unique && (field.kind.is_nullable() || schema.deletion().is_some()))
+    let leaves_nulls_out = field.index.is_some_and(|index| index.unique || index.sparse) && field.kind.is_nullable();
+    // What keeps a field unique among the rows that are there says nothing of others.
+    let is_of_the_living = field.index.is_some_and(|index| index.unique) && schema.deletion().is_some();
+    has_index(schema, path) && !leaves_nulls_out && !is_of_the_living
 }
 
 #[cfg(test)]

@@ -44,6 +44,20 @@ impl Pattern {
         self.fold
     }
 
+    /// Whether there is no wildcard in it.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.pieces.len() == 1
+    }
+
+    /// The text itself, where there is no wildcard in it.
+    #[cfg(any(feature = "sqlite", feature = "mongodb"))]
+    pub(crate) fn whole(&self) -> Option<&str> {
+        match &self.pieces[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
     /// The regular expression without its ends, in the words that Rust, PCRE and Python share; dots are to match line
     /// ends too.
     pub(crate) fn source(&self) -> String {

@@ -75,6 +75,12 @@ enum AccessDescription {
 struct IndexDescription {
     #[serde(default)]
     unique: bool,
+    #[serde(default)]
+    case_insensitive: bool,
+    #[serde(default)]
+    sparse: bool,
+    /// In seconds.
+    ttl: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -295,7 +301,17 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
                 return Err(ConfigError::new(format!("{place} cannot be indexed: it holds no single value"))
                     .cure("index a field that holds one value"));
             }
-            field = field.index(Index { unique: index.unique });
+            let IndexDescription { unique, case_insensitive, sparse, ttl } = index;
+            let kind = field.kind.inner().0;
+            if case_insensitive && !(unique && matches!(kind, Type::Str(_))) {
+                return Err(ConfigError::new(format!("{place}: letters are compared where texts are unique"))
+                    .cure("add unique, or leave case_insensitive out"));
+            }
+            if ttl.is_some() && !matches!(kind, Type::DateTime) {
+                return Err(ConfigError::new(format!("{place}: rows expire some time after a datetime"))
+                    .cure("make it a datetime, or leave ttl out"));
+            }
+            field = field.index(Index { unique, case_insensitive, sparse, ttl });
         }
         field.access = match access {
             AccessDescription::ReadWrite => Access::ReadWrite,
@@ -521,7 +537,7 @@ mod tests {
         assert_eq!(schema.id, Some(0));
         assert_eq!(schema.unknown, Unknown::Ignore);
         assert_eq!(schema.fields.len(), 10);
-        assert_eq!(schema.fields[2].index, Some(Index { unique: true }));
+        assert_eq!(schema.fields[2].index, Some(Index::UNIQUE));
         assert_eq!(schema.fields[2].key(), b"\"b\":");
         let default = schema.fields[9].default.clone();
         assert!(

@@ -139,10 +139,21 @@ pub enum DefaultValue {
 }
 
 /// An index over one field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Index {
     /// No two rows may hold the same value; nulls do not count.
     pub unique: bool,
+    /// Of texts that are unique: small and capital letters are the same.
+    pub case_insensitive: bool,
+    /// Rows that hold a null are not in it.
+    pub sparse: bool,
+    /// Of a datetime: so many seconds after it, a row is removed.
+    pub ttl: Option<u32>,
+}
+
+impl Index {
+    /// One that no two rows hold the same value of.
+    pub const UNIQUE: Self = Self { unique: true, case_insensitive: false, sparse: false, ttl: None };
 }
 
 /// What happens to fields that a model does not have.

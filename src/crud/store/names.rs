@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::ConfigError;
 use crate::crud::schema::{Field, Nested, Type};
-use crate::crud::{Path, Query, Schema, Sort};
+use crate::crud::{Path, Pattern, Query, Schema, Sort};
 
 /// The name of a model's collection: `BlogPost` is kept in `blog_post`.
 pub(super) fn collection(model: &str) -> String {
@@ -21,6 +21,18 @@ pub(super) fn collection(model: &str) -> String {
         previous = letter;
     }
     name
+}
+
+/// A text in which small and capital letters are the same (Unicode full case folding), as both stores keep it beside the text itself
+/// to compare it.
+pub(super) fn folded(text: &str) -> String {
+    unicase::UniCase::new(text).to_folded_case()
+}
+
+/// The text that a pattern without wildcards folds to, where an index holds such texts of the field.
+pub(super) fn folded_key(schema: &Schema, path: &Path, pattern: &Pattern) -> Option<String> {
+    let index = schema.fields.get(path.first()).filter(|_| path.is_top())?.index?;
+    pattern.whole().filter(|_| index.case_insensitive && pattern.folds()).map(folded)
 }
 
 /// The index of the id, after checking that the stores can keep rows of this schema.
@@ -52,7 +64,7 @@ fn check_fields(schema: &Schema, at: &str) -> Result<(), ConfigError> {
     for Field { name, kind, .. } in &schema.fields {
         let bad = name.is_empty()
             || name.starts_with('$')
-            || matches!(&**name, "_id" | "_v")
+            || matches!(&**name, "_id" | "_v" | "_k")
             || name.contains(|c: char| matches!(c, '.' | '"' | '\'' | '\\') || c.is_control());
         if bad {
             return Err(ConfigError::new(format!("{at} has a field named {name:?}, which the stores cannot keep"))

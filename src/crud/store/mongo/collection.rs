@@ -104,10 +104,10 @@ impl MongoCollection {
     fn set(&self, changes: &[(usize, Value<'static>)]) -> Result<Document, StoreError> {
         let mut set = Document::new();
         for (index, value) in changes {
-            let Some(field) = self.schema.fields.get(*index).filter(|_| *index != self.id) else {
+            if *index == self.id || *index >= self.schema.fields.len() {
                 return Err(StoreError::Internal("a change of the id or of no field".into()));
-            };
-            set.insert(&*field.name, encode::bson(&field.kind, value));
+            }
+            encode::set(&mut set, &self.schema, *index, value);
         }
         Ok(set)
     }
@@ -432,9 +432,10 @@ impl Collection for MongoCollection {
         let (values, id) = taken_apart(&self.schema, &document)?;
         // Setting every field, not replacing the document: the version can be counted up in the same step, and fields
         // that other programs keep beside ours stay.
-        let fields = self.schema.fields.iter().zip(values).enumerate().filter(|(index, _)| *index != self.id);
-        let set =
-            fields.map(|(_, (field, value))| (field.name.to_string(), encode::bson(&field.kind, value))).collect();
+        let mut set = Document::new();
+        for (index, value) in values.iter().enumerate().filter(|(index, _)| *index != self.id) {
+            encode::set(&mut set, &self.schema, index, value);
+        }
         Ok(match self.change(id, set, expect, false).await? {
             Outcome::Done(changed) => {
                 let version = decode::version(&changed);

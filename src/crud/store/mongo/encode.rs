@@ -4,7 +4,7 @@ use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Decimal128, Document, RawDocumentBuf};
 
-use crate::crud::schema::Type;
+use crate::crud::schema::{Field, Text, Type};
 use crate::crud::store::{StoreError, names};
 use crate::crud::{Path, Schema, Value};
 
@@ -32,9 +32,45 @@ pub(super) fn document(schema: &Schema, values: &[Value<'_>], version: i64) -> R
             element(out, "_id", &Type::Uuid, id);
         }
         members(out, schema, values);
+        let mut folded = schema
+            .fields
+            .iter()
+            .zip(values)
+            .filter_map(|(field, value)| Some((field, folded(field, value)?)))
+            .peekable();
+        if folded.peek().is_some() {
+            out.push(0x03);
+            out.extend_from_slice(b"_k\0");
+            nested(out, |out| folded.for_each(|(field, value)| element(out, &field.name, &Type::Uuid, &value)));
+        }
         element(out, "_v", &Type::Uuid, &Value::Int(version));
     });
     RawDocumentBuf::from_bytes(out).map_err(|error| StoreError::Internal(error.into()))
+}
+
+/// What is kept beside a text that is unique whether its letters are small or capital; nothing beside others.
+fn folded(field: &Field, value: &Value<'_>) -> Option<Value<'static>> {
+    if !field.index.is_some_and(|index| index.case_insensitive) {
+        return None;
+    }
+    Some(match value {
+        Value::Str(text) => Value::Str(names::folded(text).into()),
+        _ => Value::Null,
+    })
+}
+
+/// Where that is kept: `_k.email`.
+pub(super) fn folded_name(schema: &Schema, index: usize) -> String {
+    format!("_k.{}", schema.fields[index].name)
+}
+
+/// What is to be set of a field.
+pub(super) fn set(into: &mut Document, schema: &Schema, index: usize, value: &Value<'_>) {
+    let field = &schema.fields[index];
+    into.insert(&*field.name, bson(&field.kind, value));
+    if let Some(folded) = folded(field, value) {
+        into.insert(folded_name(schema, index), bson(&Type::Str(Text::default()), &folded));
+    }
 }
 
 fn members(out: &mut Vec<u8>, schema: &Schema, values: &[Value<'_>]) {

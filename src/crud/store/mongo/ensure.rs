@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{encode, error};
 use crate::ConfigError;
-use crate::crud::schema::{DefaultValue, Field, Type};
+use crate::crud::schema::{DefaultValue, Field, Index, Type};
 use crate::crud::store::{OpenError, names, shape};
 use crate::crud::{Schema, Value};
 
@@ -88,15 +88,21 @@ async fn no_stale_rules(rows: &mongodb::Collection<Document>, schema: &Schema) -
         Err(error) => return Err(error::of(error, schema).into()),
     };
     for name in names {
-        let Some(field) = unique_field(&name) else { continue };
-        let unique = schema.field(field).and_then(|index| schema.fields[index].index).is_some_and(|index| index.unique);
-        if !unique || name != unique_name(schema, field) {
-            return Err(ConfigError::new(format!(
-                "{}.{field} is not unique in the way in which its index {name} is",
-                schema.name
-            ))
-            .cure(format!("drop it with `db.{}.dropIndex(\"{name}\")`", rows.name()))
-            .into());
+        let index = |field: &str| schema.field(field).and_then(|index| schema.fields[index].index);
+        let what = if let Some(field) = unique_field(&name) {
+            let is_wanted = index(field).is_some_and(|index| index.unique && name == unique_name(schema, field, index));
+            (!is_wanted)
+                .then(|| format!("{}.{field} is not unique in the way in which its index {name} is", schema.name))
+        } else if let Some(field) = name.strip_prefix(EXPIRES) {
+            let is_wanted = index(field).is_some_and(|index| index.ttl.is_some());
+            (!is_wanted)
+                .then(|| format!("rows do not expire by {}.{field}, and its index {name} removes them", schema.name))
+        } else {
+            None
+        };
+        if let Some(what) = what {
+            let cure = format!("drop it with `db.{}.dropIndex(\"{name}\")`", rows.name());
+            return Err(ConfigError::new(what).cure(cure).into());
         }
     }
     Ok(())
@@ -110,11 +116,17 @@ async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(),
         let key = &*field.name;
         let (kind, nullable) = field.kind.inner();
         if index.unique {
-            let mut options = IndexOptions::builder().name(unique_name(schema, key)).unique(true).build();
+            let mut options = IndexOptions::builder().name(unique_name(schema, key, index)).unique(true).build();
+            let place = if index.case_insensitive {
+                fold(&rows, schema, position).await?;
+                encode::folded_name(schema, position)
+            } else {
+                key.to_owned()
+            };
             let mut counted = Document::new();
             if nullable {
                 // Nulls do not count.
-                counted.insert(key, doc! { "$type": type_name(kind) });
+                counted.insert(place.clone(), doc! { "$type": type_name(kind) });
             }
             if let Some(deletion) = schema.deletion() {
                 // Nor do rows that are marked as deleted; those that are not hold a null.
@@ -123,9 +135,12 @@ async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(),
             if !counted.is_empty() {
                 options.partial_filter_expression = Some(counted);
             }
-            create(&rows, schema, IndexModel::builder().keys(doc! { key: 1 }).options(options).build()).await?;
+            create(&rows, schema, IndexModel::builder().keys(doc! { place: 1 }).options(options).build()).await?;
         }
-        if !index.unique || nullable || schema.deletion().is_some() {
+        if let Some(ttl) = index.ttl {
+            expires(database, &rows, schema, key, ttl).await?;
+        }
+        if !index.unique || index.case_insensitive || nullable || schema.deletion().is_some() {
             // A partial index serves no plain comparison, so a unique field that may be null has both.
             let options = IndexOptions::builder().name(format!("zg_i_{key}")).build();
             create(&rows, schema, IndexModel::builder().keys(doc! { key: 1, "_id": 1 }).options(options).build())
@@ -136,13 +151,59 @@ async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(),
 }
 
 /// The name of the index that keeps a field unique: another one where rows that are marked as deleted do not count.
-fn unique_name(schema: &Schema, field: &str) -> String {
-    if schema.deletion().is_some() { format!("zg_ua_{field}") } else { format!("zg_u_{field}") }
+fn unique_name(schema: &Schema, field: &str, index: Index) -> String {
+    let letters = if index.case_insensitive { "c" } else { "" };
+    let rows = if schema.deletion().is_some() { "a" } else { "" };
+    format!("zg_u{letters}{rows}_{field}")
+}
+
+/// Keeps the folded text beside those that have none yet.
+async fn fold(rows: &mongodb::Collection<Document>, schema: &Schema, position: usize) -> Result<(), OpenError> {
+    let failed = |error| error::of(error, schema);
+    let (key, folded) = (&*schema.fields[position].name, encode::folded_name(schema, position));
+    let lacking = doc! { key: { "$type": "string" }, folded.clone(): { "$exists": false } };
+    let mut found = rows.find(lacking).projection(doc! { key: 1 }).await.map_err(failed)?;
+    while found.advance().await.map_err(failed)? {
+        let document = found.deserialize_current().map_err(failed)?;
+        let (Some(id), Ok(text)) = (document.get("_id"), document.get_str(key)) else { continue };
+        // Another program may have written the text meanwhile.
+        let this = doc! { "_id": { "$eq": id.clone() }, key: { "$eq": text } };
+        let set = doc! { "$set": { folded.clone(): names::folded(text) } };
+        rows.update_one(this, set).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// What the names of indexes by which rows expire begin with.
+const EXPIRES: &str = "zg_t_";
+
+/// Has the server remove rows so many seconds after a time that they hold; it looks about once in a minute.
+async fn expires(
+    database: &Database,
+    rows: &mongodb::Collection<Document>,
+    schema: &Schema,
+    key: &str,
+    ttl: u32,
+) -> Result<(), OpenError> {
+    let name = format!("{EXPIRES}{key}");
+    let after = std::time::Duration::from_secs(ttl.into());
+    let options = IndexOptions::builder().name(name.clone()).expire_after(after).build();
+    let index = IndexModel::builder().keys(doc! { key: 1 }).options(options).build();
+    match rows.create_index(index).await {
+        Ok(_) => Ok(()),
+        // It is there with another time.
+        Err(error) if error::code(&error).is_some_and(|(code, _)| matches!(code, 85 | 86)) => {
+            let change =
+                doc! { "collMod": rows.name(), "index": { "name": name, "expireAfterSeconds": i64::from(ttl) } };
+            database.run_command(change).await.map(drop).map_err(|error| error::of(error, schema).into())
+        }
+        Err(error) => Err(error::of(error, schema).into()),
+    }
 }
 
 /// The field that an index of this name keeps unique.
 pub(super) fn unique_field(name: &str) -> Option<&str> {
-    name.strip_prefix("zg_ua_").or_else(|| name.strip_prefix("zg_u_"))
+    ["zg_u_", "zg_ua_", "zg_uc_", "zg_uca_"].iter().find_map(|prefix| name.strip_prefix(prefix))
 }
 
 fn type_name(kind: &Type) -> Bson {

@@ -1,11 +1,11 @@
-//! Tables and indexes: made when they are missing, widened when the schema has grown. No row and no column is ever dropped.
+//! Tables: made when they are missing, widened when the schema has grown. No row and no column is ever dropped.
 
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value as Json;
 
 use super::reshape::{Reshaped, reshape};
 use super::table::{Table, column, extract, quoted};
-use super::{changes, error};
+use super::{changes, error, indexes};
 use crate::ConfigError;
 use crate::crud::StoreError;
 use crate::crud::store::shape;
@@ -40,7 +40,7 @@ pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
             }
         }
     }
-    indexes(db, table)?;
+    indexes::ensure(db, table)?;
     db.execute(
         "INSERT INTO zg_meta(coll, model, shape) VALUES (?1, ?2, ?3)
          ON CONFLICT(coll) DO UPDATE SET shape = excluded.shape WHERE shape <> excluded.shape",
@@ -127,52 +127,6 @@ fn rewrite(db: &Connection, table: &Table) -> Result<(), StoreError> {
         })?;
         put.execute((seq, doc, rest)).map_err(error::plain)?;
         last = seq;
-    }
-    Ok(())
-}
-
-fn indexes(db: &Connection, table: &Table) -> Result<(), StoreError> {
-    let name = quoted(&table.name);
-    let short = &table.name[2..];
-    for (position, field) in table.schema.fields.iter().enumerate() {
-        if position == table.id || !field.kind.is_scalar() {
-            continue;
-        }
-        let raw = column(field);
-        let column = quoted(&raw);
-        let unique = quoted(&format!("zg_u_{short}_{raw}"));
-        // The rule where rows that are marked as deleted do not count.
-        let alive = quoted(&format!("zg_ua_{short}_{raw}"));
-        let plain = quoted(&format!("zg_i_{short}_{raw}"));
-        let sql = match field.index.map(|index| index.unique) {
-            Some(true) => match table.schema.deletion().map(|field| &table.columns[field]) {
-                // One that holds every row gives their order, too.
-                None if !field.kind.is_nullable() => format!(
-                    "DROP INDEX IF EXISTS {alive}; CREATE UNIQUE INDEX IF NOT EXISTS {unique} ON {name}({column})"
-                ),
-                None => format!(
-                    "DROP INDEX IF EXISTS {alive};
-                     CREATE UNIQUE INDEX IF NOT EXISTS {unique} ON {name}({column}) WHERE {column} IS NOT NULL"
-                ),
-                Some(deletion) => format!(
-                    "DROP INDEX IF EXISTS {unique}; CREATE UNIQUE INDEX IF NOT EXISTS {alive} ON {name}({column})
-                     WHERE {column} IS NOT NULL AND {deletion} IS NULL"
-                ),
-            },
-            // A rule that the schema no longer has must not go on refusing rows; an index holds no data of its own.
-            Some(false) => format!(
-                "DROP INDEX IF EXISTS {unique}; DROP INDEX IF EXISTS {alive};
-                 CREATE INDEX IF NOT EXISTS {plain} ON {name}({column},id)"
-            ),
-            None => format!("DROP INDEX IF EXISTS {unique}; DROP INDEX IF EXISTS {alive}"),
-        };
-        db.execute_batch(&sql).map_err(|error| match error::of_write(error, table) {
-            StoreError::Duplicate { field } => refuse(ConfigError::new(format!(
-                "{}.{field} cannot be made unique: some stored rows hold the same value",
-                table.schema.name
-            ))),
-            other => other,
-        })?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use rusqlite::{Error, ErrorCode};
 
+use super::indexes;
 use super::table::Table;
 use crate::crud::StoreError;
 
@@ -27,12 +28,15 @@ pub(super) fn plain(error: Error) -> StoreError {
     }
 }
 
-/// The failure of a write to `table`. A broken uniqueness is told as `UNIQUE constraint failed: c_user.f_email`.
+/// The failure of a write to `table`. A broken uniqueness is told as `UNIQUE constraint failed: c_user.f_email`, or as `UNIQUE
+/// constraint failed: index 'zg_uc_user_f_email'` when it is one of what is computed.
 pub(super) fn of_write(error: Error, table: &Table) -> StoreError {
     if let Error::SqliteFailure(cause, Some(text)) = &error
         && matches!(cause.extended_code, UNIQUE | PRIMARY_KEY)
-        && let Some((_, column)) = text.rsplit_once('.')
-        && let Some(field) = table.field_of_column(column)
+        && let Some(field) = match text.rsplit_once("index '") {
+            Some((_, index)) => indexes::field_of(table, index.trim_end_matches('\'')),
+            None => text.rsplit_once('.').and_then(|(_, column)| table.field_of_column(column)),
+        }
     {
         return StoreError::Duplicate { field: field.to_owned() };
     }

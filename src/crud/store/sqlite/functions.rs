@@ -7,6 +7,7 @@ use rusqlite::{Connection, Error};
 
 use crate::crud::Decimal;
 use crate::crud::schema::check;
+use crate::crud::store::names;
 
 /// `zg_like(text, expression)`: whether a text is like a pattern; SQLite's own `LIKE` and `GLOB` know other wildcards, and
 /// end at a NUL.
@@ -18,6 +19,9 @@ pub(super) const DECIMAL: &str = "zg_decimal";
 /// `zg_duration(text)`: the microseconds of a duration that is kept as text.
 pub(super) const DURATION: &str = "zg_duration";
 
+/// `zg_fold(text)`: the text in which small and capital letters are the same.
+pub(super) const FOLD: &str = "zg_fold";
+
 /// Makes the functions known to a connection.
 pub(super) fn add(db: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
@@ -25,6 +29,7 @@ pub(super) fn add(db: &Connection) -> rusqlite::Result<()> {
     db.create_scalar_function(DECIMAL, 1, flags, |context| {
         Ok(text(context)?.and_then(|text| Decimal::parse(text).ok()).map(Decimal::key))
     })?;
+    db.create_scalar_function(FOLD, 1, flags, |context| Ok(text(context)?.map(names::folded)))?;
     db.create_scalar_function(DURATION, 1, flags, |context| {
         Ok(text(context)?.and_then(|text| check::duration(text).ok()))
     })

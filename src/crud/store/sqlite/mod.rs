@@ -38,8 +38,10 @@ mod collection;
 mod compile;
 mod ddl;
 mod error;
+mod expire;
 mod functions;
 mod group;
+mod indexes;
 mod keys;
 mod open;
 mod place;
@@ -279,7 +281,10 @@ impl Store for SqliteStore {
         // Building an index may take its time, so there is no deadline.
         let answer = self.write(move |db| ddl::ensure(db, &wanted))?;
         match answer.await.unwrap_or_else(|_| Err(stopped())) {
-            Ok(()) => Ok(SqliteCollection::new(self.clone(), table)),
+            Ok(()) => {
+                expire::start(self, &table);
+                Ok(SqliteCollection::new(self.clone(), table))
+            }
             Err(StoreError::Internal(error)) => Err(match error.downcast::<ConfigError>() {
                 Ok(config) => OpenError::Config(*config),
                 Err(error) => OpenError::Store(StoreError::Internal(error)),

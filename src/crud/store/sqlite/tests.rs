@@ -13,9 +13,9 @@ fn schema() -> Arc<Schema> {
     let int = || Type::Int(Bounds::default());
     let fields = vec![
         Field::new("id", int()),
-        Field::new("age", int()).index(Index { unique: false }),
-        Field::new("rate", Type::Optional(Box::new(int()))).index(Index { unique: false }),
-        Field::new("mail", Type::Optional(Box::new(Type::Str(Text::default())))).index(Index { unique: true }),
+        Field::new("age", int()).index(Index::default()),
+        Field::new("rate", Type::Optional(Box::new(int()))).index(Index::default()),
+        Field::new("mail", Type::Optional(Box::new(Type::Str(Text::default())))).index(Index::UNIQUE),
         Field::new("body", Type::Str(Text::default())),
     ];
     Arc::new(Schema { name: "Thing".into(), fields, id: Some(0), unknown: Unknown::Forbid })
