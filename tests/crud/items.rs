@@ -98,6 +98,15 @@ async fn ids_may_be_texts_and_numbers() {
     assert_eq!(app.get(created.header("location")).await.json()["id"], "a/b ü?");
     assert_eq!(app.post("/page", r#"{"id":"_count"}"#).await.problem(), "422 /id reserved_id");
 
+    // A client that follows such a Location asks for another path: /page/.. is /.
+    let app = App::new(text, ResourceOptions::new().client_id(true).upsert(true)).await;
+    for id in [".", ".."] {
+        assert_eq!(app.post("/page", &format!(r#"{{"id":"{id}"}}"#)).await.problem(), "422 /id reserved_id");
+        for path in [format!("/page/{id}"), format!("/page/{}", id.replace('.', "%2E"))] {
+            assert_eq!(app.put(&path, "{}").await.problem(), "404", "{path}");
+        }
+    }
+
     let number = r#"{"name":"Item","id":"id","fields":[{"name":"id","type":{"type":"int"}}]}"#;
     let app = App::new(number, ResourceOptions::new().client_id(true)).await;
     assert_eq!(app.post("/item", r#"{"id":-7}"#).await.header("location"), "/item/-7");

@@ -9,6 +9,7 @@ use http::request::Parts;
 use super::rewrite::rewrite;
 use super::{answer, body, prefer};
 use crate::crud::policy::Admission;
+use crate::crud::schema::check;
 use crate::crud::schema::validate::{self, IdRule, Rejection, Replacement};
 use crate::crud::service::{Served, changed, not_found};
 use crate::crud::store::StoreError;
@@ -129,7 +130,7 @@ async fn insert<C: Collection>(
     values: Vec<Value<'static>>,
 ) -> Result<Option<Row>, Problem> {
     served.policy.creation(served.caller(parts))?.check(&served.schema, &values)?;
-    if matches!(id, Value::Str(text) if text.starts_with('_')) {
+    if matches!(id, Value::Str(text) if check::is_reserved(text)) {
         // No row may have such an id, so there will never be one.
         return Err(not_found());
     }

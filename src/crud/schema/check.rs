@@ -266,6 +266,12 @@ pub(crate) fn name(name: &str) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Whether a text cannot be the id of a row: what begins with `_` is a route, and clients take `.` and `..` out of a path before
+/// they send it (RFC 3986, 5.2.4), percent-encoded or not.
+pub(crate) fn is_reserved(id: &str) -> bool {
+    matches!(id, "" | "." | "..") || id.starts_with('_')
+}
+
 /// A decimal number from its text.
 pub(crate) fn decimal(text: &str) -> Result<Decimal, Fault> {
     Decimal::parse(text).map_err(|error| match error {

@@ -398,9 +398,9 @@ fn resolve_id<'a>(cx: &Context<'_>, field: &Field, sent: Option<Value<'a>>, rule
         }
         (IdRule::Chosen, Some(value)) => {
             if let Value::Str(text) = &value
-                && (text.is_empty() || text.starts_with('_'))
+                && check::is_reserved(text)
             {
-                cx.refuse_member(&field.name, Fault::new("reserved_id", "must not be empty or begin with _"));
+                cx.refuse_member(&field.name, Fault::new("reserved_id", "must not be empty, . or .., or begin with _"));
             }
             Some(value)
         }

@@ -206,7 +206,10 @@ fn ids_follow_their_rule() {
         Schema::from_description(r#"{"name":"T","id":"id","fields":[{"name":"id","type":{"type":"str"}}]}"#).unwrap();
     let read = |body: &str| document(&text, body.as_bytes(), IdRule::Chosen, &[]).map_err(show_rejection).map(|_| ());
     assert_eq!(read(r#"{"id":"_count"}"#), Err("/id reserved_id".to_owned()));
-    assert_eq!(read(r#"{"id":""}"#), Err("/id reserved_id".to_owned()));
+    for reserved in ["", ".", ".."] {
+        assert_eq!(read(&format!(r#"{{"id":"{reserved}"}}"#)), Err("/id reserved_id".to_owned()), "{reserved:?}");
+    }
+    assert_eq!(read(r#"{"id":"..."}"#), Ok(()));
     assert_eq!(read("{}"), Err("/id missing".to_owned()));
     assert_eq!(read(r#"{"id":"a"}"#), Ok(()));
 }
