@@ -16,14 +16,21 @@ mod groups;
 mod hooks;
 mod idempotency;
 mod imports;
+#[cfg(all(feature = "mongodb", feature = "server"))]
+mod injection;
 mod items;
 mod lists;
 mod many;
+#[cfg(all(feature = "mongodb", feature = "server"))]
+#[path = "../support/mongo.rs"]
+mod mongo;
 mod mounting;
 mod narrowed;
 mod options;
 mod policies;
 mod queries;
 mod recursive;
+#[cfg(feature = "server")]
+mod socket;
 mod support;
 mod unions;

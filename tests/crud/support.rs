@@ -8,6 +8,7 @@ use http_body_util::BodyExt;
 use serde_json::Value as Json;
 use tempfile::TempDir;
 use tower::ServiceExt;
+use ziggurat::crud::store::AnyStore;
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::{Op, Resource, ResourceOptions, Schema, Store};
 use ziggurat::service::{Claims, Dispatcher, RouteTableBuilder};
@@ -31,11 +32,11 @@ pub fn every_op() -> impl Iterator<Item = Op> {
     Op::ALL.into_iter().filter(|op| !matches!(op, Op::Deleted | Op::Restore))
 }
 
-/// A resource that answers, and the folder of its store.
+/// A resource that answers, and the folder of its store if that has one of its own.
 pub struct App {
-    dispatcher: Dispatcher,
-    store: SqliteStore,
-    _folder: TempDir,
+    pub dispatcher: Dispatcher,
+    store: AnyStore,
+    _folder: Option<TempDir>,
 }
 
 pub struct Answer {
@@ -52,12 +53,17 @@ impl App {
     pub async fn new(description: &str, options: ResourceOptions) -> Self {
         let folder = TempDir::new().unwrap();
         let store = SqliteStore::open(folder.path().join("rows.db"), SqliteOptions::default()).unwrap();
+        Self { _folder: Some(folder), ..Self::over(AnyStore::Sqlite(store), description, options).await }
+    }
+
+    /// Over a store that is open already.
+    pub async fn over(store: AnyStore, description: &str, options: ResourceOptions) -> Self {
         let schema = Arc::new(Schema::from_description(description).unwrap());
         let resource = Resource::new(schema, options);
         let collection = resource.open(&store).await.unwrap();
         let mut table = RouteTableBuilder::new();
         resource.mount(collection, &mut table).unwrap();
-        Self { dispatcher: Dispatcher::new(table.build().unwrap()), store, _folder: folder }
+        Self { dispatcher: Dispatcher::new(table.build().unwrap()), store, _folder: None }
     }
 
     /// Closes the store under the service.
