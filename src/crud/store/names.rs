@@ -1,5 +1,7 @@
 //! What the stores ask of names, and what both derive from a schema and a query.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use super::StoreError;
 use crate::ConfigError;
 use crate::crud::schema::{Field, Nested, Type};
@@ -151,15 +153,29 @@ pub(super) fn item<'s>(schema: &'s Schema, path: &Path) -> Result<&'s Type, Stor
 }
 
 /// The version that a new row starts with: the time in microseconds, so that a row which is deleted and made again never
-/// repeats a version.
+/// repeats a version. No two that a process asks for are the same, so a row can be told from another one's of the same id.
 pub(super) fn first_version() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_micros()).unwrap_or(i64::MAX / 2)
+    let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX / 2);
+    let next = |last: i64| now.max(last.saturating_add(1));
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last))).map_or(now, next)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_rows_start_with_the_same_version() {
+        let versions = || (0..10_000).map(|_| first_version()).collect::<Vec<_>>();
+        let other = std::thread::spawn(versions);
+        let mut all = versions();
+        assert!(all.is_sorted());
+        all.extend(other.join().unwrap());
+        all.sort_unstable();
+        assert!(all.windows(2).all(|pair| pair[0] < pair[1]));
+    }
 
     #[test]
     fn collections_are_in_snake_case() {

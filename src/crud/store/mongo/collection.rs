@@ -200,6 +200,16 @@ async fn not_done<T>(rows: &Rows, schema: &Schema, id: &Bson, expect: &Expect) -
     })
 }
 
+/// Whether a row that the server refuses because there is such a one is just the one that is there: what gets no answer is sent
+/// again, and a server that has crashed meanwhile may have kept it without remembering that it came from here.
+async fn is_kept(rows: &Rows, schema: &Schema, id: &Bson, made: &Row) -> Result<bool, StoreError> {
+    let there = rows.find_one(doc! { "_id": { "$eq": id.clone() }, "_v": made.version }).await;
+    match there.map_err(|e| error::of(e, schema))? {
+        Some(there) => Ok(row(schema, &there)? == *made),
+        None => Ok(false),
+    }
+}
+
 pub(super) fn row(schema: &Schema, document: &RawDocument) -> Result<Row, StoreError> {
     let mut json = Vec::with_capacity(document.as_bytes().len() * 5 / 4);
     let version = decode::document(&mut json, schema, document)?;
@@ -303,7 +313,7 @@ impl Collection for MongoCollection {
     }
 
     async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {
-        let (values, _) = taken_apart(&self.schema, &document)?;
+        let (values, id) = taken_apart(&self.schema, &document)?;
         let version = names::first_version();
         let bytes = encode::document(&self.schema, values, version)?;
         if bytes.as_bytes().len() > MAX_DOCUMENT {
@@ -312,8 +322,11 @@ impl Collection for MongoCollection {
         let (rows, schema) = self.parts();
         self.store
             .run(async move {
-                rows.insert_one(bytes).await.map_err(|e| error::of(e, &schema))?;
-                Ok(Row { version, json: json::document(&schema, &document) })
+                let row = Row { version, json: json::document(&schema, &document) };
+                match rows.insert_one(bytes).await.map_err(|e| error::of(e, &schema)) {
+                    Err(StoreError::Duplicate { .. }) if is_kept(&rows, &schema, &id, &row).await? => Ok(row),
+                    inserted => inserted.map(|_| row),
+                }
             })
             .await
     }
@@ -345,14 +358,16 @@ impl Collection for MongoCollection {
     async fn insert_all(&self, documents: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
         let mut encoded = Vec::with_capacity(documents.len());
         let mut made = Vec::with_capacity(documents.len());
+        let mut ids = Vec::with_capacity(documents.len());
         for (index, document) in documents.iter().enumerate() {
-            let (values, _) = taken_apart(&self.schema, document)?;
+            let (values, id) = taken_apart(&self.schema, document)?;
             let version = names::first_version();
             let bytes = encode::document(&self.schema, values, version)?;
             if bytes.as_bytes().len() > MAX_DOCUMENT {
                 return Err(RowError { index, error: StoreError::TooLarge { limit: MAX_DOCUMENT } });
             }
             encoded.push(bytes);
+            ids.push(id);
             made.push(Row { version, json: json::document(&self.schema, document) });
         }
         if encoded.is_empty() {
@@ -361,9 +376,21 @@ impl Collection for MongoCollection {
         }
         let (rows, schema) = self.parts();
         let client = self.store.inner.client.clone();
-        let work = async move { Ok(transaction::run(&client, &rows, &schema, &Write::Insert(&encoded)).await) };
-        self.store.run(work).await??;
-        Ok(made)
+        let work = async move {
+            let refused = match transaction::run(&client, &rows, &schema, &Write::Insert(&encoded)).await {
+                Ok(_) => return Ok(Ok(made)),
+                Err(refused) => refused,
+            };
+            // One that is kept came with all the others.
+            if matches!(refused.error, StoreError::Duplicate { .. })
+                && let Some((id, row)) = ids.get(refused.index).zip(made.get(refused.index))
+                && is_kept(&rows, &schema, id, row).await?
+            {
+                return Ok(Ok(made));
+            }
+            Ok(Err(refused))
+        };
+        self.store.run(work).await?
     }
 
     async fn keep_keys(&self) -> Result<(), OpenError> {
