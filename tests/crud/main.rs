@@ -27,6 +27,8 @@ mod mongo;
 mod mounting;
 mod narrowed;
 mod options;
+#[cfg(all(feature = "mongodb", feature = "server"))]
+mod outage;
 mod policies;
 mod queries;
 mod recursive;
