@@ -12,6 +12,8 @@ mod conditions;
 mod deletion;
 mod export;
 mod failures;
+#[cfg(all(feature = "server", target_os = "linux"))]
+mod full;
 mod groups;
 mod hooks;
 mod idempotency;
