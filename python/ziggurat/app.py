@@ -150,6 +150,7 @@ class Ziggurat(Routes):
                     "filterable": crud.filterable,
                     "sortable": crud.sortable,
                     "dimensions": crud.dimensions,
+                    "search": crud.search,
                     "measures": crud.measures,
                     "offset": crud.offset,
                     "envelope": crud.envelope,

@@ -129,6 +129,7 @@ class CrudSpec:
     unindexed: Literal["allow", "warn", "deny"]
     filterable: tuple[str, ...] | None
     sortable: tuple[str, ...] | None
+    search: tuple[str, ...]
     dimensions: tuple[str, ...]
     measures: tuple[str, ...]
     offset: bool
@@ -270,6 +271,7 @@ class Routes:
         unindexed: Literal["allow", "warn", "deny"] = "allow",
         filterable: Iterable[str] | None = None,
         sortable: Iterable[str] | None = None,
+        search: Iterable[str] = (),
         dimensions: Iterable[str] = (),
         measures: Iterable[str] = (),
         offset: bool = True,
@@ -302,6 +304,8 @@ class Routes:
 
         `filterable` and `sortable` name the fields that rows may be filtered and sorted by; all that clients see unless they are given. `unindexed`
         says what becomes of a query that would read every row: it is answered, tells the log, or is refused.
+
+        `search` names texts whose words `?q=` looks for, by an index of their words.
 
         The operation "group" computes over rows: `dimensions` name what they may be grouped by, as `status` or `month(created_at)`, and `measures` the
         fields of which there are sums, means, least and greatest values.
@@ -349,6 +353,7 @@ class Routes:
             unindexed=unindexed,
             filterable=None if filterable is None else tuple(filterable),
             sortable=None if sortable is None else tuple(sortable),
+            search=(search,) if isinstance(search, str) else tuple(search),
             dimensions=(dimensions,) if isinstance(dimensions, str) else tuple(dimensions),
             measures=(measures,) if isinstance(measures, str) else tuple(measures),
             offset=offset,

@@ -7,6 +7,7 @@ use super::grouping::{group_parameters, groups_schema};
 use super::parameters::{
     expand_parameter, fields_parameter, filter_parameters, list_parameters, query, question, sort_parameter,
 };
+use crate::crud::query::SEARCH;
 use crate::crud::schema::Schema;
 use crate::crud::{Concurrency, Op, Resource};
 
@@ -220,7 +221,9 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
         }
         Op::Changes => {
             parameters.push(fields_parameter());
-            parameters.extend(filter_parameters(resource, schema));
+            let filters = filter_parameters(resource, schema).into_iter();
+            parameters
+                .extend(filters.filter(|parameter| schema.searched().next().is_none() || parameter["name"] != SEARCH));
             parameters.push(header("Last-Event-ID", "Goes on after the event with this id"));
             responses.insert(
                 "200".into(),

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::components::Components;
 use crate::crud::Resource;
 use crate::crud::expand::inside;
-use crate::crud::query::{FARTHEST_OFFSET, is_taken};
+use crate::crud::query::{FARTHEST_OFFSET, SEARCH, is_taken};
 use crate::crud::schema::{Schema, Type};
 
 /// How deep in nested models filters are described; deeper ones work too.
@@ -35,6 +35,7 @@ pub(super) fn list_parameters(resource: &Resource, schema: &Schema) -> Vec<Json>
 pub(super) fn question(resource: &Resource) -> Json {
     let (default, max) = resource.page_size();
     let names = json!({"type": "array", "items": {"type": "string"}});
+    let schema = resource.schema();
     let described = |mut schema: Json, text: &str| {
         schema["description"] = json!(text);
         schema
@@ -54,6 +55,9 @@ pub(super) fn question(resource: &Resource) -> Json {
         "limit": {"type": "integer", "minimum": 1, "maximum": max, "default": default},
         "cursor": described(json!({"type": "string"}), "The `next` of the page before, with the same filter and sort"),
     });
+    if schema.searched().next().is_some() {
+        properties[SEARCH] = described(json!({"type": "string"}), &searched(schema));
+    }
     if resource.options.offset {
         properties["offset"] = json!({"type": "integer", "minimum": 0, "maximum": FARTHEST_OFFSET, "default": 0});
     }
@@ -83,6 +87,11 @@ pub(super) fn fields_parameter() -> Json {
         "Only these fields, separated by commas, those of nested models as `home.city`; the answer then holds no others".into(),
         json!({"type": "string"}),
     )
+}
+
+fn searched(schema: &Schema) -> String {
+    let names: Vec<&str> = schema.searched().map(|field| &*field.name).collect();
+    format!("Words and `\"phrases\"`, all of which must be in {}", names.join(" or "))
 }
 
 /// Which references may be expanded, where there are some.
@@ -117,6 +126,9 @@ pub(super) fn filter_parameters(resource: &Resource, schema: &Schema) -> Vec<Jso
         parameter["explode"] = json!(true);
         parameter
     };
+    if schema.searched().next().is_some() {
+        parameters.push(query(SEARCH, searched(schema), json!({"type": "string"})));
+    }
     for (group, all) in [("or", "one of them holds"), ("and", "all of them hold")] {
         let description = format!("Conditions in brackets, as `(field.operator.value,...)`: {all}; also `not.{group}`");
         parameters.push(repeated(group, description));

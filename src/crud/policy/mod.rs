@@ -163,7 +163,12 @@ impl Rule {
             Self::Not(inner) => inner.asks_who(),
             Self::Compare { value, .. } => is_claim(value),
             Self::In { values, .. } | Self::Has { values, .. } => values.iter().any(is_claim),
-            Self::True | Self::IsNull { .. } | Self::Like { .. } | Self::HasKey { .. } | Self::Length { .. } => false,
+            Self::True
+            | Self::IsNull { .. }
+            | Self::Like { .. }
+            | Self::HasKey { .. }
+            | Self::Search { .. }
+            | Self::Length { .. } => false,
         }
     }
 
@@ -175,6 +180,8 @@ impl Rule {
         };
         match self {
             Self::True => Ok(()),
+            Self::Search { .. } => Err(ConfigError::new(format!("{whose} searches for words"))
+                .cure("compare fields; what rows are told by need not be searched")),
             Self::And(parts) | Self::Or(parts) => parts.iter().try_for_each(|part| part.check(schema, whose)),
             Self::Not(inner) => inner.check(schema, whose),
             Self::IsNull { field } => match kind(schema, field) {
@@ -203,7 +210,7 @@ impl Rule {
     /// The top-level fields that it speaks of.
     fn fields(&self, found: &mut Vec<usize>) {
         match self {
-            Self::True => {}
+            Self::True | Self::Search { .. } => {}
             Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.fields(found)),
             Self::Not(inner) => inner.fields(found),
             Self::Compare { field, .. }
@@ -271,6 +278,7 @@ impl Caller<'_> {
             Expr::IsNull { field } => Expr::IsNull { field: field.clone() },
             Expr::Like { field, pattern } => Expr::Like { field: field.clone(), pattern: pattern.clone() },
             Expr::HasKey { field, key } => Expr::HasKey { field: field.clone(), key: key.clone() },
+            Expr::Search { words } => Expr::Search { words: words.clone() },
             Expr::Length { field, op, length } => Expr::Length { field: field.clone(), op: *op, length: *length },
         }
     }

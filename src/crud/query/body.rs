@@ -9,7 +9,7 @@
 use serde_json::value::RawValue;
 
 use super::condition::condition;
-use super::parse::{CONTROLS, DEEPEST_GROUP, ListRules, Listing, Reader, finished, too_many_conditions};
+use super::parse::{CONTROLS, DEEPEST_GROUP, ListRules, Listing, Reader, SEARCH, finished, too_many_conditions};
 use super::{Expr, Path};
 use crate::crud::json::Members;
 use crate::crud::schema::check::{self, Fault};
@@ -48,7 +48,9 @@ pub(crate) fn listing_of_body(schema: &Schema, body: &[u8], rules: &ListRules) -
     let mut reader = Reader::of_body(schema, rules);
     let mut controls: Vec<(&'static str, String)> = Vec::new();
     let (mut filter, mut text) = (None, String::new());
-    let known = || CONTROLS.into_iter().chain(["filter"]);
+    let search = reader.searches().then_some(SEARCH);
+    let known = || CONTROLS.into_iter().chain(["filter"]).chain(search);
+    let (mut sought, mut words) = (None, String::new());
     let mut seen: Vec<&str> = Vec::new();
     for (name, raw) in &members.0 {
         match known().find(|own| own == name) {
@@ -57,6 +59,17 @@ pub(crate) fn listing_of_body(schema: &Schema, body: &[u8], rules: &ListRules) -
                 seen.push("filter");
                 if raw.get() != "null" {
                     filter = reader.node("/filter", raw, 0, &mut text);
+                }
+            }
+            Some(SEARCH) => {
+                seen.push(SEARCH);
+                match serde_json::from_str::<Option<String>>(raw.get()) {
+                    Ok(Some(text)) => {
+                        sought = reader.search(&text);
+                        words = text;
+                    }
+                    Ok(None) => {}
+                    Err(_) => reader.invalid(SEARCH, Fault::new("string_type", "must be a string")),
                 }
             }
             Some(control) => {
@@ -83,7 +96,8 @@ pub(crate) fn listing_of_body(schema: &Schema, body: &[u8], rules: &ListRules) -
         }
     }
     let control = |name: &str| controls.iter().find(|(own, _)| *own == name).map(|(_, text)| &**text);
-    finished(reader, control, rules, filter.unwrap_or(Expr::True), vec![("filter".into(), text.into())])
+    let filter = filter.unwrap_or(Expr::True).and(sought.unwrap_or(Expr::True));
+    finished(reader, control, rules, filter, vec![("filter".into(), text.into()), (SEARCH.into(), words.into())])
 }
 
 /// A member that is no filter as it would stand in a query string; none for null.

@@ -26,6 +26,8 @@ impl Expr {
             Self::HasKey { field, key } => {
                 matches!(at(row, field), Value::Map(entries) if entries.iter().any(|(name, _)| name == key))
             }
+            // What is watched is not searched.
+            Self::Search { .. } => false,
             Self::Length { field, op, length } => match at(row, field) {
                 Value::List(items) => op.admits((items.len() as u64).cmp(length)),
                 _ => *op == Comparison::Ne,

@@ -30,6 +30,7 @@ fn narrows(schema: &Schema, filter: &Expr) -> bool {
             let index = schema.fields.get(field.first()).filter(|_| field.is_top()).and_then(|field| field.index);
             index.is_some_and(|index| index.case_insensitive) && pattern.folds() && pattern.is_whole()
         }
+        Expr::Search { .. } => true,
         Expr::True | Expr::Not(_) | Expr::Has { .. } | Expr::HasKey { .. } | Expr::Length { .. } => false,
     }
 }

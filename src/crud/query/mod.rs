@@ -10,6 +10,7 @@ mod indexed;
 mod parse;
 mod path;
 mod pattern;
+mod search;
 mod shown;
 
 pub(crate) use body::listing_of_body;
@@ -17,7 +18,7 @@ pub(crate) use condition::value as text_value;
 pub use grouping::{Aggregate, Dimension, Function, Grouping, Order, Part};
 pub(crate) use grouping::{aggregates, grouping, measure};
 pub(crate) use parse::{
-    Expand, FARTHEST_OFFSET, ListRules, Listing, export, filter, is_taken, listing, shown, watched,
+    Expand, FARTHEST_OFFSET, ListRules, Listing, SEARCH, export, filter, is_taken, listing, shown, watched,
 };
 pub use path::Path;
 pub use pattern::Pattern;
@@ -141,6 +142,11 @@ pub enum Expr<V = Value<'static>> {
         field: Path,
         /// The key.
         key: String,
+    },
+    /// A row in whose [searched](super::schema::Field::searched) fields all of these words are, each in any of them; only stores can tell.
+    Search {
+        /// Words, or phrases.
+        words: Vec<String>,
     },
     /// A list whose number of items is compared.
     Length {

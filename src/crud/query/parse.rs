@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::condition::condition;
 use super::grouping::Dimension;
-use super::{Expr, Path, Query, Shown, Sort, cursor, group};
+use super::{Expr, Path, Query, Shown, Sort, cursor, group, search};
 use crate::crud::Value;
 use crate::crud::schema::check::Fault;
 use crate::crud::schema::{Schema, Type, suggest};
@@ -25,6 +25,8 @@ const MOST_SORT_KEYS: usize = 8;
 
 /// The parameters of a list that are not fields, and may be there once.
 pub(super) const CONTROLS: [&str; 6] = ["limit", "sort", "cursor", "offset", "fields", "expand"];
+/// Words that rows are searched for, where they are.
+pub(crate) const SEARCH: &str = "q";
 /// Those that group conditions.
 const GROUPS: [&str; 4] = ["or", "and", "not.or", "not.and"];
 
@@ -135,6 +137,7 @@ pub(crate) fn filter(schema: &Schema, raw: Option<&str>, rules: &ListRules) -> R
 /// Reads the query string of a feed of changes: filters, and what is shown of the rows.
 pub(crate) fn watched(schema: &Schema, raw: Option<&str>, rules: &ListRules) -> Result<(Expr, Shown), Problem> {
     let mut reader = Reader::new(schema, &["fields"], Some(rules));
+    reader.searches = false;
     let mut sent = reader.read(raw)?;
     let shown = reader.shown(sent.control("fields"));
     reader.finish()?;
@@ -233,6 +236,8 @@ pub(super) struct Reader<'s> {
     controls: &'static [&'static str],
     /// What rows may be filtered and sorted by; none where there is neither.
     rules: Option<&'s ListRules>,
+    /// Whether `q` holds words that rows are searched for.
+    searches: bool,
     /// What is read is a body: places in it are JSON pointers.
     body: bool,
     /// How many conditions were read.
@@ -244,12 +249,27 @@ pub(super) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    pub(super) const fn new(
-        schema: &'s Schema,
-        controls: &'static [&'static str],
-        rules: Option<&'s ListRules>,
-    ) -> Self {
-        Self { schema, controls, rules, body: false, conditions: 0, wrong: Vec::new(), invalid: Vec::new() }
+    pub(super) fn new(schema: &'s Schema, controls: &'static [&'static str], rules: Option<&'s ListRules>) -> Self {
+        Self {
+            schema,
+            controls,
+            rules,
+            searches: rules.is_some() && schema.searched().next().is_some(),
+            body: false,
+            conditions: 0,
+            wrong: Vec::new(),
+            invalid: Vec::new(),
+        }
+    }
+
+    pub(super) const fn searches(&self) -> bool {
+        self.searches
+    }
+
+    /// The rows that hold the words of a search.
+    pub(super) fn search(&mut self, text: &str) -> Option<Expr> {
+        self.conditions += 1;
+        self.noted(SEARCH, search::words(text)).map(|words| Expr::Search { words })
     }
 
     pub(super) fn of_body(schema: &'s Schema, rules: &'s ListRules) -> Self {
@@ -299,6 +319,9 @@ impl<'s> Reader<'s> {
                 sent.controls.push((control, value));
             } else if self.rules.is_none() {
                 self.unknown(&name, &name);
+            } else if self.searches && name == SEARCH {
+                sent.conditions.push(self.search(&value));
+                sent.filters.push((name, value));
             } else {
                 sent.conditions.push(match group::begins(&name).filter(|(.., rest)| rest.is_empty()) {
                     Some((negated, one, _)) => self.group(&name, negated, one, &value, 1),

@@ -20,6 +20,7 @@ pub(crate) use union::Named;
 pub use union::{Tagged, Union, Variant};
 
 use super::{Decimal, Value};
+use crate::ConfigError;
 
 /// A typed model: what a document may hold. Pure data, built once at start-up.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub struct Field {
     pub deletion: bool,
     /// The name of the model whose rows it holds the id or the ids of.
     pub reference: Option<Arc<str>>,
+    /// Whether its words are looked for by a search.
+    pub searched: bool,
     /// The name as it begins a member of a JSON object.
     key: Box<[u8]>,
 }
@@ -73,6 +76,7 @@ impl Field {
             renewed: false,
             deletion: false,
             reference: None,
+            searched: false,
             key: key.into(),
         }
     }
@@ -116,6 +120,13 @@ impl Field {
     #[must_use]
     pub fn refers_to(mut self, model: impl Into<Arc<str>>) -> Self {
         self.reference = Some(model.into());
+        self
+    }
+
+    /// Its words are looked for by a search.
+    #[must_use]
+    pub fn searched(mut self) -> Self {
+        self.searched = true;
         self
     }
 
@@ -347,6 +358,36 @@ impl Schema {
     /// The index of the field called `name`.
     pub fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| *field.name == *name)
+    }
+
+    /// Has the words of these fields looked for by a search.
+    ///
+    /// # Errors
+    /// When there is no such field that clients see, or it holds no text.
+    pub fn search(mut self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ConfigError> {
+        for name in names {
+            let name = name.as_ref();
+            let index = self.field(name).filter(|index| self.fields[*index].access.is_shown());
+            let Some(index) = index else {
+                let error = ConfigError::new(format!("{} has no field {name:?} that could be searched", self.name));
+                let shown = self.fields.iter().filter(|field| field.access.is_shown());
+                return Err(match suggest::closest(name, shown.map(|field| &*field.name)) {
+                    Some(near) => error.cure(format!("did you mean {near}?")),
+                    None => error.cure("name texts that clients see"),
+                });
+            };
+            if !matches!(self.fields[index].kind.inner().0, Type::Str(_)) {
+                return Err(ConfigError::new(format!("{}.{name} holds no text, so it has no words", self.name))
+                    .cure("leave it out of search"));
+            }
+            self.fields[index].searched = true;
+        }
+        Ok(self)
+    }
+
+    /// The fields whose words are looked for by a search.
+    pub fn searched(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.searched)
     }
 
     /// Whether rows hold what clients do not see.

@@ -47,6 +47,7 @@ pub(super) struct CrudSettings<'a> {
     pub(super) filterable: Option<Vec<String>>,
     pub(super) sortable: Option<Vec<String>>,
     pub(super) dimensions: Vec<String>,
+    pub(super) search: Vec<String>,
     pub(super) measures: Vec<String>,
     pub(super) offset: bool,
     pub(super) envelope: bool,

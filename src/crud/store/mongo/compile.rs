@@ -70,6 +70,7 @@ pub(super) fn filter(schema: &Schema, expr: &Expr) -> Result<Document, StoreErro
                 Err(_) => nothing(),
             }
         }
+        Expr::Search { words } => super::search::matching(words),
         Expr::Length { field, op, length } => {
             names::item(schema, field)?;
             length_is(&encode::dotted(schema, field)?, *op, *length)

@@ -6,7 +6,7 @@ use mongodb::{Database, IndexModel};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{encode, error};
+use super::{encode, error, search};
 use crate::ConfigError;
 use crate::crud::schema::{DefaultValue, Field, Index, Type};
 use crate::crud::store::{OpenError, names, shape};
@@ -34,6 +34,7 @@ pub(super) async fn ensure(database: &Database, schema: &Schema) -> Result<(), O
         }
     }
     indexes(database, schema, &name).await?;
+    search::ensure(&database.collection(&name), schema).await?;
     let record = doc! { "$set": { "model": &schema.name, "shape": new.to_string() } };
     meta.update_one(doc! { "_id": { "$eq": &name } }, record).upsert(true).await.map_err(failed)?;
     Ok(())

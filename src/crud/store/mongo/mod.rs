@@ -17,6 +17,7 @@ mod error;
 mod gather;
 mod group;
 mod keys;
+mod search;
 mod transaction;
 
 use std::future::Future;

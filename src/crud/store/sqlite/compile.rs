@@ -188,6 +188,11 @@ impl Statement {
                 self.text.push_str(") WHERE key=?)");
                 self.args.push(Sql::Text(key.clone()));
             }
+            Expr::Search { words } => {
+                let name = super::search::name(table);
+                self.text.push_str(&format!("(seq IN (SELECT rowid FROM \"{name}\" WHERE \"{name}\" MATCH ?))"));
+                self.args.push(Sql::Text(super::search::matching(words)));
+            }
             Expr::Length { field, op, length } => {
                 names::item(&table.schema, field)?;
                 let path = table.json_path(field)?;

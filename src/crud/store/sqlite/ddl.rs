@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::reshape::{Reshaped, reshape};
 use super::table::{Table, column, extract, quoted};
-use super::{changes, error, indexes};
+use super::{changes, error, indexes, search};
 use crate::ConfigError;
 use crate::crud::StoreError;
 use crate::crud::store::shape;
@@ -41,6 +41,7 @@ pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
         }
     }
     indexes::ensure(db, table)?;
+    search::ensure(db, table)?;
     db.execute(
         "INSERT INTO zg_meta(coll, model, shape) VALUES (?1, ?2, ?3)
          ON CONFLICT(coll) DO UPDATE SET shape = excluded.shape WHERE shape <> excluded.shape",

@@ -48,6 +48,7 @@ mod place;
 mod queue;
 mod readers;
 mod reshape;
+mod search;
 mod table;
 #[cfg(test)]
 mod tests;

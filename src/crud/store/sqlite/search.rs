@@ -1,0 +1,55 @@
+//! Full-text search: an FTS5 table beside the table, which holds an index and none of the texts, kept by triggers.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::error;
+use super::table::{Table, column, quoted};
+use crate::crud::StoreError;
+
+/// The name of the table of words: `s_user`.
+pub(super) fn name(table: &Table) -> String {
+    format!("s_{}", &table.name[2..])
+}
+
+/// Makes the table of words when it is missing or holds others, and fills it. Where nothing is searched one that is there stays.
+pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
+    let columns: Vec<String> = table.schema.searched().map(|field| quoted(&column(field))).collect();
+    if columns.is_empty() {
+        return Ok(());
+    }
+    let (words, rows) = (quoted(&name(table)), quoted(&table.name));
+    let listed = columns.join(",");
+    let wanted = format!(
+        "CREATE VIRTUAL TABLE {words} USING fts5({listed}, content={rows}, content_rowid='seq', tokenize='unicode61 remove_diacritics 2')"
+    );
+    let known: Option<String> = db
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = ?", [name(table)], |row| row.get(0))
+        .optional()
+        .map_err(error::plain)?;
+    if known.as_deref() == Some(&*wanted) {
+        return Ok(());
+    }
+    let of = |row: &str| columns.iter().map(|column| format!("{row}.{column}")).collect::<Vec<_>>().join(",");
+    let add = format!("INSERT INTO {words}(rowid,{listed}) VALUES(NEW.seq,{});", of("NEW"));
+    let take = format!("INSERT INTO {words}({words},rowid,{listed}) VALUES('delete',OLD.seq,{});", of("OLD"));
+    let differ: Vec<String> = columns.iter().map(|column| format!("OLD.{column} IS NOT NEW.{column}")).collect();
+    let mut sql = format!("DROP TABLE IF EXISTS {words};{wanted};");
+    for (event, when, body) in [
+        ("INSERT", String::new(), add.clone()),
+        ("DELETE", String::new(), take.clone()),
+        ("UPDATE", format!("WHEN {}", differ.join(" OR ")), format!("{take}{add}")),
+    ] {
+        let trigger = quoted(&format!("zg_s_{}_{}", table.name, event.to_ascii_lowercase()));
+        sql.push_str(&format!(
+            "DROP TRIGGER IF EXISTS {trigger}; CREATE TRIGGER {trigger} AFTER {event} ON {rows} {when} BEGIN {body} END;"
+        ));
+    }
+    sql.push_str(&format!("INSERT INTO {words}({words}) VALUES('rebuild');"));
+    db.execute_batch(&sql).map_err(error::plain)
+}
+
+/// All of the words, each in quotation marks, so that none is taken for an operator.
+pub(super) fn matching(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
+    quoted.join(" ")
+}
