@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .requests import Request
     from .responses import Response
     from .routing import CORE, PUBLIC
+    from .transactions import transaction
 
 __all__ = [
     "CORE",
@@ -88,6 +89,7 @@ __all__ = [
     "new_event_loop",
     "now",
     "spawn_blocking",
+    "transaction",
     "uuid7",
 ]
 
@@ -129,6 +131,7 @@ _MODULES = {
     "requests": ("Request",),
     "responses": ("Response",),
     "routing": ("CORE", "PUBLIC"),
+    "transactions": ("transaction",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

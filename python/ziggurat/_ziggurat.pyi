@@ -185,6 +185,10 @@ class Rows:
         page: int,
     ) -> Walk: ...
 
+def transact(
+    writes: Sequence[tuple[Rows, str, bytes, int | None]],
+) -> RustFuture[list[tuple[int, bytes] | None]]: ...
+
 @final
 class Walk:
     """A walk over rows, page by page."""

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::schema::validate;
-use super::store::{RowError, StoreError};
+use super::store::{RowError, StoreError, Write};
 use super::{Collection, Expect, Expr, Outcome, Query, Row, Schema, Sort, Value, Walk};
 use crate::ConfigError;
 
@@ -112,11 +112,7 @@ impl<C: Collection> Rows<C> {
     /// # Errors
     /// As [`insert`](Self::insert).
     pub async fn replace(&self, document: &[u8], version: Option<i64>) -> Result<Outcome<Row>, RowsError> {
-        let mut values = self.values(document)?;
-        for (field, value) in validate::renewed(&self.schema) {
-            values[field] = value;
-        }
-        Ok(self.collection.replace(Value::Object(values), expect(version)).await?)
+        Ok(self.collection.replace(self.renewed(document)?, expect(version)).await?)
     }
 
     /// Removes the row with this id, which is given as JSON, if it is of this version. Where the model says so it is marked as
@@ -165,6 +161,44 @@ impl<C: Collection> Rows<C> {
         let sort = Sort::total(&self.schema, sort)?;
         let query = Query { filter: filter.and(self.there()), sort, limit, offset, after: None };
         Ok(Walk::new(self.collection.clone(), query, page))
+    }
+
+    /// A row that is to be added, for [`Store::transact`](super::Store::transact).
+    ///
+    /// # Errors
+    /// When the document breaks the rules of the model.
+    pub fn to_insert(&self, document: &[u8]) -> Result<(C, Write), RowsError> {
+        Ok((self.collection.clone(), Write::Insert(self.read(document)?)))
+    }
+
+    /// A document that is to be put in the place of the row with its id, if that is of this version.
+    ///
+    /// # Errors
+    /// As [`to_insert`](Self::to_insert).
+    pub fn to_replace(&self, document: &[u8], version: Option<i64>) -> Result<(C, Write), RowsError> {
+        Ok((self.collection.clone(), Write::Replace(self.renewed(document)?, expect(version))))
+    }
+
+    /// A row that is to be removed, or marked as deleted where the model says so, if it is of this version.
+    ///
+    /// # Errors
+    /// When that is no id of the model.
+    pub fn to_delete(&self, id: &[u8], version: Option<i64>) -> Result<(C, Write), RowsError> {
+        let (id, expect) = (self.id(id)?, expect(version));
+        let write = match self.schema.deleting() {
+            Some(changes) => Write::Update(id, changes, expect.only(self.schema.alive())),
+            None => Write::Delete(id, expect),
+        };
+        Ok((self.collection.clone(), write))
+    }
+
+    /// The document with what each write makes anew.
+    fn renewed(&self, document: &[u8]) -> Result<Value<'static>, RowsError> {
+        let mut values = self.values(document)?;
+        for (field, value) in validate::renewed(&self.schema) {
+            values[field] = value;
+        }
+        Ok(Value::Object(values))
     }
 
     fn read(&self, document: &[u8]) -> Result<Value<'static>, RowsError> {

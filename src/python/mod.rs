@@ -40,6 +40,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<response::Response>()?;
     module.add_class::<rows::Rows>()?;
     module.add_class::<rows::Walk>()?;
+    module.add_function(wrap_pyfunction!(rows::transact, module)?)?;
     module.add_function(wrap_pyfunction!(db::backup_store, module)?)?;
     module.add_function(wrap_pyfunction!(db::copy_store, module)?)?;
     module.add_function(wrap_pyfunction!(log::init_log, module)?)?;

@@ -9,16 +9,16 @@ use tokio::sync::Mutex;
 
 use super::bridge::{RustFuture, spawn_bringing};
 use super::errors::config_error;
-use crate::crud::store::AnyCollection;
+use crate::crud::store::{AnyCollection, AnyStore, Refusal, Store};
 use crate::crud::{self, Expr, Outcome, Row, RowsError, StoreError};
 
 /// The rows of one model. Documents are JSON; a row comes as its version and its JSON.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
-pub(super) struct Rows(crud::Rows<AnyCollection>);
+pub(super) struct Rows(crud::Rows<AnyCollection>, AnyStore);
 
 impl Rows {
-    pub(super) const fn new(rows: crud::Rows<AnyCollection>) -> Self {
-        Self(rows)
+    pub(super) const fn new(rows: crud::Rows<AnyCollection>, store: AnyStore) -> Self {
+        Self(rows, store)
     }
 
     /// Does `work` on the runtime; Python awaits what it brings.
@@ -108,7 +108,7 @@ impl Rows {
 
     /// The same with rows that are marked as deleted.
     fn with_deleted(&self) -> Self {
-        Self(self.0.clone().with_deleted())
+        Self(self.0.clone().with_deleted(), self.1.clone())
     }
 
     fn count<'py>(&self, py: Python<'py>, filter: &str) -> PyResult<Bound<'py, RustFuture>> {
@@ -136,6 +136,50 @@ impl Rows {
         let walk = self.0.find(filter, &sort, offset, limit, page).map_err(|error| config_error(py, &error))?;
         Ok(Walk(Arc::new(Mutex::new(walk))))
     }
+}
+
+/// Rows, what is done, the document or the id, and the version that the row must have.
+type Noted<'py> = (PyRef<'py, Rows>, String, Vec<u8>, Option<i64>);
+
+/// Does all of the writes or none: each is rows, what is done (`insert`, `save` or `delete`), the document, or the id of a row that is
+/// deleted, and the version that the row must have. A row comes as its version and its JSON, nothing where it was deleted.
+#[pyfunction]
+pub(super) fn transact<'py>(py: Python<'py>, writes: Vec<Noted<'py>>) -> PyResult<Bound<'py, RustFuture>> {
+    let mut planned = Vec::with_capacity(writes.len());
+    let mut models = Vec::with_capacity(writes.len());
+    let mut store: Option<AnyStore> = None;
+    for (rows, kind, document, version) in &writes {
+        if *store.get_or_insert_with(|| rows.1.clone()) != rows.1 {
+            return Err(exception(py, "StoreFailure", "rows of different stores cannot be written as one", &[]));
+        }
+        let write = match &**kind {
+            "insert" => rows.0.to_insert(document),
+            "save" => rows.0.to_replace(document, *version),
+            _ => rows.0.to_delete(document, *version),
+        };
+        planned.push(write.map_err(|error| raised(py, error))?);
+        models.push(rows.0.schema().clone());
+    }
+    spawn_bringing(py, async move {
+        let done = match store {
+            Some(store) => store.transact(planned).await,
+            None => Ok(Vec::new()),
+        };
+        move |py: Python<'_>| match done {
+            Ok(rows) => {
+                let rows = rows.iter().map(|row| row.as_ref().map(|row| row_of(py, row)).transpose());
+                Ok(rows.collect::<PyResult<Vec<_>>>()?.into_pyobject(py)?.into_any().unbind())
+            }
+            Err(error) => {
+                let model = models.get(error.index).map_or("row", |model| &*model.name);
+                Err(match error.why {
+                    Refusal::NotFound => not_found(py, model),
+                    Refusal::Changed => changed(py, model),
+                    Refusal::Store(error) => raised(py, error.into()),
+                })
+            }
+        }
+    })
 }
 
 /// A walk over rows.
@@ -168,12 +212,17 @@ fn row_of(py: Python<'_>, row: &Row) -> PyResult<Py<PyAny>> {
 fn done<T>(py: Python<'_>, outcome: Outcome<T>, model: &str) -> PyResult<T> {
     match outcome {
         Outcome::Done(done) => Ok(done),
-        Outcome::NotFound => Err(exception(py, "RowNotFound", &format!("there is no {model} with this id"), &[])),
-        Outcome::Changed => {
-            let detail = format!("the {model} was changed since it was read; read it again");
-            Err(exception(py, "RowChanged", &detail, &[]))
-        }
+        Outcome::NotFound => Err(not_found(py, model)),
+        Outcome::Changed => Err(changed(py, model)),
     }
+}
+
+fn not_found(py: Python<'_>, model: &str) -> PyErr {
+    exception(py, "RowNotFound", &format!("there is no {model} with this id"), &[])
+}
+
+fn changed(py: Python<'_>, model: &str) -> PyErr {
+    exception(py, "RowChanged", &format!("the {model} was changed since it was read; read it again"), &[])
 }
 
 /// What Python raises for `error`. Those of which a client may learn say so in words for it.

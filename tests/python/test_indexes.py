@@ -89,13 +89,13 @@ def test_rows_that_are_there_learn_a_new_rule(store_url: str) -> None:
     plain = serve(store_url, account(Annotated[str | None, Indexed(unique=True)]))
     if store_url.startswith("mongodb"):
         with pytest.raises(
-            ConfigError, match="Account.email is not unique in the way in which its index zg_uc_email is"
+            ConfigError, match=r"Account\.email is not unique in the way in which its index zg_uc_email is"
         ):
             plain.build()
         return
     with TestClient(plain) as client:
         assert client.post("/account", json={"id": 3, "email": "ADA"}).status_code == 201
-    with pytest.raises(ConfigError, match="Account.email cannot be made unique"):
+    with pytest.raises(ConfigError, match=r"Account\.email cannot be made unique"):
         serve(store_url, account(FOLDED)).build()
 
 

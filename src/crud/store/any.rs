@@ -8,8 +8,8 @@ use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
 use super::{
-    Changes, ChangesError, Collection, Expect, Groups, Key, Many, Once, OpenError, Outcome, Page, Row, RowError, Store,
-    StoreError,
+    Changes, ChangesError, Collection, Expect, Groups, Key, Many, Once, OpenError, Outcome, Page, Refusal, Row,
+    RowError, Store, StoreError, Write, WriteError,
 };
 use crate::ConfigError;
 use crate::crud::query::Grouping;
@@ -27,6 +27,20 @@ pub enum AnyStore {
     /// MongoDB.
     #[cfg(feature = "mongodb")]
     Mongo(MongoStore),
+}
+
+/// Two are equal when they are the same, not when they are of the same place.
+impl PartialEq for AnyStore {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            #[cfg(feature = "sqlite")]
+            (Self::Sqlite(one), Self::Sqlite(other)) => one.is(other),
+            #[cfg(feature = "mongodb")]
+            (Self::Mongo(one), Self::Mongo(other)) => one.is(other),
+            #[cfg(all(feature = "sqlite", feature = "mongodb"))]
+            _ => false,
+        }
+    }
 }
 
 /// A collection of one of the stores.
@@ -130,6 +144,39 @@ impl Store for AnyStore {
             Self::Sqlite(store) => store.open(schema).await.map(AnyCollection::Sqlite),
             #[cfg(feature = "mongodb")]
             Self::Mongo(store) => store.open(schema).await.map(AnyCollection::Mongo),
+        }
+    }
+
+    async fn transact(&self, writes: Vec<(AnyCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {
+        let foreign = || {
+            let error = StoreError::Internal("a write to a collection of another store".into());
+            Err(WriteError { index: 0, why: Refusal::Store(error) })
+        };
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => {
+                let own = |(collection, write)| match collection {
+                    AnyCollection::Sqlite(collection) => Some((collection, write)),
+                    #[cfg(feature = "mongodb")]
+                    AnyCollection::Mongo(_) => None,
+                };
+                match writes.into_iter().map(own).collect() {
+                    Some(writes) => store.transact(writes).await,
+                    None => foreign(),
+                }
+            }
+            #[cfg(feature = "mongodb")]
+            Self::Mongo(store) => {
+                let own = |(collection, write)| match collection {
+                    AnyCollection::Mongo(collection) => Some((collection, write)),
+                    #[cfg(feature = "sqlite")]
+                    AnyCollection::Sqlite(_) => None,
+                };
+                match writes.into_iter().map(own).collect() {
+                    Some(writes) => store.transact(writes).await,
+                    None => foreign(),
+                }
+            }
         }
     }
 

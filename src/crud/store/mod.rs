@@ -44,6 +44,16 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// When the store is not there, or what it holds does not fit the schema.
     fn open(&self, schema: Arc<Schema>) -> impl Future<Output = Result<Self::Collection, OpenError>> + Send;
 
+    /// Does all of these writes to collections of this store, or none: for each the row as it is now, nothing where it is gone. They see
+    /// each other in their order.
+    ///
+    /// # Errors
+    /// The first that cannot be done.
+    fn transact(
+        &self,
+        writes: Vec<(Self::Collection, Write)>,
+    ) -> impl Future<Output = Result<Vec<Option<Row>>, WriteError>> + Send;
+
     /// A short text for the start-up banner, without credentials: `sqlite app.db`.
     fn describe(&self) -> String;
 
@@ -218,6 +228,39 @@ pub enum Once {
     Before(Row),
     /// Another request has come with this key.
     Other,
+}
+
+/// A write that is done together with others, each as the method of [`Collection`] that is called so does it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Write {
+    /// Adds a row.
+    Insert(Value<'static>),
+    /// Puts a document in the place of a row.
+    Replace(Value<'static>, Expect),
+    /// Sets fields of a row, given by index.
+    Update(Value<'static>, Vec<(usize, Value<'static>)>, Expect),
+    /// Removes a row.
+    Delete(Value<'static>, Expect),
+}
+
+/// Why several writes were not done.
+#[derive(Debug)]
+pub struct WriteError {
+    /// Which of them was in the way; 0 when it has to do with none.
+    pub index: usize,
+    /// What happened.
+    pub why: Refusal,
+}
+
+/// Why a write among others was not done.
+#[derive(Debug)]
+pub enum Refusal {
+    /// There is no such row.
+    NotFound,
+    /// The row has another version.
+    Changed,
+    /// The store failed, or holds what stands in the way.
+    Store(StoreError),
 }
 
 /// Why rows were not added.

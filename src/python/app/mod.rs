@@ -143,7 +143,9 @@ impl App {
 
     /// The rows of a model, by its name; None when the app does not keep any.
     fn rows(&self, model: &str) -> PyResult<Option<Rows>> {
-        Ok(self.built()?.rows.get(model).cloned().map(Rows::new))
+        let built = self.built()?;
+        let rows = built.rows.get(model).cloned().zip(built.store.clone());
+        Ok(rows.map(|(rows, store)| Rows::new(rows, store)))
     }
 
     fn add_document(&self, py: Python<'_>, path: &str, content_type: &str, body: &[u8]) -> PyResult<()> {

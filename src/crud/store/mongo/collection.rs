@@ -19,12 +19,12 @@ use crate::crud::store::{
 };
 use crate::crud::{Expr, Query, Schema, Value, json};
 
-type Rows = mongodb::Collection<RawDocumentBuf>;
+pub(super) type Rows = mongodb::Collection<RawDocumentBuf>;
 
 /// Rows of one schema in a MongoDB store.
 #[derive(Debug, Clone)]
 pub struct MongoCollection {
-    store: MongoStore,
+    pub(super) store: MongoStore,
     rows: Rows,
     schema: Arc<Schema>,
     id: usize,
@@ -36,7 +36,7 @@ impl MongoCollection {
         Self { store, rows, schema, id, reads: Arc::default() }
     }
 
-    fn parts(&self) -> (Rows, Arc<Schema>) {
+    pub(super) fn parts(&self) -> (Rows, Arc<Schema>) {
         (self.rows.clone(), Arc::clone(&self.schema))
     }
 
@@ -101,7 +101,7 @@ impl MongoCollection {
     }
 
     /// What is to be set of the fields that are given by index.
-    fn set(&self, changes: &[(usize, Value<'static>)]) -> Result<Document, StoreError> {
+    pub(super) fn set(&self, changes: &[(usize, Value<'static>)]) -> Result<Document, StoreError> {
         let mut set = Document::new();
         for (index, value) in changes {
             if *index == self.id || *index >= self.schema.fields.len() {
@@ -110,6 +110,15 @@ impl MongoCollection {
             encode::set(&mut set, &self.schema, *index, value);
         }
         Ok(set)
+    }
+
+    /// Every field but the id.
+    pub(super) fn set_all(&self, values: &[Value<'static>]) -> Document {
+        let mut set = Document::new();
+        for (index, value) in values.iter().enumerate().filter(|(index, _)| *index != self.id) {
+            encode::set(&mut set, &self.schema, index, value);
+        }
+        set
     }
 
     /// The row with this id, if `only` holds for it. Reads with a predicate are not asked for together: each has its own.
@@ -154,7 +163,7 @@ impl MongoCollection {
 }
 
 /// The update that sets fields and counts the version up.
-fn update(set: Document) -> Result<Document, StoreError> {
+pub(super) fn update(set: Document) -> Result<Document, StoreError> {
     let size = set.to_vec().map_err(|error| StoreError::Internal(error.into()))?.len();
     if size > MAX_DOCUMENT {
         return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
@@ -167,7 +176,7 @@ fn update(set: Document) -> Result<Document, StoreError> {
 }
 
 /// The row with this id, if `only` holds for it.
-fn visible(schema: &Schema, id: &Bson, only: &Expr) -> Result<Document, StoreError> {
+pub(super) fn visible(schema: &Schema, id: &Bson, only: &Expr) -> Result<Document, StoreError> {
     let mut filter = doc! { "_id": { "$eq": id.clone() } };
     if *only != Expr::True {
         filter.insert("$and", vec![compile::filter(schema, only)?]);
@@ -176,7 +185,7 @@ fn visible(schema: &Schema, id: &Bson, only: &Expr) -> Result<Document, StoreErr
 }
 
 /// The row that is expected. Rows that others wrote have no version, which counts as 0.
-fn this(schema: &Schema, id: &Bson, expect: &Expect) -> Result<Document, StoreError> {
+pub(super) fn this(schema: &Schema, id: &Bson, expect: &Expect) -> Result<Document, StoreError> {
     let mut filter = visible(schema, id, &expect.only)?;
     if let Some(versions) = &expect.versions {
         let mut versions: Vec<_> = versions.iter().map(|version| Bson::Int64(*version)).collect();
@@ -202,7 +211,7 @@ async fn not_done<T>(rows: &Rows, schema: &Schema, id: &Bson, expect: &Expect) -
 
 /// Whether a row that the server refuses because there is such a one is just the one that is there: what gets no answer is sent
 /// again, and a server that has crashed meanwhile may have kept it without remembering that it came from here.
-async fn is_kept(rows: &Rows, schema: &Schema, id: &Bson, made: &Row) -> Result<bool, StoreError> {
+pub(super) async fn is_kept(rows: &Rows, schema: &Schema, id: &Bson, made: &Row) -> Result<bool, StoreError> {
     let there = rows.find_one(doc! { "_id": { "$eq": id.clone() }, "_v": made.version }).await;
     match there.map_err(|e| error::of(e, schema))? {
         Some(there) => Ok(row(schema, &there)? == *made),
@@ -221,7 +230,10 @@ fn unfit() -> StoreError {
 }
 
 /// The members of a document and its id.
-fn taken_apart<'a>(schema: &Schema, document: &'a Value<'static>) -> Result<(&'a [Value<'static>], Bson), StoreError> {
+pub(super) fn taken_apart<'a>(
+    schema: &Schema,
+    document: &'a Value<'static>,
+) -> Result<(&'a [Value<'static>], Bson), StoreError> {
     let Value::Object(values) = document else { return Err(unfit()) };
     let id = schema.id.and_then(|id| values.get(id)).and_then(|id| encode::id(schema, id)).ok_or_else(unfit)?;
     Ok((values, id))
@@ -459,10 +471,7 @@ impl Collection for MongoCollection {
         let (values, id) = taken_apart(&self.schema, &document)?;
         // Setting every field, not replacing the document: the version can be counted up in the same step, and fields
         // that other programs keep beside ours stay.
-        let mut set = Document::new();
-        for (index, value) in values.iter().enumerate().filter(|(index, _)| *index != self.id) {
-            encode::set(&mut set, &self.schema, index, value);
-        }
+        let set = self.set_all(values);
         Ok(match self.change(id, set, expect, false).await? {
             Outcome::Done(changed) => {
                 let version = decode::version(&changed);

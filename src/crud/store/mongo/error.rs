@@ -7,6 +7,8 @@ use crate::crud::Schema;
 use crate::crud::store::{MAX_DOCUMENT, StoreError};
 
 pub(super) const DUPLICATE: i32 = 11000;
+/// Another transaction was in the way.
+pub(super) const CONFLICT: i32 = 112;
 
 /// Codes of servers that are starting, stopping, or no longer the primary.
 const NOT_NOW: [i32; 17] = [6, 7, 43, 89, 91, 133, 134, 189, 262, 358, 9001, 10107, 11600, 11602, 13388, 13435, 13436];
@@ -21,7 +23,7 @@ pub(super) fn of(error: Error, schema: &Schema) -> StoreError {
         Some((50, _)) => StoreError::Timeout,
         Some((14031, _)) => StoreError::Full,
         // Other transactions were in the way each time.
-        Some((112, _)) => unavailable(error),
+        Some((CONFLICT, _)) => unavailable(error),
         Some((10334 | 17419 | 17420, _)) => StoreError::TooLarge { limit: MAX_DOCUMENT },
         Some((code, _)) if NOT_NOW.contains(&code) => unavailable(error),
         Some(_) if error.contains_label("RetryableWriteError") => unavailable(error),

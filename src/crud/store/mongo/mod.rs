@@ -18,6 +18,7 @@ mod gather;
 mod group;
 mod keys;
 mod search;
+mod transact;
 mod transaction;
 
 use std::future::Future;
@@ -32,7 +33,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use collection::MongoCollection;
 
-use super::{OpenError, Store, StoreError, names};
+use super::{OpenError, Row, Store, StoreError, Write, WriteError, names};
 use crate::ConfigError;
 use crate::crud::Schema;
 
@@ -164,6 +165,11 @@ impl MongoStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether they are the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Runs an operation to its end in a task of its own; the answer is waited for as long as an operation may take.
     async fn run<T: Send + 'static>(
         &self,
@@ -233,6 +239,10 @@ impl Store for MongoStore {
         // Building an index may take its time, so there is no deadline.
         self.run_on(async move { Ok(ensure::ensure(&database, &wanted).await) }).await??;
         Ok(MongoCollection::new(self.clone(), rows, schema, id))
+    }
+
+    async fn transact(&self, writes: Vec<(MongoCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {
+        transact::run(self, writes).await
     }
 
     fn describe(&self) -> String {

@@ -9,7 +9,7 @@ use crate::crud::Schema;
 use crate::crud::store::{Many, RowError, StoreError};
 
 /// How often a transaction is begun anew when the server says that another one was in its way.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// What is done in one transaction.
 pub(super) enum Write<'a> {
@@ -88,7 +88,7 @@ async fn once(
     Ok(Many::Done(written))
 }
 
-async fn commit(session: &mut ClientSession) -> Result<(), Error> {
+pub(super) async fn commit(session: &mut ClientSession) -> Result<(), Error> {
     let mut tries = 0;
     loop {
         tries += 1;

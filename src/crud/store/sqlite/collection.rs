@@ -13,24 +13,24 @@ use super::{SqliteStore, changes, error, group, keys};
 use crate::crud::query::Grouping;
 use crate::crud::store::{
     Changes, ChangesError, Collection, Expect, Groups, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row,
-    RowError, StoreError, names,
+    RowError, StoreError, Write, names,
 };
 use crate::crud::{Expr, Query, Value, json};
 
 /// Rows of one schema in a SQLite store.
 #[derive(Debug, Clone)]
 pub struct SqliteCollection {
-    store: SqliteStore,
-    table: Arc<Table>,
-    sql: Arc<Texts>,
+    pub(super) store: SqliteStore,
+    pub(super) table: Arc<Table>,
+    pub(super) sql: Arc<Texts>,
 }
 
 /// Statements that are the same each time.
 #[derive(Debug)]
-struct Texts {
+pub(super) struct Texts {
     get: String,
-    exists: String,
-    insert: String,
+    pub(super) exists: String,
+    pub(super) insert: String,
 }
 
 impl SqliteCollection {
@@ -44,21 +44,30 @@ impl SqliteCollection {
         Self { store, table, sql: Arc::new(sql) }
     }
 
-    /// Asks whether there is such a row, of any version.
-    fn exists(&self, id: &Sql, expect: &Expect) -> Result<Statement, StoreError> {
-        let mut sql = Statement::new(&*self.sql.exists, vec![id.clone()]);
-        sql.and(&self.table, &expect.only)?;
-        Ok(sql)
-    }
-
     /// The document as canonical JSON, if it is not too large.
-    fn encode(&self, document: &Value<'_>) -> Result<Bytes, StoreError> {
+    pub(super) fn encode(&self, document: &Value<'_>) -> Result<Bytes, StoreError> {
         let json = json::document(&self.table.schema, document);
         if json.len() > MAX_DOCUMENT { Err(StoreError::TooLarge { limit: MAX_DOCUMENT }) } else { Ok(json) }
     }
 }
 
 impl SqliteCollection {
+    /// Does one write.
+    async fn change(&self, write: Write) -> Result<Outcome<Option<Row>>, StoreError> {
+        let planned = self.plan(write)?;
+        let answer = self.store.write(move |db| planned.run(db))?;
+        self.store.answered(answer).await
+    }
+
+    /// Does a write after which there is a row.
+    async fn changed(&self, write: Write) -> Result<Outcome<Row>, StoreError> {
+        Ok(match self.change(write).await? {
+            Outcome::Done(Some(row)) => Outcome::Done(row),
+            Outcome::Done(None) | Outcome::NotFound => Outcome::NotFound,
+            Outcome::Changed => Outcome::Changed,
+        })
+    }
+
     /// Adds all documents or none, each with the version that is given or a first one.
     async fn add_all(&self, documents: Vec<(Value<'static>, Option<i64>)>) -> Result<Vec<Row>, RowError> {
         let mut encoded = Vec::with_capacity(documents.len());
@@ -115,14 +124,8 @@ impl SqliteCollection {
     }
 }
 
-/// Why a conditional write found no row; `exists` asks for the row without its version.
-fn not_done<T>(db: &Connection, exists: Statement) -> Result<Outcome<T>, StoreError> {
-    let found = db.prepare_cached(&exists.text).and_then(|mut s| s.exists(params_from_iter(exists.args)));
-    Ok(if found.map_err(error::plain)? { Outcome::Changed } else { Outcome::NotFound })
-}
-
 /// The bytes of a text column.
-fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
+pub(super) fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Bytes> {
     match row.get_ref(column)? {
         ValueRef::Text(text) => Ok(Bytes::copy_from_slice(text)),
         other => Err(rusqlite::Error::InvalidColumnType(column, "doc".into(), other.data_type())),
@@ -202,17 +205,10 @@ impl Collection for SqliteCollection {
     }
 
     async fn insert(&self, document: Value<'static>) -> Result<Row, StoreError> {
-        let json = self.encode(&document)?;
-        let id = self.table.id_of(&document)?;
-        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
-        let answer = self.store.write(move |db| {
-            let row = Row { version: names::first_version(), json };
-            db.prepare_cached(&texts.insert)
-                .and_then(|mut s| s.execute((id, row.version, Text(&row.json))))
-                .map_err(|e| error::of_write(e, &table))?;
-            Ok(row)
-        })?;
-        self.store.answered(answer).await
+        match self.change(Write::Insert(document)).await? {
+            Outcome::Done(Some(row)) => Ok(row),
+            _ => Err(StoreError::Internal("a row that was added is not there".into())),
+        }
     }
 
     async fn insert_all(&self, documents: Vec<Value<'static>>) -> Result<Vec<Row>, RowError> {
@@ -257,27 +253,7 @@ impl Collection for SqliteCollection {
     }
 
     async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {
-        let json = self.encode(&document)?;
-        let id = self.table.id_of(&document)?;
-        let exists = self.exists(&id, &expect)?;
-        let table = Arc::clone(&self.table);
-        let mut sql = Statement::new(
-            format!("UPDATE {} SET ver=ver+1,doc=jsonb(?) WHERE id=?", quoted(&table.name)),
-            vec![Sql::Text(String::from_utf8_lossy(&json).into_owned()), id],
-        );
-        sql.expect(&table, &expect)?;
-        sql.text.push_str(" RETURNING ver");
-        let answer = self.store.write(move |db| {
-            let version = db
-                .prepare_cached(&sql.text)
-                .and_then(|mut s| s.query_row(params_from_iter(sql.args), |row| row.get(0)).optional())
-                .map_err(|e| error::of_write(e, &table))?;
-            match version {
-                Some(version) => Ok(Outcome::Done(Row { version, json })),
-                None => not_done(db, exists),
-            }
-        })?;
-        self.store.answered(answer).await
+        self.changed(Write::Replace(document, expect)).await
     }
 
     async fn update(
@@ -286,45 +262,15 @@ impl Collection for SqliteCollection {
         changes: Vec<(usize, Value<'static>)>,
         expect: Expect,
     ) -> Result<Outcome<Row>, StoreError> {
-        let Some(id) = super::table::id(&id) else { return Ok(Outcome::NotFound) };
-        let exists = self.exists(&id, &expect)?;
-        let table = Arc::clone(&self.table);
-        let mut sql = compile::update(&table, &changes)?;
-        sql.text.push_str(" WHERE id=?");
-        sql.args.push(id);
-        sql.expect(&table, &expect)?;
-        sql.text.push_str(" RETURNING ver,json(doc)");
-        let answer = self.store.write(move |db| {
-            let row = db
-                .prepare_cached(&sql.text)
-                .and_then(|mut s| {
-                    let row = |row: &rusqlite::Row<'_>| Ok(Row { version: row.get(0)?, json: text(row, 1)? });
-                    s.query_row(params_from_iter(sql.args), row).optional()
-                })
-                .map_err(|e| error::of_write(e, &table))?;
-            match row {
-                Some(row) if row.json.len() > MAX_DOCUMENT => Err(StoreError::TooLarge { limit: MAX_DOCUMENT }),
-                Some(row) => Ok(Outcome::Done(row)),
-                None => not_done(db, exists),
-            }
-        })?;
-        self.store.answered(answer).await
+        self.changed(Write::Update(id, changes, expect)).await
     }
 
     async fn delete(&self, id: Value<'static>, expect: Expect) -> Result<Outcome<()>, StoreError> {
-        let Some(id) = super::table::id(&id) else { return Ok(Outcome::NotFound) };
-        let exists = self.exists(&id, &expect)?;
-        let table = Arc::clone(&self.table);
-        let mut sql = Statement::new(format!("DELETE FROM {} WHERE id=?", quoted(&table.name)), vec![id]);
-        sql.expect(&table, &expect)?;
-        let answer = self.store.write(move |db| {
-            let gone = db
-                .prepare_cached(&sql.text)
-                .and_then(|mut s| s.execute(params_from_iter(sql.args)))
-                .map_err(|e| error::of_write(e, &table))?;
-            if gone > 0 { Ok(Outcome::Done(())) } else { not_done(db, exists) }
-        })?;
-        self.store.answered(answer).await
+        Ok(match self.change(Write::Delete(id, expect)).await? {
+            Outcome::Done(_) => Outcome::Done(()),
+            Outcome::NotFound => Outcome::NotFound,
+            Outcome::Changed => Outcome::Changed,
+        })
     }
 
     async fn update_all(
@@ -359,7 +305,7 @@ impl Collection for SqliteCollection {
 }
 
 /// Canonical JSON, bound as text without a copy.
-struct Text<'a>(&'a [u8]);
+pub(super) struct Text<'a>(pub(super) &'a [u8]);
 
 impl rusqlite::ToSql for Text<'_> {
     fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {

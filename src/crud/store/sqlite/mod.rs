@@ -53,6 +53,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod writer;
+mod writes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,7 +66,7 @@ use tokio::sync::oneshot;
 pub use backup::backup;
 pub use collection::SqliteCollection;
 
-use super::{OpenError, Store, StoreError};
+use super::{OpenError, Outcome, Refusal, Row, Store, StoreError, Write, WriteError};
 use crate::ConfigError;
 use crate::crud::Schema;
 use queue::Queue;
@@ -224,6 +225,11 @@ impl SqliteStore {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether they are the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Queues a write at once; the answer may be waited for or not.
     fn write<T: Send + 'static>(
         &self,
@@ -292,6 +298,43 @@ impl Store for SqliteStore {
             }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn transact(&self, writes: Vec<(SqliteCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {
+        let store = |error| WriteError { index: 0, why: Refusal::Store(error) };
+        let mut planned = Vec::with_capacity(writes.len());
+        for (index, (collection, write)) in writes.into_iter().enumerate() {
+            let ready = match collection.store.is(self) {
+                true => collection.plan(write),
+                false => Err(StoreError::Internal("a write to a collection of another store".into())),
+            };
+            planned.push(ready.map_err(|error| WriteError { index, why: Refusal::Store(error) })?);
+        }
+        // Where it was refused, and whether because of the row; an error undoes what was done before.
+        let refused = Arc::new(std::sync::Mutex::new((0, None)));
+        let seen = Arc::clone(&refused);
+        let answer = self
+            .write(move |db| {
+                let mut rows = Vec::with_capacity(planned.len());
+                for (index, planned) in planned.into_iter().enumerate() {
+                    let note = |why| *seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (index, why);
+                    note(None);
+                    rows.push(match planned.run(db)? {
+                        Outcome::Done(row) => row,
+                        outcome => {
+                            let is_there = outcome == Outcome::Changed;
+                            note(Some(if is_there { Refusal::Changed } else { Refusal::NotFound }));
+                            return Err(StoreError::Internal("a row is not as it was expected".into()));
+                        }
+                    });
+                }
+                Ok(rows)
+            })
+            .map_err(store)?;
+        self.answered(answer).await.map_err(|error| {
+            let (index, why) = std::mem::take(&mut *refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            WriteError { index, why: why.unwrap_or(Refusal::Store(error)) }
+        })
     }
 
     fn describe(&self) -> String {
