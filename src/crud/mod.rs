@@ -11,6 +11,7 @@ mod expand;
 mod feed;
 mod hooks;
 pub mod json;
+mod memo;
 mod op;
 mod openapi;
 mod ops;

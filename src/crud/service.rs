@@ -13,6 +13,7 @@ use super::etag::Condition;
 use super::expand::Expansion;
 use super::feed::Feed;
 use super::hooks::Hooks;
+use super::memo::Memo;
 use super::policy::{Caller, Policy};
 use super::query::{Expand, ListRules, Shown};
 use super::schema::validate::IdRule;
@@ -43,6 +44,7 @@ pub(super) struct Served<C> {
     pub(super) gone: bool,
     pub(super) unindexed: Unindexed,
     pub(super) references: Arc<References>,
+    pub(super) memo: Memo,
     /// Filled only while somebody watches.
     pub(super) feed: Feed<C>,
 }
@@ -82,6 +84,7 @@ pub(super) fn route<C: Collection>(
         gone: resource.options.gone,
         unindexed: resource.options.unindexed,
         references: Arc::clone(references),
+        memo: Memo::default(),
     });
     match op {
         Op::List => leaf(served, ops::list::list),

@@ -251,3 +251,35 @@ async fn hostile_texts_find_themselves_and_nothing_else() {
     }
     assert_eq!(seen, sorted, "text is ordered by its UTF-8 bytes");
 }
+
+#[tokio::test]
+async fn a_page_that_has_not_changed_is_told_without_asking_the_store() {
+    let app = seeded().await;
+    let again = async |query: &str, tag: &str| {
+        app.send(Method::GET, &format!("/user?{query}"), &[("if-none-match", tag)], "").await
+    };
+    let first = app.get("/user?sort=name&limit=2").await;
+    let tag = first.header("etag").to_owned();
+    let told = again("sort=name&limit=2", &tag).await;
+    assert_eq!(told.status, 304);
+    // Something else is written: the page is looked at again, and has not changed.
+    app.user(r#"{"name":"Zoe"}"#).await;
+    assert_eq!(again("sort=name&limit=2", &tag).await.status, 304);
+    let (path, _) = app.user(r#"{"name":"$$"}"#).await;
+    let changed = again("sort=name&limit=2", &tag).await;
+    assert_eq!((changed.status.as_u16(), &changed.column("name")[1]), (200, &json!("$gt")));
+    assert_eq!(app.send(Method::DELETE, &path, &[], "").await.status, 204);
+    let told = again("sort=name&limit=2", &tag).await;
+    assert_eq!((told.status.as_u16(), told.header("etag"), told.header("link")), (304, &*tag, first.header("link")));
+    // Where nothing was written since, nobody is asked.
+    app.close().await;
+    let still = again("sort=name&limit=2", &tag).await;
+    assert_eq!((still.status.as_u16(), still.header("etag"), still.header("link")), (304, &*tag, first.header("link")));
+    assert_eq!(
+        (still.header("cache-control"), still.header("x-content-type-options")),
+        ("private, no-cache", "nosniff")
+    );
+    assert_eq!(again("sort=name&limit=2", "\"other\"").await.status, 503);
+    assert_eq!(again("sort=name&limit=3", &tag).await.status, 503);
+    assert_eq!(app.get("/user?sort=name&limit=2").await.status, 503);
+}

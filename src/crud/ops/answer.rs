@@ -54,6 +54,14 @@ pub(super) fn not_modified(tag: HeaderValue) -> Response {
     response
 }
 
+/// 304, as it was answered before.
+pub(super) fn still(headers: HeaderMap) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    *response.headers_mut() = headers;
+    response
+}
+
 fn caching(headers: &mut HeaderMap, tag: HeaderValue) {
     headers.insert(ETAG, tag);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

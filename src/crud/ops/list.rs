@@ -10,7 +10,8 @@ use http::{StatusCode, Uri};
 use super::prefer::{self, Count};
 use super::{answer, body};
 use crate::crud::etag::{self, Condition};
-use crate::crud::query::{self, Listing};
+use crate::crud::memo::Asked;
+use crate::crud::query::{self, Listing, Query, Shown};
 use crate::crud::service::Served;
 use crate::crud::{Collection, Expr, Op};
 use crate::service::Problem;
@@ -68,6 +69,12 @@ async fn page<C: Collection>(
     query.filter = query.filter.and(there);
     served.check_indexed(|| query.is_indexed(&served.schema))?;
     let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);
+    let asked = asked(served, &query, &shown, count, expansion.is_empty() && none_match.is_some());
+    if let (Some(asked), Some(condition)) = (asked, &none_match)
+        && let Some(headers) = served.memo.unchanged(asked, condition)
+    {
+        return Ok(answer::still(headers));
+    }
     let filter = query.filter.clone();
     let total = async {
         match count {
@@ -84,9 +91,9 @@ async fn page<C: Collection>(
     let body = if served.envelope { envelope(&items, cursor.as_deref()) } else { array(&items) };
     let tag = etag::of_bytes(&body);
     let mut response = if none_match.is_some_and(|condition| etag::is_listed(&condition, &tag)) {
-        answer::not_modified(tag)
+        answer::not_modified(tag.clone())
     } else {
-        answer::document(StatusCode::OK, body.into(), tag)
+        answer::document(StatusCode::OK, body.into(), tag.clone())
     };
     let headers = response.headers_mut();
     if let Some(link) = cursor.filter(|_| linked).and_then(|cursor| next_link(&parts.uri, &cursor, served.envelope)) {
@@ -96,7 +103,24 @@ async fn page<C: Collection>(
         headers.insert(TOTAL_COUNT, total.into());
         headers.insert(prefer::APPLIED, HeaderValue::from_static(count.applied()));
     }
+    if let Some(asked) = asked.filter(|_| response.status() == StatusCode::NOT_MODIFIED) {
+        served.memo.remember(asked, tag, response.headers().clone());
+    }
     Ok(response)
+}
+
+/// What is asked, all that an answer depends on beside the rows of the store; nothing where it is not to be remembered, or where
+/// the store does not know what is written.
+fn asked<C: Collection>(
+    served: &Served<C>,
+    query: &Query,
+    shown: &Shown,
+    count: Option<Count>,
+    wanted: bool,
+) -> Option<Asked> {
+    let writes = served.collection.writes().filter(|_| wanted)?;
+    let question = format!("{query:?} {shown:?} {count:?}");
+    Some(Asked { question: etag::digest(question.as_bytes()), writes })
 }
 
 /// `{"items":[...],"next":"<cursor>"}`: unlike an array it can gain members.

@@ -198,6 +198,10 @@ impl Collection for AnyCollection {
         either!(AnyCollection, self, rows => rows.list(query).await)
     }
 
+    fn writes(&self) -> Option<u64> {
+        either!(AnyCollection, self, rows => rows.writes())
+    }
+
     async fn count(&self, filter: Expr) -> Result<u64, StoreError> {
         either!(AnyCollection, self, rows => rows.count(filter).await)
     }

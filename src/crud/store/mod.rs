@@ -71,6 +71,12 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// One page of rows.
     fn list(&self, query: Query) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
+    /// A number that is another one after each write to the store, and before the write is answered. None where the store does not know of
+    /// all writes, as others may make some.
+    fn writes(&self) -> Option<u64> {
+        None
+    }
+
     /// How many rows hold.
     fn count(&self, filter: Expr) -> impl Future<Output = Result<u64, StoreError>> + Send;
 

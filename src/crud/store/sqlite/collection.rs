@@ -182,6 +182,10 @@ impl Collection for SqliteCollection {
         self.store.answered(answer).await
     }
 
+    fn writes(&self) -> Option<u64> {
+        self.store.writes()
+    }
+
     async fn count(&self, filter: Expr) -> Result<u64, StoreError> {
         let sql = compile::count(&self.table, &filter)?;
         let answer = self.store.read(move |db| {

@@ -57,6 +57,7 @@ mod writes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -158,6 +159,8 @@ struct Inner {
     reads: Arc<Queue<readers::Job>>,
     /// Told of each commit.
     commits: tokio::sync::watch::Receiver<()>,
+    /// How many commits there were; none where other processes write, too.
+    written: Option<Arc<AtomicU64>>,
     /// Closed when the last thread has ended.
     ended: tokio::sync::watch::Receiver<()>,
 }
@@ -212,10 +215,13 @@ impl SqliteStore {
         let alive = Arc::new(alive);
         let (committed, commits) = tokio::sync::watch::channel(());
         let (queued, asked) = (Arc::clone(&writes), Arc::clone(&reads));
-        let inner = Inner { name, timeout: options.timeout, writes: queued, reads: asked, commits, ended };
+        let written = Arc::new(AtomicU64::new(0));
+        let known = (!options.shared).then(|| Arc::clone(&written));
+        let inner =
+            Inner { name, timeout: options.timeout, writes: queued, reads: asked, commits, written: known, ended };
         let db = open::writer(&path, options.durability)?;
         spawn("ziggurat-db-write", (Arc::clone(&lock), Arc::clone(&alive)), db, move |db| {
-            writer::run(db, writes, committed)
+            writer::run(db, writes, committed, &written)
         })?;
         for _ in 0..options.readers.max(1) {
             let db = open::reader(&path)?;
@@ -223,6 +229,12 @@ impl SqliteStore {
             spawn("ziggurat-db-read", (Arc::clone(&lock), Arc::clone(&alive)), db, move |db| readers::run(db, reads))?;
         }
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// How many commits there were, as far as nobody else makes some.
+    fn writes(&self) -> Option<u64> {
+        // Read before a query, so that what it finds is at least as new.
+        self.inner.written.as_ref().map(|written| written.load(Ordering::Acquire))
     }
 
     /// Whether they are the same.

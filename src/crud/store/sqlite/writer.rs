@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
@@ -64,13 +65,15 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreError> + Send> Job for Wr
 }
 
 /// Runs until the queue is closed and empty, then leaves the file tidy.
-pub(super) fn run(db: Connection, queue: Arc<Queue<Box<dyn Job>>>, committed: watch::Sender<()>) {
+pub(super) fn run(db: Connection, queue: Arc<Queue<Box<dyn Job>>>, committed: watch::Sender<()>, written: &AtomicU64) {
     let _popper = Popper(&queue);
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = queue.pop() {
         group.push(first);
         queue.drain_into(&mut group, GROUP - 1);
         commit(&db, &mut group);
+        // Before anybody learns of it; a reader that was quicker has the older number, which is right to be too old.
+        written.fetch_add(1, Ordering::Release);
         committed.send_replace(());
         for job in group.drain(..) {
             job.answer();
