@@ -73,3 +73,16 @@ fn contradictions_are_refused_with_the_setting_and_a_cure() {
         assert!(error.contains(named) && error.contains("; "), "{error}");
     }
 }
+
+#[tokio::test]
+async fn every_method_is_one_of_those_that_are_known() {
+    let cors = CorsLayer::new().allow_origins(["https://app.example"]).allow_methods(["*"]);
+    let request = http::Request::options("/")
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "QUERY")
+        .body(ziggurat::Body::empty())
+        .unwrap();
+    let response = answer(cors.build().unwrap(), request, || panic!("must not be called")).await;
+    let methods = &response.headers()["access-control-allow-methods"];
+    assert_eq!(methods, "DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT,QUERY");
+}

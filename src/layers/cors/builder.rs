@@ -135,6 +135,7 @@ impl CorsBuilder {
                 Method::PATCH,
                 Method::POST,
                 Method::PUT,
+                Method::QUERY,
             ]);
         }
         let method = |name: &String| {
