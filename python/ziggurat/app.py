@@ -151,6 +151,7 @@ class Ziggurat(Routes):
                     "sortable": crud.sortable,
                     "dimensions": crud.dimensions,
                     "search": crud.search,
+                    "read_from": crud.read_from,
                     "measures": crud.measures,
                     "offset": crud.offset,
                     "envelope": crud.envelope,

@@ -59,7 +59,11 @@ PUBLIC: Final = _Public.PUBLIC
 Auth = bool | str | Sequence[str] | Literal[_Public.PUBLIC]
 """False and PUBLIC let everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
 
+ReadFrom = Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"]
+"""Which members of a MongoDB replica set are read from, as MongoDB calls them."""
+
 _OPS: tuple[Op, ...] = get_args(Op)
+_READS: frozenset[Op] = frozenset(("list", "get", "count", "group", "export", "deleted", "query"))
 CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "delete"))
 """The operations that `crud` serves unless others are named: `ops=CORE | {"count"}` adds one."""
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
@@ -130,6 +134,7 @@ class CrudSpec:
     filterable: tuple[str, ...] | None
     sortable: tuple[str, ...] | None
     search: tuple[str, ...]
+    read_from: dict[Op, ReadFrom]
     dimensions: tuple[str, ...]
     measures: tuple[str, ...]
     offset: bool
@@ -272,6 +277,7 @@ class Routes:
         filterable: Iterable[str] | None = None,
         sortable: Iterable[str] | None = None,
         search: Iterable[str] = (),
+        read_from: ReadFrom | Mapping[Op, ReadFrom] | None = None,
         dimensions: Iterable[str] = (),
         measures: Iterable[str] = (),
         offset: bool = True,
@@ -306,6 +312,9 @@ class Routes:
         says what becomes of a query that would read every row: it is answered, tells the log, or is refused.
 
         `search` names texts whose words `?q=` looks for, by an index of their words.
+
+        `read_from` says which members of a MongoDB replica set operations that only read ask: "secondaryPreferred" for all of them, or
+        `{"list": "nearest"}`. Others than the primary may not know of the last writes.
 
         The operation "group" computes over rows: `dimensions` name what they may be grouped by, as `status` or `month(created_at)`, and `measures` the
         fields of which there are sums, means, least and greatest values.
@@ -353,6 +362,7 @@ class Routes:
             unindexed=unindexed,
             filterable=None if filterable is None else tuple(filterable),
             sortable=None if sortable is None else tuple(sortable),
+            read_from=_members(read_from, wanted),
             search=(search,) if isinstance(search, str) else tuple(search),
             dimensions=(dimensions,) if isinstance(dimensions, str) else tuple(dimensions),
             measures=(measures,) if isinstance(measures, str) else tuple(measures),
@@ -419,6 +429,15 @@ class Routes:
                 cure="register everything before run(), start(), routes and stack()",
                 location=location,
             )
+
+
+def _members(read_from: ReadFrom | Mapping[Op, ReadFrom] | None, ops: Iterable[Op]) -> dict[Op, ReadFrom]:
+    """Which members each operation reads from, where it was said."""
+    if read_from is None:
+        return {}
+    if isinstance(read_from, str):
+        return {op: read_from for op in ops if op in _READS}
+    return dict(read_from)
 
 
 def _scopes(auth: Auth, what: str, location: str) -> list[str] | None:

@@ -61,6 +61,38 @@ impl FromStr for Unindexed {
     }
 }
 
+/// Which members of a MongoDB replica set are read from; each is called as MongoDB calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadFrom {
+    /// The one that takes writes, which knows of all of them.
+    #[default]
+    Primary,
+    /// That one, and others while there is none.
+    PrimaryPreferred,
+    /// The others, which may not know of the last writes.
+    Secondary,
+    /// These, and the one that takes writes when there are none.
+    SecondaryPreferred,
+    /// Whichever answers soonest.
+    Nearest,
+}
+
+impl FromStr for ReadFrom {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "primary" => Ok(Self::Primary),
+            "primaryPreferred" => Ok(Self::PrimaryPreferred),
+            "secondary" => Ok(Self::Secondary),
+            "secondaryPreferred" => Ok(Self::SecondaryPreferred),
+            "nearest" => Ok(Self::Nearest),
+            _ => Err(ConfigError::new(format!("read_from={name:?} is not understood"))
+                .cure("write \"primary\", \"primaryPreferred\", \"secondary\", \"secondaryPreferred\" or \"nearest\"")),
+        }
+    }
+}
+
 type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
 
 #[derive(Clone)]
@@ -105,6 +137,7 @@ pub struct ResourceOptions {
     pub(super) public: Vec<Op>,
     pub(super) guards: Vec<Guard>,
     pub(super) asks: Vec<(Op, Vec<String>)>,
+    pub(super) read_from: Vec<(Op, ReadFrom)>,
     pub(super) location: String,
 }
 
@@ -143,6 +176,7 @@ impl ResourceOptions {
             public: Vec::new(),
             guards: Vec::new(),
             asks: Vec::new(),
+            read_from: Vec::new(),
             location: String::new(),
         }
     }
@@ -279,6 +313,12 @@ impl ResourceOptions {
         wrap: impl Fn(Route) -> Route + Send + Sync + 'static,
     ) -> Self {
         self.guards.push(Guard { op, name: name.into(), wrap: Arc::new(wrap) });
+        self
+    }
+
+    /// Which members of a MongoDB replica set an operation reads from; it must be one that only reads. SQLite has one.
+    pub fn read_from(mut self, op: Op, members: ReadFrom) -> Self {
+        self.read_from.push((op, members));
         self
     }
 

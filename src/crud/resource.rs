@@ -168,6 +168,11 @@ impl Resource {
                     .cure("serve group, too"),
             );
         }
+        if let Some((op, _)) = self.options.read_from.iter().find(|(op, _)| op.is_write() || *op == Op::Changes) {
+            return wrong(ConfigError::new(format!("{name}: {op} reads from the member that takes writes")).cure(
+                "choose members for operations that only read: list, get, count, group, export, deleted, query",
+            ));
+        }
         if self.schema.deletion().is_none() {
             if let Some(op) = self.ops().find(|op| matches!(op, Op::Deleted | Op::Restore)) {
                 return wrong(

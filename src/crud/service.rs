@@ -57,6 +57,8 @@ pub(super) fn route<C: Collection>(
     collection: C,
     references: &Arc<References>,
 ) -> Route {
+    let from = resource.options.read_from.iter().find(|(own, _)| *own == op);
+    let collection = from.map_or_else(|| collection.clone(), |(_, members)| collection.reading_from(*members));
     let served = Arc::new(Served {
         feed: Feed::new(resource.schema.clone(), collection.clone()),
         schema: resource.schema.clone(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time as time_module
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -540,3 +541,38 @@ def test_dates_and_times_are_kept_and_compared(store_url: str) -> None:
         ]
         assert refused[0]["limit"] == "2000-01-01"
         assert client.get("/shift?day=yesterday").json()["errors"][0]["code"] == "date_parsing"
+
+
+def test_members_that_are_read_from(store_url: str) -> None:
+    for read_from in ("secondaryPreferred", {"list": "nearest", "get": "primaryPreferred", "count": "primary"}):
+        app = Ziggurat(store=f"{store_url}?shared=true" if store_url.startswith("sqlite") else store_url)
+        app.crud(User, "/users", ops=CORE | {"count", "export"}, read_from=read_from)(type("Routes", (), {}))
+        with TestClient(app) as client:
+            made = client.post("/users", json={"name": "Ada", "email": f"{len(read_from)}@x"})
+            assert client.get(made.headers["location"]).json() == made.json()
+            assert made.json() in client.get("/users").json()["items"]
+            assert client.get("/users/_count").json()["count"] >= 1
+    for wrong, text in [
+        ({"create": "nearest"}, "create reads from the member"),
+        ("closest", "read_from='closest'|\"closest\""),
+    ]:
+        app = Ziggurat(store="sqlite:///:memory:")
+        app.crud(User, read_from=wrong)(type("Routes", (), {}))  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=text):
+            app.build()
+
+
+def test_a_member_that_there_is_not(mongo_uri: str) -> None:
+    """The set has one member, which takes writes: it is asked where nothing else is said, and not where others are wanted."""
+    base = mongo_uri.partition("?")[0].rstrip("/")
+    options = "replicaSet=secantus&serverSelectionTimeoutMS=500"
+    if os.environ.get("ZIGGURAT_MONGO_URI"):
+        pytest.skip("the set of that server is not known")
+    app = Ziggurat(store=f"{base}/zg_test_members_{os.getpid()}_{time_module.monotonic_ns()}?{options}")
+    app.crud(User, "/users", ops=CORE | {"count"}, read_from={"list": "secondary"})(type("Routes", (), {}))
+    with TestClient(app) as client:
+        made = client.post("/users", json={"name": "Ada", "email": "a@x"})
+        assert client.get(made.headers["location"]).status_code == 200
+        assert client.get("/users/_count").json() == {"count": 1}
+        refused = client.get("/users")
+        assert refused.status_code == 503 and refused.headers["retry-after"] == "2"

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::ConfigError;
 use crate::crud::query::Grouping;
-use crate::crud::{Expr, Query, Schema, Value};
+use crate::crud::{Expr, Query, ReadFrom, Schema, Value};
 
 const KNOWN: &str = "write sqlite:///app.db, sqlite:////var/lib/app.db, sqlite:///:memory: or mongodb://host/database";
 
@@ -190,6 +190,15 @@ impl Store for AnyStore {
 }
 
 impl Collection for AnyCollection {
+    fn reading_from(&self, members: ReadFrom) -> Self {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(rows) => Self::Sqlite(rows.reading_from(members)),
+            #[cfg(feature = "mongodb")]
+            Self::Mongo(rows) => Self::Mongo(rows.reading_from(members)),
+        }
+    }
+
     async fn get(&self, id: Value<'static>, only: Expr) -> Result<Option<Row>, StoreError> {
         either!(AnyCollection, self, rows => rows.get(id, only).await)
     }

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use super::query::Grouping;
-use super::{Expr, Query, Schema, Value};
+use super::{Expr, Query, ReadFrom, Schema, Value};
 use crate::{BoxError, ConfigError};
 
 /// The largest document in bytes: what MongoDB takes, less the room for an update command around it. As JSON in SQLite, as
@@ -65,6 +65,13 @@ pub trait Store: Clone + Send + Sync + 'static {
 ///
 /// Every operation is atomic, and is carried to its end even when the caller drops the future.
 pub trait Collection: Clone + Send + Sync + 'static {
+    /// The same, with reads from these members of a replica set, where a store has such.
+    #[must_use]
+    fn reading_from(&self, members: ReadFrom) -> Self {
+        let _ = members;
+        self.clone()
+    }
+
     /// The row with this id, if `only` holds for it.
     fn get(&self, id: Value<'static>, only: Expr) -> impl Future<Output = Result<Option<Row>, StoreError>> + Send;
 

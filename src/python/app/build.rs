@@ -154,6 +154,10 @@ impl Draft {
             options = options.asks(op, scopes.iter().cloned());
             options = options.guard(op, guard_name(&scopes), move |route| route.layer(guard.clone()));
         }
+        for (op, members) in &given.read_from {
+            let members = members.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?;
+            options = options.read_from(op.parse()?, members);
+        }
         for name in &given.hooks {
             options = self.add_hook(options, &given.hooks_of, name)?;
         }

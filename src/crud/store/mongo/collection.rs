@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use futures_util::StreamExt;
-use mongodb::options::ReturnDocument;
+use mongodb::options::{CollectionOptions, ReadPreference, ReturnDocument, SelectionCriteria};
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane, shared};
@@ -17,7 +17,7 @@ use crate::crud::store::{
     Changes, ChangesError, Collection, Expect, Groups, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row,
     RowError, StoreError, names,
 };
-use crate::crud::{Expr, Query, Schema, Value, json};
+use crate::crud::{Expr, Query, ReadFrom, Schema, Value, json};
 
 pub(super) type Rows = mongodb::Collection<RawDocumentBuf>;
 
@@ -240,6 +240,19 @@ pub(super) fn taken_apart<'a>(
 }
 
 impl Collection for MongoCollection {
+    fn reading_from(&self, members: ReadFrom) -> Self {
+        let members = match members {
+            ReadFrom::Primary => ReadPreference::Primary,
+            ReadFrom::PrimaryPreferred => ReadPreference::PrimaryPreferred { options: None },
+            ReadFrom::Secondary => ReadPreference::Secondary { options: None },
+            ReadFrom::SecondaryPreferred => ReadPreference::SecondaryPreferred { options: None },
+            ReadFrom::Nearest => ReadPreference::Nearest { options: None },
+        };
+        let options = CollectionOptions::builder().selection_criteria(SelectionCriteria::ReadPreference(members));
+        let rows = self.store.inner.database.collection_with_options(self.rows.name(), options.build());
+        Self::new(self.store.clone(), rows, Arc::clone(&self.schema), self.id)
+    }
+
     async fn get(&self, id: Value<'static>, only: Expr) -> Result<Option<Row>, StoreError> {
         let Some(key) = encode::id(&self.schema, &id) else { return Ok(None) };
         if only != Expr::True {
