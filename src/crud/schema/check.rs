@@ -85,9 +85,7 @@ pub(crate) fn float(value: f64, bounds: &Bounds<f64>) -> Result<f64, Fault> {
     }
     if let Some(limit) = bounds.multiple_of {
         // The tolerance of pydantic: 0.3 is a multiple of 0.1.
-        let rest = (value % limit).abs();
-        let threshold = (value / 1e9).abs();
-        if rest > threshold && (rest - limit.abs()).abs() > threshold {
+        if (value - (value / limit).round() * limit).abs() > 1e-9 {
             return Err(Fault::new("multiple_of", format!("must be a multiple of {limit}")).limit(Limit::Float(limit)));
         }
     }

@@ -287,3 +287,11 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn multiples_are_told_as_closely_however_large_they_are() {
+    let halves = r#"{"type":"float","multiple_of":0.5}"#;
+    assert_eq!(field(halves, "1700000000123.5"), "1700000000123.5");
+    assert_eq!(field(halves, "1700000000123.4561"), "/x multiple_of");
+    assert_eq!(field(r#"{"type":"float","multiple_of":0.1}"#, "0.3"), "0.3");
+}
