@@ -23,7 +23,7 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from typing_extensions import is_typeddict
 
 from ._jsonable import jsonable
-from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
+from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, LAX_DEFAULTS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
 from .models import Access, Deletion, Immutable, Indexed, Ref, Renewed, UnsupportedModelError, now, uuid7
 
 __all__ = ["describe"]
@@ -35,8 +35,8 @@ NOT_SINGLE = ("list", "model", "back", "dict", "bytes", "union", "tagged", "any"
 _INT64 = range(-(2**63), 2**63)
 
 
-def describe(model: type[Any]) -> str:
-    """The description of `model` that the native side compiles, as JSON.
+def describe(model: type[Any], *, lax: bool = False) -> str:
+    """The description of `model` that the native side compiles, as JSON; with `lax` bodies are read as pydantic does in that mode.
 
     Raises `UnsupportedModelError` with every field that cannot be honoured.
     """
@@ -60,7 +60,7 @@ def describe(model: type[Any]) -> str:
             f"{name}: is no pydantic model, dataclass, TypedDict or msgspec.Struct (derive it from ziggurat.Model)"
         )
         raise UnsupportedModelError(name, [problem])
-    walk = Walk()
+    walk = Walk(lax=lax)
     description = walk.model(walk.resolve(schema), model.__name__, top=True)
     if walk.problems:
         raise UnsupportedModelError(model.__name__, walk.problems, location=_location(model))
@@ -99,7 +99,8 @@ def _location(model: type[Any]) -> str | None:
 class Walk:
     """One walk over a core schema; collects what is wrong instead of stopping at the first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lax: bool = False) -> None:
+        self.lax = lax
         self.problems: list[str] = []
         self.definitions: dict[str, _Node] = {}
         self.open: list[str] = []
@@ -137,6 +138,8 @@ class Walk:
     def known(self, node: _Node, place: str) -> None:
         """Refuses rules that this walk does not know."""
         self.serializer(node, place)
+        if self.lax and node.get("strict"):
+            self.refuse(place, 'strict=True is not supported natively with coerce="pydantic"', "remove one of them")
         allowed = KEYS[node["type"]]
         for key, value in node.items():
             if key not in allowed and key not in ("type", "ref", "metadata", "serialization") and value is not None:
@@ -231,6 +234,12 @@ class Walk:
         for key, value in config.items():
             if key not in CONFIG or (key in CONFIG_DEFAULTS and value not in (None, CONFIG_DEFAULTS[key])):
                 self.refuse(place, f"the setting {key}={value!r} is not supported natively", "remove it")
+            elif self.lax and value not in (None, LAX_DEFAULTS.get(key, value)):
+                self.refuse(
+                    place,
+                    f'the setting {key}={value!r} is not supported natively with coerce="pydantic"',
+                    "remove one of them",
+                )
 
     # Fields
 
@@ -426,7 +435,8 @@ class Walk:
             case "decimal":
                 return self.decimal(node, place)
             case "enum":
-                return self.choice("enum", [member.value for member in node["members"]], place, node["cls"])
+                choice = self.choice("enum", [member.value for member in node["members"]], place, node["cls"])
+                return choice if choice is None or node.get("sub_type") != "int" else {**choice, "int": True}
             case "literal":
                 return self.choice("literal", list(node["expected"]), place)
             case "any":
@@ -453,6 +463,12 @@ class Walk:
 
     def union(self, node: _Node, place: str, config: _Node) -> Description | None:
         """Types that JSON tells apart; the native side says which it cannot."""
+        if self.lax and node.get("mode") == "left_to_right":
+            self.refuse(
+                place,
+                'a union that is tried from left to right is not supported natively with coerce="pydantic"',
+                "remove one of them",
+            )
         nodes = [choice[0] if isinstance(choice, tuple) else choice for choice in node["choices"]]
         some = [choice for choice in map(self.resolve, nodes) if choice["type"] != "none"]
         of = [self.kind(choice, place, config) for choice in some]

@@ -117,6 +117,9 @@ CONFIG_DEFAULTS: dict[str, object] = {
     "ser_json_timedelta": "iso8601",
 }
 
+# Settings that are fine as they are by default where bodies are read in pydantic's lax mode.
+LAX_DEFAULTS: dict[str, object] = {"strict": False, "val_temporal_unit": "infer"}
+
 NAMES = {
     "arguments": "a callable's arguments",
     "call": "a callable",

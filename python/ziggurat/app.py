@@ -159,11 +159,13 @@ class Ziggurat(Routes):
                     "bulk": crud.bulk,
                     "idempotency": crud.idempotency,
                     "concurrency": crud.concurrency,
+                    "coerce": crud.coerce,
                     "location": crud.location,
                     "hooks_of": "" if crud.hooks is None else crud.hooks.name,
                     "hooks": [] if crud.hooks is None else crud.hooks.names,
                 }
-                native.add_crud(_schema.describe(crud.model), json.dumps(options), crud.hooks)
+                description = _schema.describe(crud.model, lax=crud.coerce == "pydantic")
+                native.add_crud(description, json.dumps(options), crud.hooks)
         for model, location in self._kept.items():
             from . import _schema
 

@@ -143,6 +143,7 @@ class CrudSpec:
     bulk: bool
     idempotency: bool
     concurrency: Literal["optional", "required"]
+    coerce: Literal["strict", "pydantic"]
     hooks: Hooks | None
     location: str
 
@@ -286,6 +287,7 @@ class Routes:
         bulk: bool = False,
         idempotency: bool = False,
         concurrency: Literal["optional", "required"] = "optional",
+        coerce: Literal["strict", "pydantic"] = "strict",
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
 
@@ -322,6 +324,9 @@ class Routes:
         A body may have `body_limit` bytes, whatever the app's `BodyLimit` says, or 1 MiB where that says no less. The operation "import" adds rows that
         come in lines (NDJSON), each of up to `body_limit` bytes and all together of up to `import_limit`, 1 GiB unless given.
 
+        `coerce="pydantic"` reads bodies as pydantic does in its lax mode, in which `"5"` is an int and `1` a bool; a value is one of its field's type
+        otherwise. It is not for a `msgspec.Struct`.
+
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
         `patch` and `delete`. Only an operation that has a hook enters Python. `ctx` is a `HookContext`.
@@ -344,6 +349,15 @@ class Routes:
                 cure='write Policy(read=F.owner == Claim("sub"))',
                 location=location,
             )
+        if coerce == "pydantic":
+            from ._schema import is_struct
+
+            if is_struct(model):
+                raise ConfigError(
+                    f'{model.__name__}: coerce="pydantic" reads as pydantic does, which does not know a msgspec.Struct',
+                    cure="leave coerce out, or use a pydantic model, a dataclass or a TypedDict",
+                    location=location,
+                )
         spec = CrudSpec(
             model=model,
             path=path if path is not None else f"/{model.__name__.lower()}",
@@ -372,6 +386,7 @@ class Routes:
             bulk=bulk,
             idempotency=idempotency,
             concurrency=concurrency,
+            coerce=coerce,
             hooks=None,
             location=location,
         )

@@ -32,7 +32,7 @@ pub use expand::References;
 pub use hooks::Event;
 pub use op::Op;
 pub use openapi::{openapi, openapi_of};
-pub use options::{Concurrency, ReadFrom, ResourceOptions, Unindexed};
+pub use options::{Coerce, Concurrency, ReadFrom, ResourceOptions, Unindexed};
 pub use policy::{Operand, Policy, Rule};
 pub use query::{Comparison, Expr, Path, Pattern, Query, Sort};
 pub use resource::Resource;

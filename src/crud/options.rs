@@ -93,6 +93,31 @@ impl FromStr for ReadFrom {
     }
 }
 
+/// How bodies are read whose values are not of their types as they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Coerce {
+    /// They are refused: `"5"` is no int.
+    #[default]
+    Strict,
+    /// They become what pydantic makes of them in its lax mode: `"5"` is the int 5, and `"on"` is true.
+    Pydantic,
+}
+
+impl FromStr for Coerce {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Self, ConfigError> {
+        match name {
+            "strict" => Ok(Self::Strict),
+            "pydantic" => Ok(Self::Pydantic),
+            _ => {
+                Err(ConfigError::new(format!("coerce={name:?} is not understood"))
+                    .cure("write \"strict\" or \"pydantic\""))
+            }
+        }
+    }
+}
+
 type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
 
 #[derive(Clone)]
@@ -132,6 +157,7 @@ pub struct ResourceOptions {
     pub(super) bulk: bool,
     pub(super) idempotency: bool,
     pub(super) concurrency: Concurrency,
+    pub(super) coerce: Coerce,
     pub(super) policy: Policy,
     pub(super) hooks: Hooks,
     pub(super) public: Vec<Op>,
@@ -171,6 +197,7 @@ impl ResourceOptions {
             bulk: false,
             idempotency: false,
             concurrency: Concurrency::Optional,
+            coerce: Coerce::Strict,
             policy: Policy::new(),
             hooks: Hooks::new(),
             public: Vec::new(),
@@ -289,6 +316,13 @@ impl ResourceOptions {
     /// Whether writes to a row must say which version they are meant for.
     pub const fn concurrency(mut self, concurrency: Concurrency) -> Self {
         self.concurrency = concurrency;
+        self
+    }
+
+    /// How bodies are read whose values are not of their types as they stand. Filters, and what code and stores give, are always read
+    /// strictly.
+    pub const fn coerce(mut self, coerce: Coerce) -> Self {
+        self.coerce = coerce;
         self
     }
 

@@ -19,8 +19,8 @@ use super::query::{Expand, ListRules, Shown};
 use super::schema::validate::IdRule;
 use super::schema::{Field, Type, check};
 use super::store::{Expect, Outcome, StoreError};
+use super::{Coerce, Concurrency, Op, References, Resource, Unindexed};
 use super::{Collection, Expr, Row, Schema, Value, ops};
-use super::{Concurrency, Op, References, Resource, Unindexed};
 use crate::service::{Claims, Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
 
@@ -43,6 +43,7 @@ pub(super) struct Served<C> {
     pub(super) max_affected: u64,
     pub(super) gone: bool,
     pub(super) unindexed: Unindexed,
+    pub(super) coerce: Coerce,
     pub(super) references: Arc<References>,
     pub(super) memo: Memo,
     /// Filled only while somebody watches.
@@ -85,6 +86,7 @@ pub(super) fn route<C: Collection>(
         max_affected: resource.options.max_affected,
         gone: resource.options.gone,
         unindexed: resource.options.unindexed,
+        coerce: resource.options.coerce,
         references: Arc::clone(references),
         memo: Memo::default(),
     });

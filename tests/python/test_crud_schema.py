@@ -116,7 +116,7 @@ def described(annotation: Any, default: Any = ..., *, config: ConfigDict | None 
         (Annotated[date, Field(ge=date(1900, 1, 1))], {"type": "date", "ge": "1900-01-01"}),
         (Annotated[time, Field(lt=time(12, 30))], {"type": "time", "lt": "12:30:00"}),
         (Colour, {"type": "enum", "values": ["red", "blue"]}),
-        (Level, {"type": "enum", "values": [1, 2]}),
+        (Level, {"type": "enum", "values": [1, 2], "int": True}),
         (Shape, {"type": "enum", "values": ["round"]}),
         (Literal["a", 1, True], {"type": "literal", "values": ["a", 1, True]}),
         (Literal["a", None], {"type": "optional", "of": {"type": "literal", "values": ["a"]}}),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use ziggurat::crud::schema::{
-    Bounds, DefaultValue, Field, Index, ListSort, Nested, Number, Tagged, Text, Type, Union, Unknown, Variant,
+    Bounds, ChoiceSort, DefaultValue, Field, Index, ListSort, Nested, Number, Tagged, Text, Type, Union, Unknown,
+    Variant,
 };
 use ziggurat::crud::{Comparison, Decimal, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
 
@@ -64,7 +65,7 @@ pub fn schema(name: &str) -> Arc<Schema> {
         Field::new("flag", Type::Bool),
         Field::new("when", Type::DateTime).index(Index::default()),
         Field::new("ref", optional(Type::Uuid)),
-        Field::new("color", optional(Type::OneOf { values: color, literal: true })),
+        Field::new("color", optional(Type::OneOf { values: color, sort: ChoiceSort::Literal })),
         Field::new("tags", Type::List { sort: ListSort::List, item: Box::new(text()), min: None, max: None }),
         Field::new("place", optional(Type::Model(place.into()))),
         Field::new("mail", optional(text())).index(Index::UNIQUE),
@@ -100,7 +101,7 @@ fn either() -> Type {
 
 /// Two models that a member tells apart.
 fn shape() -> Tagged {
-    let one_of = |tags: &[Value<'static>]| Type::OneOf { values: tags.to_vec(), literal: true };
+    let one_of = |tags: &[Value<'static>]| Type::OneOf { values: tags.to_vec(), sort: ChoiceSort::Literal };
     let model =
         |name: &str, fields| Nested::from(Schema { name: name.into(), fields, id: None, unknown: Unknown::Forbid });
     let circle = vec![text("circle"), text("ring")];

@@ -87,7 +87,7 @@ pub(super) fn read<C: Collection>(
     admission: &Admission,
     json: &[u8],
 ) -> Result<Value<'static>, Problem> {
-    let values = validate::document(&served.schema, json, served.new_id(), admission.pins())?;
+    let values = validate::document(&served.schema, json, served.new_id(), admission.pins(), served.coerce)?;
     let values: Vec<_> = values.into_iter().map(Value::into_owned).collect();
     admission.check(&served.schema, &values)?;
     Ok(Value::Object(values))

@@ -22,7 +22,7 @@ pub(in crate::crud) async fn patch<C: Collection>(
     let (parts, body) = request.into_parts();
     let rows = Wanted::read(&served, &parts)?;
     let bytes = body::read(&parts.headers, body, Op::PatchMany, served.body_limit).await?;
-    let mut changes = validate::patch_many(&served.schema, &bytes)?;
+    let mut changes = validate::patch_many(&served.schema, &bytes, served.coerce)?;
     let admission = served.policy.change(served.caller(&parts));
     if let Some((field, _)) = changes.iter().find(|(field, _)| admission.concerns(*field)) {
         let name = &served.schema.fields[*field].name;

@@ -25,7 +25,7 @@ pub(in crate::crud) async fn patch<C: Collection>(
     let bytes = body::read(&parts.headers, body, Op::Patch, served.body_limit).await?;
     let minimal = prefer::minimal(&parts.headers);
     let admission = served.policy.change(served.caller(&parts));
-    let changes = validate::patch(&served.schema, &bytes, &id)?;
+    let changes = validate::patch(&served.schema, &bytes, &id, served.coerce)?;
     let plan = plan(&served.schema, changes, &admission, served.hooks.has(Op::Patch));
     let expect = served.expect(&parts, &id).await?;
     let row = match plan {
@@ -37,7 +37,8 @@ pub(in crate::crud) async fn patch<C: Collection>(
         },
         Plan::Merge => {
             let merge = |mut values: Vec<Value<'static>>| {
-                validate::merge(&served.schema, &mut values, validate::patch(&served.schema, &bytes, &id)?)?;
+                let changes = validate::patch(&served.schema, &bytes, &id, served.coerce)?;
+                validate::merge(&served.schema, &mut values, changes, served.coerce)?;
                 Ok(values)
             };
             rewrite(&served, Op::Patch, &parts, (&id, &expect), &admission, merge).await?

@@ -89,9 +89,9 @@ impl Sent {
         admission: &Admission,
     ) -> Result<Self, Problem> {
         if served.schema.has_kept() {
-            return Ok(Self::Kept(Replacement::read(&served.schema, json, id, admission.pins())?));
+            return Ok(Self::Kept(Replacement::read(&served.schema, json, id, admission.pins(), served.coerce)?));
         }
-        let values = validate::document(&served.schema, json, IdRule::Given(id), admission.pins())?;
+        let values = validate::document(&served.schema, json, IdRule::Given(id), admission.pins(), served.coerce)?;
         let values: Vec<_> = values.into_iter().map(Value::into_owned).collect();
         admission.check(&served.schema, &values)?;
         Ok(Self::Whole(values))

@@ -206,14 +206,14 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
         Type::Time(_) => check::time(text).map(|time| Value::Str(String::from(time).into())),
         Type::Duration(_) => check::duration(text).map(Value::Duration),
         Type::Decimal(_) => check::decimal(text).map(Value::Decimal),
-        Type::OneOf { values, literal } => {
+        Type::OneOf { values, sort } => {
             let is = |own: &&Value<'static>| match own {
                 Value::Str(own) => own == text,
                 Value::Int(own) => text.parse() == Ok(*own),
                 Value::Bool(own) => text.parse() == Ok(*own),
                 _ => false,
             };
-            values.iter().find(is).cloned().ok_or_else(|| check::not_a_choice(values, *literal))
+            values.iter().find(is).cloned().ok_or_else(|| check::not_a_choice(values, *sort))
         }
         Type::Optional(inner) => value(inner, text),
         Type::List { .. }

@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use speedate::{MicrosecondsPrecisionOverflowBehavior, TimeConfig};
 use uuid::Uuid;
 
-use super::{Bounds, ListSort, Number, Tagged, Text, Type};
+use super::{Bounds, ChoiceSort, ListSort, Number, Tagged, Text, Type};
 use crate::crud::json::{FIRST_INSTANT, LAST_INSTANT, duration_text};
 use crate::crud::{Decimal, NotDecimal, Value};
 use crate::service::{Limit, Location, Violation};
@@ -49,7 +49,7 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
         Type::Time(_) => Fault::new("time_type", "must be a time in a string"),
         Type::Duration(_) => Fault::new("time_delta_type", "must be a duration in a string"),
         Type::Decimal(_) => Fault::new("decimal_type", "must be a number, or one in a string"),
-        Type::OneOf { values, literal } => not_a_choice(values, *literal),
+        Type::OneOf { values, sort } => not_a_choice(values, *sort),
         Type::Optional(inner) => wrong_kind(inner),
         Type::List { sort, .. } => {
             let code = match sort {
@@ -177,6 +177,11 @@ pub(crate) fn uuid(text: &str) -> Result<Uuid, Fault> {
 pub(crate) fn date(text: &str) -> Result<Box<str>, Fault> {
     let parsed = speedate::Date::parse_str_rfc3339(text)
         .map_err(|_| Fault::new("date_parsing", "must be a date, as 2024-05-01"))?;
+    day(parsed)
+}
+
+/// A day as it is kept, if Python has it.
+pub(super) fn day(parsed: speedate::Date) -> Result<Box<str>, Fault> {
     if parsed.year == 0 {
         return Err(Fault::new("date_parsing", "must be in the years 1 to 9999"));
     }
@@ -211,7 +216,12 @@ pub(crate) fn moment(text: Box<str>, bounds: &Bounds<Box<str>>) -> Result<Value<
 pub(crate) fn duration(text: &str) -> Result<i64, Fault> {
     let parsed = speedate::Duration::parse_bytes_with_config(text.as_bytes(), &CUT)
         .map_err(|_| Fault::new("time_delta_parsing", "must be a duration, as P1DT2H30M"))?;
-    let speedate::Duration { positive, day, second, microsecond } = parsed;
+    microseconds(&parsed)
+}
+
+/// A duration as it is kept.
+pub(super) fn microseconds(parsed: &speedate::Duration) -> Result<i64, Fault> {
+    let &speedate::Duration { positive, day, second, microsecond } = parsed;
     let size = (i64::from(day) * 86_400 + i64::from(second)).checked_mul(1_000_000);
     let size = size.and_then(|size| size.checked_add(i64::from(microsecond)));
     let size = size.ok_or_else(|| Fault::new("time_delta_parsing", "must be shorter than 290 thousand years"))?;
@@ -299,7 +309,7 @@ pub(crate) fn number(value: Decimal, rules: &Number) -> Result<Value<'static>, F
 }
 
 /// What is finer than a microsecond is cut off.
-const CUT: TimeConfig = TimeConfig {
+pub(super) const CUT: TimeConfig = TimeConfig {
     microseconds_precision_overflow_behavior: MicrosecondsPrecisionOverflowBehavior::Truncate,
     unix_timestamp_offset: None,
 };
@@ -308,8 +318,13 @@ const CUT: TimeConfig = TimeConfig {
 pub(crate) fn datetime(text: &str) -> Result<i64, Fault> {
     let parsed = speedate::DateTime::parse_bytes_rfc3339_with_config(text.as_bytes(), &CUT)
         .map_err(|_| Fault::new("datetime_parsing", "must be a date and time, as 2024-05-01T12:00:00Z"))?;
+    instant(&parsed)
+}
+
+/// A time as it is kept, if it is one.
+pub(super) fn instant(parsed: &speedate::DateTime) -> Result<i64, Fault> {
     if parsed.time.tz_offset.is_none() {
-        return Err(Fault::new("timezone_aware", "must say its offset from UTC, as 2024-05-01T12:00:00Z"));
+        return Err(no_offset());
     }
     let ms = parsed.timestamp_tz_ms();
     if !(FIRST_INSTANT..=LAST_INSTANT).contains(&ms) {
@@ -318,12 +333,18 @@ pub(crate) fn datetime(text: &str) -> Result<i64, Fault> {
     Ok(ms)
 }
 
-pub(crate) fn choice(value: Value<'_>, values: &[Value<'static>], literal: bool) -> Result<Value<'static>, Fault> {
-    values.iter().find(|own| **own == value).cloned().ok_or_else(|| not_a_choice(values, literal))
+/// The fault of a time of which it is not said where it is.
+pub(super) fn no_offset() -> Fault {
+    Fault::new("timezone_aware", "must say its offset from UTC, as 2024-05-01T12:00:00Z")
 }
 
-pub(crate) fn not_a_choice(values: &[Value<'static>], literal: bool) -> Fault {
-    Fault::new(if literal { "literal_error" } else { "enum" }, format!("must be one of {}", listed(values)))
+pub(crate) fn choice(value: Value<'_>, values: &[Value<'static>], sort: ChoiceSort) -> Result<Value<'static>, Fault> {
+    values.iter().find(|own| **own == value).cloned().ok_or_else(|| not_a_choice(values, sort))
+}
+
+pub(crate) fn not_a_choice(values: &[Value<'static>], sort: ChoiceSort) -> Fault {
+    let code = if sort == ChoiceSort::Literal { "literal_error" } else { "enum" };
+    Fault::new(code, format!("must be one of {}", listed(values)))
 }
 
 /// The fault of an object whose tag is that of no model.

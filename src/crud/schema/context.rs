@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::check::Fault;
 use super::{DefaultValue, Field, Schema};
-use crate::crud::Value;
+use crate::crud::{Coerce, Value};
 use crate::service::{Location, Violation, push_token};
 
 /// More violations than this help nobody.
@@ -23,6 +23,8 @@ pub(super) struct Context<'s> {
     now: Cell<Option<i64>>,
     /// Fields that are hidden from clients are known.
     pub(super) inside: bool,
+    /// What is not of its type as it stands is looked at as pydantic does in its lax mode.
+    pub(super) lax: bool,
 }
 
 pub(super) enum Step<'s> {
@@ -36,6 +38,11 @@ impl<'s> Context<'s> {
     /// One for what a store gave back.
     pub(super) fn of_store() -> Self {
         Self { inside: true, ..Self::default() }
+    }
+
+    /// One for what a client sent.
+    pub(super) fn of_client(coerce: Coerce) -> Self {
+        Self { lax: coerce == Coerce::Pydantic, ..Self::default() }
     }
 
     pub(super) fn into_violations(self) -> Vec<Violation> {
@@ -73,6 +80,14 @@ impl<'s> Context<'s> {
             push_token(&mut pointer, name);
             violations.push(fault.at(Location::Pointer(pointer)));
         }
+    }
+
+    /// Notes here what was found wrong with the same value elsewhere.
+    pub(super) fn repeat(&self, wrong: Vec<Violation>) {
+        let mut violations = self.violations.borrow_mut();
+        let room = MOST_VIOLATIONS.saturating_sub(violations.len());
+        let at = Location::Pointer(self.pointer());
+        violations.extend(wrong.into_iter().take(room).map(|violation| Violation { at: at.clone(), ..violation }));
     }
 
     /// Whether what is read may hold another level.

@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::check::{self, Fault};
 use super::{
-    Access, Bounds, DefaultValue, Field, Index, ListSort, Nested, Number, Schema, Tagged, Text, Type, Union, Unknown,
-    Variant, validate,
+    Access, Bounds, ChoiceSort, DefaultValue, Field, Index, ListSort, Nested, Number, Schema, Tagged, Text, Type,
+    Union, Unknown, Variant, validate,
 };
 use crate::ConfigError;
 use crate::crud::Value;
@@ -159,6 +159,9 @@ enum TypeDescription {
     },
     Enum {
         values: Vec<Choice>,
+        /// It is an `IntEnum`.
+        #[serde(default)]
+        int: bool,
     },
     Literal {
         values: Vec<Choice>,
@@ -404,8 +407,13 @@ fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<T
             let bounds = bounds([gt, ge, lt, le], check::decimal, place)?;
             Type::Decimal(Number { bounds, max_digits, decimal_places })
         }
-        TypeDescription::Enum { values } => Type::OneOf { values: choices(values, place)?, literal: false },
-        TypeDescription::Literal { values } => Type::OneOf { values: choices(values, place)?, literal: true },
+        TypeDescription::Enum { values, int } => {
+            let sort = if int { ChoiceSort::IntEnum } else { ChoiceSort::Enum };
+            Type::OneOf { values: choices(values, place)?, sort }
+        }
+        TypeDescription::Literal { values } => {
+            Type::OneOf { values: choices(values, place)?, sort: ChoiceSort::Literal }
+        }
         TypeDescription::Optional { of } => match compile_type(*of, place, open)? {
             nested @ Type::Optional(_) => nested,
             inner => Type::Optional(Box::new(inner)),

@@ -5,9 +5,11 @@ mod change;
 pub(crate) mod check;
 mod context;
 mod description;
+mod lax;
 mod nested;
 mod read;
 mod skip;
+mod smart;
 pub(crate) mod suggest;
 mod union;
 pub(crate) mod validate;
@@ -203,8 +205,8 @@ pub enum Type {
     OneOf {
         /// Strings, integers or booleans.
         values: Vec<Value<'static>>,
-        /// It is a `Literal`: the violation is called `literal_error`, else `enum`.
-        literal: bool,
+        /// Which of them.
+        sort: ChoiceSort,
     },
     /// `Optional[T]`
     Optional(Box<Type>),
@@ -243,6 +245,17 @@ pub enum Type {
     Tagged(Tagged),
     /// `Any`: whatever JSON holds.
     Any,
+}
+
+/// What a choice is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChoiceSort {
+    /// `Literal`: the violation is called `literal_error`, else `enum`.
+    Literal,
+    /// `Enum`
+    Enum,
+    /// `IntEnum`, whose values stand in texts, too, where numbers may ([`Coerce::Pydantic`](super::Coerce::Pydantic)).
+    IntEnum,
 }
 
 /// What a list is called, and whether it holds a value twice.

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 
 use super::check::{self, Fault};
 use super::context::{Context, DEEPEST, Step};
+use super::lax::{self, Found};
 use super::skip::Skip;
-use super::{ListSort, Named, Number, Schema, Tagged, Type, Unknown, suggest};
+use super::{ChoiceSort, ListSort, Named, Number, Schema, Tagged, Type, Unknown, suggest};
 use crate::crud::{Value, json};
 
 /// How much of an unknown name is repeated in its violation.
@@ -61,6 +62,7 @@ impl<'s> ValueSeed<'_, 's> {
             return Ok(Value::Null);
         }
         match self.kind() {
+            Type::Union(union) if self.cx.lax && !json.starts_with(['[', '{']) => self.smart(union, json),
             Type::Union(union) => match union.of_json(json) {
                 Some(kind) => read_part(self.of(kind), json),
                 None => Ok(self.wrong()),
@@ -76,7 +78,7 @@ impl<'s> ValueSeed<'_, 's> {
 
     /// The model that an object says that it is of, or none after noting that it does not.
     fn variant(&self, tagged: &'s Tagged, json: &str) -> Option<(usize, &'s Schema)> {
-        let fault = match tagged.named(json) {
+        let fault = match tagged.named(json, self.cx.lax) {
             Named::Variant(variant) => return tagged.schema(variant).map(|schema| (variant, schema)),
             Named::Unknown => check::unknown_tag(tagged),
             Named::Missing => check::missing_tag(tagged),
@@ -110,21 +112,38 @@ impl<'s> ValueSeed<'_, 's> {
             (None, Some(b'n')) if self.kind.inner().1 => return Value::Null,
             _ => return self.wrong(),
         };
-        self.cx.checked(check::decimal(text).and_then(|value| check::number(value, rules)))
+        let read = match check::decimal(text) {
+            Err(fault) if self.cx.lax => lax::decimal(json).ok_or(fault),
+            read => read,
+        };
+        self.cx.checked(read.and_then(|value| check::number(value, rules)))
+    }
+
+    /// What was refused as it stands, looked at again where that is wanted.
+    #[cold]
+    fn again<'a>(&self, fault: Fault, found: Found<'_>) -> Result<Value<'a>, Fault> {
+        if self.cx.lax { lax::read(self.kind(), found, fault) } else { Err(fault) }
     }
 
     fn text<'a>(&self, text: Cow<'a, str>) -> Value<'a> {
         let checked = match self.kind() {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
             Type::Uuid => check::uuid(&text).map(Value::Uuid),
-            Type::DateTime => check::datetime(&text).map(Value::DateTime),
-            Type::Date(bounds) => check::date(&text).and_then(|date| check::moment(date, bounds)),
+            Type::DateTime => {
+                check::datetime(&text).map(Value::DateTime).or_else(|fault| self.again(fault, Found::Text(&text)))
+            }
+            Type::Date(bounds) => check::date(&text)
+                .and_then(|date| check::moment(date, bounds))
+                .or_else(|fault| self.again(fault, Found::Text(&text))),
             Type::Time(bounds) => check::time(&text).and_then(|time| check::moment(time, bounds)),
             Type::Bytes { min, max } => check::bytes(&text, *min, *max),
             Type::Any => Ok(Value::Str(text)),
             Type::Duration(bounds) => check::duration(&text).and_then(|value| check::span(value, bounds)),
-            Type::OneOf { values, literal } => check::choice(Value::Str(text), values, *literal),
-            other => Err(check::wrong_kind(other)),
+            kind @ Type::OneOf { sort: ChoiceSort::IntEnum, .. } => {
+                self.again(check::wrong_kind(kind), Found::Text(&text))
+            }
+            Type::OneOf { values, sort } => check::choice(Value::Str(text), values, *sort),
+            other => self.again(check::wrong_kind(other), Found::Text(&text)),
         };
         self.cx.checked(checked)
     }
@@ -144,10 +163,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
     fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
         let checked = match self.kind() {
             Type::Bool | Type::Any => Ok(Value::Bool(value)),
-            Type::OneOf { values, literal } => check::choice(Value::Bool(value), values, *literal),
+            Type::OneOf { values, sort } => check::choice(Value::Bool(value), values, *sort),
             other => Err(check::wrong_kind(other)),
         };
-        Ok(self.cx.checked(checked))
+        Ok(self.cx.checked(checked.or_else(|fault| self.again(fault, Found::Bool(value)))))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
@@ -155,10 +174,10 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
             Type::Int(bounds) => check::int(value, bounds).map(Value::Int),
             Type::Any => Ok(Value::Int(value)),
             Type::Float(bounds) => check::float(value as f64, bounds).map(Value::Float),
-            Type::OneOf { values, literal } => check::choice(Value::Int(value), values, *literal),
+            Type::OneOf { values, sort } => check::choice(Value::Int(value), values, *sort),
             other => Err(check::wrong_kind(other)),
         };
-        Ok(self.cx.checked(checked))
+        Ok(self.cx.checked(checked.or_else(|fault| self.again(fault, Found::Int(value)))))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value<'de>, E> {
@@ -172,7 +191,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
             Type::Any => Ok(Value::Float(value as f64)),
             other => Err(check::wrong_kind(other)),
         };
-        Ok(self.cx.checked(checked))
+        Ok(self.cx.checked(checked.or_else(|fault| self.again(fault, Found::Long))))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value<'de>, E> {
@@ -187,7 +206,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
             Type::Int(_) if value.abs() >= 9_223_372_036_854_775_808.0 => Err(check::out_of_range()),
             other => Err(check::wrong_kind(other)),
         };
-        Ok(self.cx.checked(checked))
+        Ok(self.cx.checked(checked.or_else(|fault| self.again(fault, Found::Float(value)))))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value<'de>, E> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{ListSort, Nested, Schema, Type};
+use super::{ChoiceSort, ListSort, Nested, Schema, Type, lax};
 use crate::crud::Value;
 
 /// `A | B`: JSON tells the alternatives apart, by what stands there.
@@ -170,8 +170,8 @@ fn name_of(kind: &Type) -> &str {
         Type::Time(_) => "time",
         Type::Duration(_) => "timedelta",
         Type::Decimal(_) => "Decimal",
-        Type::OneOf { literal: true, .. } => "Literal",
-        Type::OneOf { literal: false, .. } => "Enum",
+        Type::OneOf { sort: ChoiceSort::Literal, .. } => "Literal",
+        Type::OneOf { .. } => "Enum",
         Type::Optional(inner) => name_of(inner),
         Type::List { sort: ListSort::List, .. } => "list",
         Type::List { sort: ListSort::Set, .. } => "set",
@@ -248,8 +248,8 @@ impl Tagged {
         self.variants.iter().position(|variant| variant.tags.iter().any(&is_tag))
     }
 
-    /// Which variant the JSON of an object says that it is of.
-    pub(crate) fn named(&self, json: &str) -> Named {
+    /// Which variant the JSON of an object says that it is of; with `lax` 1, 1.0 and true are one tag, as in Python.
+    pub(crate) fn named(&self, json: &str, lax: bool) -> Named {
         let found = serde_json::Deserializer::from_str(json).deserialize_map(Member(&self.tag));
         let Ok(Some(raw)) = found else { return Named::Missing };
         let text = raw.get();
@@ -259,7 +259,10 @@ impl Tagged {
             Value::Bool(tag) => text.parse() == Ok(*tag),
             _ => false,
         };
-        self.variant(is_tag).map_or(Named::Unknown, Named::Variant)
+        let number = || lax::integer(text).filter(|_| lax);
+        let found =
+            self.variant(is_tag).or_else(|| number().and_then(|number| self.variant(|tag| lax::is(tag, number))));
+        found.map_or(Named::Unknown, Named::Variant)
     }
 
     /// All tags.
@@ -315,7 +318,7 @@ mod tests {
     #[test]
     fn what_looks_alike_is_no_union() {
         let fits = |one: Type, other: Type| Union::new(vec![one, other]).is_ok();
-        let one_of = |values: &[Value<'static>]| Type::OneOf { values: values.to_vec(), literal: true };
+        let one_of = |values: &[Value<'static>]| Type::OneOf { values: values.to_vec(), sort: ChoiceSort::Literal };
         assert!(fits(int(), text()) && fits(int(), float()) && fits(float(), int()) && fits(list(), text()));
         assert!(fits(Type::Bool, int()) && fits(Type::Uuid, int()) && fits(one_of(&["a".into()]), int()));
         assert!(fits(Type::Map { value: Box::new(int()), min: None, max: None }, list()));

@@ -1,7 +1,7 @@
 //! JSON bodies to typed documents: one pass, every violation at once.
 //!
-//! Stricter than pydantic in its default mode: `"12"` is not an int, `1` is not a float's text or a bool, integers outside 64
-//! bits and times without an offset are refused, keys that occur twice are refused.
+//! Stricter than pydantic in its default mode: `"12"` is not an int, `1` is not a float's text or a bool, unless bodies are read as
+//! in that mode ([`Coerce`]). Integers outside 64 bits, times without an offset and keys that occur twice are refused always.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,8 +13,8 @@ use super::check::{self, Fault};
 use super::context::Context;
 use super::read::{ObjectSeed, ValueSeed};
 use super::{Access, DefaultValue, Field, Named, Schema, Tagged, Type};
-use crate::crud::Value;
 use crate::crud::policy::Pin;
+use crate::crud::{Coerce, Value};
 use crate::service::{Location, Problem, Violation};
 
 /// Why a body is refused.
@@ -91,8 +91,9 @@ pub(crate) fn document<'a>(
     json: &'a [u8],
     id: IdRule<'_>,
     pins: &[Pin],
+    coerce: Coerce,
 ) -> Result<Vec<Value<'a>>, Rejection> {
-    let cx = Context::default();
+    let cx = Context::of_client(coerce);
     let Some(slots) = slots(&cx, schema, json, id)? else {
         return finish(cx, Vec::new());
     };
@@ -142,8 +143,14 @@ pub(crate) struct Replacement(Vec<Option<Value<'static>>>);
 
 impl Replacement {
     /// Reads what a client sent for the row with this id.
-    pub(crate) fn read(schema: &Schema, json: &[u8], id: &Value<'static>, pins: &[Pin]) -> Result<Self, Rejection> {
-        let cx = Context::default();
+    pub(crate) fn read(
+        schema: &Schema,
+        json: &[u8],
+        id: &Value<'static>,
+        pins: &[Pin],
+        coerce: Coerce,
+    ) -> Result<Self, Rejection> {
+        let cx = Context::of_client(coerce);
         let Some(mut slots) = slots(&cx, schema, json, IdRule::Given(id))? else {
             return finish(cx, Self(Vec::new()));
         };
@@ -227,8 +234,9 @@ pub(crate) fn patch<'a>(
     schema: &Schema,
     json: &'a [u8],
     id: &Value<'static>,
+    coerce: Coerce,
 ) -> Result<Vec<(usize, Change<'a>)>, Rejection> {
-    let cx = Context::default();
+    let cx = Context::of_client(coerce);
     let Some(slots) = run(&cx, json, ObjectSeed::new(&cx, schema))? else {
         return finish(cx, Vec::new());
     };
@@ -246,8 +254,12 @@ pub(crate) fn patch<'a>(
 }
 
 /// Reads a merge patch that is for many rows, whatever they hold: it sets whole fields that clients may change.
-pub(crate) fn patch_many(schema: &Schema, json: &[u8]) -> Result<Vec<(usize, Value<'static>)>, Rejection> {
-    let cx = Context::default();
+pub(crate) fn patch_many(
+    schema: &Schema,
+    json: &[u8],
+    coerce: Coerce,
+) -> Result<Vec<(usize, Value<'static>)>, Rejection> {
+    let cx = Context::of_client(coerce);
     let Some(slots) = run(&cx, json, ObjectSeed::<Change<'_>>::new(&cx, schema))? else {
         return finish(cx, Vec::new());
     };
@@ -275,8 +287,9 @@ pub(crate) fn merge(
     schema: &Schema,
     values: &mut [Value<'static>],
     changes: Vec<(usize, Change<'_>)>,
+    coerce: Coerce,
 ) -> Result<(), Rejection> {
-    let cx = Context::default();
+    let cx = Context::of_client(coerce);
     let fixed = changes.iter().filter(|(index, _)| schema.fields[*index].access.is_fixed());
     let before: Vec<_> = fixed.map(|(index, _)| (*index, values[*index].clone())).collect();
     merge_into(&cx, schema, values, changes);
@@ -327,7 +340,7 @@ fn put_tagged<'s>(cx: &Context<'s>, tagged: &'s Tagged, place: &mut Value<'stati
         Value::Tagged(variant, _) => Some(*variant),
         _ => None,
     };
-    let variant = match (tagged.named(json), stored) {
+    let variant = match (tagged.named(json, cx.lax), stored) {
         (Named::Variant(variant), _) | (Named::Missing, Some(variant)) => variant,
         (Named::Missing, None) => return cx.refuse(check::missing_tag(tagged)),
         (Named::Unknown, _) => return cx.refuse(check::unknown_tag(tagged)),

@@ -128,6 +128,7 @@ impl Draft {
             .bulk(given.bulk)
             .idempotency(given.idempotency)
             .concurrency(given.concurrency.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
+            .coerce(given.coerce.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)
             .at(given.location.clone());
         if let Some(bytes) = given.body_limit {
             options = options.body_limit(bytes);

@@ -57,6 +57,8 @@ pub(super) struct CrudSettings<'a> {
     pub(super) idempotency: bool,
     /// `optional` or `required`.
     pub(super) concurrency: String,
+    /// `strict` or `pydantic`.
+    pub(super) coerce: String,
     pub(super) location: String,
     /// What the class of hooks is called, and which it has, as `before_create`.
     pub(super) hooks_of: String,

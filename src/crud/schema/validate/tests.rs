@@ -14,16 +14,28 @@ fn schema(fields: &str) -> Schema {
 
 /// `pointer code` of each violation of a value of type `kind`, or the value as JSON.
 fn field(kind: &str, json: &str) -> String {
+    coerced(Coerce::Strict, kind, json)
+}
+
+/// As [`field`], in pydantic's lax mode.
+fn lax(kind: &str, json: &str) -> String {
+    coerced(Coerce::Pydantic, kind, json)
+}
+
+fn coerced(coerce: Coerce, kind: &str, json: &str) -> String {
     let schema = schema(&format!(r#"{{"name":"x","type":{kind}}}"#));
-    outcome(&schema, &format!(r#"{{"x":{json}}}"#), |values| {
-        let mut out = Vec::new();
-        crate::crud::json::write_value(&mut out, &schema.fields[1].kind, &values[1]);
-        String::from_utf8(out).unwrap()
-    })
+    match document(&schema, format!(r#"{{"x":{json}}}"#).as_bytes(), IdRule::Generated, &[], coerce) {
+        Ok(values) => {
+            let mut out = Vec::new();
+            crate::crud::json::write_value(&mut out, &schema.fields[1].kind, &values[1]);
+            String::from_utf8(out).unwrap()
+        }
+        Err(rejection) => show_rejection(rejection),
+    }
 }
 
 fn outcome(schema: &Schema, body: &str, show: impl Fn(&[Value<'_>]) -> String) -> String {
-    match document(schema, body.as_bytes(), IdRule::Generated, &[]) {
+    match document(schema, body.as_bytes(), IdRule::Generated, &[], Coerce::Strict) {
         Ok(values) => show(&values),
         Err(rejection) => show_rejection(rejection),
     }
@@ -140,14 +152,16 @@ fn all_violations_come_at_once() {
     assert_eq!(show("null"), " model_type");
     let unknown: Vec<String> = (0..500).map(|i| format!("\"u{i}\":0")).collect();
     let rejection =
-        document(&schema, format!("{{{}}}", unknown.join(",")).as_bytes(), IdRule::Generated, &[]).unwrap_err();
+        document(&schema, format!("{{{}}}", unknown.join(",")).as_bytes(), IdRule::Generated, &[], Coerce::Strict)
+            .unwrap_err();
     assert!(matches!(rejection, Rejection::Invalid(violations) if violations.len() == 100));
 }
 
 #[test]
 fn unknown_fields_get_a_hint() {
     let schema = schema(r#"{"name":"name","type":{"type":"str"}}"#);
-    let Err(Rejection::Invalid(violations)) = document(&schema, br#"{"name":"a","nmae":"b"}"#, IdRule::Generated, &[])
+    let Err(Rejection::Invalid(violations)) =
+        document(&schema, br#"{"name":"a","nmae":"b"}"#, IdRule::Generated, &[], Coerce::Strict)
     else {
         panic!("must be refused");
     };
@@ -164,7 +178,9 @@ fn malformed_bodies_say_where() {
     let deep = |depth: usize| format!("{{\"n\":1,\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     assert!(show(&deep(100_000)).starts_with("the body is nested too deeply at line 1"), "{}", show(&deep(100_000)));
     assert_eq!(show(&deep(100)), "/x extra_forbidden");
-    let Err(Rejection::Malformed(detail)) = document(&schema, b"{\"n\":\"\xff\"}", IdRule::Generated, &[]) else {
+    let Err(Rejection::Malformed(detail)) =
+        document(&schema, b"{\"n\":\"\xff\"}", IdRule::Generated, &[], Coerce::Strict)
+    else {
         panic!("must be refused");
     };
     assert!(detail.contains("invalid unicode"), "{detail}");
@@ -174,7 +190,7 @@ fn malformed_bodies_say_where() {
 fn ignored_fields_are_left_out() {
     let mut schema = schema(r#"{"name":"n","type":{"type":"int"}}"#);
     schema.unknown = Unknown::Ignore;
-    let values = document(&schema, br#"{"zz":{"a":[1]},"n":1}"#, IdRule::Generated, &[]).unwrap();
+    let values = document(&schema, br#"{"zz":{"a":[1]},"n":1}"#, IdRule::Generated, &[], Coerce::Strict).unwrap();
     assert_eq!(values[1], Value::Int(1));
     assert_eq!(values.len(), 2);
 }
@@ -182,7 +198,7 @@ fn ignored_fields_are_left_out() {
 #[test]
 fn strings_without_escapes_are_borrowed() {
     let schema = schema(r#"{"name":"n","type":{"type":"str","strip":true}}"#);
-    let values = document(&schema, br#"{"n":" abc "}"#, IdRule::Generated, &[]).unwrap();
+    let values = document(&schema, br#"{"n":" abc "}"#, IdRule::Generated, &[], Coerce::Strict).unwrap();
     assert!(matches!(&values[1], Value::Str(Cow::Borrowed("abc"))));
 }
 
@@ -190,8 +206,9 @@ fn strings_without_escapes_are_borrowed() {
 fn ids_follow_their_rule() {
     let schema = schema(r#"{"name":"n","type":{"type":"int"},"default":{"value":7}}"#);
     let id = Value::Uuid(Uuid::from_u128(1));
-    let read =
-        |body: &str, rule| document(&schema, body.as_bytes(), rule, &[]).map(|values| values[0].clone().into_owned());
+    let read = |body: &str, rule| {
+        document(&schema, body.as_bytes(), rule, &[], Coerce::Strict).map(|values| values[0].clone().into_owned())
+    };
     let sent = format!(r#"{{"id":"{ID}"}}"#);
     assert!(matches!(read("{}", IdRule::Generated), Ok(Value::Uuid(id)) if id.get_version_num() == 7));
     assert_eq!(read(&sent, IdRule::Chosen), Ok(id.clone()));
@@ -204,7 +221,9 @@ fn ids_follow_their_rule() {
 
     let text =
         Schema::from_description(r#"{"name":"T","id":"id","fields":[{"name":"id","type":{"type":"str"}}]}"#).unwrap();
-    let read = |body: &str| document(&text, body.as_bytes(), IdRule::Chosen, &[]).map_err(show_rejection).map(|_| ());
+    let read = |body: &str| {
+        document(&text, body.as_bytes(), IdRule::Chosen, &[], Coerce::Strict).map_err(show_rejection).map(|_| ())
+    };
     assert_eq!(read(r#"{"id":"_count"}"#), Err("/id reserved_id".to_owned()));
     for reserved in ["", ".", ".."] {
         assert_eq!(read(&format!(r#"{{"id":"{reserved}"}}"#)), Err("/id reserved_id".to_owned()), "{reserved:?}");
@@ -225,8 +244,8 @@ fn patches_merge_nested_models() {
     let apply = |stored: &str, body: &str| {
         let mut values: Vec<_> =
             super::stored(&schema, stored.as_bytes()).unwrap().into_iter().map(Value::into_owned).collect();
-        patch(&schema, body.as_bytes(), &id)
-            .and_then(|changes| merge(&schema, &mut values, changes))
+        patch(&schema, body.as_bytes(), &id, Coerce::Strict)
+            .and_then(|changes| merge(&schema, &mut values, changes, Coerce::Strict))
             .map_err(show_rejection)?;
         Ok::<_, String>(
             String::from_utf8(crate::crud::json::document(&schema, &Value::Object(values)).to_vec()).unwrap(),
@@ -267,7 +286,7 @@ fn accepted_documents_agree_with_serde_json() {
         .run(&strategy, |(s, i, f, l)| {
             let sent = serde_json::json!({"s": s, "i": i, "f": f, "l": l});
             let body = sent.to_string();
-            let values = document(&schema, body.as_bytes(), IdRule::Generated, &[]).unwrap();
+            let values = document(&schema, body.as_bytes(), IdRule::Generated, &[], Coerce::Strict).unwrap();
             let mut answered: serde_json::Value =
                 serde_json::from_slice(&crate::crud::json::document(&schema, &Value::Object(values))).unwrap();
             answered.as_object_mut().unwrap().remove("id");
@@ -282,8 +301,8 @@ proptest::proptest! {
     fn no_body_panics(body in proptest::collection::vec(proptest::num::u8::ANY, 0..80), json in "[\\[\\]{}:,\"a0x.e-]{0,60}") {
         let schema = schema(r#"{"name":"a","type":{"type":"list","items":{"type":"int"}}},{"name":"x","type":{"type":"str"}}"#);
         for bytes in [&body[..], json.as_bytes()] {
-            let _ = document(&schema, bytes, IdRule::Chosen, &[]);
-            let _ = patch(&schema, bytes, &Value::Null);
+            let _ = document(&schema, bytes, IdRule::Chosen, &[], Coerce::Strict);
+            let _ = patch(&schema, bytes, &Value::Null, Coerce::Strict);
         }
     }
 }
@@ -294,4 +313,57 @@ fn multiples_are_told_as_closely_however_large_they_are() {
     assert_eq!(field(halves, "1700000000123.5"), "1700000000123.5");
     assert_eq!(field(halves, "1700000000123.4561"), "/x multiple_of");
     assert_eq!(field(r#"{"type":"float","multiple_of":0.1}"#, "0.3"), "0.3");
+}
+
+#[test]
+fn lax_bodies_are_read_as_pydantic_does() {
+    let int = r#"{"type":"int","le":9}"#;
+    assert_eq!(["\"5\"", "\" +05.0 \"", "5.0", "true", "-0"].map(|json| lax(int, json)), ["5", "5", "5", "1", "0"]);
+    assert_eq!(lax(int, "\"10\""), "/x less_than_equal");
+    assert_eq!(lax(int, "\"5.5\""), "/x int_parsing");
+    assert_eq!(lax(int, "5.5"), "/x int_from_float");
+    assert_eq!(lax(int, "\"9223372036854775808\""), "/x int_out_of_range");
+    assert_eq!(lax(r#"{"type":"float"}"#, "\" 1_0\""), "/x float_parsing");
+    assert_eq!(lax(r#"{"type":"float"}"#, "\"nan\""), "/x finite_number");
+    assert_eq!(["1", "1.0", "\"oN\"", "\"T\""].map(|json| lax(r#"{"type":"bool"}"#, json)), ["true"; 4]);
+    assert_eq!([lax(r#"{"type":"bool"}"#, "2"), lax(r#"{"type":"bool"}"#, "0.5")], ["/x bool_parsing", "/x bool_type"]);
+    assert_eq!(lax(r#"{"type":"str"}"#, "5"), "/x string_type");
+    let enums = [r#"{"type":"enum","values":[1],"int":true}"#, r#"{"type":"enum","values":[1]}"#];
+    assert_eq!(enums.map(|kind| lax(kind, "\"1\"")), ["1", "/x enum"]);
+    assert_eq!(enums.map(|kind| lax(kind, "true")), ["1", "1"]);
+    assert_eq!(enums.map(|kind| field(kind, "\"1\"")), ["/x enum", "/x enum"]);
+    assert_eq!(lax(r#"{"type":"decimal"}"#, "\" 1_0.50 \""), "\"10.50\"");
+}
+
+#[test]
+fn lax_numbers_are_times() {
+    let datetime = r#"{"type":"datetime"}"#;
+    for json in ["1700000000.25", "1700000000250", "\"1700000000250\"", "\"1700000000.2509\""] {
+        assert_eq!(lax(datetime, json), "\"2023-11-14T22:13:20.250Z\"", "{json}");
+    }
+    assert_eq!(lax(datetime, "\"2024-05-01\""), "/x timezone_aware");
+    assert_eq!(lax(datetime, "\"x\""), "/x datetime_from_date_parsing");
+    assert_eq!(lax(datetime, "1e18"), "/x datetime_parsing");
+    let date = r#"{"type":"date","ge":"1970-01-02"}"#;
+    assert_eq!(["86400", "\"1970-01-02T00:00:00+02:00\""].map(|json| lax(date, json)), ["\"1970-01-02\""; 2]);
+    assert_eq!(lax(date, "0"), "/x greater_than_equal");
+    assert_eq!(lax(date, "86400.5"), "/x date_from_datetime_inexact");
+    assert_eq!(lax(r#"{"type":"time"}"#, "5"), "/x timezone_naive");
+    assert_eq!(lax(r#"{"type":"time"}"#, "86400"), "/x time_parsing");
+    assert_eq!(lax(r#"{"type":"timedelta"}"#, "-90.5"), "\"-PT1M30.5S\"");
+    assert_eq!(lax(r#"{"type":"timedelta"}"#, "1e15"), "/x time_delta_parsing");
+}
+
+#[test]
+fn lax_unions_take_what_fits_best() {
+    let either = r#"{"type":"union","of":[{"type":"int"},{"type":"str","max_length":1},{"type":"list","items":{"type":"int"}}]}"#;
+    let taken = ["\"5\"", "\"55\"", "5.0", "true", "[\"5\"]"].map(|json| lax(either, json));
+    assert_eq!(taken, ["\"5\"", "55", "5", "1", "[5]"]);
+    assert_eq!(lax(either, "\"ab\""), "/x int_parsing, /x string_too_long, /x list_type");
+    assert_eq!(lax(either, "[\"a\"]"), "/x/0 int_parsing");
+    let numbers = r#"{"type":"union","of":[{"type":"bool"},{"type":"float"},{"type":"int"}]}"#;
+    let taken = ["1", "1.0", "\"1\"", "\"2\"", "true"].map(|json| lax(numbers, json));
+    assert_eq!(taken, ["1", "1.0", "true", "2.0", "true"]);
+    // It is an int, and what it would be as a float is not what was meant.
+    assert_eq!(lax(numbers, "9223372036854775808"), "/x int_out_of_range");
 }

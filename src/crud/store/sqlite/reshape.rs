@@ -104,7 +104,7 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
             None => return Err(Ok(unfit(at, field))),
         },
         (Type::Tagged(tagged), _) => {
-            let schema = match tagged.named(text) {
+            let schema = match tagged.named(text, false) {
                 Named::Variant(variant) => tagged.schema(variant),
                 Named::Unknown | Named::Missing => None,
             };
@@ -144,7 +144,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::crud::schema::{Bounds, Tagged, Text, Union, Unknown, Variant};
+    use crate::crud::schema::{Bounds, ChoiceSort, Tagged, Text, Union, Unknown, Variant};
 
     fn schema(fields: Vec<Field>) -> Schema {
         Schema { name: "M".into(), fields, id: None, unknown: Unknown::Forbid }
@@ -184,7 +184,8 @@ mod tests {
         assert_eq!(read(&either(vec![float(), text]), r#"{"a":"1"}"#), whole(r#"{"a":"1"}"#));
         assert!(reshape(&either(vec![int(), Type::Bool]), r#"{"a":"1"}"#, None).is_err());
 
-        let kind = |tag: &'static str| Field::new("kind", Type::OneOf { values: vec![tag.into()], literal: true });
+        let kind =
+            |tag: &'static str| Field::new("kind", Type::OneOf { values: vec![tag.into()], sort: ChoiceSort::Literal });
         let variant = |tag: &'static str, field: Field| Variant {
             tags: vec![tag.into()],
             schema: schema(vec![kind(tag), field]).into(),
