@@ -24,7 +24,7 @@ from typing_extensions import is_typeddict
 
 from ._jsonable import jsonable
 from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, LAX_DEFAULTS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
-from .models import Access, Deletion, Immutable, Indexed, Ref, Renewed, UnsupportedModelError, now, uuid7
+from .models import Access, Deletion, Immutable, OBJECT_ID, Indexed, Ref, Renewed, UnsupportedModelError, now, object_id, uuid7
 
 __all__ = ["describe"]
 
@@ -304,7 +304,7 @@ class Walk:
         if kind["type"] == "list":
             kind = bare(kind["items"])
         for marker in markers:
-            if kind["type"] not in ("uuid", "int", "str"):
+            if kind["type"] not in ("uuid", "object_id", "int", "str"):
                 self.refuse(place, f"holds no ids of {marker.name}", "give it the type of that id, or a list of it")
             description["ref"] = marker.name
 
@@ -356,7 +356,7 @@ class Walk:
         description["access"] = access.pop().value
 
     def id(self, kind: Description, default: Description | None, place: str) -> None:
-        if kind["type"] not in ("uuid", "int", "str"):
+        if kind["type"] not in ("uuid", "object_id", "int", "str"):
             self.refuse(place, "cannot identify rows", "make it a UUID, an int or a str that is always there")
         elif default is not None and "value" in default:
             self.refuse(place, "an id cannot have a constant default", "leave the default out")
@@ -379,7 +379,7 @@ class Walk:
         self.refuse(
             place,
             f"default factory {_callable(factory)} is Python code",
-            "use ziggurat.now, ziggurat.uuid7, uuid.uuid4, list or dict, or a constant default",
+            "use ziggurat.now, ziggurat.uuid7, ziggurat.object_id, uuid.uuid4, list or dict, or a constant default",
         )
         return None
 
@@ -583,6 +583,8 @@ class Walk:
         return {"type": node["type"], **bounds}
 
     def text(self, node: _Node, place: str, config: _Node) -> Description:
+        if node.get("pattern") == OBJECT_ID:
+            return {"type": "object_id"}
         text: Description = {"type": "str", **_present(node, "min_length", "max_length", "pattern")}
         for key in ("min_length", "max_length"):
             if key not in text and config.get(f"str_{key}"):
@@ -613,7 +615,7 @@ class Walk:
 
 
 _NO_MISSING = enum.Enum._missing_.__func__  # type: ignore[attr-defined]
-_FACTORIES: dict[object, str] = {uuid.uuid4: "uuid4", uuid7: "uuid7", now: "now"}
+_FACTORIES: dict[object, str] = {uuid.uuid4: "uuid4", uuid7: "uuid7", object_id: "object_id", now: "now"}
 if hasattr(uuid, "uuid7"):
     _FACTORIES[uuid.uuid7] = "uuid7"
 

@@ -32,6 +32,7 @@ __all__ = [
     "Immutable",
     "Indexed",
     "Model",
+    "ObjectId",
     "ReadOnly",
     "Ref",
     "Renewed",
@@ -39,6 +40,7 @@ __all__ = [
     "UpdatedAt",
     "WriteOnly",
     "now",
+    "object_id",
     "uuid7",
 ]
 
@@ -290,6 +292,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def object_id() -> str:
+    """A new ObjectId: `Field(default_factory=object_id)` is filled in natively."""
+    return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
+
+
 def uuid7() -> uuid.UUID:
     """A new UUID that sorts by its time (RFC 9562): `Field(default_factory=uuid7)` is filled in natively."""
     milliseconds = time.time_ns() // 1_000_000
@@ -298,6 +305,12 @@ def uuid7() -> uuid.UUID:
     value = value & ~(0b11 << 62) | 0b10 << 62
     return uuid.UUID(int=value)
 
+
+OBJECT_ID: Final = "^(?P<ObjectId>[0-9a-f]{24})$"
+"""What tells an ObjectId from other texts."""
+
+ObjectId: TypeAlias = Annotated[str, Field(pattern=OBJECT_ID)]
+"""An ObjectId of MongoDB, as a text of 24 hexadecimal digits: `id: ObjectId`. MongoDB keeps it as such, SQLite as that text."""
 
 CreatedAt: TypeAlias = Annotated[datetime, ReadOnly, Field(default_factory=now)]
 """When a row was made: `created_at: CreatedAt`. The server sets it."""

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::schema::{Type, suggest};
+use super::schema::suggest;
 use super::{Collection, Concurrency, Op, OpenError, References, ResourceOptions, Schema, Store, query, service};
 use crate::ConfigError;
 use crate::service::{Leaf, LeafKind, RouteTableBuilder};
@@ -104,10 +104,10 @@ impl Resource {
             );
         };
         let id = &self.schema.fields[index];
-        if !matches!(id.kind, Type::Uuid) && !self.options.client_id && self.ops().any(Op::makes_rows) {
+        if !id.kind.is_made_here() && !self.options.client_id && self.ops().any(Op::makes_rows) {
             return wrong(
-                ConfigError::new(format!("{name}.{}: the server chooses only UUIDs", id.name))
-                    .cure("make it a UUID, or let clients choose ids with client_id=True"),
+                ConfigError::new(format!("{name}.{}: the server chooses only UUIDs and ObjectIds", id.name))
+                    .cure("make it a UUID or an ObjectId, or let clients choose ids with client_id=True"),
             );
         }
         if let Err(error) = self.options.policy.check(&self.schema) {

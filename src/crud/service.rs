@@ -133,6 +133,7 @@ impl<C: Collection> Served<C> {
         let text = parts.extensions.get::<PathParams>().and_then(|params| params.get("id")).unwrap_or_default();
         let id = match self.schema.fields[self.id].kind {
             Type::Uuid => check::uuid(text).ok().map(Value::Uuid),
+            Type::ObjectId => check::object_id(text).ok().map(|()| Value::Str(text.to_owned().into())),
             // One row has one path: 007 and +7 are not 7.
             Type::Int(_) => text.parse().ok().filter(|id: &i64| id.to_string() == text).map(Value::Int),
             _ => (!text.is_empty()).then(|| Value::Str(text.to_owned().into())),

@@ -78,7 +78,7 @@ async fn what_cannot_work_is_refused() {
     let error = mounted(number, ResourceOptions::new().at("app.py:7")).await.unwrap_err();
     assert_eq!(
         error,
-        "Item.id: the server chooses only UUIDs; make it a UUID, or let clients choose ids with client_id=True (at app.py:7)"
+        "Item.id: the server chooses only UUIDs and ObjectIds; make it a UUID or an ObjectId, or let clients choose ids with client_id=True (at app.py:7)"
     );
     let error = mounted(USER, ResourceOptions::new().path("/a/{b}")).await.unwrap_err();
     assert!(error.contains("cannot be at \"/a/{b}\""), "{error}");

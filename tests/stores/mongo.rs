@@ -200,6 +200,36 @@ async fn rows_of_other_programs_have_version_0_and_can_be_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn object_ids_of_other_programs_are_read_and_written_as_such() {
+    if is_off() {
+        return;
+    }
+    let mongo = Mongo::shared();
+    let uri = mongo.database();
+    let store = connect(&uri).await;
+    let fields = vec![Field::new("id", Type::ObjectId), Field::new("shop", Type::Optional(Box::new(Type::ObjectId)))];
+    let schema = Schema { name: "Sale".into(), fields, id: Some(0), unknown: Unknown::Forbid };
+    let rows = store.open(Arc::new(schema)).await.unwrap();
+    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+    let foreign = client.default_database().unwrap().collection::<bson::Document>("sale");
+    let (theirs, shop) = (bson::oid::ObjectId::new(), bson::oid::ObjectId::new());
+    foreign.insert_one(bson::doc! { "_id": theirs, "shop": shop }).await.unwrap();
+    let hex = |id: bson::oid::ObjectId| Value::Str(id.to_hex().into());
+    let row = rows.get(hex(theirs), Expr::True).await.unwrap().unwrap();
+    assert_eq!(row.json, format!(r#"{{"id":"{theirs}","shop":"{shop}"}}"#));
+    let same_shop = Expr::equal(1.into(), hex(shop));
+    assert_eq!(rows.count(same_shop.clone()).await.unwrap(), 1);
+    let ours = bson::oid::ObjectId::new();
+    rows.insert(Value::Object(vec![hex(ours), hex(shop)])).await.unwrap();
+    let kept = foreign.find_one(bson::doc! { "_id": ours }).await.unwrap().unwrap();
+    assert_eq!(kept.get_object_id("shop").unwrap(), shop);
+    assert_eq!(rows.count(same_shop).await.unwrap(), 2);
+    let set = vec![(1, Value::Null)];
+    assert!(matches!(rows.update(hex(theirs), set, Expect::any()).await.unwrap(), Outcome::Done(_)));
+    assert!(foreign.find_one(bson::doc! { "_id": theirs, "shop": null }).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_there_is_told_without_credentials() {
     let started = Instant::now();
     let uri = "mongodb://alice:hunter2@127.0.0.1:1/app?directConnection=true";

@@ -105,7 +105,7 @@ impl Components {
                 Purpose::Answer => true,
                 Purpose::Patch => false,
                 Purpose::Replace => field.default.is_none() && !is_id && !field.access.is_kept(),
-                Purpose::Create => field.default.is_none() && !(is_id && matches!(field.kind, Type::Uuid)),
+                Purpose::Create => field.default.is_none() && !(is_id && field.kind.is_made_here()),
             };
             if must && !shape.pinned.contains(&index) {
                 required.push(field.name.to_string());
@@ -177,6 +177,10 @@ impl Components {
                 put("minLength", rules.min.map(Json::from));
                 put("maxLength", rules.max.map(Json::from));
                 put("pattern", rules.pattern.as_ref().map(|pattern| json!(pattern.as_str())));
+            }
+            Type::ObjectId => {
+                put("type", Some(json!("string")));
+                put("pattern", Some(json!("^[0-9a-f]{24}$")));
             }
             Type::Uuid => {
                 put("type", Some(json!("string")));

@@ -42,7 +42,7 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
         Type::Bool => Fault::new("bool_type", "must be true or false"),
         Type::Int(_) => Fault::new("int_type", "must be a whole number"),
         Type::Float(_) => Fault::new("float_type", "must be a number"),
-        Type::Str(_) => Fault::new("string_type", "must be a string"),
+        Type::Str(_) | Type::ObjectId => Fault::new("string_type", "must be a string"),
         Type::Uuid => Fault::new("uuid_type", "must be a UUID in a string"),
         Type::DateTime => Fault::new("datetime_type", "must be a date and time in a string"),
         Type::Date(_) => Fault::new("date_type", "must be a date in a string"),
@@ -171,6 +171,23 @@ fn characters(count: usize) -> String {
 
 pub(crate) fn uuid(text: &str) -> Result<Uuid, Fault> {
     Uuid::parse_str(text).map_err(|_| Fault::new("uuid_parsing", "must be a UUID"))
+}
+
+/// An ObjectId as it is kept: 24 hexadecimal digits, small letters among them.
+pub(crate) fn object_id(text: &str) -> Result<(), Fault> {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if text.len() == 24 && text.bytes().all(is_digit) {
+        return Ok(());
+    }
+    Err(Fault::new("string_pattern_mismatch", "must be 24 hexadecimal digits, with small letters"))
+}
+
+/// A new ObjectId: the seconds since 1970, and eight bytes that nobody else has (BSON specification, ObjectId).
+pub(crate) fn new_object_id() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let random = Uuid::new_v4().as_u128() as u64;
+    // 32 bits of seconds last until 2106, and then begin anew, as in every driver.
+    format!("{:08x}{random:016x}", now.as_secs() as u32)
 }
 
 /// A day as it is kept: `2024-05-01`.

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use super::check::Fault;
+use super::check::{self, Fault};
 use super::{DefaultValue, Field, Schema};
 use crate::crud::{Coerce, Value};
 use crate::service::{Location, Violation, push_token};
@@ -145,6 +145,7 @@ impl<'s> Context<'s> {
             Some(DefaultValue::Constant(value)) => value.clone(),
             Some(DefaultValue::Uuid4) => Value::Uuid(Uuid::new_v4()),
             Some(DefaultValue::Uuid7) => Value::Uuid(Uuid::now_v7()),
+            Some(DefaultValue::ObjectId) => Value::Str(check::new_object_id().into()),
             Some(DefaultValue::Now) => Value::DateTime(self.now()),
             None => {
                 self.refuse_member(&field.name, Fault::new("missing", "is required"));

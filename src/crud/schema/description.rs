@@ -91,10 +91,11 @@ enum DefaultDescription {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 enum Factory {
     Uuid4,
     Uuid7,
+    ObjectId,
     Now,
 }
 
@@ -128,6 +129,7 @@ enum TypeDescription {
         upper: bool,
     },
     Uuid {},
+    ObjectId {},
     Datetime {},
     Date {
         gt: Option<String>,
@@ -286,11 +288,13 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
             let default = match default {
                 DefaultDescription::Factory(Factory::Uuid4) => DefaultValue::Uuid4,
                 DefaultDescription::Factory(Factory::Uuid7) => DefaultValue::Uuid7,
+                DefaultDescription::Factory(Factory::ObjectId) => DefaultValue::ObjectId,
                 DefaultDescription::Factory(Factory::Now) => DefaultValue::Now,
                 DefaultDescription::Value(raw) => DefaultValue::Constant(constant(&field.kind, &raw, &place)?),
             };
             let fits = match (&default, field.kind.inner().0) {
                 (DefaultValue::Uuid4 | DefaultValue::Uuid7, kind) => matches!(kind, Type::Uuid),
+                (DefaultValue::ObjectId, kind) => matches!(kind, Type::ObjectId),
                 (DefaultValue::Now, kind) => matches!(kind, Type::DateTime),
                 (DefaultValue::Constant(_), _) => true,
             };
@@ -365,7 +369,7 @@ fn check_id(schema: &Schema, id: &str) -> Result<usize, ConfigError> {
             .cure("add a field `id: UUID`"));
     };
     let field = &schema.fields[index];
-    if !matches!(field.kind, Type::Uuid | Type::Int(_) | Type::Str(_)) {
+    if !matches!(field.kind, Type::Uuid | Type::ObjectId | Type::Int(_) | Type::Str(_)) {
         return Err(ConfigError::new(format!("{}.{id} cannot identify rows", schema.name))
             .cure("make it a UUID, an int or a str"));
     }
@@ -399,6 +403,7 @@ fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<T
             Type::Str(Text { min: min_length, max: max_length, pattern, strip, lower, upper })
         }
         TypeDescription::Uuid {} => Type::Uuid,
+        TypeDescription::ObjectId {} => Type::ObjectId,
         TypeDescription::Datetime {} => Type::DateTime,
         TypeDescription::Date { gt, ge, lt, le } => Type::Date(bounds([gt, ge, lt, le], check::date, place)?),
         TypeDescription::Time { gt, ge, lt, le } => Type::Time(bounds([gt, ge, lt, le], check::time, place)?),

@@ -147,6 +147,8 @@ pub enum DefaultValue {
     Uuid4,
     /// A new UUIDv7.
     Uuid7,
+    /// A new ObjectId.
+    ObjectId,
     /// The time of the request.
     Now,
 }
@@ -191,6 +193,8 @@ pub enum Type {
     Str(Text),
     /// `UUID`
     Uuid,
+    /// An `ObjectId` of MongoDB: a text of 24 hexadecimal digits, which MongoDB keeps as such.
+    ObjectId,
     /// `datetime`, in UTC, to the millisecond.
     DateTime,
     /// `date`: the text `YYYY-MM-DD`, which sorts as the days do. Bounds are such texts.
@@ -359,6 +363,11 @@ impl Type {
                 | Self::Tagged(_)
                 | Self::Any
         )
+    }
+
+    /// Whether the server chooses ids of this type.
+    pub const fn is_made_here(&self) -> bool {
+        matches!(self, Self::Uuid | Self::ObjectId)
     }
 
     /// Whether null is one of its values.

@@ -129,6 +129,7 @@ impl<'s> ValueSeed<'_, 's> {
         let checked = match self.kind() {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
             Type::Uuid => check::uuid(&text).map(Value::Uuid),
+            Type::ObjectId => check::object_id(&text).map(|()| Value::Str(text)),
             Type::DateTime => {
                 check::datetime(&text).map(Value::DateTime).or_else(|fault| self.again(fault, Found::Text(&text)))
             }

@@ -35,6 +35,7 @@ fn fit(kind: &Type, json: &str) -> Fit {
             }
         }
         Type::Uuid => Fit::Exact,
+        Type::ObjectId if is_text => Fit::Strict,
         Type::Decimal(_) => Fit::Strict,
         // A date may be the midnight of a time.
         Type::Date(_) if is_text && !serde_json::from_str(json).is_ok_and(|text: String| lax::is_date(&text)) => {

@@ -50,6 +50,7 @@ fn kinds(kind: &Type) -> u8 {
         Type::Decimal(_) => kinds::INT | kinds::FRACTION | kinds::TEXT,
         Type::Str(_)
         | Type::Uuid
+        | Type::ObjectId
         | Type::DateTime
         | Type::Date(_)
         | Type::Time(_)
@@ -146,7 +147,7 @@ impl Union {
             | (Value::Duration(_), Type::Duration(_))
             | (Value::Decimal(_), Type::Decimal(_))
             | (Value::Bytes(_), Type::Bytes { .. })
-            | (Value::Str(_), Type::Str(_) | Type::Date(_) | Type::Time(_))
+            | (Value::Str(_), Type::Str(_) | Type::ObjectId | Type::Date(_) | Type::Time(_))
             | (Value::List(_), Type::List { .. })
             | (Value::Map(_), Type::Map { .. })
             | (Value::Object(_), Type::Model(_))
@@ -165,6 +166,7 @@ fn name_of(kind: &Type) -> &str {
         Type::Float(_) => "float",
         Type::Str(_) => "str",
         Type::Uuid => "UUID",
+        Type::ObjectId => "ObjectId",
         Type::DateTime => "datetime",
         Type::Date(_) => "date",
         Type::Time(_) => "time",

@@ -417,7 +417,7 @@ fn resolve_id<'a>(cx: &Context<'_>, field: &Field, sent: Option<Value<'a>>, rule
             }
             Some(value)
         }
-        (IdRule::Chosen, None) => matches!(field.kind, Type::Uuid).then(|| generated(field)),
+        (IdRule::Chosen, None) => field.kind.is_made_here().then(|| generated(field)),
         (IdRule::Given(id), sent) => {
             if !sent_null && sent.is_some_and(|sent| sent != *id) {
                 cx.refuse_member(&field.name, Fault::new("id_mismatch", "must be the id in the path, or be left out"));
@@ -428,6 +428,9 @@ fn resolve_id<'a>(cx: &Context<'_>, field: &Field, sent: Option<Value<'a>>, rule
 }
 
 fn generated<'a>(field: &Field) -> Value<'a> {
+    if matches!(field.kind, Type::ObjectId) {
+        return Value::Str(check::new_object_id().into());
+    }
     Value::Uuid(match field.default {
         Some(DefaultValue::Uuid4) => Uuid::new_v4(),
         _ => Uuid::now_v7(),

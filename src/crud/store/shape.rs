@@ -19,6 +19,7 @@ fn of_type(kind: &Type) -> Json {
         Type::Float(_) => json!("float"),
         Type::Str(_) => json!("str"),
         Type::Uuid => json!("uuid"),
+        Type::ObjectId => json!("object_id"),
         Type::DateTime => json!("datetime"),
         Type::Date(_) => json!("date"),
         Type::Time(_) => json!("time"),

@@ -98,6 +98,7 @@ pub(super) fn value(name: &str, kind: &Type, value: RawBsonRef<'_>) -> Result<Va
         (Type::Float(_), value) => Value::Float(float(value).ok_or_else(|| unfit(name, value))?),
         (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(name, value))?),
         (_, RawBsonRef::String(x)) => Value::Str(x.to_owned().into()),
+        (_, RawBsonRef::ObjectId(x)) => Value::Str(encode::object_id(x).into()),
         (_, RawBsonRef::DateTime(x)) => Value::DateTime(x.timestamp_millis()),
         (_, value) => Value::Int(integer(value).ok_or_else(|| unfit(name, value))?),
     })
@@ -111,7 +112,8 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         (Type::Str(_) | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, RawBsonRef::String(x)) => {
             json::write_str(out, x)
         }
-        (Type::Str(_), RawBsonRef::ObjectId(x)) => json::write_str(out, &encode::object_id(x)),
+        (Type::ObjectId, RawBsonRef::String(x)) => json::write_str(out, x),
+        (Type::Str(_) | Type::ObjectId, RawBsonRef::ObjectId(x)) => json::write_str(out, &encode::object_id(x)),
         (Type::DateTime, RawBsonRef::DateTime(x)) => json::write_datetime(out, x.timestamp_millis()),
         (Type::Int(_) | Type::OneOf { .. }, value) => json::write_int(out, integer(value).ok_or_else(unfit)?),
         (Type::Float(_), value) => json::write_float(out, float(value).ok_or_else(unfit)?),

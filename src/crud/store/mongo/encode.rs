@@ -28,8 +28,8 @@ pub(super) fn dotted(schema: &Schema, path: &Path) -> Result<String, StoreError>
 pub(super) fn document(schema: &Schema, values: &[Value<'_>], version: i64) -> Result<RawDocumentBuf, StoreError> {
     let mut out = Vec::with_capacity(64 + schema.fields.len() * 32);
     nested(&mut out, |out| {
-        if let Some(id) = schema.id.and_then(|id| values.get(id)) {
-            element(out, "_id", &Type::Uuid, id);
+        if let Some((field, id)) = schema.id.and_then(|id| Some((schema.fields.get(id)?, values.get(id)?))) {
+            element(out, "_id", &field.kind, id);
         }
         members(out, schema, values);
         let mut folded = schema
@@ -98,6 +98,15 @@ fn length(length: usize) -> [u8; 4] {
 
 /// Appends type, name and value. Only lists and models need their type to be known.
 fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
+    if let (Value::Str(text), Type::ObjectId) = (value, alternative(kind, value))
+        && let Ok(id) = ObjectId::parse_str(text)
+    {
+        out.push(0x07);
+        out.extend_from_slice(name.as_bytes());
+        out.push(0);
+        out.extend_from_slice(&id.bytes());
+        return;
+    }
     let code = match value {
         Value::Float(_) => 0x01,
         Value::Str(_) => 0x02,
@@ -186,6 +195,10 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
         (Value::Int(x) | Value::Duration(x), _) => Bson::Int64(*x),
         (Value::Decimal(x), _) => Bson::Decimal128(Decimal128::from_bytes(x.to_bytes())),
         (Value::Float(x), _) => Bson::Double(*x),
+        (Value::Str(x), Type::ObjectId) => match ObjectId::parse_str(x) {
+            Ok(id) => Bson::ObjectId(id),
+            Err(_) => Bson::String(x.to_string()),
+        },
         (Value::Str(x), _) => Bson::String(x.to_string()),
         (Value::Uuid(x), _) => Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: x.as_bytes().to_vec() }),
         (Value::DateTime(x), _) => Bson::DateTime(DateTime::from_millis(*x)),

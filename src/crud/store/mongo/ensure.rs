@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{encode, error, search};
 use crate::ConfigError;
-use crate::crud::schema::{DefaultValue, Field, Index, Type};
+use crate::crud::schema::{DefaultValue, Field, Index, Type, check};
 use crate::crud::store::{OpenError, names, shape};
 use crate::crud::{Schema, Value};
 
@@ -75,6 +75,7 @@ fn default_of(field: &Field, default: &DefaultValue) -> Bson {
         DefaultValue::Constant(value) => value.clone(),
         DefaultValue::Uuid4 => Value::Uuid(Uuid::new_v4()),
         DefaultValue::Uuid7 => Value::Uuid(Uuid::now_v7()),
+        DefaultValue::ObjectId => Value::Str(check::new_object_id().into()),
         DefaultValue::Now => Value::DateTime(names::first_version() / 1000),
     };
     encode::bson(&field.kind, &value)
@@ -212,6 +213,7 @@ fn type_name(kind: &Type) -> Bson {
         Type::Bool => "bool".into(),
         Type::Int(_) | Type::Float(_) | Type::Duration(_) | Type::Decimal(_) => "number".into(),
         Type::Uuid => "binData".into(),
+        Type::ObjectId => "objectId".into(),
         Type::DateTime => "date".into(),
         Type::OneOf { .. } => vec!["string", "number", "bool"].into(),
         _ => "string".into(),

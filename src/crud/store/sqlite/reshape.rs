@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::ConfigError;
-use crate::crud::schema::{DefaultValue, Field, Named, Type};
+use crate::crud::schema::{DefaultValue, Field, Named, Type, check};
 use crate::crud::{Schema, Value, json};
 
 /// A row in its new shape.
@@ -129,6 +129,7 @@ fn missing(out: &mut Vec<u8>, at: &str, field: &Field) -> Result<(), Failure> {
         Some(DefaultValue::Constant(value)) => json::write_value(out, &field.kind, value),
         Some(DefaultValue::Uuid4) => json::write_uuid(out, &Uuid::new_v4()),
         Some(DefaultValue::Uuid7) => json::write_uuid(out, &Uuid::now_v7()),
+        Some(DefaultValue::ObjectId) => json::write_str(out, &check::new_object_id()),
         Some(DefaultValue::Now) => json::write_scalar(out, &Value::DateTime(now())),
         None if field.kind.inner().1 => out.extend_from_slice(b"null"),
         None => {

@@ -106,7 +106,7 @@ pub(super) fn unbind(kind: &Type, value: ValueRef<'_>) -> Option<Value<'static>>
         (Type::Duration(_), ValueRef::Integer(x)) => Value::Duration(x),
         (Type::Decimal(_), ValueRef::Blob(key)) => Value::Decimal(Decimal::from_key(key)?),
         (Type::Int(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
-        (Type::Str(_) | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
+        (Type::Str(_) | Type::ObjectId | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
             Value::Str(String::from_utf8(text.to_vec()).ok()?.into())
         }
         _ => return None,
