@@ -24,7 +24,19 @@ from typing_extensions import is_typeddict
 
 from ._jsonable import jsonable
 from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, LAX_DEFAULTS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
-from .models import Access, Deletion, Immutable, OBJECT_ID, Indexed, Ref, Renewed, UnsupportedModelError, now, object_id, uuid7
+from .models import (
+    OBJECT_ID,
+    Access,
+    Deletion,
+    Immutable,
+    Indexed,
+    Ref,
+    Renewed,
+    UnsupportedModelError,
+    now,
+    object_id,
+    uuid7,
+)
 
 __all__ = ["describe"]
 
