@@ -6,6 +6,7 @@
 mod any;
 mod kill;
 mod mongo;
+mod plan;
 mod promises;
 mod rows;
 mod sqlite;

@@ -9,7 +9,7 @@ use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
 use super::{
     Changes, ChangesError, Collection, Expect, Groups, Key, Many, Once, OpenError, Outcome, Page, Refusal, Row,
-    RowError, Store, StoreError, Write, WriteError,
+    RowError, Step, Store, StoreError, Write, WriteError,
 };
 use crate::ConfigError;
 use crate::crud::query::Grouping;
@@ -75,13 +75,40 @@ impl AnyStore {
             _ => Err(ConfigError::new(format!("no store is called {scheme:?}")).cure(KNOWN).into()),
         }
     }
+
+    /// What opening the store that `url` names would do for each of the schemas, as [`Store::plan`] tells it. A SQLite store may be in
+    /// use meanwhile, and its file is not made where it is missing.
+    ///
+    /// # Errors
+    /// As [`open_url`](Self::open_url) and [`Store::plan`], and of a store in memory.
+    pub async fn plan_url(url: &str, schemas: &[Arc<Schema>]) -> Result<Plan, OpenError> {
+        if let Some(rest) = url.strip_prefix("sqlite://") {
+            return sqlite_plan(rest, schemas).await;
+        }
+        let store = Self::open_url(url).await?;
+        let steps = super::plan(&store, schemas).await;
+        store.close().await;
+        Ok(Plan { store: store.describe(), steps: steps? })
+    }
 }
 
 #[cfg(feature = "sqlite")]
 fn sqlite(rest: &str) -> Result<AnyStore, OpenError> {
+    let (path, options) = sqlite_file(rest)?;
+    let store = if path == MEMORY { SqliteStore::in_memory(options) } else { SqliteStore::open(path, options) };
+    store.map(AnyStore::Sqlite)
+}
+
+/// Stands for a file that is gone when the store is closed.
+#[cfg(feature = "sqlite")]
+const MEMORY: &str = ":memory:";
+
+/// The file that the part of a URL after `sqlite://` names, and how it is used.
+#[cfg(feature = "sqlite")]
+fn sqlite_file(rest: &str) -> Result<(&str, SqliteOptions), ConfigError> {
     let (path, settings) = rest.split_once('?').unwrap_or((rest, ""));
     let Some(path) = path.strip_prefix('/').filter(|path| !path.is_empty()) else {
-        return Err(ConfigError::new(format!("sqlite://{path} names no file")).cure(KNOWN).into());
+        return Err(ConfigError::new(format!("sqlite://{path} names no file")).cure(KNOWN));
     };
     let mut options = SqliteOptions::default();
     for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
@@ -93,18 +120,36 @@ fn sqlite(rest: &str) -> Result<AnyStore, OpenError> {
             "shared=false" => options.shared = false,
             _ => {
                 return Err(ConfigError::new(format!("the setting {setting:?} of the store is not known"))
-                    .cure("there are durability=full|normal|off and shared=true|false")
-                    .into());
+                    .cure("there are durability=full|normal|off and shared=true|false"));
             }
         }
     }
-    let store = if path == ":memory:" { SqliteStore::in_memory(options) } else { SqliteStore::open(path, options) };
-    store.map(AnyStore::Sqlite)
+    Ok((path, options))
+}
+
+#[cfg(feature = "sqlite")]
+async fn sqlite_plan(rest: &str, schemas: &[Arc<Schema>]) -> Result<Plan, OpenError> {
+    let (path, _) = sqlite_file(rest)?;
+    if path == MEMORY {
+        return Err(ConfigError::new("a store in memory begins anew each time, so there is nothing to plan")
+            .cure("name the store that is meant")
+            .into());
+    }
+    let store = format!("sqlite {path}");
+    let (path, schemas) = (path.to_owned(), schemas.to_vec());
+    let planned = tokio::task::spawn_blocking(move || super::sqlite::plan(path, &schemas)).await;
+    let steps = planned.unwrap_or_else(|error| Err(StoreError::Internal(error.into()).into()))?;
+    Ok(Plan { store, steps })
 }
 
 #[cfg(not(feature = "sqlite"))]
 fn sqlite(_: &str) -> Result<AnyStore, OpenError> {
     Err(ConfigError::new("this build has no SQLite").cure("build with the cargo feature `sqlite`").into())
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn sqlite_plan(rest: &str, _: &[Arc<Schema>]) -> Result<Plan, OpenError> {
+    sqlite(rest).map(|store| Plan { store: store.describe(), steps: Vec::new() })
 }
 
 #[cfg(feature = "mongodb")]
@@ -115,6 +160,16 @@ async fn mongo(url: &str) -> Result<AnyStore, OpenError> {
 #[cfg(not(feature = "mongodb"))]
 async fn mongo(_: &str) -> Result<AnyStore, OpenError> {
     Err(ConfigError::new("this build has no MongoDB").cure("build with the cargo feature `mongodb`").into())
+}
+
+/// What opening a store would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Plan {
+    /// Which store it is, without credentials: `sqlite app.db`.
+    pub store: String,
+    /// In what it differs; nothing when it fits.
+    pub steps: Vec<Step>,
 }
 
 /// Does the same with whichever it is.
@@ -178,6 +233,18 @@ impl Store for AnyStore {
                 }
             }
         }
+    }
+
+    async fn plan(&self, schema: Arc<Schema>) -> Result<Vec<Step>, OpenError> {
+        either!(AnyStore, self, store => store.plan(schema).await)
+    }
+
+    async fn apply(
+        &self,
+        schema: Arc<Schema>,
+        told: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<Vec<Step>, OpenError> {
+        either!(AnyStore, self, store => store.apply(schema, told).await)
     }
 
     fn describe(&self) -> String {

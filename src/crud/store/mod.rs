@@ -4,17 +4,23 @@
 
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
 mod any;
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+mod differences;
 #[cfg(feature = "mongodb")]
 pub mod mongo;
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
 mod names;
+mod plan;
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
 mod shape;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+mod steps;
 
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
-pub use any::{AnyCollection, AnyStore};
+pub use any::{AnyCollection, AnyStore, Plan};
+pub use plan::{Safety, Step, StepKind, plan};
 
 use std::fmt;
 use std::future::Future;
@@ -53,6 +59,26 @@ pub trait Store: Clone + Send + Sync + 'static {
         &self,
         writes: Vec<(Self::Collection, Write)>,
     ) -> impl Future<Output = Result<Vec<Option<Row>>, WriteError>> + Send;
+
+    /// What [`open`](Self::open) would do to bring the store in line with `schema`, and what would stand in its way; nothing when
+    /// they fit. Nothing is written.
+    ///
+    /// # Errors
+    /// When the store is not there, or cannot keep rows of such a schema at all.
+    fn plan(&self, schema: Arc<Schema>) -> impl Future<Output = Result<Vec<Step>, OpenError>> + Send;
+
+    /// Brings the store in line with `schema` as [`open`](Self::open) does, and drops those of our indexes by which opening is refused.
+    /// It gives the steps that were taken; `told` hears how many rows were written so far.
+    ///
+    /// SQLite does all of it or nothing. On MongoDB what was done before a failure stays, and the next attempt goes on from there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn apply(
+        &self,
+        schema: Arc<Schema>,
+        told: impl Fn(u64) + Send + Sync + 'static,
+    ) -> impl Future<Output = Result<Vec<Step>, OpenError>> + Send;
 
     /// A short text for the start-up banner, without credentials: `sqlite app.db`.
     fn describe(&self) -> String;
@@ -218,6 +244,18 @@ impl fmt::Display for ChangesError {
 }
 
 impl std::error::Error for ChangesError {}
+
+/// Tells the log what was done to a store.
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+fn log(steps: &[Step]) {
+    for step in steps {
+        if matches!(step.kind, StepKind::NewStore | StepKind::NewCollection) {
+            tracing::debug!("{step}");
+        } else {
+            tracing::info!("the store was changed: {step}");
+        }
+    }
+}
 
 /// How long a [`Key`] is kept.
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]

@@ -13,39 +13,68 @@ use crate::crud::store::{OpenError, names, shape};
 use crate::crud::{Schema, Value};
 
 /// Where the shapes of schemas are kept.
-const META: &str = "zg_meta";
+pub(super) const META: &str = "zg_meta";
 
-pub(super) async fn ensure(database: &Database, schema: &Schema) -> Result<(), OpenError> {
-    let failed = |error| error::of(error, schema);
-    let name = names::collection(&schema.name);
+/// What is kept of the schema whose rows a collection holds.
+pub(super) struct Record {
+    /// The model that it belongs to.
+    pub(super) model: String,
+    pub(super) shape: Json,
+}
+
+/// What is known of the collection of a schema; nothing when it was never opened.
+pub(super) async fn record(database: &Database, schema: &Schema) -> Result<Option<Record>, OpenError> {
     let meta = database.collection::<Document>(META);
+    let found = meta.find_one(doc! { "_id": { "$eq": names::collection(&schema.name) } }).await;
+    Ok(found.map_err(|error| error::of(error, schema))?.map(|known| Record {
+        model: known.get_str("model").unwrap_or(&schema.name).to_owned(),
+        shape: known.get_str("shape").ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
+    }))
+}
+
+/// Brings the collection in line with the schema: the fields whose defaults were given to rows, and to how many. `told` hears how
+/// many they are so far.
+pub(super) async fn ensure(
+    database: &Database,
+    schema: &Schema,
+    told: &(impl Fn(u64) + Sync),
+) -> Result<Vec<(usize, u64)>, OpenError> {
+    let failed = |error| error::of(error, schema);
+    let mut written = Vec::new();
+    let name = names::collection(&schema.name);
     let new = shape::of(schema);
-    if let Some(known) = meta.find_one(doc! { "_id": { "$eq": &name } }).await.map_err(failed)? {
-        let model = known.get_str("model").unwrap_or(&schema.name);
+    if let Some(Record { model, shape: old }) = record(database, schema).await? {
         if model != schema.name {
             return Err(ConfigError::new(format!("{} and {model} would share the collection {name}", schema.name))
                 .cure("rename one of them")
                 .into());
         }
-        let old: Json =
-            known.get_str("shape").ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         if old != new {
-            migrate(database, schema, &name, &old, &new).await?;
+            written = migrate(database, schema, &name, &old, &new, told).await?;
         }
     }
     indexes(database, schema, &name).await?;
     search::ensure(&database.collection(&name), schema).await?;
     let record = doc! { "$set": { "model": &schema.name, "shape": new.to_string() } };
+    let meta = database.collection::<Document>(META);
     meta.update_one(doc! { "_id": { "$eq": &name } }, record).upsert(true).await.map_err(failed)?;
-    Ok(())
+    Ok(written)
 }
 
 /// Refuses rows that do not fit, and gives new fields their default, so that filters see what answers show.
-async fn migrate(database: &Database, schema: &Schema, name: &str, old: &Json, new: &Json) -> Result<(), OpenError> {
+async fn migrate(
+    database: &Database,
+    schema: &Schema,
+    name: &str,
+    old: &Json,
+    new: &Json,
+    told: &(impl Fn(u64) + Sync),
+) -> Result<Vec<(usize, u64)>, OpenError> {
+    let mut written = Vec::new();
     let failed = |error| error::of(error, schema);
     let rows = database.collection::<Document>(name);
     if rows.find_one(doc! {}).projection(doc! { "_id": 1 }).await.map_err(failed)?.is_none() {
-        return Ok(());
+        return Ok(written);
     }
     if let Some(conflict) = shape::conflict(&schema.name, old, new) {
         return Err(ConfigError::new(format!("the stored rows do not fit the schema: {conflict}"))
@@ -56,21 +85,55 @@ async fn migrate(database: &Database, schema: &Schema, name: &str, old: &Json, n
         let key = encode::key(schema, index);
         if let Some(default) = &field.default {
             let missing = doc! { key: { "$exists": false } };
-            let value = doc! { "$set": { key: default_of(field, default) } };
-            rows.update_many(missing, value).await.map_err(failed)?;
+            let count = match default {
+                DefaultValue::Constant(_) | DefaultValue::Now => {
+                    let value = doc! { "$set": { key: default_of(field, default) } };
+                    rows.update_many(missing, value).await.map_err(failed)?.modified_count
+                }
+                // Each row has one of its own.
+                DefaultValue::Uuid4 | DefaultValue::Uuid7 | DefaultValue::ObjectId => {
+                    give_each(&rows, schema, missing, || doc! { "$set": { key: default_of(field, default) } }).await?
+                }
+            };
+            written.push((index, count));
+            told(written.iter().map(|(_, count)| count).sum());
         }
         let null = doc! { key: { "$eq": Bson::Null } };
-        let is_list = matches!(field.kind, Type::List { .. });
-        if !field.kind.inner().1 && !is_list && rows.find_one(null).await.map_err(failed)?.is_some() {
+        if must_be_there(field) && rows.find_one(null).await.map_err(failed)?.is_some() {
             return Err(ConfigError::new(format!("some stored rows have no {}.{}", schema.name, field.name))
                 .cure("give it a default, or declare it as Optional")
                 .into());
         }
     }
-    Ok(())
+    Ok(written)
 }
 
-fn default_of(field: &Field, default: &DefaultValue) -> Bson {
+/// Updates the rows that hold one by one; how many they were.
+async fn give_each(
+    rows: &mongodb::Collection<Document>,
+    schema: &Schema,
+    filter: Document,
+    update: impl Fn() -> Document,
+) -> Result<u64, OpenError> {
+    let failed = |error| error::of(error, schema);
+    let mut found = rows.find(filter.clone()).projection(doc! { "_id": 1 }).await.map_err(failed)?;
+    let mut count = 0;
+    while found.advance().await.map_err(failed)? {
+        let document = found.deserialize_current().map_err(failed)?;
+        let Some(id) = document.get("_id") else { continue };
+        // Somebody else may do the same.
+        let this = doc! { "$and": [{ "_id": { "$eq": id.clone() } }, filter.clone()] };
+        count += rows.update_one(this, update()).await.map_err(failed)?.modified_count;
+    }
+    Ok(count)
+}
+
+/// Whether rows are looked at for nulls in a field. A list that holds a null would be found as well.
+pub(super) fn must_be_there(field: &Field) -> bool {
+    !field.kind.inner().1 && !matches!(field.kind, Type::List { .. })
+}
+
+pub(super) fn default_of(field: &Field, default: &DefaultValue) -> Bson {
     let value = match default {
         DefaultValue::Constant(value) => value.clone(),
         DefaultValue::Uuid4 => Value::Uuid(Uuid::new_v4()),
@@ -81,50 +144,103 @@ fn default_of(field: &Field, default: &DefaultValue) -> Bson {
     encode::bson(&field.kind, &value)
 }
 
-/// A rule of uniqueness that the schema no longer has would go on refusing rows.
-async fn no_stale_rules(rows: &mongodb::Collection<Document>, schema: &Schema) -> Result<(), OpenError> {
-    let names = match rows.list_index_names().await {
-        Ok(names) => names,
-        // There is no such collection yet.
-        Err(error) if error::code(&error).is_some_and(|(code, _)| code == 26) => return Ok(()),
-        Err(error) => return Err(error::of(error, schema).into()),
-    };
-    for name in names {
-        let index = |field: &str| schema.field(field).and_then(|index| schema.fields[index].index);
-        let what = if let Some(field) = unique_field(&name) {
-            let is_wanted = index(field).is_some_and(|index| index.unique && name == unique_name(schema, field, index));
-            (!is_wanted)
-                .then(|| format!("{}.{field} is not unique in the way in which its index {name} is", schema.name))
-        } else if let Some(field) = name.strip_prefix(EXPIRES) {
-            let is_wanted = index(field).is_some_and(|index| index.ttl.is_some());
-            (!is_wanted)
-                .then(|| format!("rows do not expire by {}.{field}, and its index {name} removes them", schema.name))
-        } else {
-            None
-        };
-        if let Some(what) = what {
-            let cure = format!("drop it with `db.{}.dropIndex(\"{name}\")`", rows.name());
-            return Err(ConfigError::new(what).cure(cure).into());
-        }
-    }
-    Ok(())
+/// An index that the schema does not have any more and by which rows would go on being refused or removed.
+pub(super) struct Stale {
+    pub(super) name: String,
+    pub(super) field: String,
+    /// What it does, and should not.
+    pub(super) what: String,
 }
 
-async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(), OpenError> {
-    let rows = database.collection::<Document>(name);
-    no_stale_rules(&rows, schema).await?;
+/// Those of the indexes that are stale.
+pub(super) fn stale(schema: &Schema, there: &[IndexModel]) -> Vec<Stale> {
+    let index = |field: &str| schema.field(field).and_then(|index| schema.fields[index].index);
+    let model = &schema.name;
+    let mut found = Vec::new();
+    for name in there.iter().map(name_of) {
+        let (field, is_wanted, what) = if let Some(field) = unique_field(name) {
+            let is_wanted = index(field).is_some_and(|index| index.unique && name == unique_name(schema, field, index));
+            (field, is_wanted, format!("{model}.{field} is not unique in the way in which its index {name} is"))
+        } else if let Some(field) = name.strip_prefix(EXPIRES) {
+            let is_wanted = index(field).is_some_and(|index| index.ttl.is_some());
+            (field, is_wanted, format!("rows do not expire by {model}.{field}, and its index {name} removes them"))
+        } else {
+            continue;
+        };
+        if !is_wanted {
+            found.push(Stale { name: name.to_owned(), field: field.to_owned(), what });
+        }
+    }
+    found
+}
+
+/// The indexes of a collection; none where there is no such collection yet.
+pub(super) async fn existing(
+    rows: &mongodb::Collection<Document>,
+    schema: &Schema,
+) -> Result<Vec<IndexModel>, OpenError> {
+    let failed = |error| error::of(error, schema).into();
+    let mut found = match rows.list_indexes().await {
+        Ok(found) => found,
+        Err(error) if error::code(&error).is_some_and(|(code, _)| code == 26) => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut indexes = Vec::new();
+    while found.advance().await.map_err(failed)? {
+        indexes.push(found.deserialize_current().map_err(failed)?);
+    }
+    Ok(indexes)
+}
+
+/// The name of an index.
+pub(super) fn name_of(index: &IndexModel) -> &str {
+    index.options.as_ref().and_then(|options| options.name.as_deref()).unwrap_or_default()
+}
+
+/// A rule of uniqueness that the schema no longer has would go on refusing rows.
+async fn no_stale_rules(rows: &mongodb::Collection<Document>, schema: &Schema) -> Result<(), OpenError> {
+    match stale(schema, &existing(rows, schema).await?).first() {
+        Some(Stale { name, what, .. }) => {
+            let cure = format!("drop it with `db.{}.dropIndex(\"{name}\")`", rows.name());
+            Err(ConfigError::new(what.clone()).cure(cure).into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// An index that is to be.
+pub(super) struct Wanted {
+    /// Index of the field.
+    pub(super) field: usize,
+    pub(super) sort: Sort,
+    pub(super) index: IndexModel,
+}
+
+/// What an index is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// It keeps a field unique.
+    Rule,
+    /// It removes rows so many seconds after what they hold.
+    Expiry(u32),
+    /// It finds rows.
+    Plain,
+}
+
+/// The indexes that the schema asks for.
+pub(super) fn wanted(schema: &Schema) -> Vec<Wanted> {
+    let mut all = Vec::new();
     for (position, field) in schema.fields.iter().enumerate() {
         let Some(index) = field.index.filter(|_| schema.id != Some(position)) else { continue };
         let key = &*field.name;
         let (kind, nullable) = field.kind.inner();
+        let mut add = |sort: Sort, keys: Document, options: IndexOptions| {
+            let index = IndexModel::builder().keys(keys).options(options).build();
+            all.push(Wanted { field: position, sort, index });
+        };
         if index.unique {
             let mut options = IndexOptions::builder().name(unique_name(schema, key, index)).unique(true).build();
-            let place = if index.case_insensitive {
-                fold(&rows, schema, position).await?;
-                encode::folded_name(schema, position)
-            } else {
-                key.to_owned()
-            };
+            let place = if index.case_insensitive { encode::folded_name(schema, position) } else { key.to_owned() };
             let mut counted = Document::new();
             if nullable {
                 // Nulls do not count.
@@ -137,16 +253,32 @@ async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(),
             if !counted.is_empty() {
                 options.partial_filter_expression = Some(counted);
             }
-            create(&rows, schema, IndexModel::builder().keys(doc! { place: 1 }).options(options).build()).await?;
+            add(Sort::Rule, doc! { place: 1 }, options);
         }
         if let Some(ttl) = index.ttl {
-            expires(database, &rows, schema, key, ttl).await?;
+            let after = std::time::Duration::from_secs(ttl.into());
+            let options = IndexOptions::builder().name(format!("{EXPIRES}{key}")).expire_after(after).build();
+            add(Sort::Expiry(ttl), doc! { key: 1 }, options);
         }
         if !index.unique || index.case_insensitive || nullable || schema.deletion().is_some() {
             // A partial index serves no plain comparison, so a unique field that may be null has both.
             let options = IndexOptions::builder().name(format!("zg_i_{key}")).build();
-            create(&rows, schema, IndexModel::builder().keys(doc! { key: 1, "_id": 1 }).options(options).build())
-                .await?;
+            add(Sort::Plain, doc! { key: 1, "_id": 1 }, options);
+        }
+    }
+    all
+}
+
+async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(), OpenError> {
+    let rows = database.collection::<Document>(name);
+    no_stale_rules(&rows, schema).await?;
+    for Wanted { field, sort, index } in wanted(schema) {
+        if sort == Sort::Rule && schema.fields[field].index.is_some_and(|index| index.case_insensitive) {
+            fold(&rows, schema, field).await?;
+        }
+        match sort {
+            Sort::Expiry(ttl) => expires(database, &rows, schema, index, ttl).await?,
+            Sort::Rule | Sort::Plain => create(&rows, schema, index).await?,
         }
     }
     Ok(())
@@ -184,13 +316,10 @@ async fn expires(
     database: &Database,
     rows: &mongodb::Collection<Document>,
     schema: &Schema,
-    key: &str,
+    index: IndexModel,
     ttl: u32,
 ) -> Result<(), OpenError> {
-    let name = format!("{EXPIRES}{key}");
-    let after = std::time::Duration::from_secs(ttl.into());
-    let options = IndexOptions::builder().name(name.clone()).expire_after(after).build();
-    let index = IndexModel::builder().keys(doc! { key: 1 }).options(options).build();
+    let name = name_of(&index).to_owned();
     match rows.create_index(index).await {
         Ok(_) => Ok(()),
         // It is there with another time.
@@ -221,7 +350,7 @@ fn type_name(kind: &Type) -> Bson {
 }
 
 async fn create(rows: &mongodb::Collection<Document>, schema: &Schema, index: IndexModel) -> Result<(), OpenError> {
-    let name = index.options.as_ref().and_then(|options| options.name.clone()).unwrap_or_default();
+    let name = name_of(&index).to_owned();
     match rows.create_index(index).await {
         Ok(_) => Ok(()),
         Err(error) => match error::code(&error) {

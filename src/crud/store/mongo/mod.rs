@@ -17,6 +17,7 @@ mod error;
 mod gather;
 mod group;
 mod keys;
+mod plan;
 mod search;
 mod transact;
 mod transaction;
@@ -33,7 +34,8 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 pub use collection::MongoCollection;
 
-use super::{OpenError, Row, Store, StoreError, Write, WriteError, names};
+use super::steps::Look;
+use super::{OpenError, Row, Safety, Step, StepKind, Store, StoreError, Write, WriteError, log, names};
 use crate::ConfigError;
 use crate::crud::Schema;
 
@@ -229,6 +231,24 @@ fn misread(uri: &str, error: &mongodb::error::Error) -> ConfigError {
     }
 }
 
+/// Does what opening does; the steps that were seen before, with the numbers of rows that they have taken.
+async fn in_line(
+    database: &Database,
+    schema: &Schema,
+    mut steps: Vec<Step>,
+    told: impl Fn(u64) + Sync,
+) -> Result<Vec<Step>, OpenError> {
+    for (field, rows) in ensure::ensure(database, schema, &told).await? {
+        let field = &*schema.fields[field].name;
+        let of_it = |step: &&mut Step| step.kind == StepKind::NewField && step.field.as_deref() == Some(field);
+        if let Some(step) = steps.iter_mut().find(of_it) {
+            step.rows = rows;
+        }
+    }
+    log(&steps);
+    Ok(steps)
+}
+
 impl Store for MongoStore {
     type Collection = MongoCollection;
 
@@ -237,12 +257,41 @@ impl Store for MongoStore {
         let rows = self.inner.database.collection(&names::collection(&schema.name));
         let (database, wanted) = (self.inner.database.clone(), Arc::clone(&schema));
         // Building an index may take its time, so there is no deadline.
-        self.run_on(async move { Ok(ensure::ensure(&database, &wanted).await) }).await??;
+        let work = async move {
+            let steps = plan::of(&database, &wanted, Look::Shape).await?;
+            in_line(&database, &wanted, steps, |_| {}).await
+        };
+        self.run_on(async move { Ok(work.await) }).await??;
         Ok(MongoCollection::new(self.clone(), rows, schema, id))
     }
 
     async fn transact(&self, writes: Vec<(MongoCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {
         transact::run(self, writes).await
+    }
+
+    async fn plan(&self, schema: Arc<Schema>) -> Result<Vec<Step>, OpenError> {
+        names::check(&schema)?;
+        let database = self.inner.database.clone();
+        self.run_on(async move { Ok(plan::of(&database, &schema, Look::Rows).await) }).await?
+    }
+
+    async fn apply(
+        &self,
+        schema: Arc<Schema>,
+        told: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<Vec<Step>, OpenError> {
+        names::check(&schema)?;
+        let database = self.inner.database.clone();
+        let work = async move {
+            // What was done is not undone, so it is looked first whether all of it can be.
+            let steps = plan::of(&database, &schema, Look::Rows).await?;
+            if let Some(step) = steps.iter().find(|step| step.safety == Safety::Conflict) {
+                return Err(step.refusal().into());
+            }
+            plan::drop_stale(&database, &schema).await?;
+            in_line(&database, &schema, steps, told).await
+        };
+        self.run_on(async move { Ok(work.await) }).await?
     }
 
     fn describe(&self) -> String {

@@ -9,7 +9,7 @@ use crate::ConfigError;
 use crate::crud::Schema;
 use crate::crud::store::OpenError;
 
-const NAME: &str = "zg_words";
+pub(super) const NAME: &str = "zg_words";
 
 /// Makes the index, and asks it something.
 pub(super) async fn ensure(rows: &Collection<Document>, schema: &Schema) -> Result<(), OpenError> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value as Json;
 
-use super::reshape::{Reshaped, reshape};
+use super::reshape::{Failure, Reshaped, reshape};
 use super::table::{Table, column, extract, quoted};
 use super::{changes, error, indexes, search};
 use crate::ConfigError;
@@ -14,9 +14,12 @@ use crate::crud::store::shape;
 const META: &str =
     "CREATE TABLE IF NOT EXISTS zg_meta(coll TEXT PRIMARY KEY, model TEXT NOT NULL, shape TEXT NOT NULL) STRICT";
 
-/// Brings the table in line with the schema; runs inside a transaction of the writer. A [`ConfigError`] comes boxed in
-/// [`StoreError::Internal`].
-pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
+/// Rows after which it is told how many were written.
+const TELL: u64 = 1000;
+
+/// Brings the table in line with the schema; runs inside a transaction of the writer. `told` hears how many rows were written. A
+/// [`ConfigError`] comes boxed in [`StoreError::Internal`].
+pub(super) fn ensure(db: &Connection, table: &Table, told: &dyn Fn(u64)) -> Result<(), StoreError> {
     db.execute_batch(META).map_err(error::plain)?;
     let known: Option<(String, String)> = db
         .query_row("SELECT model, shape FROM zg_meta WHERE coll = ?", [&table.name], |row| {
@@ -36,7 +39,7 @@ pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
         Some((_, old)) => {
             let old: Json = serde_json::from_str(&old).map_err(|e| StoreError::Internal(e.into()))?;
             if old != new {
-                migrate(db, table, &old, &new)?;
+                migrate(db, table, &old, &new, told)?;
             }
         }
     }
@@ -71,7 +74,7 @@ fn create(db: &Connection, table: &Table) -> Result<(), StoreError> {
 
 /// The generated columns and their definitions. They take no space and, unlike an expression, let SQLite use an index for
 /// a keyset.
-fn generated(table: &Table) -> impl Iterator<Item = (String, String)> {
+pub(super) fn generated(table: &Table) -> impl Iterator<Item = (String, String)> {
     let fields = table.schema.fields.iter().enumerate();
     fields.filter(|(index, field)| *index != table.id && field.kind.is_scalar()).map(|(_, field)| {
         let name = column(field);
@@ -80,7 +83,14 @@ fn generated(table: &Table) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-fn migrate(db: &Connection, table: &Table, old: &Json, new: &Json) -> Result<(), StoreError> {
+/// The columns of the table, those included that are computed.
+pub(super) fn columns(db: &Connection, table: &Table) -> Result<Vec<String>, StoreError> {
+    db.prepare("SELECT name FROM pragma_table_xinfo(?)")
+        .and_then(|mut s| s.query_map([&table.name], |row| row.get(0))?.collect())
+        .map_err(error::plain)
+}
+
+fn migrate(db: &Connection, table: &Table, old: &Json, new: &Json, told: &dyn Fn(u64)) -> Result<(), StoreError> {
     let name = quoted(&table.name);
     let rows: i64 =
         db.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0)).map_err(error::plain)?;
@@ -92,10 +102,7 @@ fn migrate(db: &Connection, table: &Table, old: &Json, new: &Json) -> Result<(),
                 .cure("give the changed field a new name, or move the rows by hand"),
         ));
     }
-    let mut columns = db
-        .prepare("SELECT name FROM pragma_table_xinfo(?)")
-        .and_then(|mut s| s.query_map([&table.name], |row| row.get(0))?.collect::<Result<Vec<String>, _>>())
-        .map_err(error::plain)?;
+    let mut columns = columns(db, table)?;
     for (column, definition) in generated(table) {
         if !columns.contains(&column) {
             db.execute_batch(&format!("ALTER TABLE {name} ADD COLUMN {definition}")).map_err(error::plain)?;
@@ -104,30 +111,35 @@ fn migrate(db: &Connection, table: &Table, old: &Json, new: &Json) -> Result<(),
     }
     let changes_are_kept = changes::are_kept(db, table)?;
     changes::forget(db, table)?;
-    rewrite(db, table)?;
+    rewrite(db, table, told)?;
     if changes_are_kept { changes::keep(db, table) } else { Ok(()) }
 }
 
 /// Brings each row into the shape of the schema.
-fn rewrite(db: &Connection, table: &Table) -> Result<(), StoreError> {
+fn rewrite(db: &Connection, table: &Table, told: &dyn Fn(u64)) -> Result<(), StoreError> {
     let name = quoted(&table.name);
     let mut next = db
         .prepare(&format!("SELECT seq, json(doc), x FROM {name} WHERE seq > ? ORDER BY seq LIMIT 1"))
         .map_err(error::plain)?;
     let mut put =
         db.prepare(&format!("UPDATE {name} SET doc = jsonb(?2), x = ?3 WHERE seq = ?1")).map_err(error::plain)?;
-    let mut last = i64::MIN;
+    let (mut last, mut written) = (i64::MIN, 0);
     while let Some((seq, doc, rest)) = next
         .query_row([last], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?)))
         .optional()
         .map_err(error::plain)?
     {
         let Reshaped { doc, rest } = reshape(&table.schema, &doc, rest.as_deref()).map_err(|e| match e {
-            Ok(config) => refuse(config),
-            Err(error) => StoreError::Internal(error.into()),
+            Failure::Json(error) => StoreError::Internal(error.into()),
+            other => refuse(other.into()),
         })?;
         put.execute((seq, doc, rest)).map_err(error::plain)?;
         last = seq;
+        written += 1;
+        if written % TELL == 0 {
+            told(written);
+        }
     }
+    told(written);
     Ok(())
 }

@@ -16,24 +16,56 @@ const RULES: [&str; 4] = ["zg_u", "zg_ua", "zg_uc", "zg_uca"];
 /// The same of those that are there to find rows: with all rows, and without those that hold a null.
 const PLAIN: [&str; 2] = ["zg_i", "zg_s"];
 
-pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
-    for (position, field) in table.schema.fields.iter().enumerate() {
-        if position == table.id || !field.kind.is_scalar() {
-            continue;
-        }
+/// What is to be of the indexes of a field.
+pub(super) struct Wanted<'t> {
+    pub(super) field: &'t Field,
+    pub(super) made: Vec<Made>,
+    /// Those that must not be, if they are.
+    pub(super) dropped: Vec<String>,
+}
+
+/// An index that is to be.
+pub(super) struct Made {
+    pub(super) name: String,
+    /// Which rows may not hold the same: the value that counts, and the condition.
+    pub(super) unique: Option<(String, Option<String>)>,
+    /// The table and what the index is on.
+    on: String,
+}
+
+/// What the schema wants of each field that may have an index.
+pub(super) fn wanted(table: &Table) -> impl Iterator<Item = Wanted<'_>> {
+    let fields = table.schema.fields.iter().enumerate();
+    fields.filter(|(position, field)| *position != table.id && field.kind.is_scalar()).map(|(_, field)| {
+        let (mut made, mut dropped) = (Vec::new(), Vec::new());
         let rule = field.index.filter(|index| index.unique).map(|index| rule(table, field, index));
-        let mut sql = String::new();
-        for prefix in RULES.into_iter().filter(|prefix| rule.as_ref().is_none_or(|(own, _)| own != prefix)) {
-            sql.push_str(&format!("DROP INDEX IF EXISTS {};", quoted(&name(table, prefix, field))));
-        }
-        if let Some((prefix, on)) = rule {
-            let name = quoted(&name(table, prefix, field));
-            sql.push_str(&format!("CREATE UNIQUE INDEX IF NOT EXISTS {name} ON {on};"));
+        let others = RULES.into_iter().filter(|prefix| rule.as_ref().is_none_or(|(own, ..)| own != prefix));
+        dropped.extend(others.map(|prefix| name(table, prefix, field)));
+        if let Some((prefix, key, condition)) = rule {
+            let mut on = format!("{}({key})", quoted(&table.name));
+            if let Some(condition) = &condition {
+                on.push_str(&format!(" WHERE {condition}"));
+            }
+            made.push(Made { name: name(table, prefix, field), unique: Some((key, condition)), on });
         }
         if let Some((prefix, on)) = field.index.and_then(|index| plain(table, field, index)) {
             let other = if prefix == PLAIN[0] { PLAIN[1] } else { PLAIN[0] };
-            let (name, other) = (quoted(&name(table, prefix, field)), quoted(&name(table, other, field)));
-            sql.push_str(&format!("DROP INDEX IF EXISTS {other}; CREATE INDEX IF NOT EXISTS {name} ON {on};"));
+            dropped.push(name(table, other, field));
+            made.push(Made { name: name(table, prefix, field), unique: None, on });
+        }
+        Wanted { field, made, dropped }
+    })
+}
+
+pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
+    for Wanted { made, dropped, .. } in wanted(table) {
+        let mut sql = String::new();
+        for name in dropped {
+            sql.push_str(&format!("DROP INDEX IF EXISTS {};", quoted(&name)));
+        }
+        for Made { name, unique, on } in made {
+            let unique = if unique.is_some() { "UNIQUE " } else { "" };
+            sql.push_str(&format!("CREATE {unique}INDEX IF NOT EXISTS {} ON {on};", quoted(&name)));
         }
         db.execute_batch(&sql).map_err(|error| match error::of_write(error, table) {
             StoreError::Duplicate { field } => StoreError::Internal(Box::new(ConfigError::new(format!(
@@ -51,9 +83,9 @@ fn name(table: &Table, prefix: &str, field: &Field) -> String {
     format!("{prefix}_{}_{}", &table.name[2..], column(field))
 }
 
-/// Which rule keeps a field unique, and what its index is on.
-fn rule(table: &Table, field: &Field, index: Index) -> (&'static str, String) {
-    let (rows, column) = (quoted(&table.name), quoted(&column(field)));
+/// Which rule keeps a field unique, the value that counts, and in which rows.
+fn rule(table: &Table, field: &Field, index: Index) -> (&'static str, String, Option<String>) {
+    let column = quoted(&column(field));
     let deletion = table.schema.deletion().map(|field| &table.columns[field]);
     let prefix = match (index.case_insensitive, deletion) {
         (false, None) => RULES[0],
@@ -62,13 +94,13 @@ fn rule(table: &Table, field: &Field, index: Index) -> (&'static str, String) {
         (true, Some(_)) => RULES[3],
     };
     let key = if index.case_insensitive { format!("{FOLD}({column})") } else { column.clone() };
-    let on = match deletion {
+    let condition = match deletion {
         // One that holds every row gives their order, too.
-        None if !field.kind.is_nullable() => format!("{rows}({key})"),
-        None => format!("{rows}({key}) WHERE {column} IS NOT NULL"),
-        Some(deletion) => format!("{rows}({key}) WHERE {column} IS NOT NULL AND {deletion} IS NULL"),
+        None if !field.kind.is_nullable() => None,
+        None => Some(format!("{column} IS NOT NULL")),
+        Some(deletion) => Some(format!("{column} IS NOT NULL AND {deletion} IS NULL")),
     };
-    (prefix, on)
+    (prefix, key, condition)
 }
 
 /// The index that finds rows, where the rule does not.

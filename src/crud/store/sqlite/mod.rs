@@ -45,6 +45,7 @@ mod indexes;
 mod keys;
 mod open;
 mod place;
+mod plan;
 mod queue;
 mod readers;
 mod reshape;
@@ -66,8 +67,10 @@ use tokio::sync::oneshot;
 
 pub use backup::backup;
 pub use collection::SqliteCollection;
+pub use plan::plan;
 
-use super::{OpenError, Outcome, Refusal, Row, Store, StoreError, Write, WriteError};
+use super::steps::Look;
+use super::{OpenError, Outcome, Refusal, Row, Step, Store, StoreError, Write, WriteError, log};
 use crate::ConfigError;
 use crate::crud::Schema;
 use queue::Queue;
@@ -242,6 +245,20 @@ impl SqliteStore {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    /// Brings a table in line with its schema; what was done.
+    async fn ensure(&self, table: &Arc<Table>, told: impl Fn(u64) + Send + 'static) -> Result<Vec<Step>, OpenError> {
+        let table = Arc::clone(table);
+        // Building an index may take its time, so there is no deadline.
+        let answer = self.write(move |db| {
+            let steps = plan::of(db, &table, Look::Shape)?;
+            ddl::ensure(db, &table, &told)?;
+            Ok(steps)
+        })?;
+        let steps = answer.await.unwrap_or_else(|_| Err(stopped())).map_err(opened)?;
+        log(&steps);
+        Ok(steps)
+    }
+
     /// Queues a write at once; the answer may be waited for or not.
     fn write<T: Send + 'static>(
         &self,
@@ -272,6 +289,20 @@ impl SqliteStore {
     }
 }
 
+/// Why a collection cannot be opened: a [`ConfigError`] comes boxed.
+fn opened(error: StoreError) -> OpenError {
+    match error {
+        StoreError::Internal(error) => match error.downcast::<ConfigError>() {
+            Ok(config) => OpenError::Config(*config),
+            Err(error) => OpenError::Store(StoreError::Internal(error)),
+        },
+        other => other.into(),
+    }
+}
+
+/// Long enough for what is only done once.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 fn stopped() -> StoreError {
     StoreError::Unavailable { source: "a thread of the store has stopped".into(), retry_after: 1 }
 }
@@ -296,20 +327,25 @@ impl Store for SqliteStore {
 
     async fn open(&self, schema: Arc<Schema>) -> Result<SqliteCollection, OpenError> {
         let table = Arc::new(Table::new(schema)?);
-        let wanted = Arc::clone(&table);
-        // Building an index may take its time, so there is no deadline.
-        let answer = self.write(move |db| ddl::ensure(db, &wanted))?;
-        match answer.await.unwrap_or_else(|_| Err(stopped())) {
-            Ok(()) => {
-                expire::start(self, &table);
-                Ok(SqliteCollection::new(self.clone(), table))
-            }
-            Err(StoreError::Internal(error)) => Err(match error.downcast::<ConfigError>() {
-                Ok(config) => OpenError::Config(*config),
-                Err(error) => OpenError::Store(StoreError::Internal(error)),
-            }),
-            Err(error) => Err(error.into()),
-        }
+        self.ensure(&table, |_| {}).await?;
+        expire::start(self, &table);
+        Ok(SqliteCollection::new(self.clone(), table))
+    }
+
+    async fn plan(&self, schema: Arc<Schema>) -> Result<Vec<Step>, OpenError> {
+        let table = Table::new(schema)?;
+        // Looking at each row may take its time, too.
+        let (job, answer) = readers::Job::new(DAY, move |db| plan::of(db, &table, Look::Rows));
+        self.inner.reads.push(job)?;
+        answer.await.unwrap_or_else(|_| Err(stopped())).map_err(opened)
+    }
+
+    async fn apply(
+        &self,
+        schema: Arc<Schema>,
+        told: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<Vec<Step>, OpenError> {
+        self.ensure(&Arc::new(Table::new(schema)?), told).await
     }
 
     async fn transact(&self, writes: Vec<(SqliteCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -17,15 +18,61 @@ pub(super) struct Reshaped {
     pub(super) rest: Option<String>,
 }
 
-/// A mistake in the schema, or a row that cannot be read.
-type Failure = Result<ConfigError, serde_json::Error>;
+/// Why a row has no place in the schema, and where: `User.home.zip`.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It lacks what it must have.
+    Missing(String),
+    /// It holds null where it may not.
+    Null(String),
+    /// It holds what is of none of the types.
+    Unfit(String),
+    /// It cannot be read.
+    Json(serde_json::Error),
+}
+
+impl From<Failure> for ConfigError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Missing(at) => Self::new(format!("stored rows have no {at}, which is required"))
+                .cure("give it a default, or declare it as Optional"),
+            Failure::Null(at) => Self::new(format!("{at} is null in some stored rows")).cure("declare it as Optional"),
+            Failure::Unfit(at) => Self::new(format!("{at} holds in some stored rows what none of its types allows"))
+                .cure("keep the types that it had"),
+            Failure::Json(error) => Self::new(format!("a stored row cannot be read: {error}")),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+/// Where a model stands: in which other, and as which field.
+struct At<'a>(Option<&'a At<'a>>, &'a str);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(around, name) = self;
+        match around {
+            Some(around) => write!(f, "{around}.{name}"),
+            None => f.write_str(name),
+        }
+    }
+}
 
 /// Scalars are copied as they stand, so their text stays canonical.
 type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 pub(super) fn reshape(schema: &Schema, doc: &str, rest: Option<&str>) -> Result<Reshaped, Failure> {
-    let mut members: Members<'_> = serde_json::from_str(doc).map_err(Err)?;
-    let mut kept: Members<'_> = rest.map(serde_json::from_str).transpose().map_err(Err)?.unwrap_or_default();
+    model(schema, &At(None, &schema.name), doc, rest)
+}
+
+fn model(schema: &Schema, at: &At<'_>, doc: &str, rest: Option<&str>) -> Result<Reshaped, Failure> {
+    let mut members: Members<'_> = serde_json::from_str(doc)?;
+    let mut kept: Members<'_> = rest.map(serde_json::from_str).transpose()?.unwrap_or_default();
     let mut out = Vec::with_capacity(doc.len() + 16);
     out.push(b'{');
     for (index, field) in schema.fields.iter().enumerate() {
@@ -33,41 +80,73 @@ pub(super) fn reshape(schema: &Schema, doc: &str, rest: Option<&str>) -> Result<
             out.push(b',');
         }
         out.extend_from_slice(field.key());
-        match members
-            .remove(&*field.name)
-            .map(|raw| (raw, true))
-            .or_else(|| kept.remove(&*field.name).map(|raw| (raw, false)))
-        {
-            Some((raw, _)) => {
-                if !value(&mut out, &schema.name, field, &field.kind, raw)? {
-                    kept.insert(Cow::Owned(field.name.to_string()), raw);
-                }
-            }
-            None => missing(&mut out, &schema.name, field)?,
-        }
+        one(&mut out, at, field, &mut members, &mut kept)?;
     }
     out.push(b'}');
     kept.extend(members);
-    let rest = if kept.is_empty() { None } else { Some(serde_json::to_string(&kept).map_err(Err)?) };
+    let rest = if kept.is_empty() { None } else { Some(serde_json::to_string(&kept)?) };
     Ok(Reshaped { doc: String::from_utf8_lossy(&out).into_owned(), rest })
 }
 
+/// A row in its new shape as far as it has one, with null where it has none, and all that stands in the way: one for each field at
+/// most.
+pub(super) fn attempt(
+    schema: &Schema,
+    doc: &str,
+    rest: Option<&str>,
+) -> Result<(String, Vec<Failure>), serde_json::Error> {
+    let mut members: Members<'_> = serde_json::from_str(doc)?;
+    let mut kept: Members<'_> = rest.map(serde_json::from_str).transpose()?.unwrap_or_default();
+    let (at, mut failures) = (At(None, &schema.name), Vec::new());
+    let mut out = Vec::with_capacity(doc.len() + 16);
+    for field in &schema.fields {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        out.extend_from_slice(field.key());
+        let begun = out.len();
+        if let Err(failure) = one(&mut out, &at, field, &mut members, &mut kept) {
+            out.truncate(begun);
+            out.extend_from_slice(b"null");
+            failures.push(failure);
+        }
+    }
+    out.push(b'}');
+    Ok((String::from_utf8_lossy(&out).into_owned(), failures))
+}
+
+/// Writes the value of a field, as it is, was, or would be if it were left out.
+fn one<'a>(
+    out: &mut Vec<u8>,
+    at: &At<'_>,
+    field: &Field,
+    members: &mut Members<'a>,
+    kept: &mut Members<'a>,
+) -> Result<(), Failure> {
+    match members.remove(&*field.name).or_else(|| kept.remove(&*field.name)) {
+        Some(raw) => {
+            if !value(out, at, field, &field.kind, raw)? {
+                kept.insert(Cow::Owned(field.name.to_string()), raw);
+            }
+            Ok(())
+        }
+        None => missing(out, at, field),
+    }
+}
+
 /// Writes a value as `kind`; whether all of it found a place.
-fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue) -> Result<bool, Failure> {
+fn value(out: &mut Vec<u8>, at: &At<'_>, field: &Field, kind: &Type, raw: &RawValue) -> Result<bool, Failure> {
     let text = raw.get();
     match kind.inner() {
         (_, true) if text == "null" => out.extend_from_slice(b"null"),
         (Type::Any, _) => out.extend_from_slice(text.as_bytes()),
         (_, false) if text == "null" => {
-            return Err(Ok(ConfigError::new(format!("{at}.{} is null in some stored rows", field.name))
-                .cure("declare it as Optional")));
+            return Err(Failure::Null(At(Some(at), &field.name).to_string()));
         }
         (Type::Float(_), _) if !text.contains(['.', 'e', 'E']) => {
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(b".0");
         }
         (Type::List { item, .. }, _) => {
-            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(Err)?;
+            let items: Vec<&RawValue> = serde_json::from_str(text)?;
             let mut whole = true;
             out.push(b'[');
             for (index, raw) in items.into_iter().enumerate() {
@@ -80,7 +159,7 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
             return Ok(whole);
         }
         (Type::Map { value: kind, .. }, _) => {
-            let entries: json::Members<'_> = serde_json::from_str(text).map_err(Err)?;
+            let entries: json::Members<'_> = serde_json::from_str(text)?;
             let mut whole = true;
             out.push(b'{');
             for (index, (name, raw)) in entries.0.iter().enumerate() {
@@ -95,21 +174,21 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
             return Ok(whole);
         }
         (Type::Model(schema), _) => {
-            let Reshaped { doc, rest } = reshape(schema, text, None)?;
+            let Reshaped { doc, rest } = model(schema, &At(Some(at), &field.name), text, None)?;
             out.extend_from_slice(doc.as_bytes());
             return Ok(rest.is_none());
         }
         (Type::Union(union), _) => match union.of_json(text) {
             Some(kind) => return value(out, at, field, kind, raw),
-            None => return Err(Ok(unfit(at, field))),
+            None => return Err(unfit(at, field)),
         },
         (Type::Tagged(tagged), _) => {
             let schema = match tagged.named(text, false) {
                 Named::Variant(variant) => tagged.schema(variant),
                 Named::Unknown | Named::Missing => None,
             };
-            let Some(schema) = schema else { return Err(Ok(unfit(at, field))) };
-            let Reshaped { doc, rest } = reshape(schema, text, None)?;
+            let Some(schema) = schema else { return Err(unfit(at, field)) };
+            let Reshaped { doc, rest } = model(schema, &At(Some(at), &field.name), text, None)?;
             out.extend_from_slice(doc.as_bytes());
             return Ok(rest.is_none());
         }
@@ -118,12 +197,11 @@ fn value(out: &mut Vec<u8>, at: &str, field: &Field, kind: &Type, raw: &RawValue
     Ok(true)
 }
 
-fn unfit(at: &str, field: &Field) -> ConfigError {
-    ConfigError::new(format!("{at}.{} holds in some stored rows what none of its types allows", field.name))
-        .cure("keep the types that it had")
+fn unfit(at: &At<'_>, field: &Field) -> Failure {
+    Failure::Unfit(At(Some(at), &field.name).to_string())
 }
 
-fn missing(out: &mut Vec<u8>, at: &str, field: &Field) -> Result<(), Failure> {
+fn missing(out: &mut Vec<u8>, at: &At<'_>, field: &Field) -> Result<(), Failure> {
     let now = || crate::crud::store::names::first_version() / 1000;
     match &field.default {
         Some(DefaultValue::Constant(value)) => json::write_value(out, &field.kind, value),
@@ -132,10 +210,7 @@ fn missing(out: &mut Vec<u8>, at: &str, field: &Field) -> Result<(), Failure> {
         Some(DefaultValue::ObjectId) => json::write_str(out, &check::new_object_id()),
         Some(DefaultValue::Now) => json::write_scalar(out, &Value::DateTime(now())),
         None if field.kind.inner().1 => out.extend_from_slice(b"null"),
-        None => {
-            return Err(Ok(ConfigError::new(format!("stored rows have no {at}.{}, which is required", field.name))
-                .cure("give it a default, or declare it as Optional")));
-        }
+        None => return Err(Failure::Missing(At(Some(at), &field.name).to_string())),
     }
     Ok(())
 }
@@ -202,7 +277,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_filled_is_refused() {
-        let failure = |schema: &Schema, doc: &str| reshape(schema, doc, None).err().unwrap().unwrap().to_string();
+        let failure =
+            |schema: &Schema, doc: &str| ConfigError::from(reshape(schema, doc, None).err().unwrap()).to_string();
         let required = schema(vec![Field::new("a", int())]);
         assert!(failure(&required, "{}").contains("M.a"));
         assert!(failure(&required, r#"{"a":null}"#).contains("null"));

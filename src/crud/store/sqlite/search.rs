@@ -11,24 +11,35 @@ pub(super) fn name(table: &Table) -> String {
     format!("s_{}", &table.name[2..])
 }
 
-/// Makes the table of words when it is missing or holds others, and fills it. Where nothing is searched one that is there stays.
-pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
-    let columns: Vec<String> = table.schema.searched().map(|field| quoted(&column(field))).collect();
+/// The columns that are searched.
+fn columns(table: &Table) -> Vec<String> {
+    table.schema.searched().map(|field| quoted(&column(field))).collect()
+}
+
+/// What makes the table of words, where it is missing or holds others; nothing where nothing is searched.
+pub(super) fn wanted(db: &Connection, table: &Table) -> Result<Option<String>, StoreError> {
+    let columns = columns(table);
     if columns.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let (words, rows) = (quoted(&name(table)), quoted(&table.name));
-    let listed = columns.join(",");
     let wanted = format!(
-        "CREATE VIRTUAL TABLE {words} USING fts5({listed}, content={rows}, content_rowid='seq', tokenize='unicode61 remove_diacritics 2')"
+        "CREATE VIRTUAL TABLE {} USING fts5({}, content={}, content_rowid='seq', tokenize='unicode61 remove_diacritics 2')",
+        quoted(&name(table)),
+        columns.join(","),
+        quoted(&table.name)
     );
     let known: Option<String> = db
         .query_row("SELECT sql FROM sqlite_schema WHERE name = ?", [name(table)], |row| row.get(0))
         .optional()
         .map_err(error::plain)?;
-    if known.as_deref() == Some(&*wanted) {
-        return Ok(());
-    }
+    Ok((known.as_deref() != Some(&*wanted)).then_some(wanted))
+}
+
+/// Makes the table of words when it is missing or holds others, and fills it. Where nothing is searched one that is there stays.
+pub(super) fn ensure(db: &Connection, table: &Table) -> Result<(), StoreError> {
+    let Some(wanted) = wanted(db, table)? else { return Ok(()) };
+    let columns = columns(table);
+    let (words, rows, listed) = (quoted(&name(table)), quoted(&table.name), columns.join(","));
     let of = |row: &str| columns.iter().map(|column| format!("{row}.{column}")).collect::<Vec<_>>().join(",");
     let add = format!("INSERT INTO {words}(rowid,{listed}) VALUES(NEW.seq,{});", of("NEW"));
     let take = format!("INSERT INTO {words}({words},rowid,{listed}) VALUES('delete',OLD.seq,{});", of("OLD"));
