@@ -29,6 +29,16 @@ impl ConfigError {
         self
     }
 
+    /// Says what else is to be done about it.
+    #[cfg(feature = "python")]
+    pub(crate) fn or(mut self, cure: impl std::fmt::Display) -> Self {
+        self.cure = Some(match self.cure {
+            Some(first) => format!("{first}; {cure}"),
+            None => cure.to_string(),
+        });
+        self
+    }
+
     /// Says where in the user's code it was written, as `file:line`.
     #[must_use]
     pub fn at(mut self, location: impl Into<String>) -> Self {

@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 MAX_IO_THREADS = 1024
 LOG_LEVELS = ("trace", "debug", "info", "warning", "error")
+MIGRATE = ("auto", "never")
 
 
 def setting(name: str, given: T | None, read: Callable[[str], T], default: T) -> T:
@@ -52,3 +53,10 @@ def log_level(text: str) -> str:
     if level not in LOG_LEVELS:
         raise ValueError(f"choose from {', '.join(LOG_LEVELS)}")
     return level
+
+
+def migrate(text: str) -> str:
+    """One of `MIGRATE`."""
+    if text not in MIGRATE:
+        raise ValueError(f"choose from {', '.join(MIGRATE)}")
+    return text

@@ -33,12 +33,17 @@ class Ziggurat(Routes):
 
     With `strict` the app is not built while anybody may change something without a token: every POST, PUT, PATCH and DELETE route
     says what it asks for with `auth=`, or that it is open with `auth=PUBLIC`; a `policy=` that asks who the caller is will do, too.
+
+    A store whose rows were written by other models is brought in line with those of the app when that is built, where nothing is lost
+    by it. With `migrate="never"` it is refused instead, and `ziggurat db apply` does it; a store that holds nothing yet is made in any
+    case. Where it is not given, `ZIGGURAT_MIGRATE` decides.
     """
 
     def __init__(
         self,
         *,
         store: str | None = None,
+        migrate: Literal["auto", "never"] | None = None,
         layers: Iterable[Any] = (),
         title: str = "Ziggurat",
         version: str = "0.1.0",
@@ -55,6 +60,8 @@ class Ziggurat(Routes):
         self.layers = list(layers)
         self.openapi_path = openapi_path
         self._store = store
+        self._migrate = migrate
+        self._target: str | None = None
         self._sync_threads = sync_threads
         self._strict = strict
         self._lifespan = lifespan
@@ -95,6 +102,13 @@ class Ziggurat(Routes):
         """The URL of the store."""
         return self._store
 
+    @property
+    def migrate(self) -> str:
+        """Whether the store is brought in line with the models when the app is built: `auto` or `never`."""
+        from . import _settings
+
+        return _settings.setting("migrate", self._migrate, _settings.migrate, "auto")
+
     def models(self) -> list[type[Any]]:
         """The models that are served or kept, each once."""
         return list(dict.fromkeys([*(crud.model for crud in self.crud_specs), *self._kept]))
@@ -120,6 +134,8 @@ class Ziggurat(Routes):
     def _build(self) -> _ziggurat.App:
         settings: dict[str, object] = {
             "store": self._store,
+            "migrate": self.migrate,
+            "target": self._target,
             "layers": [_layer_spec(layer, self._location) for layer in self.layers],
             "location": self._location,
         }

@@ -27,8 +27,8 @@ from .exceptions import ConfigError
 
 __all__ = ["main"]
 
-OK, FAILED, USAGE = 0, 1, 2
-"""Exit codes; argparse ends with `USAGE` by itself."""
+OK, FAILED, USAGE, DIFFERS = 0, 1, 2, 3
+"""Exit codes; argparse ends with `USAGE` by itself, and `db plan` with `DIFFERS` where there is something to do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,6 +98,16 @@ def _parser() -> argparse.ArgumentParser:
     copy = with_app("copy", _copy, "Copy the rows of an app's models to another store, with ids, versions and times.")
     copy.add_argument("target", help="URL of the store to copy to, which must hold none of them")
     copy.add_argument("--store", help="URL of the store to copy from [ZIGGURAT_STORE, the app's own]")
+    plan = with_app("plan", _plan, "Show in what the store differs from an app's models, and what becomes of it.")
+    plan.epilog = (
+        "Nothing is written. Ends with 0 when there is nothing to do, 3 when there is, 1 when rows stand in the way."
+    )
+    plan.add_argument("--store", help="URL of the store [ZIGGURAT_STORE, the app's own]")
+    plan.add_argument("--json", action="store_true", help="print JSON")
+    apply = with_app("apply", _apply, "Bring the store in line with an app's models, where nothing is lost by it.")
+    apply.epilog = "Does nothing when rows stand in the way, and ends with 1 then."
+    apply.add_argument("--store", help="URL of the store [ZIGGURAT_STORE, the app's own]")
+    apply.add_argument("--yes", action="store_true", help="do not ask before it begins")
     commands = tops
 
     token = command("token", _token, "Make an HS256 token for trying out protected routes.")
@@ -201,14 +211,19 @@ def _store_of(app: Ziggurat, given: str | None) -> str:
     return url
 
 
+def _described(app: Ziggurat) -> list[str]:
+    models = app.models()
+    if not models:
+        raise ConfigError("the app has no models", cure="serve them with @app.crud, or name them in app.keep()")
+    return [describe(model) for model in models]
+
+
 def _copy(options: argparse.Namespace) -> int:
     app = load(options.app)
     source = _store_of(app, options.store)
     if source == options.target:
         raise ConfigError("the store cannot be copied to itself", cure="give another target")
-    models = app.models()
-    if not models:
-        raise ConfigError("the app has no models", cure="serve them with @app.crud, or name them in app.keep()")
+    descriptions = _described(app)
     shows = sys.stderr.isatty()
     begun = time.monotonic()
 
@@ -216,12 +231,53 @@ def _copy(options: argparse.Namespace) -> int:
         if shows:
             print(f"\r{model}: {rows:,} rows", end="", file=sys.stderr, flush=True)
 
-    done = _ziggurat.copy_store([describe(model) for model in models], source, options.target, copied)
+    done = _ziggurat.copy_store(descriptions, source, options.target, copied)
     if shows:
         print(file=sys.stderr)
     for model, rows in done:
         print(f"{model}: {rows:,} rows copied, both sides are equal")
     print(f"done in {time.monotonic() - begun:.1f} s")
+    return OK
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from ._differences import Differences
+
+    app = load(options.app)
+    found = Differences.of(_described(app), _store_of(app, options.store))
+    if options.json:
+        print(json.dumps(found.as_json(), indent=2))
+    else:
+        for line in found.lines(options.app, sys.stdout, never=app.migrate == "never"):
+            print(line)
+    return FAILED if found.conflicts else DIFFERS if found.steps else OK
+
+
+def _apply(options: argparse.Namespace) -> int:
+    from ._differences import Differences, apply
+
+    app = load(options.app)
+    descriptions, store = _described(app), _store_of(app, options.store)
+    found = Differences.of(descriptions, store)
+    for line in found.lines(options.app, sys.stdout, never=app.migrate == "never"):
+        print(line, flush=True)
+    if found.conflicts:
+        print("nothing was done, since rows stand in the way", file=sys.stderr)
+        return FAILED
+    if not found.steps:
+        return OK
+    if not options.yes:
+        if not sys.stdin.isatty():
+            print("there is no terminal to ask on, so nothing was done; say --yes where it is meant", file=sys.stderr)
+            return USAGE
+        try:
+            answer = input("Do it? [y/N] ")
+        except EOFError:
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
+            print("nothing was done")
+            return FAILED
+    apply(descriptions, store)
     return OK
 
 
@@ -265,6 +321,7 @@ def load(target: str) -> Ziggurat:
             f"{name}:{attribute or 'app'} is a {type(found).__name__}, not a Ziggurat app",
             cure="name the variable that holds Ziggurat(...)",
         )
+    found._target = f"{name}:{attribute or 'app'}"
     return found
 
 

@@ -43,6 +43,8 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rows::transact, module)?)?;
     module.add_function(wrap_pyfunction!(db::backup_store, module)?)?;
     module.add_function(wrap_pyfunction!(db::copy_store, module)?)?;
+    module.add_function(wrap_pyfunction!(db::plan_store, module)?)?;
+    module.add_function(wrap_pyfunction!(db::apply_store, module)?)?;
     module.add_function(wrap_pyfunction!(log::init_log, module)?)?;
     module.add_function(wrap_pyfunction!(app::set_io_threads, module)?)?;
     bridge::register(module)?;

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method};
 use pyo3::prelude::*;
 use tower::service_fn;
 
+use super::migrate::{self, Migrate, Target};
 use super::settings::{AppSettings, CrudSettings, parse};
 
 use crate::crud::store::{AnyCollection, AnyStore};
@@ -29,6 +30,8 @@ pub(super) struct Draft {
     layers: Vec<LayerSpec>,
     location: String,
     sync_threads: usize,
+    migrate: Migrate,
+    target: Target,
     routes: Vec<Declared>,
     resources: Vec<(Resource, String)>,
     /// Models whose rows are kept without being served.
@@ -61,7 +64,10 @@ impl Draft {
         let settings: AppSettings<'_> = parse(settings, "app settings")?;
         let layers =
             LayerSpec::list_from_json(settings.layers.get()).map_err(|error| error.at_if_known(&settings.location))?;
+        let migrate = settings.migrate.as_deref().map(str::parse).transpose();
         Ok(Self {
+            migrate: migrate.map_err(|error: ConfigError| error.at_if_known(&settings.location))?.unwrap_or_default(),
+            target: Target(settings.target),
             store: settings.store,
             layers,
             sync_threads: settings.sync_threads.unwrap_or_else(SyncPool::default_threads),
@@ -231,6 +237,8 @@ impl Draft {
             layers,
             location,
             sync_threads,
+            migrate,
+            target,
             routes,
             resources,
             kept,
@@ -273,18 +281,35 @@ impl Draft {
             Some(url) => Some(AnyStore::open_url(url).await.map_err(|error| config(error).at_if_known(&location))?),
             None => None,
         };
+        if let (Migrate::Never, Some(store)) = (migrate, &store) {
+            let schemas: Vec<_> = resources
+                .iter()
+                .map(|(resource, _)| resource.schema().clone())
+                .chain(kept.iter().map(|(schema, _)| schema.clone()))
+                .collect();
+            let checked = migrate::refuse_differences(store, &schemas, &target).await;
+            checked.map_err(|error| config(error).at_if_known(&location))?;
+        }
         let mut rows = HashMap::new();
         let mut collections = Vec::with_capacity(resources.len());
         for (resource, location) in &resources {
             let store = needed(store.as_ref(), resource.schema(), "served", location)?;
-            let collection = resource.open(store).await.map_err(|error| config(error).at_if_known(location))?;
+            let collection = match resource.open(store).await {
+                Ok(collection) => collection,
+                Err(error) => {
+                    return Err(refused(error, store, resource.schema(), &target).await.at_if_known(location));
+                }
+            };
             references.add(resource, collection.clone());
             rows.insert(resource.schema().name.clone(), Rows::new(resource.schema().clone(), collection.clone())?);
             collections.push(collection);
         }
         for (schema, location) in &kept {
             let store = needed(store.as_ref(), schema, "kept", location)?;
-            let collection = store.open(schema.clone()).await.map_err(|error| config(error).at_if_known(location))?;
+            let collection = match store.open(schema.clone()).await {
+                Ok(collection) => collection,
+                Err(error) => return Err(refused(error, store, schema, &target).await.at_if_known(location)),
+            };
             rows.insert(schema.name.clone(), Rows::new(schema.clone(), collection)?);
         }
         for ((resource, _), collection) in resources.iter().zip(collections) {
@@ -334,6 +359,14 @@ fn needed<'s>(
             .cure("give one, as Ziggurat(store=\"sqlite:///app.db\")")
             .at_if_known(location)
     })
+}
+
+/// A collection that cannot be opened, and how to see why.
+async fn refused(error: OpenError, store: &AnyStore, schema: &Arc<Schema>, target: &Target) -> ConfigError {
+    match error {
+        OpenError::Config(error) => migrate::explained(error, store, schema, target).await,
+        other => config(other),
+    }
 }
 
 /// A store that cannot be opened is a mistake at start-up, whatever its cause.

@@ -101,6 +101,10 @@ fn import(py: Python<'_>, module: &str, attribute: &str) -> PyResult<PythonApp> 
         path.call_method1("insert", (0, ""))?;
     }
     let app = py.import(module)?.getattr(attribute)?;
+    if app.hasattr("_target")? {
+        // For what start-up has to say about the store.
+        app.setattr("_target", format!("{module}:{attribute}"))?;
+    }
     app.call_method0("start")?;
     let native = app.call_method0("build")?.cast_into::<App>()?;
     let stack = native.get().built()?.stack.clone();

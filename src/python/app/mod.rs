@@ -2,6 +2,7 @@
 
 mod build;
 mod embed;
+mod migrate;
 mod serving;
 mod settings;
 

@@ -20,6 +20,12 @@ pub(super) struct AppSettings<'a> {
     pub(super) location: String,
     #[serde(default)]
     pub(super) sync_threads: Option<usize>,
+    /// `auto` or `never`.
+    #[serde(default)]
+    pub(super) migrate: Option<String>,
+    /// How the command line names the app.
+    #[serde(default)]
+    pub(super) target: Option<String>,
 }
 
 /// A CRUD resource's.
