@@ -13,7 +13,7 @@ import json
 import math
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, get_args, get_type_hints
@@ -47,8 +47,9 @@ NOT_SINGLE = ("list", "model", "back", "dict", "bytes", "union", "tagged", "any"
 _INT64 = range(-(2**63), 2**63)
 
 
-def describe(model: type[Any], *, lax: bool = False) -> str:
-    """The description of `model` that the native side compiles, as JSON; with `lax` bodies are read as pydantic does in that mode.
+def describe(model: type[Any], *, lax: bool = False, search: Sequence[str] = ()) -> str:
+    """The description of `model` that the native side compiles, as JSON; with `lax` bodies are read as pydantic does in that mode, and
+    the words of the texts in `search` are looked for.
 
     Raises `UnsupportedModelError` with every field that cannot be honoured.
     """
@@ -59,7 +60,7 @@ def describe(model: type[Any], *, lax: bool = False) -> str:
         described, problems = _structs.describe(model)
         if problems:
             raise UnsupportedModelError(name, problems, location=_location(model))
-        return json.dumps(described)
+        return _written(described, search)
     try:
         schema = _core_schema(model)
     except (PydanticUndefinedAnnotation, NameError) as error:
@@ -76,7 +77,11 @@ def describe(model: type[Any], *, lax: bool = False) -> str:
     description = walk.model(walk.resolve(schema), model.__name__, top=True)
     if walk.problems:
         raise UnsupportedModelError(model.__name__, walk.problems, location=_location(model))
-    return json.dumps(description)
+    return _written(description, search)
+
+
+def _written(description: Description | None, search: Sequence[str]) -> str:
+    return json.dumps({**(description or {}), "search": list(search)} if search else description)
 
 
 def is_struct(model: type[Any]) -> bool:

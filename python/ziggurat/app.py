@@ -113,6 +113,13 @@ class Ziggurat(Routes):
         """The models that are served or kept, each once."""
         return list(dict.fromkeys([*(crud.model for crud in self.crud_specs), *self._kept]))
 
+    def descriptions(self) -> list[str]:
+        """What the native side is told of each of the models, for those who look after a store."""
+        from . import _schema
+
+        searched = {crud.model: crud.search for crud in reversed(self.crud_specs)}
+        return [_schema.describe(model, search=searched.get(model, ())) for model in self.models()]
+
     def keep(self, *models: type[Model]) -> None:
         """Keeps rows of `models` in the store for Python code, without serving them: `await Counter.get(1)`."""
         location = user_location()
@@ -166,7 +173,6 @@ class Ziggurat(Routes):
                     "filterable": crud.filterable,
                     "sortable": crud.sortable,
                     "dimensions": crud.dimensions,
-                    "search": crud.search,
                     "read_from": crud.read_from,
                     "measures": crud.measures,
                     "offset": crud.offset,
@@ -180,7 +186,7 @@ class Ziggurat(Routes):
                     "hooks_of": "" if crud.hooks is None else crud.hooks.name,
                     "hooks": [] if crud.hooks is None else crud.hooks.names,
                 }
-                description = _schema.describe(crud.model, lax=crud.coerce == "pydantic")
+                description = _schema.describe(crud.model, lax=crud.coerce == "pydantic", search=crud.search)
                 native.add_crud(description, json.dumps(options), crud.hooks)
         for model, location in self._kept.items():
             from . import _schema

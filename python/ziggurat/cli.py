@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 
 from . import _ziggurat
 from ._info import RouteInfo
-from ._schema import describe
 from ._settings import LOG_LEVELS, io_threads, port
 from ._terminal import error_report, paint
 from .app import Ziggurat
@@ -212,10 +211,10 @@ def _store_of(app: Ziggurat, given: str | None) -> str:
 
 
 def _described(app: Ziggurat) -> list[str]:
-    models = app.models()
-    if not models:
+    descriptions = app.descriptions()
+    if not descriptions:
         raise ConfigError("the app has no models", cure="serve them with @app.crud, or name them in app.keep()")
-    return [describe(model) for model in models]
+    return descriptions
 
 
 def _copy(options: argparse.Namespace) -> int:

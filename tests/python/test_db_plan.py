@@ -176,6 +176,27 @@ def test_what_stands_in_the_way_is_told_with_its_rows(project: Path, filled: str
     assert "clear what is in the way, which `ziggurat db plan unfit:app` shows" in refused.stderr, refused.stderr
 
 
+SEARCHED = """
+class User(Model):
+    id: int
+    name: Annotated[str, Indexed()]
+    mail: str
+    age: int | None = None
+
+app.crud(User, client_id=True, search=("name", "mail"))(type("Users", (), {}))
+"""
+
+
+def test_an_index_of_words_is_one_of_the_differences(project: Path, filled: str) -> None:
+    if not filled.startswith("sqlite"):
+        pytest.skip("the server of the tests knows no text search")
+    (project / "searched.py").write_text(HEAD + SEARCHED)
+    plan = db(project, "plan", "searched:app", "--store", filled)
+    assert plan.returncode == 3 and "User: the index of the words in name and mail is built" in plan.stdout
+    assert db(project, "apply", "searched:app", "--store", filled, "--yes").returncode == 0
+    assert db(project, "plan", "searched:app", "--store", filled).returncode == 0
+
+
 def test_a_store_is_left_as_it_is_where_that_is_asked_for(
     project: Path, serve: Callable[..., Any], filled: str
 ) -> None:

@@ -30,6 +30,9 @@ struct SchemaDescription {
     #[serde(default)]
     unknown: UnknownDescription,
     fields: Vec<FieldDescription>,
+    /// The texts whose words are looked for by a search.
+    #[serde(default)]
+    search: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -240,7 +243,8 @@ impl Schema {
     pub fn from_description(description: &str) -> Result<Self, ConfigError> {
         let read: SchemaDescription = serde_json::from_str(description)
             .map_err(|error| ConfigError::new(format!("the description of a model cannot be read: {error}")))?;
-        compile(read, &mut Open::default())
+        let search = read.search.clone();
+        compile(read, &mut Open::default())?.search(search)
     }
 }
 

@@ -115,7 +115,6 @@ impl Draft {
     ) -> Result<(), ConfigError> {
         let given: CrudSettings<'_> = parse(options, "CRUD settings")?;
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&given.location))?;
-        let schema = schema.search(&given.search).map_err(|error| error.at_if_known(&given.location))?;
         let ops = |names: &[String]| names.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>();
         let mut options = ResourceOptions::new()
             .path(given.path)

@@ -53,7 +53,6 @@ pub(super) struct CrudSettings<'a> {
     pub(super) filterable: Option<Vec<String>>,
     pub(super) sortable: Option<Vec<String>>,
     pub(super) dimensions: Vec<String>,
-    pub(super) search: Vec<String>,
     pub(super) read_from: std::collections::BTreeMap<String, String>,
     pub(super) measures: Vec<String>,
     pub(super) offset: bool,
