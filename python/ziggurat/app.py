@@ -182,6 +182,7 @@ class Ziggurat(Routes):
                     "idempotency": crud.idempotency,
                     "concurrency": crud.concurrency,
                     "coerce": crud.coerce,
+                    "errors": crud.errors,
                     "location": crud.location,
                     "hooks_of": "" if crud.hooks is None else crud.hooks.name,
                     "hooks": [] if crud.hooks is None else crud.hooks.names,

@@ -144,6 +144,7 @@ class CrudSpec:
     idempotency: bool
     concurrency: Literal["optional", "required"]
     coerce: Literal["strict", "pydantic"]
+    errors: Literal["problem", "fastapi"]
     hooks: Hooks | None
     location: str
 
@@ -288,6 +289,7 @@ class Routes:
         idempotency: bool = False,
         concurrency: Literal["optional", "required"] = "optional",
         coerce: Literal["strict", "pydantic"] = "strict",
+        errors: Literal["problem", "fastapi"] = "problem",
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
 
@@ -326,6 +328,8 @@ class Routes:
 
         `coerce="pydantic"` reads bodies as pydantic does in its lax mode, in which `"5"` is an int and `1` a bool; a value is one of its field's type
         otherwise. It is not for a `msgspec.Struct`.
+
+        `errors="fastapi"` tells what was wrong as FastAPI does, `{"detail": ...}`, and not in problem documents.
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
@@ -387,6 +391,7 @@ class Routes:
             idempotency=idempotency,
             concurrency=concurrency,
             coerce=coerce,
+            errors=errors,
             hooks=None,
             location=location,
         )

@@ -23,6 +23,7 @@ mod rows;
 pub mod schema;
 mod service;
 pub mod store;
+mod told;
 mod value;
 mod walk;
 

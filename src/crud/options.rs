@@ -10,7 +10,7 @@ use super::Op;
 use super::hooks::{Event, Hooks};
 use super::policy::Policy;
 use crate::ConfigError;
-use crate::service::{Problem, Route};
+use crate::service::{ErrorFormat, Problem, Route};
 
 /// Whether `PUT`, `PATCH` and `DELETE` must carry an `If-Match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -158,6 +158,7 @@ pub struct ResourceOptions {
     pub(super) idempotency: bool,
     pub(super) concurrency: Concurrency,
     pub(super) coerce: Coerce,
+    pub(super) errors: ErrorFormat,
     pub(super) policy: Policy,
     pub(super) hooks: Hooks,
     pub(super) public: Vec<Op>,
@@ -198,6 +199,7 @@ impl ResourceOptions {
             idempotency: false,
             concurrency: Concurrency::Optional,
             coerce: Coerce::Strict,
+            errors: ErrorFormat::Problem,
             policy: Policy::new(),
             hooks: Hooks::new(),
             public: Vec::new(),
@@ -323,6 +325,13 @@ impl ResourceOptions {
     /// strictly.
     pub const fn coerce(mut self, coerce: Coerce) -> Self {
         self.coerce = coerce;
+        self
+    }
+
+    /// How clients are told what was wrong. What answers before the operations do, as a guard or the route table, is not asked; see
+    /// [`RequireAuth::errors`](crate::layers::jwt::RequireAuth::errors).
+    pub const fn errors(mut self, format: ErrorFormat) -> Self {
+        self.errors = format;
         self
     }
 

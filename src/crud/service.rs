@@ -21,7 +21,7 @@ use super::schema::{Field, Type, check};
 use super::store::{Expect, Outcome, StoreError};
 use super::{Coerce, Concurrency, Op, References, Resource, Unindexed};
 use super::{Collection, Expr, Row, Schema, Value, ops};
-use crate::service::{Claims, Location, PathParams, Problem, Route, Violation, push_token};
+use crate::service::{Claims, ErrorFormat, Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
 
 /// What every operation of a resource needs.
@@ -44,6 +44,8 @@ pub(super) struct Served<C> {
     pub(super) gone: bool,
     pub(super) unindexed: Unindexed,
     pub(super) coerce: Coerce,
+    pub(super) errors: ErrorFormat,
+    pub(super) op: Op,
     pub(super) references: Arc<References>,
     pub(super) memo: Memo,
     /// Filled only while somebody watches.
@@ -87,6 +89,8 @@ pub(super) fn route<C: Collection>(
         gone: resource.options.gone,
         unindexed: resource.options.unindexed,
         coerce: resource.options.coerce,
+        errors: resource.options.errors,
+        op,
         references: Arc::clone(references),
         memo: Memo::default(),
     });
@@ -118,8 +122,12 @@ where
 {
     Route::new(service_fn(move |request: Request| {
         let answered = answer(served.clone(), request);
+        let told = (served.errors != ErrorFormat::Problem).then(|| served.clone());
         async move {
-            let mut response = answered.await.unwrap_or_else(Problem::into_response);
+            let mut response = answered.await.unwrap_or_else(|problem| match told {
+                Some(served) => served.failure(problem),
+                None => problem.into_response(),
+            });
             // Browsers must not guess that a row is a page or a script.
             response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             Ok::<_, Infallible>(response)

@@ -24,9 +24,9 @@ pub use params::PathParams;
 pub use path::PathTemplate;
 #[cfg(feature = "crud")]
 pub(crate) use percent::query_pairs;
+pub use problem::{ErrorFormat, Limit, Location, Problem, Violation};
 #[cfg(feature = "crud")]
-pub(crate) use problem::push_token;
-pub use problem::{Limit, Location, Problem, Violation};
+pub(crate) use problem::{position, push_token};
 #[cfg(feature = "crud")]
 pub(crate) use read::read_body;
 pub use route::{ResponseFuture, Route};

@@ -11,6 +11,13 @@ use serde::ser::{SerializeMap, Serializer};
 use super::Response;
 use crate::body::ReadError;
 
+mod fastapi;
+
+pub use fastapi::ErrorFormat;
+use fastapi::Unread;
+#[cfg(feature = "crud")]
+pub(crate) use fastapi::position;
+
 /// Where problem types are described; a problem's `type` is this plus its code.
 const TYPE_BASE: &str = "https://ziggurat.dev/e/";
 
@@ -31,6 +38,8 @@ struct Parts {
     detail: Option<Cow<'static, str>>,
     errors: Vec<Violation>,
     headers: HeaderMap,
+    /// What FastAPI would say of the body instead.
+    unread: Option<Unread>,
 }
 
 /// One thing that was wrong with a request.
@@ -106,6 +115,7 @@ impl Problem {
             detail: None,
             errors: Vec::new(),
             headers: HeaderMap::new(),
+            unread: None,
         }))
     }
 

@@ -11,10 +11,12 @@ use components::Components;
 use operation::operation;
 
 use super::{Op, Resource};
+use crate::service::ErrorFormat;
 
 /// The `paths` and `components` of one resource.
 ///
-/// Components `Problem` and `Violation` are among them; the schemas of a model `User` are called `User`, `UserCreate`,
+/// Components `Problem` and `Violation` are among them, or `HTTPValidationError`, `ValidationError` and `HTTPError` where errors are
+/// told as FastAPI does; the schemas of a model `User` are called `User`, `UserCreate`,
 /// `UserReplace` and `UserPatch`.
 pub fn openapi(resource: &Resource) -> Json {
     openapi_of([resource])
@@ -24,9 +26,15 @@ pub fn openapi(resource: &Resource) -> Json {
 pub fn openapi_of<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Json {
     let mut paths = Map::new();
     let mut components = Components::new();
-    components.schemas.insert("Problem".into(), problem());
-    components.schemas.insert("Violation".into(), violation());
     let resources: Vec<&Resource> = resources.into_iter().collect();
+    let is_told = |format: ErrorFormat| resources.iter().any(|resource| resource.options.errors == format);
+    if is_told(ErrorFormat::Problem) {
+        components.schemas.insert("Problem".into(), problem());
+        components.schemas.insert("Violation".into(), violation());
+    }
+    if is_told(ErrorFormat::FastApi) {
+        components.schemas.extend(fastapi_schemas());
+    }
     components.read = resources
         .iter()
         .filter(|resource| resource.ops().any(|op| matches!(op, Op::Get | Op::List)))
@@ -83,6 +91,31 @@ fn violation() -> Json {
     })
 }
 
+/// What FastAPI calls so, and its answer to everything that is no 422.
+fn fastapi_schemas() -> [(String, Json); 3] {
+    let list = json!({"title": "HTTPValidationError", "type": "object", "properties": {
+        "detail": {"title": "Detail", "type": "array", "items": {"$ref": "#/components/schemas/ValidationError"}},
+    }});
+    let one = json!({
+        "title": "ValidationError",
+        "type": "object",
+        "required": ["loc", "msg", "type"],
+        "properties": {
+            "loc": {"title": "Location", "type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]}},
+            "msg": {"title": "Message", "type": "string"},
+            "type": {"title": "Error Type", "type": "string"},
+            "ctx": {"title": "Context", "type": "object", "description": "The bound that was passed"},
+        },
+    });
+    let text = json!({
+        "title": "HTTPError",
+        "type": "object",
+        "required": ["detail"],
+        "properties": {"detail": {"title": "Detail", "type": "string"}},
+    });
+    [("HTTPValidationError".into(), list), ("ValidationError".into(), one), ("HTTPError".into(), text)]
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -132,6 +165,21 @@ mod tests {
             names.join(" "),
             "fields limit cursor sort offset or and id name age home.city If-None-Match Prefer"
         );
+    }
+
+    #[test]
+    fn errors_are_described_as_they_are_told() {
+        let schema = Schema::from_description(
+            r#"{"name":"User","id":"id","fields":[{"name":"id","type":{"type":"uuid"}},{"name":"name","type":{"type":"str"}}]}"#,
+        );
+        let options = ResourceOptions::new().errors(ErrorFormat::FastApi);
+        let document = openapi(&Resource::new(Arc::new(schema.unwrap()), options));
+        let responses = &document["paths"]["/user"]["post"]["responses"];
+        let of = |status: &str| responses[status]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+        assert_eq!(of("422"), "#/components/schemas/HTTPValidationError");
+        assert_eq!(of("409"), "#/components/schemas/HTTPError");
+        let text = document.to_string();
+        assert!(!text.contains("problem+json") && !text.contains("Problem") && text.contains("\"ValidationError\""));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::parameters::{
 use crate::crud::query::SEARCH;
 use crate::crud::schema::Schema;
 use crate::crud::{Concurrency, Op, Resource};
+use crate::service::ErrorFormat;
 
 pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components) -> Json {
     let schema = resource.schema();
@@ -143,7 +144,10 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
                 "`application/x-ndjson` tells what became of each line while the rest is still being sent",
             ));
             let number = || json!({"type": "integer", "minimum": 0});
-            let problem = json!({"$ref": "#/components/schemas/Problem"});
+            let problem = match resource.options.errors {
+                ErrorFormat::Problem => reference("Problem"),
+                ErrorFormat::FastApi => json!({"anyOf": [reference("HTTPValidationError"), reference("HTTPError")]}),
+            };
             let report = json!({
                 "type": "object",
                 "required": ["lines", "created", "failed", "broken", "errors"],
@@ -291,7 +295,7 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
     }
     problems.extend([503, 504]);
     for status in problems {
-        responses.insert(status.to_string(), failure(status));
+        responses.insert(status.to_string(), failure(status, resource.options.errors));
     }
     let mut operation = json!({
         "operationId": format!("{}_{op}", name.to_lowercase()),
@@ -338,7 +342,7 @@ fn id_parameter(schema: &Schema, components: &mut Components) -> Json {
     json!({"name": "id", "in": "path", "required": true, "schema": kind})
 }
 
-fn failure(status: u16) -> Json {
+fn failure(status: u16, errors: ErrorFormat) -> Json {
     let description = match status {
         400 => "The request cannot be read",
         401 => "No valid token",
@@ -349,12 +353,19 @@ fn failure(status: u16) -> Json {
         413 => "The body is too large",
         415 => "The body has another content type",
         428 => "An If-Match is missing",
+        422 if errors == ErrorFormat::FastApi => "Values break the rules; `detail` lists all of them",
         422 => "Values break the rules; `errors` lists all of them",
         503 => "The store cannot be reached; try again after `Retry-After`",
         _ => "The store did not answer in time",
     };
-    json!({
-        "description": description,
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    })
+    let (media_type, name) = match (errors, status) {
+        (ErrorFormat::Problem, _) => ("application/problem+json", "Problem"),
+        (ErrorFormat::FastApi, 422) => ("application/json", "HTTPValidationError"),
+        (ErrorFormat::FastApi, _) => ("application/json", "HTTPError"),
+    };
+    json!({"description": description, "content": {media_type: {"schema": reference(name)}}})
+}
+
+fn reference(name: &str) -> Json {
+    json!({"$ref": format!("#/components/schemas/{name}")})
 }

@@ -16,7 +16,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, op: Op, limit: usize) 
     check_type(headers, op)?;
     let bytes = read_body(body, limit).await?;
     if bytes.trim_ascii().is_empty() {
-        return Err(Problem::bad_request("the body is empty; send a JSON object"));
+        return Err(Problem::bad_request("the body is empty; send a JSON object").without_body());
     }
     Ok(bytes)
 }

@@ -14,7 +14,7 @@ use crate::crud::policy::Admission;
 use crate::crud::query::Shown;
 use crate::crud::service::Served;
 use crate::crud::{Collection, Op, Row, Value, etag, json};
-use crate::service::{Limit, Location, Problem, Violation};
+use crate::service::{Limit, Location, Problem, Violation, position};
 use crate::{Body, Response};
 
 /// Rows in one array.
@@ -38,8 +38,9 @@ pub(super) async fn create_many<C: Collection>(
 type Read = Result<Value<'static>, Problem>;
 
 fn read<C: Collection>(served: &Served<C>, admission: &Admission, bytes: &[u8]) -> Result<Vec<Read>, Problem> {
-    let items: Vec<&RawValue> = serde_json::from_slice(bytes)
-        .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
+    let items: Vec<&RawValue> = serde_json::from_slice(bytes).map_err(|error| {
+        Problem::bad_request(format!("the body is not JSON: {error}")).not_json(position(bytes, &error))
+    })?;
     if items.len() > MOST_ROWS {
         let fault = Violation::new(Location::Pointer(String::new()), "too_long", "has too many items")
             .limit(Limit::Int(MOST_ROWS as i64));
@@ -127,9 +128,10 @@ async fn each<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>)
         match made {
             Ok((row, location)) => write_made(&mut items, &row, location, minimal),
             Err(problem) => {
+                let (status, document) = served.told(&problem);
                 // Writing to memory cannot fail.
-                let _ = write!(items, "{{\"status\":{},\"problem\":", problem.status().as_u16());
-                items.extend_from_slice(&problem.to_bytes());
+                let _ = write!(items, "{{\"status\":{},\"problem\":", status.as_u16());
+                items.extend_from_slice(&document);
                 items.push(b'}');
             }
         }

@@ -222,9 +222,10 @@ impl<C: Collection> Import<C> {
                 out.extend_from_slice(b"}\n");
             }
             (Told::Lines { .. }, Err(problem)) => {
-                let status = problem.status().as_u16();
+                let (status, document) = self.writer.served.told(&problem);
+                let status = status.as_u16();
                 out.extend_from_slice(format!("{{\"line\":{number},\"status\":{status},\"problem\":").as_bytes());
-                out.extend_from_slice(&problem.to_bytes());
+                out.extend_from_slice(&document);
                 out.extend_from_slice(b"}\n");
             }
             (Told::AtTheEnd(told), Err(problem)) if told.len() < MOST_TOLD => told.push((number, problem)),
@@ -236,7 +237,7 @@ impl<C: Collection> Import<C> {
         let Counts { lines, created, failed, broken } = &self.counts;
         let mut sums = format!("\"lines\":{lines},\"created\":{created},\"failed\":{failed},\"broken\":").into_bytes();
         match broken {
-            Some(problem) => sums.extend_from_slice(&problem.to_bytes()),
+            Some(problem) => sums.extend_from_slice(&self.writer.served.told(problem).1),
             None => sums.extend_from_slice(b"null"),
         }
         match &self.told {
@@ -252,7 +253,7 @@ impl<C: Collection> Import<C> {
                 for (index, (number, problem)) in told.iter().enumerate() {
                     let comma = if index > 0 { "," } else { "" };
                     out.extend_from_slice(format!("{comma}{{\"line\":{number},\"problem\":").as_bytes());
-                    out.extend_from_slice(&problem.to_bytes());
+                    out.extend_from_slice(&self.writer.served.told(problem).1);
                     out.push(b'}');
                 }
                 out.extend_from_slice(b"]}");

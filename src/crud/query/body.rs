@@ -14,7 +14,7 @@ use super::{Expr, Path};
 use crate::crud::json::Members;
 use crate::crud::schema::check::{self, Fault};
 use crate::crud::schema::{Schema, Type, suggest};
-use crate::service::{Problem, push_token};
+use crate::service::{Problem, position, push_token};
 
 /// What a condition may ask; `len` may be followed by a comparison, and each may come after `not.`.
 const OPERATORS: [&str; 18] = [
@@ -43,8 +43,9 @@ const MOST_NAMES: usize = 500;
 
 /// Reads the body of a `QUERY`. What it does not know to ask for is a 400, a value of the wrong type a 422.
 pub(crate) fn listing_of_body(schema: &Schema, body: &[u8], rules: &ListRules) -> Result<Listing, Problem> {
-    let members: Members<'_> = serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request(format!("the body is not a JSON object: {error}")))?;
+    let members: Members<'_> = serde_json::from_slice(body).map_err(|error| {
+        Problem::bad_request(format!("the body is not a JSON object: {error}")).not_json(position(body, &error))
+    })?;
     let mut reader = Reader::of_body(schema, rules);
     let mut controls: Vec<(&'static str, String)> = Vec::new();
     let (mut filter, mut text) = (None, String::new());

@@ -15,13 +15,13 @@ use super::read::{ObjectSeed, ValueSeed};
 use super::{Access, DefaultValue, Field, Named, Schema, Tagged, Type};
 use crate::crud::policy::Pin;
 use crate::crud::{Coerce, Value};
-use crate::service::{Location, Problem, Violation};
+use crate::service::{Location, Problem, Violation, position};
 
 /// Why a body is refused.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Rejection {
-    /// It is not JSON; says where.
-    Malformed(String),
+    /// It is not JSON; says where, and for programs in characters, unless it is nested too deeply.
+    Malformed(String, Option<usize>),
     /// It is JSON that breaks the rules of the model.
     Invalid(Vec<Violation>),
 }
@@ -29,7 +29,7 @@ pub(crate) enum Rejection {
 impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Malformed(detail) => Problem::bad_request(detail),
+            Rejection::Malformed(detail, at) => Problem::bad_request(detail).not_json(at),
             Rejection::Invalid(violations) => Problem::validation(violations),
         }
     }
@@ -38,7 +38,7 @@ impl From<Rejection> for Problem {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(detail) => f.write_str(detail),
+            Self::Malformed(detail, _) => f.write_str(detail),
             Self::Invalid(violations) => {
                 for (index, violation) in violations.iter().enumerate() {
                     let separator = if index > 0 { ", " } else { "" };
@@ -446,21 +446,20 @@ fn run<'a, S: DeserializeSeed<'a>>(cx: &Context<'_>, json: &'a [u8], seed: S) ->
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     seed.deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| malformed(cx, &error))
+        .map_err(|error| malformed(cx, json, &error))
 }
 
-fn malformed(cx: &Context<'_>, error: &serde_json::Error) -> Rejection {
+fn malformed(cx: &Context<'_>, json: &[u8], error: &serde_json::Error) -> Rejection {
     let text = error.to_string();
     if text.starts_with("lone leading surrogate") || text.starts_with("unexpected end of hex escape") {
         let fault = Fault::new("string_unicode", "must not hold half of a surrogate pair");
         return Rejection::Invalid(vec![fault.at(Location::Pointer(cx.pointer()))]);
     }
-    let detail = if text.starts_with("recursion limit") {
-        format!("the body is nested too deeply at line {} column {}", error.line(), error.column())
-    } else {
-        format!("the body is not JSON: {text}")
-    };
-    Rejection::Malformed(detail)
+    if text.starts_with("recursion limit") {
+        let (line, column) = (error.line(), error.column());
+        return Rejection::Malformed(format!("the body is nested too deeply at line {line} column {column}"), None);
+    }
+    Rejection::Malformed(format!("the body is not JSON: {text}"), position(json, error))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use http::{HeaderValue, Response, StatusCode};
 use jsonwebtoken::errors::ErrorKind;
 
 use crate::Problem;
+use crate::service::ErrorFormat;
 
 /// Why a request was refused. An extension of the answer, for layers outside; clients are not told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,7 @@ impl Fault {
     }
 
     /// The refusal: 401 alike for every fault of a token, 403 for a missing scope (RFC 6750, 3.1).
-    pub(super) fn into_response<B: From<Bytes>>(self, scopes: &[String]) -> Response<B> {
+    pub(super) fn into_response<B: From<Bytes>>(self, scopes: &[String], errors: ErrorFormat) -> Response<B> {
         tracing::debug!(fault = %self, "a request was refused");
         let problem = match self {
             Self::Missing => unauthorized("this needs a bearer token in the Authorization header", "Bearer"),
@@ -69,7 +70,7 @@ impl Fault {
             }
             _ => unauthorized("the bearer token is not valid", "Bearer error=\"invalid_token\""),
         };
-        let mut response = problem.into_response();
+        let mut response = errors.response(problem);
         response.extensions_mut().insert(self);
         response
     }

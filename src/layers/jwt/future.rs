@@ -8,6 +8,7 @@ use http::Response;
 use pin_project_lite::pin_project;
 
 use super::Fault;
+use crate::service::ErrorFormat;
 
 pin_project! {
     /// The answer of the inner service, or a refusal.
@@ -21,7 +22,7 @@ pin_project! {
     #[project = StateProj]
     enum State<F> {
         Inner { #[pin] future: F },
-        Refused { fault: Fault, scopes: Option<Arc<[String]>> },
+        Refused { fault: Fault, scopes: Option<Arc<[String]>>, errors: ErrorFormat },
     }
 }
 
@@ -30,8 +31,8 @@ impl<F> ResponseFuture<F> {
         Self { state: State::Inner { future } }
     }
 
-    pub(super) fn refused(fault: Fault, scopes: Option<Arc<[String]>>) -> Self {
-        Self { state: State::Refused { fault, scopes } }
+    pub(super) fn refused(fault: Fault, scopes: Option<Arc<[String]>>, errors: ErrorFormat) -> Self {
+        Self { state: State::Refused { fault, scopes, errors } }
     }
 }
 
@@ -45,8 +46,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         match self.project().state.project() {
             StateProj::Inner { future } => future.poll(cx),
-            StateProj::Refused { fault, scopes } => {
-                Poll::Ready(Ok(fault.into_response(scopes.as_deref().unwrap_or_default())))
+            StateProj::Refused { fault, scopes, errors } => {
+                Poll::Ready(Ok(fault.into_response(scopes.as_deref().unwrap_or_default(), *errors)))
             }
         }
     }

@@ -7,6 +7,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Claims, Fault, ResponseFuture};
+use crate::service::ErrorFormat;
 
 /// Guards a route: only requests with [`Claims`] pass, and only when these have all the scopes asked for.
 ///
@@ -16,12 +17,13 @@ use super::{Claims, Fault, ResponseFuture};
 #[must_use]
 pub struct RequireAuth {
     scopes: Vec<String>,
+    errors: ErrorFormat,
 }
 
 impl RequireAuth {
     /// Any valid token passes.
     pub const fn new() -> Self {
-        Self { scopes: Vec::new() }
+        Self { scopes: Vec::new(), errors: ErrorFormat::Problem }
     }
 
     /// Asks for one more scope.
@@ -35,13 +37,19 @@ impl RequireAuth {
         self.scopes.extend(scopes.into_iter().map(Into::into));
         self
     }
+
+    /// How a refusal is told.
+    pub const fn errors(mut self, format: ErrorFormat) -> Self {
+        self.errors = format;
+        self
+    }
 }
 
 impl<S> Layer<S> for RequireAuth {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, scopes: self.scopes.as_slice().into() }
+        Guarded { inner, scopes: self.scopes.as_slice().into(), errors: self.errors }
     }
 }
 
@@ -50,6 +58,7 @@ impl<S> Layer<S> for RequireAuth {
 pub struct Guarded<S> {
     inner: S,
     scopes: Arc<[String]>,
+    errors: ErrorFormat,
 }
 
 impl<S> Guarded<S> {
@@ -77,7 +86,7 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.judge(request.extensions()) {
             Ok(()) => ResponseFuture::inner(self.inner.call(request)),
-            Err(fault) => ResponseFuture::refused(fault, Some(self.scopes.clone())),
+            Err(fault) => ResponseFuture::refused(fault, Some(self.scopes.clone()), self.errors),
         }
     }
 }

@@ -8,6 +8,7 @@ use tower_service::Service;
 
 use super::ResponseFuture;
 use super::verifier::Verifier;
+use crate::service::ErrorFormat;
 
 /// Verifies the request's token; see the [module](super) for examples.
 #[derive(Clone)]
@@ -48,7 +49,7 @@ where
                 }
                 ResponseFuture::inner(self.inner.call(request))
             }
-            Err(fault) => ResponseFuture::refused(fault, None),
+            Err(fault) => ResponseFuture::refused(fault, None, ErrorFormat::Problem),
         }
     }
 }

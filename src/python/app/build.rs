@@ -21,7 +21,9 @@ use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
 use crate::python::hooks::{Hook, Surrounding};
 use crate::python::middleware::{Leaves, MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::{Objects, Shared};
-use crate::service::{Dispatcher, Leaf, LeafInfo, LeafKind, Request, Response, Route, RouteTableBuilder, Stack};
+use crate::service::{
+    Dispatcher, ErrorFormat, Leaf, LeafInfo, LeafKind, Request, Response, Route, RouteTableBuilder, Stack,
+};
 use crate::{Body, ConfigError};
 
 /// What was declared so far.
@@ -116,7 +118,10 @@ impl Draft {
         let given: CrudSettings<'_> = parse(options, "CRUD settings")?;
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&given.location))?;
         let ops = |names: &[String]| names.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>();
+        let errors: ErrorFormat =
+            given.errors.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?;
         let mut options = ResourceOptions::new()
+            .errors(errors)
             .path(given.path)
             .ops(ops(&given.ops)?)
             .public(ops(&given.public)?)
@@ -155,7 +160,7 @@ impl Draft {
         for (op, scopes) in given.auth {
             let Some(scopes) = scopes else { continue };
             self.check_auth(&schema.name, &given.location)?;
-            let guard = RequireAuth::new().scopes(scopes.iter().cloned());
+            let guard = RequireAuth::new().scopes(scopes.iter().cloned()).errors(errors);
             let op = op.parse()?;
             options = options.asks(op, scopes.iter().cloned());
             options = options.guard(op, guard_name(&scopes), move |route| route.layer(guard.clone()));

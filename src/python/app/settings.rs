@@ -64,6 +64,8 @@ pub(super) struct CrudSettings<'a> {
     pub(super) concurrency: String,
     /// `strict` or `pydantic`.
     pub(super) coerce: String,
+    /// `problem` or `fastapi`.
+    pub(super) errors: String,
     pub(super) location: String,
     /// What the class of hooks is called, and which it has, as `before_create`.
     pub(super) hooks_of: String,

@@ -43,7 +43,7 @@ fn outcome(schema: &Schema, body: &str, show: impl Fn(&[Value<'_>]) -> String) -
 
 fn show_rejection(rejection: Rejection) -> String {
     match rejection {
-        Rejection::Malformed(detail) => detail,
+        Rejection::Malformed(detail, _) => detail,
         Rejection::Invalid(violations) => {
             let show = |violation: &Violation| match &violation.at {
                 Location::Pointer(pointer) => format!("{pointer} {}", violation.code),
@@ -178,7 +178,7 @@ fn malformed_bodies_say_where() {
     let deep = |depth: usize| format!("{{\"n\":1,\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     assert!(show(&deep(100_000)).starts_with("the body is nested too deeply at line 1"), "{}", show(&deep(100_000)));
     assert_eq!(show(&deep(100)), "/x extra_forbidden");
-    let Err(Rejection::Malformed(detail)) =
+    let Err(Rejection::Malformed(detail, _)) =
         document(&schema, b"{\"n\":\"\xff\"}", IdRule::Generated, &[], Coerce::Strict)
     else {
         panic!("must be refused");
