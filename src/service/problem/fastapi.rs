@@ -80,6 +80,7 @@ impl ErrorFormat {
 
 /// What of a body was no JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "crud"), expect(dead_code, reason = "only CRUD services read JSON"))]
 pub(super) enum Unread {
     Empty,
     /// Where, in characters.
