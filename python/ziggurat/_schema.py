@@ -43,7 +43,7 @@ __all__ = ["describe"]
 _Node = Mapping[str, Any]
 Description = dict[str, Any]
 
-NOT_SINGLE = ("list", "model", "back", "dict", "bytes", "union", "tagged", "any")
+NOT_SINGLE = ("list", "fixed", "model", "back", "dict", "bytes", "union", "tagged", "any")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -523,13 +523,14 @@ class Walk:
         return {"type": "tagged", "tag": tag, "models": described}
 
     def items(self, node: _Node, place: str, config: _Node) -> Description | None:
-        """A list, a set, or a tuple of any length."""
+        """A list, a set, or a tuple of any length or of a fixed one."""
         kind, of = node["type"], node.get("items_schema") or {"type": "any"}
         if kind == "tuple":
-            if node.get("variadic_item_index") != 0 or len(of) != 1:
-                self.refuse(
-                    place, "a tuple of fixed length is not supported natively", "use a nested model or tuple[T, ...]"
-                )
+            if node.get("variadic_item_index") is None:
+                return self.fixed(of, node, place, config)
+            if node["variadic_item_index"] != 0 or len(of) != 1:
+                what = "a tuple of which some items are counted and others are not is not supported natively"
+                self.refuse(place, what, "use a nested model or tuple[T, ...]")
                 return None
             of = of[0]
         items = self.kind(of, f"{place}[]", config)
@@ -540,6 +541,14 @@ class Walk:
             return None
         sort = {} if kind == "list" else {"sort": kind}
         return {"type": "list", "items": items, **sort, **_present(node, "min_length", "max_length")}
+
+    def fixed(self, kinds: list[_Node], node: _Node, place: str, config: _Node) -> Description | None:
+        """A tuple with a type for each of its items."""
+        if node.get("min_length") is not None or node.get("max_length") is not None:
+            self.refuse(place, "the length of this tuple is told by its types", "leave the lengths out")
+            return None
+        items = [self.kind(kind, f"{place}[{index}]", config) for index, kind in enumerate(kinds)]
+        return None if None in items else {"type": "fixed", "items": items}
 
     def dict(self, node: _Node, place: str, config: _Node) -> Description | None:
         keys = self.resolve(node.get("keys_schema") or {"type": "any"})

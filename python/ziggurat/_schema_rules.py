@@ -141,7 +141,7 @@ NAMES = {
     "url": "a URL type",
 }
 SUPPORTED = (
-    "bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta, Enum, Literal, bytes, list, set, tuple[T, ...], "
+    "bool, int, float, Decimal, str, UUID, datetime, date, time, timedelta, Enum, Literal, bytes, list, set, tuple[T, ...], tuple[A, B], "
     "dict[str, T], Any, nested models, Optional and unions of these are; "
     "serve this model from Python handlers if it needs more"
 )

@@ -18,7 +18,6 @@ _PYTHON_CURE = (
 _NAMES: dict[type[Any], str] = {
     inspect.NoneType: "None alone",
     inspect.NamedTupleType: "a NamedTuple",
-    inspect.TupleType: "a tuple of fixed length",
     inspect.CustomType: "an arbitrary class",
     inspect.RawType: "msgspec.Raw",
     inspect.ExtType: "msgspec.Ext",
@@ -155,6 +154,9 @@ class _StructWalk(Walk):
                     return None
                 values = self.type(info.value_type, f"{place}{{}}")
                 return None if values is None else {"type": "dict", "values": values, **lengths}
+            case inspect.TupleType():
+                items = [self.type(item, f"{place}[{index}]") for index, item in enumerate(info.item_types)]
+                return None if None in items else {"type": "fixed", "items": items}
             case inspect.UnionType():
                 return self.alternatives(info, place)
             case inspect.StructType() | inspect.DataclassType() | inspect.TypedDictType():

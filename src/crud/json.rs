@@ -89,8 +89,7 @@ pub fn write_value(out: &mut Vec<u8>, kind: &Type, value: &Value<'_>) {
             Some(kind) => write_value(out, kind, value),
             None => write_scalar(out, value),
         },
-        (Value::List(items), Type::List { item, .. }) => write_items(out, item, items),
-        (Value::List(items), Type::Any) => write_items(out, kind, items),
+        (Value::List(items), Type::List { .. } | Type::Fixed(_) | Type::Any) => write_items(out, kind, items),
         (Value::Map(entries), Type::Map { value: kind, .. }) => write_entries(out, kind, entries),
         (Value::Map(entries), Type::Any) => write_entries(out, kind, entries),
         (value, _) => write_scalar(out, value),
@@ -99,7 +98,7 @@ pub fn write_value(out: &mut Vec<u8>, kind: &Type, value: &Value<'_>) {
 
 fn write_items(out: &mut Vec<u8>, kind: &Type, items: &[Value<'_>]) {
     out.push(b'[');
-    for (index, value) in items.iter().enumerate() {
+    for (index, (value, kind)) in items.iter().zip(kind.items()).enumerate() {
         if index > 0 {
             out.push(b',');
         }

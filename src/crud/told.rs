@@ -45,9 +45,10 @@ fn is_list(kind: &Type, path: &[Cow<'_, str>]) -> bool {
         schema.field(name).is_some_and(|index| is_list(&schema.fields[index].kind, rest))
     };
     match (kind.inner().0, path) {
-        (Type::List { .. }, []) | (Type::Any, _) => true,
+        (Type::List { .. } | Type::Fixed(_), []) | (Type::Any, _) => true,
         (Type::Union(union), path) => union.alternatives().iter().any(|kind| is_list(kind, path)),
         (Type::List { item, .. }, [_, rest @ ..]) => is_list(item, rest),
+        (Type::Fixed(kinds), [_, rest @ ..]) => kinds.iter().any(|kind| is_list(kind, rest)),
         (Type::Map { value, .. }, [_, rest @ ..]) => is_list(value, rest),
         (Type::Model(schema), [name, rest @ ..]) => field(schema, name, rest),
         (Type::Tagged(tagged), [name, rest @ ..]) => {

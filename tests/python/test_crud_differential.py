@@ -87,6 +87,8 @@ class Thing(Model):
     numbers: set[int] = set()  # noqa: RUF012
     few: Annotated[frozenset[str], Field(min_length=1, max_length=2)] = frozenset({"x"})
     reals: tuple[float, ...] = ()
+    pair: tuple[Annotated[int, Field(ge=0)], str | None] | None = None
+    spots: list[tuple[float, Place]] = []  # noqa: RUF012
     halves: set[float | None] = set()  # noqa: RUF012
     place: Place | None = None
     places: list[Place] = []  # noqa: RUF012
@@ -188,6 +190,13 @@ VALUES = [
         "[0.0, -0, 0, 0.5, null, null]",
         '[1, "a", 1, 2.5, true]',
         '[1, "abcd", null]',
+        '[1, "ab"]',
+        "[1, null]",
+        "[-1, 2]",
+        "[1]",
+        '[1, "ab", 3]',
+        '[[1.5, {"city": "Ur"}], [2, {"city": "Ur", "zip": "12345"}]]',
+        '[[1.5], ["x", {"city": 1}, 2], 7]',
         "[[]]",
         "{}",
         '{"city":"Ur"}',

@@ -35,7 +35,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict, Unpack
 
 from ziggurat import Ziggurat
 from ziggurat._schema import describe
@@ -113,6 +113,7 @@ def described(annotation: Any, default: Any = ..., *, config: ConfigDict | None 
         (set[int], {"type": "list", "sort": "set", "items": {"type": "int"}}),
         (frozenset[str], {"type": "list", "sort": "frozenset", "items": {"type": "str"}}),
         (tuple[int, ...], {"type": "list", "sort": "tuple", "items": {"type": "int"}}),
+        (tuple[int, str], {"type": "fixed", "items": [{"type": "int"}, {"type": "str"}]}),
         (Annotated[date, Field(ge=date(1900, 1, 1))], {"type": "date", "ge": "1900-01-01"}),
         (Annotated[time, Field(lt=time(12, 30))], {"type": "time", "lt": "12:30:00"}),
         (Colour, {"type": "enum", "values": ["red", "blue"]}),
@@ -315,7 +316,7 @@ class Plainly(BaseModel):
         (dict[str, complex], ..., "M.x{}: complex is not supported natively"),
         (set[tuple[int, ...]], ..., "M.x: a set of what holds no single value is not supported natively"),
         (Plainly, ..., "M.x.inner: bytes that are not base64 in JSON are not supported natively"),
-        (tuple[int, str], ..., "M.x: a tuple of fixed length is not supported natively"),
+        (tuple[int, Unpack[tuple[str, ...]]], ..., "M.x: a tuple of which some items are counted and others are not"),
         (None, ..., "M.x: None alone is not supported natively"),
         (int | complex, ..., "M.x: complex is not supported natively"),
         (

@@ -69,6 +69,7 @@ class Thing(Struct, forbid_unknown_fields=True):
     tags: Annotated[list[Annotated[str, Meta(max_length=3)]], Meta(min_length=1, max_length=3)] | None = None
     numbers: set[int] = field(default_factory=set)
     reals: tuple[float, ...] = ()
+    pair: tuple[int, str] | None = None
     place: Place | None = None
     places: list[Place] = []
     counts: dict[str, int] = {}
@@ -220,7 +221,6 @@ class Lonely(Struct, tag=True):
         (bytes, "M.x: bytes of a Struct are not supported natively"),
         (timedelta, "M.x: a timedelta of a Struct is not supported natively"),
         (Pair, "M.x: a NamedTuple is not supported natively"),
-        (tuple[int, str], "M.x: a tuple of fixed length is not supported natively"),
         (complex, "M.x: an arbitrary class is not supported natively"),
         (msgspec.Raw, "M.x: msgspec.Raw is not supported natively"),
         (dict[int, str], "M.x: a dict whose keys are more than str is not supported natively"),

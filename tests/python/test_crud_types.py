@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, Field
 
-from ziggurat import F, Indexed, Model, Policy, Ziggurat, new_event_loop
+from ziggurat import CORE, F, Indexed, Model, Policy, Ziggurat, new_event_loop
 from ziggurat.testing import TestClient
 
 
@@ -388,3 +389,46 @@ def test_the_document_says_how_they_are_written(client: TestClient) -> None:
     assert price == {"type": "string", "format": "decimal"}
     sent = schemas["OfferCreate"]["properties"]["price"]
     assert sent == {"anyOf": [{"type": "number", "minimum": 0.0}, {"type": "string", "format": "decimal"}]}
+
+
+class Stop(Model):
+    id: int
+    at: tuple[float, float]
+    legs: list[tuple[str, Annotated[int, Field(ge=0)]]] = []  # noqa: RUF012 - pydantic copies it
+    hint: tuple[UUID, datetime | None] | None = None
+
+
+def test_tuples_with_a_type_for_each_item(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.crud(Stop, client_id=True, ops=CORE | {"export"})(type("Stops", (), {}))
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        body = {
+            "id": 1,
+            "at": [52, 13.5],
+            "legs": [["u", 3], ["s", 0]],
+            "hint": ["A" * 8 + "-0000-4000-8000-" + "0" * 12, None],
+        }
+        made = client.post("/stop", json=body)
+        kept = {**body, "at": [52.0, 13.5], "hint": [body["hint"][0].lower(), None]}
+        assert made.json() == kept and client.get("/stop/1").json() == kept
+        assert made.text.index("52.0") > 0, "an int became a float"
+        assert client.patch("/stop/1", json={"at": [1, 2], "hint": None}).json()["at"] == [1.0, 2.0]
+        assert [row["id"] for row in client.get("/stop?hint=is.null").json()["items"]] == [1]
+        assert client.get("/stop?at=eq.1").status_code == 422
+        assert client.get("/stop?sort=at").status_code == 400
+        for bad, errors in [
+            ({"at": [1]}, [("/at/1", "missing")]),
+            ({"at": []}, [("/at/0", "missing"), ("/at/1", "missing")]),
+            ({"at": [1, 2, 3]}, [("/at", "too_long")]),
+            ({"at": [1, "x"]}, [("/at/1", "float_type")]),
+            ({"at": {"0": 1}}, [("/at", "tuple_type")]),
+            ({"legs": [["u", -1], ["s"]]}, [("/legs/0/1", "greater_than_equal"), ("/legs/1/1", "missing")]),
+        ]:
+            answer = client.patch("/stop/1", json=bad)
+            assert answer.status_code == 422
+            assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == errors, bad
+        assert client.get("/stop/_export").text.count("\n") == 1
+        assert app.attach_counts()["crud"] == before
+        properties = app.openapi()["components"]["schemas"]["Stop"]["properties"]
+        assert properties["at"]["prefixItems"] == [{"type": "number"}] * 2 and properties["at"]["maxItems"] == 2

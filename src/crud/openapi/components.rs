@@ -240,6 +240,14 @@ impl Components {
                 put("minItems", min.map(Json::from));
                 put("maxItems", max.map(Json::from));
             }
+            Type::Fixed(kinds) => {
+                let within = if purpose == Purpose::Patch { Purpose::Replace } else { purpose };
+                let items: Vec<Json> = kinds.iter().map(|kind| self.kind(kind, within)).collect();
+                put("type", Some(json!("array")));
+                put("minItems", Some(json!(items.len())));
+                put("maxItems", Some(json!(items.len())));
+                put("prefixItems", Some(json!(items)));
+            }
             Type::Model(nested) => return self.nested(nested, purpose),
             Type::Map { value, min, max } => {
                 let mut value = self.kind(value, purpose);

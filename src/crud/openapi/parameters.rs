@@ -172,7 +172,7 @@ fn operators(kind: &Type) -> Vec<&'static str> {
     let (inner, nullable) = kind.inner();
     let mut ops = match inner {
         Type::Map { .. } => vec!["haskey"],
-        Type::Model(_) | Type::Bytes { .. } | Type::Union(_) | Type::Tagged(_) | Type::Any => vec![],
+        Type::Model(_) | Type::Fixed(_) | Type::Bytes { .. } | Type::Union(_) | Type::Tagged(_) | Type::Any => vec![],
         Type::List { item, .. } if item.is_scalar() => vec!["has", "hasany", "hasall", "len"],
         Type::List { .. } => vec!["len"],
         Type::Bool | Type::OneOf { .. } => vec!["eq", "ne", "in", "nin"],

@@ -218,6 +218,7 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
         }
         Type::Optional(inner) => value(inner, text),
         Type::List { .. }
+        | Type::Fixed(_)
         | Type::Model(_)
         | Type::Map { .. }
         | Type::Bytes { .. }

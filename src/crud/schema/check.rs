@@ -60,6 +60,7 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
             };
             Fault::new(code, "must be an array")
         }
+        Type::Fixed(_) => Fault::new("tuple_type", "must be an array"),
         Type::Model(_) => Fault::new("model_type", "must be an object"),
         Type::Map { .. } | Type::Tagged(_) => Fault::new("dict_type", "must be an object"),
         Type::Bytes { .. } => Fault::new("bytes_type", "must be base64 in a string"),

@@ -181,6 +181,10 @@ enum TypeDescription {
         min_length: Option<usize>,
         max_length: Option<usize>,
     },
+    /// A tuple with a type for each of its items.
+    Fixed {
+        items: Vec<TypeDescription>,
+    },
     Model {
         schema: Box<SchemaDescription>,
     },
@@ -439,6 +443,9 @@ fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<T
                 return Err(ConfigError::new(format!("{place}: a set holds single values only")).cure("make it a list"));
             }
             Type::List { sort, item: Box::new(item), min: min_length, max: max_length }
+        }
+        TypeDescription::Fixed { items } => {
+            Type::Fixed(items.into_iter().map(|item| compile_type(item, place, open)).collect::<Result<_, _>>()?)
         }
         TypeDescription::Model { schema } => Type::Model(nested(*schema, open)?),
         TypeDescription::Back { reference } => Type::Model(open.back(&reference, place)?),

@@ -225,6 +225,8 @@ pub enum Type {
         /// The greatest number of items.
         max: Option<usize>,
     },
+    /// `tuple[A, B]`: as many items as there are types, each of its own.
+    Fixed(Vec<Type>),
     /// A nested model.
     Model(Nested),
     /// `dict[str, T]`
@@ -356,6 +358,7 @@ impl Type {
         !matches!(
             kind,
             Self::List { .. }
+                | Self::Fixed(_)
                 | Self::Model(_)
                 | Self::Map { .. }
                 | Self::Bytes { .. }
@@ -368,6 +371,15 @@ impl Type {
     /// Whether the server chooses ids of this type.
     pub const fn is_made_here(&self) -> bool {
         matches!(self, Self::Uuid | Self::ObjectId)
+    }
+
+    /// The types of the items of an array, one after the other: of a list they are all the same.
+    pub(crate) fn items(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
+        match self.inner().0 {
+            Self::List { item, .. } => Box::new(std::iter::repeat(&**item)),
+            Self::Fixed(kinds) => Box::new(kinds.iter()),
+            any => Box::new(std::iter::repeat(any)),
+        }
     }
 
     /// Whether null is one of its values.

@@ -125,6 +125,35 @@ impl<'s> ValueSeed<'_, 's> {
         if self.cx.lax { lax::read(self.kind(), found, fault) } else { Err(fault) }
     }
 
+    /// An item of each type, in their order.
+    fn fixed<'de, A: SeqAccess<'de>>(&self, kinds: &'s [Type], mut seq: A) -> Result<Value<'de>, A::Error> {
+        let cx = self.cx;
+        let found = cx.violations.borrow().len();
+        let mut items = Vec::with_capacity(kinds.len());
+        for (index, kind) in kinds.iter().enumerate() {
+            match cx.step(Step::Index(index), || seq.next_element_seed(ValueSeed { cx, kind }))? {
+                Some(value) => items.push(value),
+                None => break,
+            }
+        }
+        for index in items.len()..kinds.len() {
+            cx.step(Step::Index(index), || {
+                cx.refuse(Fault::new("missing", "is required"));
+                Ok::<_, A::Error>(())
+            })?;
+        }
+        let mut count = items.len();
+        while seq.next_element_seed(Skip)?.is_some() {
+            count += 1;
+        }
+        if count > kinds.len() {
+            // As pydantic, which does not look at the items of what is too long.
+            cx.violations.borrow_mut().truncate(found);
+            cx.checked(check::length(count, None, Some(kinds.len())).map(|()| Value::Null));
+        }
+        Ok(Value::List(items))
+    }
+
     fn text<'a>(&self, text: Cow<'a, str>) -> Value<'a> {
         let checked = match self.kind() {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
@@ -220,6 +249,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
         let (item, min, max, sort) = match self.kind() {
+            Type::Fixed(kinds) => return self.fixed(kinds, seq),
             Type::List { item, min, max, sort } => (&**item, min, max, *sort),
             any @ Type::Any if self.cx.has_room() => (any, &None, &None, ListSort::List),
             _ => {

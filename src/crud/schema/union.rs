@@ -65,7 +65,7 @@ fn kinds(kind: &Type) -> u8 {
                 }
         }),
         Type::Optional(inner) => kinds(inner),
-        Type::List { .. } => kinds::ARRAY,
+        Type::List { .. } | Type::Fixed(_) => kinds::ARRAY,
         Type::Model(_) | Type::Map { .. } | Type::Tagged(_) => kinds::OBJECT,
         Type::Union(union) => union.alternatives.iter().fold(0, |found, kind| found | kinds(kind)),
         Type::Any => kinds::ALL,
@@ -148,7 +148,7 @@ impl Union {
             | (Value::Decimal(_), Type::Decimal(_))
             | (Value::Bytes(_), Type::Bytes { .. })
             | (Value::Str(_), Type::Str(_) | Type::ObjectId | Type::Date(_) | Type::Time(_))
-            | (Value::List(_), Type::List { .. })
+            | (Value::List(_), Type::List { .. } | Type::Fixed(_))
             | (Value::Map(_), Type::Map { .. })
             | (Value::Object(_), Type::Model(_))
             | (Value::Tagged(..), Type::Tagged(_)) => true,
@@ -178,7 +178,7 @@ fn name_of(kind: &Type) -> &str {
         Type::List { sort: ListSort::List, .. } => "list",
         Type::List { sort: ListSort::Set, .. } => "set",
         Type::List { sort: ListSort::FrozenSet, .. } => "frozenset",
-        Type::List { sort: ListSort::Tuple, .. } => "tuple",
+        Type::List { sort: ListSort::Tuple, .. } | Type::Fixed(_) => "tuple",
         Type::Model(schema) => &schema.name,
         Type::Map { .. } => "dict",
         Type::Bytes { .. } => "bytes",

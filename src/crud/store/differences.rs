@@ -92,6 +92,9 @@ pub(super) fn words(kind: &Json) -> String {
     match members.iter().next() {
         Some((name, inner)) if name == "optional" => format!("{} | None", words(inner)),
         Some((name, inner)) if name == "list" => format!("list[{}]", words(inner)),
+        Some((name, Json::Array(inner))) if name == "tuple" => {
+            format!("tuple[{}]", inner.iter().map(words).collect::<Vec<_>>().join(", "))
+        }
         Some((name, inner)) if name == "dict" => format!("dict[str, {}]", words(inner)),
         Some((name, inner)) if matches!(&**name, "union" | "one") => all(inner, words),
         Some((name, inner)) if name == "back" => inner.as_str().unwrap_or_default().to_owned(),

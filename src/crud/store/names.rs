@@ -81,6 +81,7 @@ fn check_type(kind: &Type, at: &str) -> Result<(), ConfigError> {
     match kind {
         Type::Optional(inner) => check_type(inner, at),
         Type::List { item, .. } => check_type(item, at),
+        Type::Fixed(kinds) => kinds.iter().try_for_each(|kind| check_type(kind, at)),
         Type::Map { value, .. } => check_type(value, at),
         Type::Union(union) => union.alternatives().iter().try_for_each(|kind| check_type(kind, at)),
         Type::Tagged(tagged) => tagged.variants().iter().try_for_each(|variant| check_model(&variant.schema, at)),

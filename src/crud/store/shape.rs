@@ -37,6 +37,7 @@ fn of_type(kind: &Type) -> Json {
         }
         Type::Optional(_) => json!({ "optional": of_type(kind.inner().0) }),
         Type::List { item, .. } => json!({ "list": of_type(item) }),
+        Type::Fixed(kinds) => json!({ "tuple": kinds.iter().map(of_type).collect::<Vec<_>>() }),
         Type::Model(schema) => of_nested(schema),
         Type::Map { value, .. } => json!({ "dict": of_type(value) }),
         Type::Bytes { .. } => json!("bytes"),
@@ -95,6 +96,11 @@ pub(super) fn conflict(at: &str, old: &Json, new: &Json) -> Option<String> {
             let before = old.iter().find(|before| before[0] == field[0])?;
             conflict(&format!("{at}.{}", field[0].as_str().unwrap_or_default()), &before[1], &field[1])
         });
+    }
+    if let (Some(Json::Array(olds)), Some(Json::Array(news))) = (old.get("tuple"), new.get("tuple"))
+        && olds.len() == news.len()
+    {
+        return olds.iter().zip(news).find_map(|(old, new)| conflict(at, old, new));
     }
     if old == "int" && new == "float" {
         return None;

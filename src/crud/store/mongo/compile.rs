@@ -41,7 +41,7 @@ pub(super) fn filter(schema: &Schema, expr: &Expr) -> Result<Document, StoreErro
             let key = encode::dotted(schema, field)?;
             match names::kind(schema, field)? {
                 // `$eq: null` would hold for a list with a null in it.
-                Type::List { .. } => doc! { "$nor": [{ key: { "$type": "array" } }] },
+                Type::List { .. } | Type::Fixed(_) => doc! { "$nor": [{ key: { "$type": "array" } }] },
                 Type::Any | Type::Union(_) => {
                     doc! { "$and": [{ key.clone(): { "$eq": Bson::Null } }, { "$nor": [{ key: { "$type": "array" } }] }] }
                 }

@@ -126,8 +126,12 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
             document(out, schema, inner).map(drop)?;
         }
         (Type::Union(union), value) => alternative(out, field, union, value)?,
-        (Type::List { item, .. }, RawBsonRef::Array(items)) => write_items(out, field, item, items)?,
-        (any @ Type::Any, RawBsonRef::Array(items)) => write_items(out, field, any, items)?,
+        (Type::Fixed(kinds), RawBsonRef::Array(items)) if items.into_iter().count() != kinds.len() => {
+            return Err(unfit());
+        }
+        (kind @ (Type::List { .. } | Type::Fixed(_) | Type::Any), RawBsonRef::Array(items)) => {
+            write_items(out, field, kind, items)?;
+        }
         (Type::Map { value: kind, .. }, RawBsonRef::Document(inner)) => write_entries(out, field, kind, inner)?,
         (any @ Type::Any, RawBsonRef::Document(inner)) => write_entries(out, field, any, inner)?,
         (Type::Bytes { .. }, RawBsonRef::Binary(x)) => json::write_bytes(out, x.bytes),
@@ -168,7 +172,7 @@ fn alternative(out: &mut Vec<u8>, field: &Field, union: &Union, value: RawBsonRe
 
 fn write_items(out: &mut Vec<u8>, field: &Field, kind: &Type, items: &RawArray) -> Result<(), StoreError> {
     out.push(b'[');
-    for (index, value) in items.into_iter().enumerate() {
+    for (index, (value, kind)) in items.into_iter().zip(kind.items()).enumerate() {
         if index > 0 {
             out.push(b',');
         }

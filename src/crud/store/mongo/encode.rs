@@ -147,14 +147,15 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
             let kind = value_of(kind);
             entries.iter().for_each(|(name, value)| element(out, name, kind, value));
         }),
-        (Value::List(items), Type::Any) => nested(out, |out| items_of(out, &Type::Any, items)),
         (Value::Object(values), Type::Model(schema)) => nested(out, |out| members(out, schema, values)),
         (Value::Tagged(variant, values), Type::Tagged(tagged)) => nested(out, |out| {
             if let Some(schema) = tagged.schema(*variant) {
                 members(out, schema, values);
             }
         }),
-        (Value::List(items), Type::List { item, .. }) => nested(out, |out| items_of(out, item, items)),
+        (Value::List(items), kind @ (Type::List { .. } | Type::Fixed(_) | Type::Any)) => {
+            nested(out, |out| items_of(out, kind, items))
+        }
         // A value of another type than its field's cannot come from validation.
         (Value::Object(_) | Value::Tagged(..) | Value::List(_), _) => nested(out, |_| {}),
     }
@@ -162,7 +163,7 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
 
 fn items_of(out: &mut Vec<u8>, kind: &Type, items: &[Value<'_>]) {
     let mut number = itoa::Buffer::new();
-    for (index, value) in items.iter().enumerate() {
+    for (index, (value, kind)) in items.iter().zip(kind.items()).enumerate() {
         element(out, number.format(index), kind, value);
     }
 }
@@ -207,12 +208,13 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
             let kind = value_of(kind);
             Bson::Document(entries.iter().map(|(name, value)| (name.to_string(), bson(kind, value))).collect())
         }
-        (Value::List(items), Type::Any) => Bson::Array(items.iter().map(|value| bson(&Type::Any, value)).collect()),
         (Value::Object(values), Type::Model(schema)) => object(schema, values),
         (Value::Tagged(variant, values), Type::Tagged(tagged)) => {
             tagged.schema(*variant).map_or_else(|| Bson::Document(Document::new()), |schema| object(schema, values))
         }
-        (Value::List(items), Type::List { item, .. }) => Bson::Array(items.iter().map(|v| bson(item, v)).collect()),
+        (Value::List(items), kind @ (Type::List { .. } | Type::Fixed(_) | Type::Any)) => {
+            Bson::Array(items.iter().zip(kind.items()).map(|(value, kind)| bson(kind, value)).collect())
+        }
         (Value::Object(_) | Value::Tagged(..), _) => Bson::Document(Document::new()),
         (Value::List(_), _) => Bson::Array(Vec::new()),
     }

@@ -130,7 +130,7 @@ async fn give_each(
 
 /// Whether rows are looked at for nulls in a field. A list that holds a null would be found as well.
 pub(super) fn must_be_there(field: &Field) -> bool {
-    !field.kind.inner().1 && !matches!(field.kind, Type::List { .. })
+    !field.kind.inner().1 && !matches!(field.kind, Type::List { .. } | Type::Fixed(_))
 }
 
 pub(super) fn default_of(field: &Field, default: &DefaultValue) -> Bson {

@@ -145,11 +145,11 @@ fn value(out: &mut Vec<u8>, at: &At<'_>, field: &Field, kind: &Type, raw: &RawVa
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(b".0");
         }
-        (Type::List { item, .. }, _) => {
+        (kind @ (Type::List { .. } | Type::Fixed(_)), _) => {
             let items: Vec<&RawValue> = serde_json::from_str(text)?;
             let mut whole = true;
             out.push(b'[');
-            for (index, raw) in items.into_iter().enumerate() {
+            for (index, (raw, item)) in items.into_iter().zip(kind.items()).enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
