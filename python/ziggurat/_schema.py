@@ -542,7 +542,7 @@ class Walk:
         sort = {} if kind == "list" else {"sort": kind}
         return {"type": "list", "items": items, **sort, **_present(node, "min_length", "max_length")}
 
-    def fixed(self, kinds: list[_Node], node: _Node, place: str, config: _Node) -> Description | None:
+    def fixed(self, kinds: Any, node: _Node, place: str, config: _Node) -> Description | None:
         """A tuple with a type for each of its items."""
         if node.get("min_length") is not None or node.get("max_length") is not None:
             self.refuse(place, "the length of this tuple is told by its types", "leave the lengths out")

@@ -155,8 +155,8 @@ class _StructWalk(Walk):
                 values = self.type(info.value_type, f"{place}{{}}")
                 return None if values is None else {"type": "dict", "values": values, **lengths}
             case inspect.TupleType():
-                items = [self.type(item, f"{place}[{index}]") for index, item in enumerate(info.item_types)]
-                return None if None in items else {"type": "fixed", "items": items}
+                each = [self.type(item, f"{place}[{index}]") for index, item in enumerate(info.item_types)]
+                return None if None in each else {"type": "fixed", "items": each}
             case inspect.UnionType():
                 return self.alternatives(info, place)
             case inspect.StructType() | inspect.DataclassType() | inspect.TypedDictType():
