@@ -84,13 +84,18 @@ pub(crate) fn float(value: f64, bounds: &Bounds<f64>) -> Result<f64, Fault> {
     if !value.is_finite() {
         return Err(Fault::new("finite_number", "must be a finite number"));
     }
-    if let Some(limit) = bounds.multiple_of {
-        // The tolerance of pydantic: 0.3 is a multiple of 0.1.
-        if (value - (value / limit).round() * limit).abs() > 1e-9 {
-            return Err(Fault::new("multiple_of", format!("must be a multiple of {limit}")).limit(Limit::Float(limit)));
-        }
+    if let Some(limit) = bounds.multiple_of
+        && !is_multiple(value, limit)
+    {
+        return Err(Fault::new("multiple_of", format!("must be a multiple of {limit}")).limit(Limit::Float(limit)));
     }
     within(value, bounds, Limit::Float)
+}
+
+/// With the tolerance of pydantic: 0.3 is a multiple of 0.1.
+#[inline(never)]
+fn is_multiple(value: f64, limit: f64) -> bool {
+    (value - (value / limit).round() * limit).abs() <= 1e-9
 }
 
 fn within<T: PartialOrd + Clone + std::fmt::Display>(

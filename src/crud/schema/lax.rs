@@ -153,6 +153,8 @@ fn float(text: &str) -> Result<f64, Fault> {
 }
 
 /// The decimal number of a text, given as JSON: white space and underscores do not count.
+#[cold]
+#[inline(never)]
 pub(super) fn decimal(json: &str) -> Option<Decimal> {
     let text: String = json.starts_with('"').then(|| serde_json::from_str(json).ok())??;
     check::decimal(&text.trim().replace('_', "")).ok()
@@ -297,6 +299,8 @@ pub(super) fn is(value: &Value<'static>, number: i64) -> bool {
 }
 
 /// The integer that JSON is to Python.
+#[cold]
+#[inline(never)]
 pub(super) fn integer(json: &str) -> Option<i64> {
     match json {
         "true" => Some(1),

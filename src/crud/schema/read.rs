@@ -41,6 +41,13 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
     }
 }
 
+/// What was refused as it stands, looked at again where that is wanted.
+#[cold]
+#[inline(never)]
+fn again<'a>(cx: &Context<'_>, kind: &Type, fault: Fault, found: Found<'_>) -> Value<'a> {
+    cx.checked(if cx.lax { lax::read(kind, found, fault) } else { Err(fault) })
+}
+
 /// Reads a part of a text that has been found to be JSON.
 pub(super) fn read_part<'de, S: DeserializeSeed<'de>>(seed: S, json: &'de str) -> serde_json::Result<S::Value> {
     seed.deserialize(&mut serde_json::Deserializer::from_str(json))
@@ -119,12 +126,6 @@ impl<'s> ValueSeed<'_, 's> {
         self.cx.checked(read.and_then(|value| check::number(value, rules)))
     }
 
-    /// What was refused as it stands, looked at again where that is wanted.
-    #[cold]
-    fn again<'a>(&self, fault: Fault, found: Found<'_>) -> Result<Value<'a>, Fault> {
-        if self.cx.lax { lax::read(self.kind(), found, fault) } else { Err(fault) }
-    }
-
     /// An item of each type, in their order.
     fn fixed<'de, A: SeqAccess<'de>>(&self, kinds: &'s [Type], mut seq: A) -> Result<Value<'de>, A::Error> {
         let cx = self.cx;
@@ -159,21 +160,23 @@ impl<'s> ValueSeed<'_, 's> {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
             Type::Uuid => check::uuid(&text).map(Value::Uuid),
             Type::ObjectId => check::object_id(&text).map(|()| Value::Str(text)),
-            Type::DateTime => {
-                check::datetime(&text).map(Value::DateTime).or_else(|fault| self.again(fault, Found::Text(&text)))
-            }
-            Type::Date(bounds) => check::date(&text)
-                .and_then(|date| check::moment(date, bounds))
-                .or_else(|fault| self.again(fault, Found::Text(&text))),
+            Type::DateTime => match check::datetime(&text) {
+                Ok(time) => Ok(Value::DateTime(time)),
+                Err(fault) => return again(self.cx, self.kind(), fault, Found::Text(&text)),
+            },
+            Type::Date(bounds) => match check::date(&text).and_then(|date| check::moment(date, bounds)) {
+                Err(fault) => return again(self.cx, self.kind(), fault, Found::Text(&text)),
+                date => date,
+            },
             Type::Time(bounds) => check::time(&text).and_then(|time| check::moment(time, bounds)),
             Type::Bytes { min, max } => check::bytes(&text, *min, *max),
             Type::Any => Ok(Value::Str(text)),
             Type::Duration(bounds) => check::duration(&text).and_then(|value| check::span(value, bounds)),
             kind @ Type::OneOf { sort: ChoiceSort::IntEnum, .. } => {
-                self.again(check::wrong_kind(kind), Found::Text(&text))
+                return again(self.cx, kind, check::wrong_kind(kind), Found::Text(&text));
             }
             Type::OneOf { values, sort } => check::choice(Value::Str(text), values, *sort),
-            other => self.again(check::wrong_kind(other), Found::Text(&text)),
+            other => return again(self.cx, other, check::wrong_kind(other), Found::Text(&text)),
         };
         self.cx.checked(checked)
     }
@@ -190,24 +193,34 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
         Ok(if self.kind.is_nullable() { Value::Null } else { self.wrong() })
     }
 
+    // What is taken is given back at once: on these ways most values are read.
     fn visit_bool<E>(self, value: bool) -> Result<Value<'de>, E> {
         let checked = match self.kind() {
-            Type::Bool | Type::Any => Ok(Value::Bool(value)),
+            Type::Bool | Type::Any => return Ok(Value::Bool(value)),
             Type::OneOf { values, sort } => check::choice(Value::Bool(value), values, *sort),
             other => Err(check::wrong_kind(other)),
         };
-        Ok(self.cx.checked(checked.or_else(|fault| self.again(fault, Found::Bool(value)))))
+        Ok(checked.unwrap_or_else(|fault| again(self.cx, self.kind(), fault, Found::Bool(value))))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
-        let checked = match self.kind() {
-            Type::Int(bounds) => check::int(value, bounds).map(Value::Int),
-            Type::Any => Ok(Value::Int(value)),
-            Type::Float(bounds) => check::float(value as f64, bounds).map(Value::Float),
-            Type::OneOf { values, sort } => check::choice(Value::Int(value), values, *sort),
-            other => Err(check::wrong_kind(other)),
+        let fault = match self.kind() {
+            Type::Int(bounds) => match check::int(value, bounds) {
+                Ok(value) => return Ok(Value::Int(value)),
+                Err(fault) => fault,
+            },
+            Type::Any => return Ok(Value::Int(value)),
+            Type::Float(bounds) => match check::float(value as f64, bounds) {
+                Ok(value) => return Ok(Value::Float(value)),
+                Err(fault) => fault,
+            },
+            Type::OneOf { values, sort } => match check::choice(Value::Int(value), values, *sort) {
+                Ok(value) => return Ok(value),
+                Err(fault) => fault,
+            },
+            other => check::wrong_kind(other),
         };
-        Ok(self.cx.checked(checked.or_else(|fault| self.again(fault, Found::Int(value)))))
+        Ok(again(self.cx, self.kind(), fault, Found::Int(value)))
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value<'de>, E> {
@@ -221,7 +234,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
             Type::Any => Ok(Value::Float(value as f64)),
             other => Err(check::wrong_kind(other)),
         };
-        Ok(self.cx.checked(checked.or_else(|fault| self.again(fault, Found::Long))))
+        Ok(checked.unwrap_or_else(|fault| again(self.cx, self.kind(), fault, Found::Long)))
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value<'de>, E> {
@@ -229,14 +242,17 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
         if value.to_bits() == (-0.0_f64).to_bits() && matches!(self.kind(), Type::Int(_) | Type::OneOf { .. }) {
             return self.visit_i64(0);
         }
-        let checked = match self.kind() {
-            Type::Float(bounds) => check::float(value, bounds).map(Value::Float),
-            Type::Any => Ok(Value::Float(value)),
+        let fault = match self.kind() {
+            Type::Float(bounds) => match check::float(value, bounds) {
+                Ok(value) => return Ok(Value::Float(value)),
+                Err(fault) => fault,
+            },
+            Type::Any => return Ok(Value::Float(value)),
             // serde_json hands over integers of more than 64 bits as floats.
-            Type::Int(_) if value.abs() >= 9_223_372_036_854_775_808.0 => Err(check::out_of_range()),
-            other => Err(check::wrong_kind(other)),
+            Type::Int(_) if value.abs() >= 9_223_372_036_854_775_808.0 => check::out_of_range(),
+            other => check::wrong_kind(other),
         };
-        Ok(self.cx.checked(checked.or_else(|fault| self.again(fault, Found::Float(value)))))
+        Ok(again(self.cx, self.kind(), fault, Found::Float(value)))
     }
 
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value<'de>, E> {

@@ -68,6 +68,8 @@ fn is_narrower(violation: &Violation) -> bool {
 
 impl<'s> ValueSeed<'_, 's> {
     /// Reads a single value of a union, or notes what is wrong with it for each of the types.
+    #[cold]
+    #[inline(never)]
     pub(super) fn smart<'a>(&self, union: &'s Union, json: &'a str) -> serde_json::Result<Value<'a>> {
         let mut best: Option<(Fit, Result<Value<'a>, Vec<Violation>>)> = None;
         let mut refused = Vec::new();
