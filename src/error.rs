@@ -22,6 +22,19 @@ impl ConfigError {
         Self { what: what.into(), cure: None, location: None }
     }
 
+    /// The value that the text of a setting stands for.
+    pub(crate) fn choose<T: Copy>(setting: &str, text: &str, choices: &[(&str, T)]) -> Result<T, Self> {
+        if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {
+            return Ok(*value);
+        }
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+        let cure = match &names[..] {
+            [others @ .., last] if !others.is_empty() => format!("write {} or {last}", others.join(", ")),
+            names => format!("write {}", names.concat()),
+        };
+        Err(Self::new(format!("{setting}={text:?} is not understood")).cure(cure))
+    }
+
     /// Says what to write instead.
     #[must_use]
     pub fn cure(mut self, cure: impl Into<String>) -> Self {

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import NODEFAULT, inspect
 
 from ._jsonable import jsonable
-from ._schema import NOT_SINGLE, Description, Walk, annotated, bare
+from ._schema import Walk, annotated
+from ._schema_marks import NOT_SINGLE, Description, bare
 
 __all__ = ["describe"]
 

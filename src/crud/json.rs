@@ -98,11 +98,11 @@ pub fn write_value(out: &mut Vec<u8>, kind: &Type, value: &Value<'_>) {
 
 fn write_items(out: &mut Vec<u8>, kind: &Type, items: &[Value<'_>]) {
     out.push(b'[');
-    for (index, (value, kind)) in items.iter().zip(kind.items()).enumerate() {
+    for (index, value) in items.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write_value(out, kind, value);
+        write_value(out, kind.item(index), value);
     }
     out.push(b']');
 }

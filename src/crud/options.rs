@@ -25,13 +25,8 @@ pub enum Concurrency {
 impl FromStr for Concurrency {
     type Err = ConfigError;
 
-    fn from_str(name: &str) -> Result<Self, ConfigError> {
-        match name {
-            "optional" => Ok(Self::Optional),
-            "required" => Ok(Self::Required),
-            _ => Err(ConfigError::new(format!("concurrency={name:?} is not understood"))
-                .cure("write \"optional\" or \"required\"")),
-        }
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        ConfigError::choose("concurrency", text, &[("optional", Self::Optional), ("required", Self::Required)])
     }
 }
 
@@ -50,14 +45,8 @@ pub enum Unindexed {
 impl FromStr for Unindexed {
     type Err = ConfigError;
 
-    fn from_str(name: &str) -> Result<Self, ConfigError> {
-        match name {
-            "allow" => Ok(Self::Allow),
-            "warn" => Ok(Self::Warn),
-            "deny" => Ok(Self::Deny),
-            _ => Err(ConfigError::new(format!("unindexed={name:?} is not understood"))
-                .cure("write \"allow\", \"warn\" or \"deny\"")),
-        }
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        ConfigError::choose("unindexed", text, &[("allow", Self::Allow), ("warn", Self::Warn), ("deny", Self::Deny)])
     }
 }
 
@@ -80,16 +69,18 @@ pub enum ReadFrom {
 impl FromStr for ReadFrom {
     type Err = ConfigError;
 
-    fn from_str(name: &str) -> Result<Self, ConfigError> {
-        match name {
-            "primary" => Ok(Self::Primary),
-            "primaryPreferred" => Ok(Self::PrimaryPreferred),
-            "secondary" => Ok(Self::Secondary),
-            "secondaryPreferred" => Ok(Self::SecondaryPreferred),
-            "nearest" => Ok(Self::Nearest),
-            _ => Err(ConfigError::new(format!("read_from={name:?} is not understood"))
-                .cure("write \"primary\", \"primaryPreferred\", \"secondary\", \"secondaryPreferred\" or \"nearest\"")),
-        }
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        ConfigError::choose(
+            "read_from",
+            text,
+            &[
+                ("primary", Self::Primary),
+                ("primaryPreferred", Self::PrimaryPreferred),
+                ("secondary", Self::Secondary),
+                ("secondaryPreferred", Self::SecondaryPreferred),
+                ("nearest", Self::Nearest),
+            ],
+        )
     }
 }
 
@@ -106,15 +97,8 @@ pub enum Coerce {
 impl FromStr for Coerce {
     type Err = ConfigError;
 
-    fn from_str(name: &str) -> Result<Self, ConfigError> {
-        match name {
-            "strict" => Ok(Self::Strict),
-            "pydantic" => Ok(Self::Pydantic),
-            _ => {
-                Err(ConfigError::new(format!("coerce={name:?} is not understood"))
-                    .cure("write \"strict\" or \"pydantic\""))
-            }
-        }
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        ConfigError::choose("coerce", text, &[("strict", Self::Strict), ("pydantic", Self::Pydantic)])
     }
 }
 

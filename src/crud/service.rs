@@ -276,9 +276,11 @@ impl<C: Collection> Served<C> {
     }
 
     /// What is to be expanded, as a list says it, or a fault of the request.
-    pub(super) fn expansion(&self, parts: &http::request::Parts, asked: &Expand) -> Result<Expansion, Problem> {
-        let Expand { names, at } = asked;
-        Expansion::read(&self.schema, &self.references, names.as_deref(), at, parts)
+    pub(super) fn expansion(&self, parts: &http::request::Parts, asked: Option<Expand>) -> Result<Expansion, Problem> {
+        asked.map_or_else(
+            || Ok(Expansion::default()),
+            |Expand { names, at }| Expansion::read(&self.schema, &self.references, &names, &at, parts),
+        )
     }
 
     /// Rows that commas join, with what is expanded in them.
@@ -333,7 +335,7 @@ pub(super) fn problem(schema: &Schema, error: StoreError) -> Problem {
 }
 
 /// A fault of ours: the log learns what it was, the client does not.
-fn internal(schema: &Schema, error: &dyn std::fmt::Display) -> Problem {
+pub(super) fn internal(schema: &Schema, error: &dyn std::fmt::Display) -> Problem {
     tracing::error!(model = schema.name, error = %error, "a CRUD operation failed");
     Problem::internal()
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,6 +62,30 @@ def test_more_than_other_bodies_may_have(tmp_path: Path, store_url: str, serve: 
     connection.request("GET", "/entered")
     assert connection.getresponse().read() == b"0"
     connection.close()
+
+
+def test_memory_does_not_grow_with_what_is_sent(tmp_path: Path, serve: Callable[..., Any]) -> None:
+    """The first import fills the caches of the store; one three times as large takes no more."""
+    (tmp_path / "notes.py").write_text(APP)
+    running = serve("-m", "ziggurat", "run", "notes", STORE="sqlite:///notes.db")
+
+    def sent(numbers: range) -> int:
+        """How much memory there is, in kB and without that of files, when these are in."""
+        connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=60)
+        rows = (json.dumps({"id": number, "text": "x" * 2000}).encode() + b"\n" for number in numbers)
+        pieces = (b"".join(chunk) for chunk in iter(lambda: list(itertools.islice(rows, 16)), []))
+        connection.request(
+            "POST", "/note/_import", pieces, {"content-type": "application/x-ndjson"}, encode_chunked=True
+        )
+        assert json.loads(connection.getresponse().read())["created"] == len(numbers)
+        connection.close()
+        status = Path(f"/proc/{running.process.pid}/status").read_text()
+        found = re.search(r"RssAnon:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1])
+
+    warm = sent(range(10_000))
+    assert sent(range(10_000, 40_000)) - warm < 10_000, "60 MB have gone through"
 
 
 def test_lines_are_told_of_while_others_are_sent(tmp_path: Path, store_url: str, serve: Callable[..., Any]) -> None:

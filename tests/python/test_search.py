@@ -126,6 +126,29 @@ def test_rows_that_are_there_are_searched_when_it_is_new(tmp_path: Path) -> None
             assert ids(client, "q=rain") == found, names
 
 
+class BookData(Model):
+    id: int
+    text: str
+
+
+class BookWords(Model):
+    id: int
+    text: str
+
+
+def test_what_one_model_is_called_is_in_no_way_of_another(tmp_path: Path) -> None:
+    """Each index of words is several tables."""
+    app = app_at(tmp_path)
+    for model in (BookData, BookWords):
+        app.crud(model, client_id=True, search="text")(type("Routes", (), {}))
+    with TestClient(app) as client:
+        client.post("/book", json=BOOKS)
+        for path in ("/bookdata", "/bookwords"):
+            assert client.post(path, json={"id": 9, "text": "rain"}).status_code == 201
+            assert [row["id"] for row in client.get(f"{path}?q=rain").json()["items"]] == [9]
+        assert ids(client, "q=rain") == [1, 3, 4]
+
+
 def test_a_policy_and_an_index_are_asked(tmp_path: Path) -> None:
     app = app_at(tmp_path, policy=Policy(read=F.year > Claim("since"), create=True), unindexed="deny")
     with TestClient(app) as client:

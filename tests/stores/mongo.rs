@@ -52,6 +52,7 @@ keeps! {
     sizes();
     reopened();
     closed();
+    transacts();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

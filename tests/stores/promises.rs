@@ -7,7 +7,8 @@ use futures_util::StreamExt;
 use uuid::Uuid;
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{
-    Change, Changes, ChangesError, Collection, Expect, Key, Many, Once, Outcome, Row, RowError, Store, StoreError,
+    Change, Changes, ChangesError, Collection, Expect, Key, Many, Once, Outcome, Refusal, Row, RowError, Store,
+    StoreError, Write,
 };
 use ziggurat::crud::{Comparison, CopyError, Expr, Pattern, Query, Rows, RowsError, Schema, Sort, Value, copy_rows};
 
@@ -135,6 +136,61 @@ pub async fn versions<S: Store>(store: S) {
     assert_eq!(rows.delete(id.clone(), Expect::versions(vec![changed.version])).await.unwrap(), Outcome::Done(()));
     let again = rows.insert(object(&row)).await.unwrap();
     assert!(again.version > changed.version, "a row made again never repeats a version");
+}
+
+/// Writes to several collections are done together, in their order, or not at all; and only to those of the store itself.
+pub async fn transacts<S: Store>(store: S) {
+    let (ones, _) = open(&store, "One").await;
+    let (others, _) = open(&store, "Other").await;
+    let mut random = Random(11);
+    let [first, second, third] = [(); 3].map(|()| row(&mut random));
+    let kept = ones.insert(object(&first)).await.unwrap();
+    let set =
+        |row: &[Value<'static>], expect: Expect| Write::Update(row[ID].clone(), vec![(AGE, Value::Int(7))], expect);
+    let done = store
+        .transact(vec![
+            (ones.clone(), set(&first, Expect::versions(vec![kept.version]))),
+            (others.clone(), Write::Insert(object(&second))),
+            // It sees what was written before it.
+            (others.clone(), set(&second, Expect::any())),
+            (ones.clone(), Write::Insert(object(&third))),
+            (ones.clone(), Write::Delete(third[ID].clone(), Expect::any())),
+            (ones.clone(), Write::Replace(object(&first), Expect::versions(vec![kept.version + 1]))),
+        ])
+        .await
+        .unwrap();
+    assert_eq!(done.len(), 6);
+    assert_eq!(
+        (done[0].as_ref().unwrap().version, done[5].as_ref().unwrap().version),
+        (kept.version + 1, kept.version + 2)
+    );
+    assert_eq!(done[4], None);
+    assert_eq!(others.get(second[ID].clone(), Expr::True).await.unwrap(), done[2]);
+    assert_eq!(ones.get(first[ID].clone(), Expr::True).await.unwrap(), done[5]);
+    assert_eq!(store.transact(Vec::new()).await.unwrap(), vec![]);
+
+    let stale = Expect::versions(vec![kept.version]);
+    for (refused, why) in [
+        ((ones.clone(), set(&first, stale.clone())), "changed"),
+        ((ones.clone(), Write::Replace(object(&first), stale.clone())), "changed"),
+        ((ones.clone(), Write::Delete(first[ID].clone(), stale.clone())), "changed"),
+        ((others.clone(), set(&third, Expect::any())), "not found"),
+        ((others.clone(), Write::Delete(first[ID].clone(), Expect::any())), "not found"),
+        ((others.clone(), Write::Insert(object(&second))), "duplicate"),
+    ] {
+        let writes =
+            vec![(ones.clone(), Write::Insert(object(&third))), (others.clone(), set(&second, Expect::any())), refused];
+        let error = store.transact(writes).await.unwrap_err();
+        let told = match error.why {
+            Refusal::Changed => "changed",
+            Refusal::NotFound => "not found",
+            Refusal::Store(StoreError::Duplicate { .. }) => "duplicate",
+            Refusal::Store(error) => panic!("{error}"),
+        };
+        assert_eq!((error.index, told), (2, why));
+        assert_eq!(ones.get(third[ID].clone(), Expr::True).await.unwrap(), None, "nothing is left of it");
+        assert_eq!(others.get(second[ID].clone(), Expr::True).await.unwrap(), done[2]);
+    }
 }
 
 /// Of many writers with the same `If-Match`, exactly one wins; without one, each is counted.

@@ -48,6 +48,7 @@ keeps! {
     sizes();
     reopened();
     closed();
+    transacts();
 }
 
 #[tokio::test]
@@ -73,6 +74,38 @@ fn note() -> Vec<Field> {
 async fn json(rows: &impl Collection, id: i64) -> String {
     let row = rows.get(Value::Int(id), Expr::True).await.unwrap().unwrap();
     String::from_utf8(row.json.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn rows_expire_and_nothing_is_written_while_none_does() {
+    let folder = TempDir::new().unwrap();
+    let mut fields = note();
+    let last = Field::new("last", Type::Optional(Box::new(Type::DateTime)));
+    fields.push(last.index(Index { ttl: Some(60), ..Index::default() }));
+    let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let store = SqliteStore::open(folder.path().join("rows.db"), options()).unwrap();
+    let rows = store.open(model(fields.clone())).await.unwrap();
+    for (id, last) in [(1, Value::Null), (2, Value::DateTime(now())), (3, Value::DateTime(now() - 59_000))] {
+        rows.insert(Value::Object(vec![Value::Int(id), text("note"), last])).await.unwrap();
+    }
+    store.close().await;
+    let store = SqliteStore::open(folder.path().join("rows.db"), options()).unwrap();
+    let rows = store.open(model(fields)).await.unwrap();
+    let before = rows.writes().unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!((rows.count(Expr::True).await.unwrap(), rows.writes().unwrap()), (3, before));
+    for _ in 0..100 {
+        if rows.count(Expr::True).await.unwrap() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(rows.get(Value::Int(3), Expr::True).await.unwrap().is_none());
+    let after = rows.writes().unwrap();
+    assert!(after > before);
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!((rows.count(Expr::True).await.unwrap(), rows.writes().unwrap()), (2, after));
+    store.close().await;
 }
 
 #[tokio::test]

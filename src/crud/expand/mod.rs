@@ -19,7 +19,7 @@ use http::request::Parts;
 use super::policy::{Caller, Policy};
 use super::query::{Query, Shown, Sort};
 use super::schema::{Field, Type, validate};
-use super::{Collection, Expr, Op, Path, Resource, Schema};
+use super::{Collection, Expr, Op, Path, Resource, Schema, service};
 use crate::ConfigError;
 use crate::service::{Claims, Problem};
 
@@ -188,10 +188,6 @@ impl<C: Collection> Model for Served<C> {
 
     fn rows<'a>(&'a self, ids: Vec<&'a str>, parts: &'a Parts) -> Found<'a> {
         Box::pin(async move {
-            let internal = |error: &dyn fmt::Display| {
-                tracing::error!(model = self.schema.name, error = %error, "rows could not be expanded");
-                Problem::internal()
-            };
             let Some(id) = self.schema.id else { return Ok(b"[]".to_vec()) };
             let caller = Caller { schema: &self.schema, claims: parts.extensions.get::<Claims>() };
             let there = self.policy.readable(caller).and(self.schema.alive());
@@ -203,10 +199,10 @@ impl<C: Collection> Model for Served<C> {
                 let filter = Expr::In { field: Path::from(id), values }.and(there.clone());
                 let sort = vec![Sort { field: id, descending: false }];
                 let query = Query { filter, sort, limit: ids.len(), offset: 0, after: None };
-                let page =
-                    self.collection.list(query).await.map_err(|error| super::service::problem(&self.schema, error))?;
+                let page = self.collection.list(query).await.map_err(|error| service::problem(&self.schema, error))?;
                 let array = [b"[", &page.items[..], b"]"].concat();
-                let shown = Shown::All.rows(&self.schema, &array).map_err(|error| internal(&error))?;
+                let shown =
+                    Shown::All.rows(&self.schema, &array).map_err(|error| service::internal(&self.schema, &error))?;
                 if all.len() > 1 && !shown.is_empty() {
                     all.push(b',');
                 }

@@ -40,14 +40,14 @@ impl Expansion {
     pub(in crate::crud) fn read(
         schema: &Schema,
         references: &References,
-        text: Option<&str>,
+        text: &str,
         at: &Location,
         parts: &Parts,
     ) -> Result<Self, Problem> {
         let mut expansion = Self::default();
         let mut wrong = Vec::new();
         let mut refuse = |code, detail: String| wrong.push(Violation::new(at.clone(), code, detail));
-        let names = text.unwrap_or("").split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         for (count, name) in names.enumerate() {
             if count == MOST_NAMES {
                 refuse("too_long", format!("may name at most {MOST_NAMES}"));

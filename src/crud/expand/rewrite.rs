@@ -11,6 +11,7 @@ use super::inside;
 use super::plan::{Expansion, Rows, Step};
 use crate::crud::Schema;
 use crate::crud::json::{self, Members};
+use crate::crud::service::internal;
 use crate::service::Problem;
 
 /// Rows that one answer may hold beside its own.
@@ -180,9 +181,4 @@ fn by_id(schema: &Schema, array: &[u8]) -> serde_json::Result<HashMap<String, Ve
 
 fn too_many() -> Problem {
     Problem::bad_request(format!("this would add more than {MOST_ROWS} rows to the answer; ask for smaller pages"))
-}
-
-fn internal(schema: &Schema, error: &serde_json::Error) -> Problem {
-    tracing::error!(model = schema.name, %error, "rows could not be expanded");
-    Problem::internal()
 }

@@ -38,7 +38,8 @@ pub(in crate::crud) async fn group<C: Collection>(
 /// `{"items":[{"by":{"status":"paid"},"count":2,"sum(price)":"7.5"}],"more":false}`
 fn written(schema: &Schema, grouping: &Grouping, groups: &Groups) -> Vec<u8> {
     let names: Vec<String> = grouping.by.iter().map(|by| by.name(schema)).collect();
-    let computed: Vec<String> = grouping.aggregates.iter().map(|own| own.name(schema)).collect();
+    let computed: Vec<(String, bool)> =
+        grouping.aggregates.iter().map(|own| (own.name(schema), is_sum_of_ints(schema, own))).collect();
     let mut out = b"{\"items\":[".to_vec();
     for (index, row) in groups.rows.iter().enumerate() {
         out.extend_from_slice(if index > 0 { b",{\"by\":{" } else { b"{\"by\":{" });
@@ -50,11 +51,10 @@ fn written(schema: &Schema, grouping: &Grouping, groups: &Groups) -> Vec<u8> {
             write(&mut out, value, false);
         }
         out.push(b'}');
-        let values = row.iter().skip(names.len());
-        for ((name, aggregate), value) in computed.iter().zip(&grouping.aggregates).zip(values) {
+        for ((name, is_number), value) in computed.iter().zip(row.iter().skip(names.len())) {
             out.push(b',');
             member(&mut out, name);
-            write(&mut out, value, is_sum_of_ints(schema, aggregate));
+            write(&mut out, value, *is_number);
         }
         out.push(b'}');
     }

@@ -133,12 +133,11 @@ impl<C: Collection> Writer<C> {
                 self.served.after(Op::Create, &self.parts, None, Some(row));
             }
             made[place] = Some(row.map(|_| id).map_err(|error| {
-                let is_of_the_row = matches!(error, StoreError::Duplicate { .. } | StoreError::TooLarge { .. });
-                let problem = self.served.problem(error);
-                if !is_of_the_row {
-                    broken.get_or_insert(problem.clone());
+                if matches!(error, StoreError::Duplicate { .. } | StoreError::TooLarge { .. }) {
+                    return self.served.problem(error);
                 }
-                problem
+                // The log learns once of what concerns all of them.
+                broken.get_or_insert_with(|| self.served.problem(error)).clone()
             }));
         }
         (made.into_iter().flatten().collect(), broken)
@@ -165,11 +164,7 @@ impl<C: Collection> Writer<C> {
                 Ok(added) => rows.extend(added.into_iter().map(Ok)),
                 // Rows before it would do; those after may not.
                 Err(RowError { error: StoreError::Duplicate { .. } | StoreError::TooLarge { .. }, .. }) => {}
-                Err(RowError { error, .. }) => {
-                    let told = error.to_string();
-                    rows.push(Err(error));
-                    rows.extend(documents.iter().skip(1).map(|_| Err(unavailable(&told))));
-                }
+                Err(RowError { error, .. }) => rows.extend(documents.iter().map(|_| Err(error.again()))),
             }
         }
         let mut left = documents.into_iter().skip(rows.len()).peekable();
@@ -260,11 +255,6 @@ impl<C: Collection> Import<C> {
             }
         }
     }
-}
-
-/// The same failure of the store, for another row.
-fn unavailable(told: &str) -> StoreError {
-    StoreError::Unavailable { source: told.to_owned().into(), retry_after: 1 }
 }
 
 fn id(document: &Value<'static>, index: usize) -> Vec<u8> {

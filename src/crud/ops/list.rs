@@ -65,7 +65,7 @@ async fn page<C: Collection>(
 ) -> Result<Response, Problem> {
     let none_match = Condition::if_none_match(&parts.headers)?;
     let Listing { mut query, cursors, shown, expand } = listing;
-    let expansion = served.expansion(parts, &expand)?;
+    let expansion = served.expansion(parts, expand)?;
     query.filter = query.filter.and(there);
     served.check_indexed(|| query.is_indexed(&served.schema))?;
     let count = prefer::count(&parts.headers).filter(|count| *count == Count::Exact || query.filter == Expr::True);

@@ -1,7 +1,5 @@
 //! Groups of rows and what is computed over each: `?by=status,month(created_at)&agg=count,sum(price)&sort=-count&limit=10`.
 
-use std::fmt;
-
 use super::parse::{ListRules, Reader};
 use super::{Expr, Path};
 use crate::ConfigError;
@@ -295,10 +293,4 @@ fn order(reader: &mut Reader<'_>, text: &str, columns: Vec<String>, by: usize) -
         }
     }
     keys
-}
-
-impl fmt::Display for Function {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

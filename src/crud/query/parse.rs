@@ -60,13 +60,13 @@ pub(crate) struct Listing {
     pub(crate) query: Query,
     pub(crate) cursors: Cursors,
     pub(crate) shown: Shown,
-    pub(crate) expand: Expand,
+    pub(crate) expand: Option<Expand>,
 }
 
 /// The references that are to be expanded, and where that was said.
 #[derive(Debug)]
 pub(crate) struct Expand {
-    pub(crate) names: Option<String>,
+    pub(crate) names: String,
     pub(crate) at: Location,
 }
 
@@ -122,7 +122,7 @@ pub(super) fn finished<'c>(
         None => None,
     };
     let query = Query { filter, sort, limit, offset, after };
-    let expand = Expand { names: control("expand").map(str::to_owned), at: reader.at("expand") };
+    let expand = reader.expand(control("expand"));
     Ok(Listing { query, cursors: Cursors { hash }, shown, expand })
 }
 
@@ -176,15 +176,14 @@ pub(crate) fn export(schema: &Schema, raw: Option<&str>, rules: &ListRules) -> R
 }
 
 /// Reads the query string of one row, which says at most what is shown of it.
-pub(crate) fn shown(schema: &Schema, raw: Option<&str>) -> Result<(Shown, Expand), Problem> {
+pub(crate) fn shown(schema: &Schema, raw: Option<&str>) -> Result<(Shown, Option<Expand>), Problem> {
+    let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok((Shown::All, None)) };
     let mut reader = Reader::new(schema, &["fields", "expand"], None);
-    let Some(raw) = raw.filter(|raw| !raw.is_empty()) else {
-        return Ok((Shown::All, Expand { names: None, at: reader.at("expand") }));
-    };
     let sent = reader.read(Some(raw))?;
     let shown = reader.shown(sent.control("fields"));
     reader.finish()?;
-    Ok((shown, Expand { names: sent.control("expand").map(str::to_owned), at: reader.at("expand") }))
+    let expand = reader.expand(sent.control("expand"));
+    Ok((shown, expand))
 }
 
 fn hash(schema: &Schema, sort: &[Sort], filters: &mut [(Cow<'_, str>, Cow<'_, str>)]) -> u64 {
@@ -236,7 +235,7 @@ pub(super) struct Reader<'s> {
     controls: &'static [&'static str],
     /// What rows may be filtered and sorted by; none where there is neither.
     rules: Option<&'s ListRules>,
-    /// Whether `q` holds words that rows are searched for.
+    /// Whether `q` holds words that rows are searched for, where the schema has some that are.
     searches: bool,
     /// What is read is a body: places in it are JSON pointers.
     body: bool,
@@ -249,12 +248,16 @@ pub(super) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    pub(super) fn new(schema: &'s Schema, controls: &'static [&'static str], rules: Option<&'s ListRules>) -> Self {
+    pub(super) const fn new(
+        schema: &'s Schema,
+        controls: &'static [&'static str],
+        rules: Option<&'s ListRules>,
+    ) -> Self {
         Self {
             schema,
             controls,
             rules,
-            searches: rules.is_some() && schema.searched().next().is_some(),
+            searches: rules.is_some(),
             body: false,
             conditions: 0,
             wrong: Vec::new(),
@@ -262,8 +265,12 @@ impl<'s> Reader<'s> {
         }
     }
 
-    pub(super) const fn searches(&self) -> bool {
-        self.searches
+    pub(super) fn searches(&self) -> bool {
+        self.searches && self.schema.searched().next().is_some()
+    }
+
+    fn expand(&self, names: Option<&str>) -> Option<Expand> {
+        names.map(|names| Expand { names: names.to_owned(), at: self.at("expand") })
     }
 
     /// The rows that hold the words of a search.
@@ -319,7 +326,7 @@ impl<'s> Reader<'s> {
                 sent.controls.push((control, value));
             } else if self.rules.is_none() {
                 self.unknown(&name, &name);
-            } else if self.searches && name == SEARCH {
+            } else if name == SEARCH && self.searches() {
                 sent.conditions.push(self.search(&value));
                 sent.filters.push((name, value));
             } else {

@@ -373,12 +373,12 @@ impl Type {
         matches!(self, Self::Uuid | Self::ObjectId)
     }
 
-    /// The types of the items of an array, one after the other: of a list they are all the same.
-    pub(crate) fn items(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
+    /// The type of an item of an array: of a list all are the same, and of what may be anything so are they.
+    pub(crate) fn item(&self, index: usize) -> &Self {
         match self.inner().0 {
-            Self::List { item, .. } => Box::new(std::iter::repeat(&**item)),
-            Self::Fixed(kinds) => Box::new(kinds.iter()),
-            any => Box::new(std::iter::repeat(any)),
+            Self::List { item, .. } => item,
+            Self::Fixed(kinds) => kinds.get(index).unwrap_or(&Self::Any),
+            any => any,
         }
     }
 

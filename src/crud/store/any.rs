@@ -203,10 +203,7 @@ impl Store for AnyStore {
     }
 
     async fn transact(&self, writes: Vec<(AnyCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {
-        let foreign = || {
-            let error = StoreError::Internal("a write to a collection of another store".into());
-            Err(WriteError { index: 0, why: Refusal::Store(error) })
-        };
+        let foreign = || Err(WriteError { index: 0, why: Refusal::Store(StoreError::foreign()) });
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(store) => {

@@ -457,6 +457,28 @@ pub enum StoreError {
     Internal(BoxError),
 }
 
+impl StoreError {
+    /// The same failure for another of those whom it concerns; what stands behind it cannot be cloned, and is told as text.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Duplicate { field } => Self::Duplicate { field: field.clone() },
+            Self::TooLarge { limit } => Self::TooLarge { limit: *limit },
+            Self::Unavailable { source, retry_after } => {
+                Self::Unavailable { source: source.to_string().into(), retry_after: *retry_after }
+            }
+            Self::Timeout => Self::Timeout,
+            Self::Full => Self::Full,
+            Self::Internal(source) => Self::Internal(source.to_string().into()),
+        }
+    }
+
+    /// A write to a collection of another store than the one that is asked.
+    #[cfg(any(feature = "sqlite", feature = "mongodb"))]
+    fn foreign() -> Self {
+        Self::Internal("a write to a collection of another store".into())
+    }
+}
+
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -21,11 +21,7 @@ impl FromStr for Migrate {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "never" => Ok(Self::Never),
-            _ => Err(ConfigError::new(format!("migrate is {text:?}")).cure("write \"auto\" or \"never\"")),
-        }
+        ConfigError::choose("migrate", text, &[("auto", Self::Auto), ("never", Self::Never)])
     }
 }
 

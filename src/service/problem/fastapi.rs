@@ -27,15 +27,8 @@ pub enum ErrorFormat {
 impl FromStr for ErrorFormat {
     type Err = ConfigError;
 
-    fn from_str(name: &str) -> Result<Self, ConfigError> {
-        match name {
-            "problem" => Ok(Self::Problem),
-            "fastapi" => Ok(Self::FastApi),
-            _ => {
-                Err(ConfigError::new(format!("errors={name:?} is not understood"))
-                    .cure("write \"problem\" or \"fastapi\""))
-            }
-        }
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        ConfigError::choose("errors", text, &[("problem", Self::Problem), ("fastapi", Self::FastApi)])
     }
 }
 

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use mongodb::options::{CollectionOptions, ReadPreference, ReturnDocument, SelectionCriteria};
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
-use super::gather::{Asked, Gather, Lane, shared};
+use super::gather::{Asked, Gather, Lane};
 use super::transaction::{self, Write};
 use super::{MongoStore, changes, compile, decode, encode, error, group, keys};
 use crate::ConfigError;
@@ -64,7 +64,7 @@ impl MongoCollection {
         let find = self.rows.find(filter).limit(most).max_time(self.store.inner.timeout);
         match self.answer(find.batch(), &mut asked).await {
             Ok(()) => asked.into_iter().for_each(|asked| asked.answer(Ok(None))),
-            Err(error) => asked.into_iter().for_each(|asked| asked.answer(Err(shared(&error)))),
+            Err(error) => asked.into_iter().for_each(|asked| asked.answer(Err(error.again()))),
         }
     }
 
@@ -84,7 +84,7 @@ impl MongoCollection {
                 let id = decode::scalar(&self.schema, self.id, document)?;
                 let row = row(&self.schema, document);
                 while let Some(index) = asked.iter().position(|asked| asked.id == id) {
-                    let found = row.as_ref().map(|row| Some(row.clone())).map_err(shared);
+                    let found = row.as_ref().map(|row| Some(row.clone())).map_err(StoreError::again);
                     asked.swap_remove(index).answer(found);
                 }
             }

@@ -172,11 +172,11 @@ fn alternative(out: &mut Vec<u8>, field: &Field, union: &Union, value: RawBsonRe
 
 fn write_items(out: &mut Vec<u8>, field: &Field, kind: &Type, items: &RawArray) -> Result<(), StoreError> {
     out.push(b'[');
-    for (index, (value, kind)) in items.into_iter().zip(kind.items()).enumerate() {
+    for (index, value) in items.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write(out, field, kind, value.map_err(broken)?)?;
+        write(out, field, kind.item(index), value.map_err(broken)?)?;
     }
     out.push(b']');
     Ok(())

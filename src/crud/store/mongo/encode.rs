@@ -163,8 +163,8 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
 
 fn items_of(out: &mut Vec<u8>, kind: &Type, items: &[Value<'_>]) {
     let mut number = itoa::Buffer::new();
-    for (index, (value, kind)) in items.iter().zip(kind.items()).enumerate() {
-        element(out, number.format(index), kind, value);
+    for (index, value) in items.iter().enumerate() {
+        element(out, number.format(index), kind.item(index), value);
     }
 }
 
@@ -213,7 +213,7 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
             tagged.schema(*variant).map_or_else(|| Bson::Document(Document::new()), |schema| object(schema, values))
         }
         (Value::List(items), kind @ (Type::List { .. } | Type::Fixed(_) | Type::Any)) => {
-            Bson::Array(items.iter().zip(kind.items()).map(|(value, kind)| bson(kind, value)).collect())
+            Bson::Array(items.iter().enumerate().map(|(index, value)| bson(kind.item(index), value)).collect())
         }
         (Value::Object(_) | Value::Tagged(..), _) => Bson::Document(Document::new()),
         (Value::List(_), _) => Bson::Array(Vec::new()),

@@ -128,20 +128,6 @@ impl Drop for Lane {
     }
 }
 
-/// The same failure for another of those who wait.
-pub(super) fn shared(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Duplicate { field } => StoreError::Duplicate { field: field.clone() },
-        StoreError::TooLarge { limit } => StoreError::TooLarge { limit: *limit },
-        StoreError::Unavailable { source, retry_after } => {
-            StoreError::Unavailable { source: source.to_string().into(), retry_after: *retry_after }
-        }
-        StoreError::Timeout => StoreError::Timeout,
-        StoreError::Full => StoreError::Full,
-        StoreError::Internal(source) => StoreError::Internal(source.to_string().into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -80,7 +80,7 @@ pub(super) async fn run(
     for (index, (collection, write)) in writes.into_iter().enumerate() {
         let ready = match collection.store.is(store) {
             true => plan(&collection, write),
-            false => Err(StoreError::Internal("a write to a collection of another store".into())),
+            false => Err(StoreError::foreign()),
         };
         planned.push(ready.map_err(|error| WriteError { index, why: Refusal::Store(error) })?);
     }

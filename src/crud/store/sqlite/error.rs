@@ -42,17 +42,3 @@ pub(super) fn of_write(error: Error, table: &Table) -> StoreError {
     }
     plain(error)
 }
-
-/// The same failure for the next of those whom it concerns; errors of SQLite cannot be cloned.
-pub(super) fn again(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Full => StoreError::Full,
-        StoreError::Timeout => StoreError::Timeout,
-        StoreError::TooLarge { limit } => StoreError::TooLarge { limit: *limit },
-        StoreError::Duplicate { field } => StoreError::Duplicate { field: field.clone() },
-        StoreError::Unavailable { source, retry_after } => {
-            StoreError::Unavailable { source: source.to_string().into(), retry_after: *retry_after }
-        }
-        StoreError::Internal(source) => StoreError::Internal(source.to_string().into()),
-    }
-}

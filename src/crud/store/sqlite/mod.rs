@@ -354,7 +354,7 @@ impl Store for SqliteStore {
         for (index, (collection, write)) in writes.into_iter().enumerate() {
             let ready = match collection.store.is(self) {
                 true => collection.plan(write),
-                false => Err(StoreError::Internal("a write to a collection of another store".into())),
+                false => Err(StoreError::foreign()),
             };
             planned.push(ready.map_err(|error| WriteError { index, why: Refusal::Store(error) })?);
         }

@@ -149,11 +149,11 @@ fn value(out: &mut Vec<u8>, at: &At<'_>, field: &Field, kind: &Type, raw: &RawVa
             let items: Vec<&RawValue> = serde_json::from_str(text)?;
             let mut whole = true;
             out.push(b'[');
-            for (index, (raw, item)) in items.into_iter().zip(kind.items()).enumerate() {
+            for (index, raw) in items.into_iter().enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
-                whole &= value(out, at, field, item, raw)?;
+                whole &= value(out, at, field, kind.item(index), raw)?;
             }
             out.push(b']');
             return Ok(whole);

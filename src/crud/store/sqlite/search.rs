@@ -6,9 +6,10 @@ use super::error;
 use super::table::{Table, column, quoted};
 use crate::crud::StoreError;
 
-/// The name of the table of words: `s_user`.
+/// The name of the table of words: `s_user_words`. Those that FTS5 makes beside it end in words of its own, so none of them is called
+/// as that of another model.
 pub(super) fn name(table: &Table) -> String {
-    format!("s_{}", &table.name[2..])
+    format!("s_{}_words", &table.name[2..])
 }
 
 /// The columns that are searched.

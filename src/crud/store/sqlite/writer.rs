@@ -96,7 +96,7 @@ fn commit(db: &Connection, jobs: &mut [Box<dyn Job>]) {
                     let _ = db.execute_batch("ROLLBACK");
                 }
                 for job in &mut jobs[from..from + tried] {
-                    job.lost(error::again(&failure));
+                    job.lost(failure.again());
                 }
                 tried
             }

@@ -1,0 +1,103 @@
+"""What `Annotated` says of a field beside its type: indexes, what clients may do with it, and the rows that it refers to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from .models import Access, Deletion, Indexed, Ref, Renewed
+
+__all__ = ["NOT_SINGLE", "Description", "Marks", "bare"]
+
+Description = dict[str, Any]
+
+NOT_SINGLE = ("list", "fixed", "model", "back", "dict", "bytes", "union", "tagged", "any")
+
+
+def bare(kind: Description) -> Description:
+    while kind["type"] == "optional":
+        kind = kind["of"]
+    return kind
+
+
+class Marks:
+    """Adds to the descriptions of fields; collects what is wrong instead of stopping at the first."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def refuse(self, place: str, what: str, cure: str) -> None:
+        problem = f"{place}: {what} ({cure})"
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def mark(self, description: Description, markers: list[Any], place: str, *, top: bool) -> None:
+        """What `Annotated` says of a field."""
+        self.index([marker for marker in markers if isinstance(marker, Indexed)], description, place, top=top)
+        self.access({marker for marker in markers if isinstance(marker, Access)}, description, place, top=top)
+        self.reference([marker for marker in markers if isinstance(marker, Ref)], description, place)
+        if top and description["name"] == "id":
+            self.id(description["type"], description.get("default"), place)
+
+    def reference(self, markers: list[Ref], description: Description, place: str) -> None:
+        """The model whose ids a field holds."""
+        kind = bare(description["type"])
+        if kind["type"] == "list":
+            kind = bare(kind["items"])
+        for marker in markers:
+            if kind["type"] not in ("uuid", "object_id", "int", "str"):
+                self.refuse(place, f"holds no ids of {marker.name}", "give it the type of that id, or a list of it")
+            description["ref"] = marker.name
+
+    def index(self, markers: list[Indexed], description: Description, place: str, *, top: bool) -> None:
+        for marker in markers:
+            if not top:
+                self.refuse(place, "a field of a nested model cannot be indexed", "remove Indexed()")
+            elif bare(description["type"])["type"] in NOT_SINGLE:
+                self.refuse(place, "what holds no single value cannot be indexed", "remove Indexed()")
+            settings: Description = {
+                "case_insensitive": marker.case_insensitive or None,
+                "sparse": marker.sparse or None,
+                "ttl": self.ttl(marker.ttl, place),
+            }
+            given = {name: value for name, value in settings.items() if value is not None}
+            description["index"] = {"unique": marker.unique, **given}
+
+    def ttl(self, ttl: timedelta | int | None, place: str) -> int | None:
+        """In seconds."""
+        if ttl is None:
+            return None
+        seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+        if isinstance(seconds, bool) or seconds != int(seconds) or not 0 < seconds < 2**31:
+            self.refuse(place, f"rows cannot expire after {ttl!r}", "give whole seconds, or a timedelta of such")
+            return None
+        return int(seconds)
+
+    def access(self, access: set[Access], description: Description, place: str, *, top: bool) -> None:
+        """What clients may do with a field."""
+        if Renewed in access:
+            access.remove(Renewed)
+            description["renew"] = True
+        if Deletion in access:
+            access.remove(Deletion)
+            description["deletion"] = True
+            if not top:
+                self.refuse(place, "a nested model is not deleted by itself", "mark the field of the row")
+            elif description["type"] != {"type": "optional", "of": {"type": "datetime"}}:
+                self.refuse(place, "cannot hold when a row was deleted", "write deleted_at: DeletedAt")
+        if not access:
+            return
+        names = sorted(marker.name for marker in access)
+        if len(access) > 1:
+            self.refuse(place, f"is marked {' and '.join(names)}", "choose one of them")
+        elif not top:
+            self.refuse(place, f"a field of a nested model cannot be {names[0]}", "mark the field that holds the model")
+        elif description["name"] == "id":
+            self.refuse(place, f"an id cannot be {names[0]}", "remove the marker; clients cannot change ids anyway")
+        description["access"] = access.pop().value
+
+    def id(self, kind: Description, default: Description | None, place: str) -> None:
+        if kind["type"] not in ("uuid", "object_id", "int", "str"):
+            self.refuse(place, "cannot identify rows", "make it a UUID, an int or a str that is always there")
+        elif default is not None and "value" in default:
+            self.refuse(place, "an id cannot have a constant default", "leave the default out")
