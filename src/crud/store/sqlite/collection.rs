@@ -170,7 +170,7 @@ impl Collection for SqliteCollection {
         let answer = self.store.read(move |db| {
             let row = |row: &rusqlite::Row<'_>| Ok(Row { version: row.get(0)?, json: text(row, 1)? });
             db.prepare_cached(&sql.text)
-                .and_then(|mut s| s.query_row(params_from_iter(sql.args), row).optional())
+                .and_then(|mut s| s.query_row(params_from_iter(&sql.args), row).optional())
                 .map_err(error::plain)
         })?;
         self.store.answered(answer).await
@@ -190,7 +190,7 @@ impl Collection for SqliteCollection {
         let sql = compile::count(&self.table, &filter)?;
         let answer = self.store.read(move |db| {
             db.prepare_cached(&sql.text)
-                .and_then(|mut s| s.query_row(params_from_iter(sql.args), |row| row.get(0)))
+                .and_then(|mut s| s.query_row(params_from_iter(&sql.args), |row| row.get(0)))
                 .map(i64::unsigned_abs)
                 .map_err(error::plain)
         })?;
@@ -204,7 +204,7 @@ impl Collection for SqliteCollection {
 
     async fn group(&self, grouping: Grouping) -> Result<Groups, StoreError> {
         let compiled = group::compile(&self.table, &grouping)?;
-        let answer = self.store.read(move |db| group::run(db, compiled))?;
+        let answer = self.store.read(move |db| group::run(db, &compiled))?;
         self.store.answered(answer).await
     }
 

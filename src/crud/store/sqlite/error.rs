@@ -28,6 +28,12 @@ pub(super) fn plain(error: Error) -> StoreError {
     }
 }
 
+/// Whether a statement failed because the schema changed while it was prepared.
+pub(super) fn is_of_schema(error: &StoreError) -> bool {
+    let StoreError::Internal(error) = error else { return false };
+    error.downcast_ref::<Error>().and_then(Error::sqlite_error_code) == Some(ErrorCode::SchemaChanged)
+}
+
 /// The failure of a write to `table`. A broken uniqueness is told as `UNIQUE constraint failed: c_user.f_email`, or as `UNIQUE
 /// constraint failed: index 'zg_uc_user_f_email'` when it is one of what is computed.
 pub(super) fn of_write(error: Error, table: &Table) -> StoreError {

@@ -158,13 +158,13 @@ pub(super) fn compile(table: &Table, grouping: &Grouping) -> Result<Compiled, St
     Ok(Compiled { sql, shown: columns.into_iter().map(|(_, shown)| shown).collect(), limit: grouping.limit })
 }
 
-pub(super) fn run(db: &Connection, compiled: Compiled) -> Result<Groups, StoreError> {
+pub(super) fn run(db: &Connection, compiled: &Compiled) -> Result<Groups, StoreError> {
     let Compiled { sql, shown, limit } = compiled;
     let mut statement = db.prepare_cached(&sql.text).map_err(error::plain)?;
-    let mut rows = statement.query(params_from_iter(sql.args)).map_err(error::plain)?;
+    let mut rows = statement.query(params_from_iter(sql.args.iter())).map_err(error::plain)?;
     let mut groups = Groups { rows: Vec::new(), more: false };
     while let Some(row) = rows.next().map_err(error::plain)? {
-        if groups.rows.len() == limit {
+        if groups.rows.len() == *limit {
             groups.more = true;
             break;
         }

@@ -272,7 +272,7 @@ impl SqliteStore {
     /// Queues a read at once.
     fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
         let (job, answer) = readers::Job::new(self.inner.timeout, work);
         self.inner.reads.push(job)?;

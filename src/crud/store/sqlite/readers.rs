@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::error;
 use super::queue::{Popper, Queue};
 use crate::crud::StoreError;
 
@@ -21,7 +22,7 @@ impl Job {
     /// `work`, and where its answer will come. A read whose caller has gone away is not begun.
     pub(super) fn new<T: Send + 'static>(
         timeout: Duration,
-        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+        mut work: impl FnMut(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + timeout;
@@ -32,13 +33,25 @@ impl Job {
             let result = if Instant::now() > deadline {
                 Err(StoreError::Timeout)
             } else {
-                catch_unwind(AssertUnwindSafe(|| work(db)))
+                catch_unwind(AssertUnwindSafe(|| settled(db, &mut work)))
                     .unwrap_or_else(|_| Err(StoreError::Internal("a read panicked".into())))
             };
             let _ = reply.send(result);
         });
         (Self { deadline, work }, answer)
     }
+}
+
+/// What `work` answers. Another process may change the schema at any time: SQLite does a statement over by itself then, but only once
+/// where it opens a virtual table. So what fails because of that is done again on a snapshot, in which the schema stands still.
+fn settled<T>(db: &Connection, work: &mut impl FnMut(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    match work(db) {
+        Err(error) if error::is_of_schema(&error) => {}
+        result => return result,
+    }
+    let snapshot = db.unchecked_transaction().map_err(error::plain)?;
+    snapshot.execute_batch("SELECT 1 FROM sqlite_schema LIMIT 1").map_err(error::plain)?;
+    work(&snapshot)
 }
 
 /// Runs until the queue is closed and empty.

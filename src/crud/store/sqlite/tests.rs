@@ -38,7 +38,8 @@ async fn plan(store: &SqliteStore, filter: Expr, sort: &[(usize, bool)], after: 
     let (sql, _) = compile::page(&table, &Query { filter, sort, limit: 20, offset: 0, after }).unwrap();
     let answer = store.read(move |db| {
         let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text)).unwrap();
-        let lines = statement.query_map(rusqlite::params_from_iter(sql.args), |row| row.get::<_, String>(3)).unwrap();
+        let lines =
+            statement.query_map(rusqlite::params_from_iter(sql.args.iter()), |row| row.get::<_, String>(3)).unwrap();
         Ok(lines.map(Result::unwrap).collect::<Vec<_>>().join("; "))
     });
     store.answered(answer.unwrap()).await.unwrap()
@@ -181,6 +182,31 @@ async fn closing_finishes_what_waits() {
     let rows = SqliteStore::open(&path, SqliteOptions::default()).unwrap().open(schema()).await.unwrap();
     assert_eq!(rows.count(Expr::True).await.unwrap(), done);
     assert!(matches!(rows.delete(Value::Int(0), Expect::any()).await, Ok(crate::crud::store::Outcome::Done(()))));
+}
+
+#[tokio::test]
+async fn words_are_found_while_another_connection_changes_the_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let mut searched = (*schema()).clone();
+    searched.fields[4] = Field::new("body", Type::Str(Text::default())).searched();
+    let store = SqliteStore::open(&path, SqliteOptions::default().shared(true)).unwrap();
+    let rows = store.open(Arc::new(searched)).await.unwrap();
+    rows.insert(thing(1, "rain on the roof".into())).await.unwrap();
+    let (go_on, is_over) = mpsc::channel::<()>();
+    // As ANALYZE does, which a store that is closed may run.
+    let other = thread::spawn(move || {
+        let db = open::writer(&path, Durability::Off).unwrap();
+        while matches!(is_over.try_recv(), Err(mpsc::TryRecvError::Empty)) {
+            db.execute_batch("CREATE TABLE more(x); DROP TABLE more").unwrap();
+        }
+    });
+    for round in 0..500 {
+        let found = rows.count(Expr::Search { words: vec!["rain".into()] }).await;
+        assert_eq!(found.unwrap(), 1, "round {round}");
+    }
+    drop(go_on);
+    other.join().unwrap();
 }
 
 #[test]
