@@ -22,7 +22,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from typing_extensions import is_typeddict
 
-from ._jsonable import jsonable
+from ._jsonable import bytes_form, jsonable
 from ._schema_marks import NOT_SINGLE, Description, Marks, bare
 from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, LAX_DEFAULTS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
 from .models import OBJECT_ID, Immutable, UnsupportedModelError, now, object_id, uuid7
@@ -33,7 +33,7 @@ _Node = Mapping[str, Any]
 _INT64 = range(-(2**63), 2**63)
 
 
-def describe(model: type[Any], *, lax: bool = False, search: Sequence[str] = ()) -> str:
+def describe(model: type[Any], *, lax: bool = False, int64: bool = False, search: Sequence[str] = ()) -> str:
     """The description of `model` that the native side compiles, as JSON; with `lax` bodies are read as pydantic does in that mode, and
     the words of the texts in `search` are looked for.
 
@@ -43,7 +43,7 @@ def describe(model: type[Any], *, lax: bool = False, search: Sequence[str] = ())
     if is_struct(model):
         from . import _structs
 
-        described, problems = _structs.describe(model)
+        described, problems = _structs.describe(model, int64=int64)
         if problems:
             raise UnsupportedModelError(name, problems, location=_location(model))
         return _written(described, search)
@@ -59,7 +59,7 @@ def describe(model: type[Any], *, lax: bool = False, search: Sequence[str] = ())
             f"{name}: is no pydantic model, dataclass, TypedDict or msgspec.Struct (derive it from ziggurat.Model)"
         )
         raise UnsupportedModelError(name, [problem])
-    walk = Walk(lax=lax)
+    walk = Walk(lax=lax, int64=int64)
     description = walk.model(walk.resolve(schema), model.__name__, top=True)
     if walk.problems:
         raise UnsupportedModelError(model.__name__, walk.problems, location=_location(model))
@@ -102,9 +102,11 @@ def _location(model: type[Any]) -> str | None:
 class Walk(Marks):
     """One walk over a core schema; collects what is wrong instead of stopping at the first."""
 
-    def __init__(self, *, lax: bool = False) -> None:
+    def __init__(self, *, lax: bool = False, int64: bool = False) -> None:
         super().__init__()
         self.lax = lax
+        self.int64 = int64
+        """Ints that JavaScript may not hold stand in strings."""
         self.definitions: dict[str, _Node] = {}
         self.open: list[str] = []
         """The nested models that are being described, by reference."""
@@ -282,16 +284,16 @@ class Walk(Marks):
             self.refuse(place, "a key that may be missing is not supported natively", "make it Optional")
         description: Description = {"name": name, "type": kind}
         if default is not None:
-            value = self.default(default, place)
+            value = self.default(default, place, config)
             if value is not None:
                 description["default"] = value
         self.mark(description, [*markers, Immutable] if field.get("frozen") else markers, place, top=top)
         return description
 
-    def default(self, node: _Node, place: str) -> Description | None:
+    def default(self, node: _Node, place: str, config: _Node) -> Description | None:
         if "default" in node:
             try:
-                return {"value": self.plain(node["default"])}
+                return {"value": self.plain(node["default"], config)}
             except TypeError as error:
                 self.refuse(place, f"the default cannot be written as JSON: {error}", "use a plain value")
                 return None
@@ -310,9 +312,17 @@ class Walk(Marks):
         )
         return None
 
-    def plain(self, value: Any) -> Any:
+    def plain(self, value: Any, config: _Node) -> Any:
         """A default as JSON holds it."""
-        return jsonable(value)
+        return jsonable(value, bytes_form(config))
+
+    def form(self, config: _Node, place: str) -> Description:
+        """How bytes stand in JSON."""
+        form = bytes_form(config)
+        if (read := config.get("val_json_bytes") or "utf8") != form:
+            what = f"bytes that are read as {read} and written as {form} are not supported natively"
+            self.refuse(place, what, "set val_json_bytes and ser_json_bytes to the same")
+        return {} if form == "base64" else {"form": form}
 
     # Types
 
@@ -346,7 +356,14 @@ class Walk(Marks):
             case "bool" | "uuid":
                 return {"type": kind}
             case "int" | "float":
-                return self.number(node, place)
+                number = self.number(node, place)
+                if number.get("text") and (node.get("strict") or config.get("strict")):
+                    self.refuse(
+                        place,
+                        'strict=True does not read the strings that int64="string" makes of ints',
+                        "remove one of them, or bound the int within 2**53 - 1",
+                    )
+                return number
             case "str":
                 return self.text(node, place, config)
             case "datetime":
@@ -369,13 +386,7 @@ class Walk(Marks):
             case "any":
                 return {"type": "any"}
             case "bytes":
-                if {config.get("val_json_bytes"), config.get("ser_json_bytes")} != {"base64"}:
-                    self.refuse(
-                        place,
-                        "bytes that are not base64 in JSON are not supported natively",
-                        'use model_config = ConfigDict(val_json_bytes="base64", ser_json_bytes="base64"), as ziggurat.Model does',
-                    )
-                return {"type": "bytes", **_present(node, "min_length", "max_length")}
+                return {"type": "bytes", **self.form(config, place), **_present(node, "min_length", "max_length")}
             case "dict":
                 return self.dict(node, place, config)
             case "union":
@@ -492,12 +503,10 @@ class Walk(Marks):
         return {"type": "timedelta", **bounds}
 
     def decimal(self, node: _Node, place: str) -> Description:
-        if node.get("multiple_of") is not None:
-            self.refuse(place, "multiple_of of a Decimal is not supported natively", "use decimal_places, or remove it")
         if node.get("allow_inf_nan"):
             self.refuse(place, "a Decimal that is not finite is not supported natively", "remove allow_inf_nan")
         bounds: Description = {}
-        for key, bound in _present(node, "gt", "ge", "lt", "le").items():
+        for key, bound in _present(node, "gt", "ge", "lt", "le", "multiple_of").items():
             if not Decimal(bound).is_finite():
                 self.refuse(place, f"{key}={bound!r} is not finite", "remove it")
                 continue
@@ -506,6 +515,7 @@ class Walk(Marks):
 
     def number(self, node: _Node, place: str) -> Description:
         bounds: Description = {}
+        kind: Description = {"type": node["type"]}
         for key, bound in _present(node, "gt", "ge", "lt", "le", "multiple_of").items():
             if node["type"] == "int":
                 if not (bound == int(bound) and int(bound) in _INT64):
@@ -516,7 +526,9 @@ class Walk(Marks):
                 self.refuse(place, f"{key}={bound!r} is not finite", "remove it")
             else:
                 bounds[key] = float(bound)
-        return {"type": node["type"], **bounds}
+        if self.int64 and node["type"] == "int" and not _fits_a_double(bounds):
+            kind["text"] = True
+        return {**kind, **bounds}
 
     def text(self, node: _Node, place: str, config: _Node) -> Description:
         if node.get("pattern") == OBJECT_ID:
@@ -554,6 +566,13 @@ _NO_MISSING = enum.Enum._missing_.__func__  # type: ignore[attr-defined]
 _FACTORIES: dict[object, str] = {uuid.uuid4: "uuid4", uuid7: "uuid7", object_id: "object_id", now: "now"}
 if hasattr(uuid, "uuid7"):
     _FACTORIES[uuid.uuid7] = "uuid7"
+
+
+def _fits_a_double(bounds: Description) -> bool:
+    """Whether JavaScript holds each int within them (RFC 8259, section 6)."""
+    least: int = max(bounds.get("ge", -(2**63)), bounds.get("gt", -(2**63)) + 1)
+    most: int = min(bounds.get("le", 2**63), bounds.get("lt", 2**63) - 1)
+    return least >= -(2**53) + 1 and most <= 2**53 - 1
 
 
 def _present(node: _Node, *keys: str) -> Description:

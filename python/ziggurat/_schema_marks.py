@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from .models import Access, Deletion, Indexed, Ref, Renewed
+from .models import Access, Deletion, Indexed, Micro, Ref, Renewed
 
 __all__ = ["NOT_SINGLE", "Description", "Marks", "bare"]
 
@@ -18,6 +18,25 @@ def bare(kind: Description) -> Description:
     while kind["type"] == "optional":
         kind = kind["of"]
     return kind
+
+
+def _to_the_microsecond(kind: Description) -> bool:
+    """Marks the datetimes in a type; whether there are some."""
+    match kind["type"]:
+        case "datetime":
+            kind["micro"] = True
+            return True
+        case "optional":
+            within = [kind["of"]]
+        case "list" | "fixed":
+            within = kind["items"] if isinstance(kind["items"], list) else [kind["items"]]
+        case "dict":
+            within = [kind["values"]]
+        case "union":
+            within = kind["of"]
+        case _:
+            within = []
+    return any([_to_the_microsecond(inner) for inner in within])
 
 
 class Marks:
@@ -33,6 +52,8 @@ class Marks:
 
     def mark(self, description: Description, markers: list[Any], place: str, *, top: bool) -> None:
         """What `Annotated` says of a field."""
+        if Micro in markers and not _to_the_microsecond(description["type"]):
+            self.refuse(place, "Micro is for a datetime", "remove it")
         self.index([marker for marker in markers if isinstance(marker, Indexed)], description, place, top=top)
         self.access({marker for marker in markers if isinstance(marker, Access)}, description, place, top=top)
         self.reference([marker for marker in markers if isinstance(marker, Ref)], description, place)

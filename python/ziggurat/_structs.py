@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 import msgspec
@@ -41,9 +42,9 @@ _LISTS: dict[type[Any], str | None] = {
 }
 
 
-def describe(model: type[msgspec.Struct]) -> tuple[Description | None, list[str]]:
+def describe(model: type[msgspec.Struct], *, int64: bool = False) -> tuple[Description | None, list[str]]:
     """The description of `model`, and what is wrong with it."""
-    walk = _StructWalk()
+    walk = _StructWalk(int64=int64)
     return walk.struct(inspect.type_info(model), model.__name__, top=True), walk.problems
 
 
@@ -97,9 +98,9 @@ class _StructWalk(Walk):
             return None
         description: Description = {"name": field.encode_name, "type": kind}
         if field.default is not NODEFAULT:
-            value = self.default({"default": field.default}, place)
+            value = self.default({"default": field.default}, place, {})
         elif field.default_factory is not NODEFAULT:
-            value = self.default({"default_factory": field.default_factory}, place)
+            value = self.default({"default_factory": field.default_factory}, place, {})
         else:
             value = None
             if not field.required:
@@ -137,9 +138,7 @@ class _StructWalk(Walk):
             case inspect.LiteralType():
                 return self.choice("literal", list(info.values), place)
             case inspect.BytesType():
-                # Ours are safe in URLs, and msgspec would not read them.
-                self.refuse(place, "bytes of a Struct are not supported natively", "use a pydantic model, or a str")
-                return None
+                return {"type": "bytes", "form": "base64", **lengths}
             case inspect.TimeDeltaType():
                 # A year and more is written with a Y, as pydantic does, and msgspec would not read it.
                 self.refuse(
@@ -198,7 +197,7 @@ class _StructWalk(Walk):
             models.append({"tags": [info.tag], "model": model})
         return {"type": "tagged", "tag": structs[0].tag_field, "models": models}
 
-    def plain(self, value: Any) -> Any:
+    def plain(self, value: Any, config: Mapping[str, Any]) -> Any:
         return jsonable(msgspec.to_builtins(value, str_keys=True) if isinstance(value, msgspec.Struct) else value)
 
 

@@ -37,6 +37,9 @@ class Ziggurat(Routes):
     A store whose rows were written by other models is brought in line with those of the app when that is built, where nothing is lost
     by it. With `migrate="never"` it is refused instead, and `ziggurat db apply` does it; a store that holds nothing yet is made in any
     case. Where it is not given, `ZIGGURAT_MIGRATE` decides.
+
+    With `int64="string"` the ints of models stand in strings in JSON unless their bounds keep them within 2**53 - 1, since JavaScript
+    holds no greater one exactly; bodies may have them as numbers, too.
     """
 
     def __init__(
@@ -52,8 +55,11 @@ class Ziggurat(Routes):
         lifespan: Lifespan | None = None,
         sync_threads: int | None = None,
         strict: bool = False,
+        int64: Literal["number", "string"] = "number",
     ) -> None:
         super().__init__()
+        if int64 not in ("number", "string"):
+            raise ConfigError(f"int64={int64!r} is no way to write ints", cure='write "number" or "string"')
         self.title = title
         self.version = version
         self.description = description
@@ -64,6 +70,7 @@ class Ziggurat(Routes):
         self._target: str | None = None
         self._sync_threads = sync_threads
         self._strict = strict
+        self._int64 = int64
         self._lifespan = lifespan
         self._kept: dict[type[Model], str] = {}
         self._startup: list[Hook] = []
@@ -113,12 +120,15 @@ class Ziggurat(Routes):
         """The models that are served or kept, each once."""
         return list(dict.fromkeys([*(crud.model for crud in self.crud_specs), *self._kept]))
 
-    def descriptions(self) -> list[str]:
-        """What the native side is told of each of the models, for those who look after a store."""
+    def _describe(self, model: type[Any], *, lax: bool = False, search: Sequence[str] = ()) -> str:
         from . import _schema
 
+        return _schema.describe(model, lax=lax, int64=self._int64 == "string", search=search)
+
+    def descriptions(self) -> list[str]:
+        """What the native side is told of each of the models, for those who look after a store."""
         searched = {crud.model: crud.search for crud in reversed(self.crud_specs)}
-        return [_schema.describe(model, search=searched.get(model, ())) for model in self.models()]
+        return [self._describe(model, search=searched.get(model, ())) for model in self.models()]
 
     def keep(self, *models: type[Model]) -> None:
         """Keeps rows of `models` in the store for Python code, without serving them: `await Counter.get(1)`."""
@@ -153,8 +163,6 @@ class Ziggurat(Routes):
             plan, objects = route.plan.to_native(status=route.status, auth=route.auth)
             native.add_handler(route.method, route.path, plan, route.plan.function, objects)
         if self.crud_specs:
-            from . import _schema
-
             for crud in self.crud_specs:
                 options = {
                     "path": crud.path,
@@ -187,12 +195,10 @@ class Ziggurat(Routes):
                     "hooks_of": "" if crud.hooks is None else crud.hooks.name,
                     "hooks": [] if crud.hooks is None else crud.hooks.names,
                 }
-                description = _schema.describe(crud.model, lax=crud.coerce == "pydantic", search=crud.search)
+                description = self._describe(crud.model, lax=crud.coerce == "pydantic", search=crud.search)
                 native.add_crud(description, json.dumps(options), crud.hooks)
         for model, location in self._kept.items():
-            from . import _schema
-
-            native.keep(_schema.describe(model), location)
+            native.keep(self._describe(model), location)
         for middleware in self.middleware_specs:
             native.add_middleware(middleware.function, middleware.name, middleware.paths)
         self._open_writes = self._find_open_writes(native)

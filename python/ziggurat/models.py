@@ -31,6 +31,7 @@ __all__ = [
     "Hidden",
     "Immutable",
     "Indexed",
+    "Micro",
     "Model",
     "ObjectId",
     "ReadOnly",
@@ -273,6 +274,16 @@ WriteOnly: Final = Access.WriteOnly
 Hidden: Final = Access.Hidden
 Renewed: Final = Access.Renewed
 Deletion: Final = Access.Deletion
+
+
+class Precision(Enum):
+    """How exactly a datetime is kept: to the millisecond, as MongoDB does, unless it is marked: `at: Annotated[datetime, Micro]`."""
+
+    Micro = "micro"
+    """To the microsecond, as Python has it. MongoDB keeps an integer then, which does not expire."""
+
+
+Micro: Final = Precision.Micro
 
 
 class UnsupportedModelError(ConfigError):

@@ -104,6 +104,12 @@ impl Decimal {
         }
     }
 
+    /// Without its sign.
+    #[must_use]
+    pub fn abs(self) -> Self {
+        Self::of(&Parts { negative: false, ..self.parts() })
+    }
+
     /// How many digits it has and how many of them are after the point, without zeros at its end, as pydantic counts them.
     pub fn places(self) -> (usize, usize) {
         let Parts { mut digits, mut exponent, .. } = self.parts();
@@ -117,6 +123,29 @@ impl Decimal {
         let count = digits.ilog10() as usize + 1;
         let moved = exponent.unsigned_abs() as usize;
         if exponent >= 0 { (count + moved, 0) } else { (count.max(moved), moved) }
+    }
+
+    /// Whether it is a whole number of times `other`, exactly; nothing is a multiple of 0.
+    pub fn is_multiple_of(self, other: Self) -> bool {
+        let (Parts { digits, exponent, .. }, unit) = (self.parts(), other.parts());
+        if unit.digits == 0 {
+            return false;
+        }
+        let mut places = exponent.abs_diff(unit.exponent);
+        if exponent < unit.exponent {
+            let finer = 10_u128.checked_pow(places).and_then(|scale| unit.digits.checked_mul(scale));
+            // A unit that does not even fit is larger than any number of so many digits.
+            return finer.map_or(digits == 0, |unit| digits % unit == 0);
+        }
+        // As many digits at once as there is room for above the rest, which is smaller than the unit.
+        let room = u128::MAX.ilog10() - unit.digits.ilog10() - 1;
+        let mut rest = digits % unit.digits;
+        while places > 0 && rest > 0 {
+            let some = places.min(room);
+            rest = rest * 10_u128.pow(some) % unit.digits;
+            places -= some;
+        }
+        rest == 0
     }
 
     /// Bytes that sort as the numbers do.
@@ -291,6 +320,40 @@ mod tests {
 
     fn decimal(text: &str) -> Decimal {
         Decimal::parse(text).unwrap()
+    }
+
+    #[test]
+    fn multiples_are_exact() {
+        for (number, unit, is) in [
+            ("0.3", "0.1", true),
+            ("0.35", "0.1", false),
+            ("-7.50", "2.5", true),
+            ("7.5", "-2.5", true),
+            ("0", "3", true),
+            ("0.00", "1E+30", true),
+            ("1", "0", false),
+            ("1E+3", "0.125", true),
+            ("1E+6000", "7", false),
+            ("7E+6000", "7", true),
+            ("1E-6000", "1E+6000", false),
+            ("9999999999999999999999999999999999", "3333333333333333333333333333333333", true),
+            ("1E+100", "3333333333333333333333333333333333", false),
+            ("6666666666666666666666666666666666E+100", "3333333333333333333333333333333333E+90", true),
+        ] {
+            assert_eq!(decimal(number).is_multiple_of(decimal(unit)), is, "{number} of {unit}");
+        }
+        // Held against the remainder that does with one step for each digit.
+        let slow =
+            |digits: u128, places: u32, unit: u128| (0..places).fold(digits % unit, |rest, _| rest * 10 % unit) == 0;
+        for digits in [1, 7, 12, 99, 1_234_567, 10_u128.pow(33) + 2] {
+            for places in [0, 1, 2, 5, 37, 200] {
+                for unit in [1, 2, 3, 7, 64, 625, 1_234_567, 10_u128.pow(30) - 1, 10_u128.pow(34) - 1] {
+                    let number = decimal(&format!("{digits}E{places}"));
+                    let found = number.is_multiple_of(decimal(&unit.to_string()));
+                    assert_eq!(found, slow(digits, places, unit), "{digits}E{places} of {unit}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! Canonical JSON of typed values.
 //!
 //! Both stores answer through these functions, so that their rows are equal to the byte: fields in the schema's order, no
-//! white space, the shortest float that reads back the same, lower-case UUIDs, datetimes as `YYYY-MM-DDTHH:MM:SS.mmmZ`.
+//! white space, the shortest float that reads back the same, lower-case UUIDs, datetimes as `YYYY-MM-DDTHH:MM:SS.mmmZ`, with six
+//! digits after the point where microseconds are kept.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::schema::Type;
+use super::schema::{BytesForm, Type};
 use super::{Decimal, Schema, Value};
 
 /// The first instant that is written with four digits of a year after 0: `0001-01-01T00:00:00.000Z`.
@@ -92,6 +93,8 @@ pub fn write_value(out: &mut Vec<u8>, kind: &Type, value: &Value<'_>) {
         (Value::List(items), Type::List { .. } | Type::Fixed(_) | Type::Any) => write_items(out, kind, items),
         (Value::Map(entries), Type::Map { value: kind, .. }) => write_entries(out, kind, entries),
         (Value::Map(entries), Type::Any) => write_entries(out, kind, entries),
+        (Value::Int(x), Type::IntText(_)) => write_int_text(out, *x),
+        (Value::Bytes(x), Type::Bytes { form, .. }) => write_bytes(out, x, *form),
         (value, _) => write_scalar(out, value),
     }
 }
@@ -130,9 +133,10 @@ pub fn write_scalar(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Str(x) => write_str(out, x),
         Value::Uuid(x) => write_uuid(out, x),
         Value::DateTime(x) => write_datetime(out, *x),
+        Value::Micros(x) => write_micros(out, *x),
         Value::Duration(x) => write_duration(out, *x),
         Value::Decimal(x) => write_decimal(out, *x),
-        Value::Bytes(x) => write_bytes(out, x),
+        Value::Bytes(x) => write_bytes(out, x, BytesForm::default()),
         Value::Null | Value::List(_) | Value::Object(_) | Value::Tagged(..) | Value::Map(_) => {
             out.extend_from_slice(b"null");
         }
@@ -142,6 +146,13 @@ pub fn write_scalar(out: &mut Vec<u8>, value: &Value<'_>) {
 /// Appends an integer.
 pub fn write_int(out: &mut Vec<u8>, value: i64) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends an integer in quotes.
+pub fn write_int_text(out: &mut Vec<u8>, value: i64) {
+    out.push(b'"');
+    write_int(out, value);
+    out.push(b'"');
 }
 
 /// Appends a float; NaN and the infinities, which JSON does not have, as null.
@@ -174,6 +185,13 @@ pub fn write_datetime(out: &mut Vec<u8>, value: i64) {
     out.push(b'"');
 }
 
+/// Appends a time in quotes, given in microseconds since 1970.
+pub fn write_micros(out: &mut Vec<u8>, value: i64) {
+    out.push(b'"');
+    out.extend_from_slice(&micros_text(value));
+    out.push(b'"');
+}
+
 /// Appends a span of time in quotes, given in microseconds: `"P1DT2H"`, as pydantic writes it.
 pub fn write_duration(out: &mut Vec<u8>, value: i64) {
     out.push(b'"');
@@ -191,10 +209,22 @@ pub fn duration_text(value: i64) -> String {
     speedate::Duration { positive: value >= 0, day: part(days), second, microsecond }.to_string()
 }
 
-/// Appends bytes in quotes, as base64 of the alphabet that is safe in URLs, as pydantic writes them.
-pub fn write_bytes(out: &mut Vec<u8>, value: &[u8]) {
+/// Appends bytes in quotes.
+pub fn write_bytes(out: &mut Vec<u8>, value: &[u8], form: BytesForm) {
+    if form == BytesForm::Utf8 {
+        return write_str(out, &String::from_utf8_lossy(value));
+    }
     out.push(b'"');
-    out.extend_from_slice(URL_SAFE.encode(value).as_bytes());
+    match form {
+        BytesForm::Base64 => out.extend_from_slice(STANDARD.encode(value).as_bytes()),
+        BytesForm::Hex => {
+            for byte in value {
+                // Writing to memory cannot fail.
+                let _ = write!(out, "{byte:02x}");
+            }
+        }
+        _ => out.extend_from_slice(URL_SAFE.encode(value).as_bytes()),
+    }
     out.push(b'"');
 }
 
@@ -225,6 +255,20 @@ pub fn datetime_text(value: i64) -> [u8; 24] {
     put(14, 2, ms / 60_000 % 60);
     put(17, 2, ms / 1000 % 60);
     put(20, 3, ms % 1000);
+    text
+}
+
+/// `2024-05-01T12:00:00.000000Z`, as [`datetime_text`] writes its milliseconds.
+pub fn micros_text(value: i64) -> [u8; 27] {
+    let value = value.clamp(FIRST_INSTANT * 1000, LAST_INSTANT * 1000 + 999);
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    text[..23].copy_from_slice(&datetime_text(value.div_euclid(1000))[..23]);
+    let mut rest = value.rem_euclid(1000);
+    for digit in text[23..26].iter_mut().rev() {
+        // Always one decimal digit.
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
     text
 }
 
@@ -279,6 +323,10 @@ mod tests {
         assert_eq!(text(Value::Float(f64::NAN)), "null");
         assert_eq!(text(Value::Duration(-90_061_000_001)), r#""-P1DT1H1M1.000001S""#);
         assert_eq!(text(Value::Duration(0)), r#""PT0S""#);
+        assert_eq!(text(Value::Micros(-1)), r#""1969-12-31T23:59:59.999999Z""#);
+        assert_eq!(text(Value::Micros(1_709_210_096_007_045)), r#""2024-02-29T12:34:56.007045Z""#);
+        assert_eq!(text(Value::Micros(i64::MIN)), r#""0001-01-01T00:00:00.000000Z""#);
+        assert_eq!(text(Value::Micros(i64::MAX)), r#""9999-12-31T23:59:59.999999Z""#);
         assert_eq!(text(Value::Decimal(Decimal::parse("1.50").unwrap())), r#""1.50""#);
         assert_eq!(text(Value::Int(i64::MIN)), "-9223372036854775808");
         assert_eq!(text(Value::Str("a\"\\\n\u{1}é".into())), r#""a\"\\\n\u0001é""#);

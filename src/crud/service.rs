@@ -143,7 +143,9 @@ impl<C: Collection> Served<C> {
             Type::Uuid => check::uuid(text).ok().map(Value::Uuid),
             Type::ObjectId => check::object_id(text).ok().map(|()| Value::Str(text.to_owned().into())),
             // One row has one path: 007 and +7 are not 7.
-            Type::Int(_) => text.parse().ok().filter(|id: &i64| id.to_string() == text).map(Value::Int),
+            Type::Int(_) | Type::IntText(_) => {
+                text.parse().ok().filter(|id: &i64| id.to_string() == text).map(Value::Int)
+            }
             _ => (!text.is_empty()).then(|| Value::Str(text.to_owned().into())),
         };
         id.ok_or_else(not_found)

@@ -25,6 +25,8 @@ pub enum Value<'a> {
     Uuid(Uuid),
     /// Milliseconds since 1970-01-01T00:00:00Z.
     DateTime(i64),
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Micros(i64),
     /// Microseconds.
     Duration(i64),
     /// A decimal number.
@@ -52,6 +54,7 @@ impl Value<'_> {
             Self::Str(x) => Value::Str(Cow::Owned(x.into_owned())),
             Self::Uuid(x) => Value::Uuid(x),
             Self::DateTime(x) => Value::DateTime(x),
+            Self::Micros(x) => Value::Micros(x),
             Self::Duration(x) => Value::Duration(x),
             Self::Decimal(x) => Value::Decimal(x),
             Self::Bytes(x) => Value::Bytes(Cow::Owned(x.into_owned())),

@@ -72,7 +72,12 @@ class Thing(Model):
     span: timedelta = timedelta(days=400, seconds=3)
     short_span: Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(hours=2))] | None = None
     price: Decimal = Decimal("1.50")
-    amount: Annotated[Decimal, Field(ge=Decimal("-1.5"), lt=100, max_digits=4, decimal_places=2)] | None = None
+    amount: (
+        Annotated[
+            Decimal, Field(ge=Decimal("-1.5"), lt=100, max_digits=4, decimal_places=2, multiple_of=Decimal("0.05"))
+        ]
+        | None
+    ) = None
     rates: set[Decimal] = set()  # noqa: RUF012
     blob: bytes = b"\xff"
     salt: Annotated[bytes, Field(min_length=1, max_length=4)] | None = None

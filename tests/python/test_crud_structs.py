@@ -218,7 +218,6 @@ class Lonely(Struct, tag=True):
 @pytest.mark.parametrize(
     ("annotation", "what"),
     [
-        (bytes, "M.x: bytes of a Struct are not supported natively"),
         (timedelta, "M.x: a timedelta of a Struct is not supported natively"),
         (Pair, "M.x: a NamedTuple is not supported natively"),
         (complex, "M.x: an arbitrary class is not supported natively"),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use ziggurat::crud::schema::{
-    Bounds, ChoiceSort, DefaultValue, Field, Index, ListSort, Nested, Number, Tagged, Text, Type, Union, Unknown,
-    Variant,
+    Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, ListSort, Nested, Number, Tagged, Text, Type, Union,
+    Unknown, Variant,
 };
 use ziggurat::crud::{Comparison, Decimal, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
 
@@ -33,10 +33,14 @@ pub const ANY: usize = 19;
 pub const BLOB: usize = 20;
 pub const EITHER: usize = 21;
 pub const SHAPE: usize = 22;
-pub const FIELDS: usize = 23;
+pub const EXACT: usize = 23;
+pub const MOMENT: usize = 24;
+pub const SERIALS: usize = 25;
+pub const HASH: usize = 26;
+pub const FIELDS: usize = 27;
 /// What can be filtered and sorted by.
-pub const SCALARS: [usize; 16] =
-    [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK, SPAN, PRICE];
+pub const SCALARS: [usize; 18] =
+    [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK, SPAN, PRICE, EXACT, MOMENT];
 
 fn optional(kind: Type) -> Type {
     Type::Optional(Box::new(kind))
@@ -74,7 +78,7 @@ pub fn schema(name: &str) -> Arc<Schema> {
         Field::new("span", optional(Type::Duration(Bounds::default()))).index(Index::default()),
         Field::new("price", optional(Type::Decimal(Number::default()))).index(Index::default()),
     ];
-    let fields = [fields, loose()].concat();
+    let fields = [fields, loose(), written()].concat();
     assert_eq!(fields.len(), FIELDS);
     Arc::new(Schema { name: name.into(), fields, id: Some(ID), unknown: Unknown::Forbid })
 }
@@ -82,13 +86,25 @@ pub fn schema(name: &str) -> Arc<Schema> {
 /// Fields whose values hold what no model says.
 fn loose() -> Vec<Field> {
     let counts = Type::Map { value: Box::new(optional(Type::Int(Bounds::default()))), min: None, max: None };
-    let bytes = Type::Bytes { min: None, max: None };
+    let bytes = Type::Bytes { form: BytesForm::default(), min: None, max: None };
     vec![
         Field::new("meta", optional(counts)),
         Field::new("any", Type::Any),
         Field::new("blob", optional(bytes)),
         Field::new("either", either()),
         Field::new("shape", optional(Type::Tagged(shape()))),
+    ]
+}
+
+/// Fields that JSON holds in another form than the stores do.
+fn written() -> Vec<Field> {
+    let serials =
+        Type::List { sort: ListSort::List, item: Box::new(Type::IntText(Bounds::default())), min: None, max: None };
+    vec![
+        Field::new("exact", optional(Type::IntText(Bounds::default()))).index(Index::default()),
+        Field::new("moment", optional(Type::Micros)).index(Index::default()),
+        Field::new("serials", serials),
+        Field::new("hash", Type::Bytes { form: BytesForm::Hex, min: None, max: None }),
     ]
 }
 
@@ -347,6 +363,16 @@ pub fn value(random: &mut Random, field: usize) -> Value<'static> {
             let value = Value::Decimal(Decimal::parse(random.pick(&DECIMALS)).unwrap());
             random.maybe(value)
         }
+        EXACT => {
+            let value = Value::Int(random.pick(&INTS));
+            random.maybe(value)
+        }
+        MOMENT => {
+            let value = Value::Micros(random.pick(&TIMES) * 1000 + random.below(3) as i64 * 499);
+            random.maybe(value)
+        }
+        SERIALS => Value::List((0..random.below(4)).map(|_| Value::Int(random.pick(&INTS))).collect()),
+        HASH => Value::Bytes((0..random.below(5)).map(|_| random.next() as u8).collect::<Vec<_>>().into()),
         CLOCK => text(random.pick(&["00:00:00", "00:00:00.000001", "12:30:00", "12:30:00.500000", "23:59:59.999999"])),
         _ => unreachable!(),
     }
@@ -386,7 +412,12 @@ pub fn predicate(random: &mut Random, depth: usize) -> Expr {
         }
         4 => like(random),
         5 => {
-            let values = (0..random.below(3)).map(|_| text(random.pick(&TEXTS))).collect();
+            let count = random.below(3);
+            if random.below(2) == 0 {
+                let values = (0..count).map(|_| Value::Int(random.pick(&INTS))).collect();
+                return Expr::Has { field: SERIALS.into(), values };
+            }
+            let values = (0..count).map(|_| text(random.pick(&TEXTS))).collect();
             Expr::Has { field: TAGS.into(), values }
         }
         6 => Expr::Length { field: TAGS.into(), op: random.pick(&OPS), length: random.below(5) as u64 },
@@ -454,7 +485,9 @@ pub fn order(a: &Value<'_>, b: &Value<'_>) -> Ordering {
         (Value::Null, _) => Ordering::Less,
         (_, Value::Null) => Ordering::Greater,
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        (Value::Int(a), Value::Int(b)) | (Value::DateTime(a), Value::DateTime(b)) => a.cmp(b),
+        (Value::Int(a), Value::Int(b))
+        | (Value::DateTime(a), Value::DateTime(b))
+        | (Value::Micros(a), Value::Micros(b)) => a.cmp(b),
         (Value::Duration(a), Value::Duration(b)) => a.cmp(b),
         (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
         (Value::Float(a), Value::Float(b)) => a.partial_cmp(b).unwrap(),

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::crud::schema::{Access, Bounds, DefaultValue, Field, Schema, Type, Unknown};
-use crate::crud::{Value, json as canonical};
+use crate::crud::schema::{Access, Bounds, BytesForm, DefaultValue, Field, Schema, Type, Unknown};
+use crate::crud::{Decimal, Value, json as canonical};
 
 /// What a schema is for.
 #[derive(Clone, Copy, PartialEq)]
@@ -155,6 +155,13 @@ impl Components {
         };
         match kind {
             Type::Bool => put("type", Some(json!("boolean"))),
+            Type::IntText(bounds) => {
+                let text = json!({"type": "string", "format": "int64", "pattern": "^-?[0-9]+$"});
+                if purpose == Purpose::Answer {
+                    return text;
+                }
+                put("anyOf", Some(json!([self.kind(&Type::Int(*bounds), purpose), text])));
+            }
             Type::Int(bounds) => {
                 put("type", Some(json!("integer")));
                 put("format", Some(json!("int64")));
@@ -186,7 +193,7 @@ impl Components {
                 put("type", Some(json!("string")));
                 put("format", Some(json!("uuid")));
             }
-            Type::DateTime => {
+            Type::DateTime | Type::Micros => {
                 put("type", Some(json!("string")));
                 put("format", Some(json!("date-time")));
             }
@@ -209,8 +216,10 @@ impl Components {
                     return text;
                 }
                 let mut number = json!({"type": "number"});
-                let Bounds { gt, ge, lt, le, .. } = rules.bounds;
-                let limits = [("exclusiveMinimum", gt), ("minimum", ge), ("exclusiveMaximum", lt), ("maximum", le)];
+                let Bounds { gt, ge, lt, le, multiple_of } = rules.bounds;
+                let mut limits =
+                    vec![("exclusiveMinimum", gt), ("minimum", ge), ("exclusiveMaximum", lt), ("maximum", le)];
+                limits.push(("multipleOf", multiple_of.map(Decimal::abs)));
                 for (key, limit) in limits {
                     if let Some(limit) = limit.and_then(|limit| limit.to_string().parse::<f64>().ok()) {
                         number[key] = json!(limit);
@@ -259,9 +268,15 @@ impl Components {
                 put("minProperties", min.map(Json::from));
                 put("maxProperties", max.map(Json::from));
             }
-            Type::Bytes { .. } => {
+            Type::Bytes { form, .. } => {
                 put("type", Some(json!("string")));
-                put("contentEncoding", Some(json!("base64url")));
+                let encoding = match form {
+                    BytesForm::UrlSafe => Some("base64url"),
+                    BytesForm::Base64 => Some("base64"),
+                    BytesForm::Hex => Some("base16"),
+                    BytesForm::Utf8 => None,
+                };
+                put("contentEncoding", encoding.map(Json::from));
             }
             Type::Union(union) => {
                 put("anyOf", Some(union.alternatives().iter().map(|kind| self.kind(kind, purpose)).collect()));

@@ -43,7 +43,9 @@ pub(super) fn groups_schema(resource: &Resource, schema: &Schema, components: &m
             Aggregate::Of(function, path) => match (function, kind(schema, path)) {
                 (Function::Sum, Some(Type::Int(_))) => json!({"type": "integer"}),
                 (Function::Sum, Some(Type::Float(_))) => json!({"type": "number"}),
-                (Function::Avg, Some(Type::Int(_) | Type::Float(_))) => nullable(json!({"type": "number"})),
+                (Function::Avg, Some(Type::Int(_) | Type::IntText(_) | Type::Float(_))) => {
+                    nullable(json!({"type": "number"}))
+                }
                 (Function::Sum | Function::Avg, _) => nullable(json!({"type": "string"})),
                 (_, Some(kind)) => nullable(components.kind(kind, Purpose::Answer)),
                 (_, None) => json!({}),

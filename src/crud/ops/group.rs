@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::answer;
 use crate::crud::etag::{self, Condition};
-use crate::crud::query::{Aggregate, Function, Grouping, Path};
+use crate::crud::query::{Aggregate, Dimension, Grouping, Path};
 use crate::crud::schema::{Schema, Type};
 use crate::crud::service::Served;
 use crate::crud::store::Groups;
@@ -37,24 +37,28 @@ pub(in crate::crud) async fn group<C: Collection>(
 
 /// `{"items":[{"by":{"status":"paid"},"count":2,"sum(price)":"7.5"}],"more":false}`
 fn written(schema: &Schema, grouping: &Grouping, groups: &Groups) -> Vec<u8> {
-    let names: Vec<String> = grouping.by.iter().map(|by| by.name(schema)).collect();
-    let computed: Vec<(String, bool)> =
-        grouping.aggregates.iter().map(|own| (own.name(schema), is_sum_of_ints(schema, own))).collect();
+    let by = |by: &Dimension| (by.name(schema), by.part.is_none().then(|| kind(schema, &by.path)).flatten());
+    let of = |own: &Aggregate| match own {
+        Aggregate::Of(_, path) => (own.name(schema), kind(schema, path)),
+        Aggregate::Count => (own.name(schema), None),
+    };
+    let names: Vec<_> = grouping.by.iter().map(by).collect();
+    let computed: Vec<_> = grouping.aggregates.iter().map(of).collect();
     let mut out = b"{\"items\":[".to_vec();
     for (index, row) in groups.rows.iter().enumerate() {
         out.extend_from_slice(if index > 0 { b",{\"by\":{" } else { b"{\"by\":{" });
-        for (index, (name, value)) in names.iter().zip(row).enumerate() {
+        for (index, ((name, kind), value)) in names.iter().zip(row).enumerate() {
             if index > 0 {
                 out.push(b',');
             }
             member(&mut out, name);
-            write(&mut out, value, false);
+            write(&mut out, value, *kind);
         }
         out.push(b'}');
-        for ((name, is_number), value) in computed.iter().zip(row.iter().skip(names.len())) {
+        for ((name, kind), value) in computed.iter().zip(row.iter().skip(names.len())) {
             out.push(b',');
             member(&mut out, name);
-            write(&mut out, value, *is_number);
+            write(&mut out, value, *kind);
         }
         out.push(b'}');
     }
@@ -69,20 +73,15 @@ fn member(out: &mut Vec<u8>, name: &str) {
 }
 
 /// Decimals are written without zeros at their end; a sum of ints is a number, whatever it is computed in.
-fn write(out: &mut Vec<u8>, value: &Value<'_>, as_number: bool) {
-    match value {
-        Value::Decimal(x) => {
-            let text = x.plain();
-            if as_number { out.extend_from_slice(text.as_bytes()) } else { json::write_str(out, &text) }
-        }
-        value => json::write_scalar(out, value),
+fn write(out: &mut Vec<u8>, value: &Value<'_>, kind: Option<&Type>) {
+    match (value, kind) {
+        (Value::Decimal(x), Some(Type::Int(_))) => out.extend_from_slice(x.plain().as_bytes()),
+        (Value::Decimal(x), _) => json::write_str(out, &x.plain()),
+        (value, Some(kind)) => json::write_value(out, kind, value),
+        (value, None) => json::write_scalar(out, value),
     }
 }
 
-fn is_sum_of_ints(schema: &Schema, aggregate: &Aggregate) -> bool {
-    let is_int = |path: &Path| {
-        path.fields(schema)
-            .is_some_and(|fields| fields.last().is_some_and(|f| matches!(f.kind.inner().0, Type::Int(_))))
-    };
-    matches!(aggregate, Aggregate::Of(Function::Sum, path) if is_int(path))
+fn kind<'s>(schema: &'s Schema, path: &Path) -> Option<&'s Type> {
+    Some(path.fields(schema)?.last()?.kind.inner().0)
 }

@@ -15,7 +15,7 @@ use super::{body, create, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::service::Served;
 use crate::crud::store::{RowError, StoreError};
-use crate::crud::{Collection, Op, Row, Value, json};
+use crate::crud::{Collection, Op, Row, Schema, Value, json};
 use crate::service::Problem;
 use crate::{Body, BoxError, Request, Response};
 
@@ -157,7 +157,8 @@ impl<C: Collection> Writer<C> {
     /// Adds rows: all in one write, or, when one of them is refused, each by itself.
     async fn add(&self, documents: Vec<(usize, Value<'static>)>) -> Vec<(usize, Vec<u8>, Result<Row, StoreError>)> {
         let (places, documents): (Vec<usize>, Vec<Value<'static>>) = documents.into_iter().unzip();
-        let ids: Vec<Vec<u8>> = documents.iter().map(|document| id(document, self.served.id)).collect();
+        let ids: Vec<Vec<u8>> =
+            documents.iter().map(|document| id(&self.served.schema, document, self.served.id)).collect();
         let mut rows: Vec<Result<Row, StoreError>> = Vec::with_capacity(documents.len());
         if documents.len() > 1 && self.served.collection.has_transactions() {
             match self.served.collection.insert_all(documents.clone()).await {
@@ -257,12 +258,12 @@ impl<C: Collection> Import<C> {
     }
 }
 
-fn id(document: &Value<'static>, index: usize) -> Vec<u8> {
+fn id(schema: &Schema, document: &Value<'static>, index: usize) -> Vec<u8> {
     let mut text = Vec::new();
     if let Value::Object(values) = document
         && let Some(id) = values.get(index)
     {
-        json::write_scalar(&mut text, id);
+        json::write_value(&mut text, &schema.fields[index].kind, id);
     }
     text
 }

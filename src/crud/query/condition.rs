@@ -156,7 +156,7 @@ fn list(field: Path, item: &Type, operator: &str, rest: &str) -> Result<Expr, Fa
             let Some(op) = comparison(operator) else {
                 return Err(Fault::new("operator", "after len. must come a number, or as in len.gte.2"));
             };
-            let length = match int(number)? {
+            let length = match check::int_text(number)? {
                 number @ 0..=LONGEST_LIST => number.unsigned_abs(),
                 _ => return Err(Fault::new("operator", format!("a length must be from 0 to {LONGEST_LIST}"))),
             };
@@ -188,7 +188,7 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
             "false" => Ok(Value::Bool(false)),
             _ => Err(Fault::new("bool_parsing", "must be true or false")),
         },
-        Type::Int(_) => int(text).map(Value::Int),
+        Type::Int(_) | Type::IntText(_) => check::int_text(text).map(Value::Int),
         Type::Float(_) => match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Value::Float(value)),
             _ => Err(Fault::new("float_parsing", "must be a number")),
@@ -197,12 +197,12 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
         Type::Uuid => check::uuid(text).map(Value::Uuid),
         Type::ObjectId => check::object_id(text).map(|()| Value::Str(text.to_owned().into())),
         // A plus sign that was not escaped arrives as a space: 12:00:00+02:00.
-        Type::DateTime => check::datetime(text)
+        Type::DateTime | Type::Micros => check::datetime(text)
             .or_else(|fault| match text.len().checked_sub(6).filter(|at| text.as_bytes()[*at] == b' ') {
                 Some(at) => check::datetime(&format!("{}+{}", &text[..at], &text[at + 1..])),
                 None => Err(fault),
             })
-            .map(Value::DateTime),
+            .map(|time| kind.instant(time)),
         Type::Date(_) => check::date(text).map(|date| Value::Str(String::from(date).into())),
         Type::Time(_) => check::time(text).map(|time| Value::Str(String::from(time).into())),
         Type::Duration(_) => check::duration(text).map(Value::Duration),
@@ -226,14 +226,6 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
         | Type::Tagged(_)
         | Type::Any => Err(Fault::new("not_scalar", "only single values can be filtered by")),
     }
-}
-
-fn int(text: &str) -> Result<i64, Fault> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Fault::new("int_parsing", "must be a whole number"));
-    }
-    text.parse().map_err(|_| check::out_of_range())
 }
 
 /// The texts in `(a,"b,c",d)`; in quotes a backslash takes the next character as it is.

@@ -66,7 +66,7 @@ pub(super) fn decode(
 fn boundary_type(kind: &Type) -> Type {
     let (inner, nullable) = kind.inner();
     let bare = match inner {
-        Type::Int(_) => Type::Int(Bounds::default()),
+        Type::Int(_) | Type::IntText(_) => Type::Int(Bounds::default()),
         Type::Float(_) => Type::Float(Bounds::default()),
         Type::Str(_) => Type::Str(Text::default()),
         Type::Date(_) => Type::Date(Bounds::default()),

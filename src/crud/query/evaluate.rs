@@ -75,6 +75,7 @@ fn order(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
         (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
         (Value::Int(left), Value::Int(right))
         | (Value::DateTime(left), Value::DateTime(right))
+        | (Value::Micros(left), Value::Micros(right))
         | (Value::Duration(left), Value::Duration(right)) => Some(left.cmp(right)),
         (Value::Decimal(left), Value::Decimal(right)) => Some(left.cmp(right)),
         (Value::Float(left), Value::Float(right)) => left.partial_cmp(right),

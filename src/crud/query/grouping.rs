@@ -118,7 +118,7 @@ impl Function {
     /// Whether it can be computed of values of a type.
     pub(crate) fn takes(self, kind: &Type) -> bool {
         match kind.inner().0 {
-            Type::Int(_) | Type::Float(_) | Type::Decimal(_) => true,
+            Type::Int(_) | Type::IntText(_) | Type::Float(_) | Type::Decimal(_) => true,
             Type::Bool | Type::OneOf { .. } => false,
             kind => matches!(self, Self::Min | Self::Max) && kind.is_scalar(),
         }
@@ -146,8 +146,8 @@ impl Dimension {
         let fits = match (part, kind) {
             (None, Type::OneOf { values, .. }) => !values.iter().any(|value| matches!(value, super::Value::Bool(_))),
             (None, kind) => kind.is_scalar(),
-            (Some(Part::Hour), kind) => matches!(kind, Type::DateTime),
-            (Some(_), kind) => matches!(kind, Type::DateTime | Type::Date(_)),
+            (Some(Part::Hour), kind) => matches!(kind, Type::DateTime | Type::Micros),
+            (Some(_), kind) => matches!(kind, Type::DateTime | Type::Micros | Type::Date(_)),
         };
         if fits {
             return Ok(Self { path, part });

@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use speedate::{MicrosecondsPrecisionOverflowBehavior, TimeConfig};
 use uuid::Uuid;
 
-use super::{Bounds, ChoiceSort, ListSort, Number, Tagged, Text, Type};
+use super::{Bounds, BytesForm, ChoiceSort, ListSort, Number, Tagged, Text, Type};
 use crate::crud::json::{FIRST_INSTANT, LAST_INSTANT, duration_text};
 use crate::crud::{Decimal, NotDecimal, Value};
 use crate::service::{Limit, Location, Violation};
@@ -41,10 +41,11 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
     match kind {
         Type::Bool => Fault::new("bool_type", "must be true or false"),
         Type::Int(_) => Fault::new("int_type", "must be a whole number"),
+        Type::IntText(_) => Fault::new("int_type", "must be a whole number, or one in a string"),
         Type::Float(_) => Fault::new("float_type", "must be a number"),
         Type::Str(_) | Type::ObjectId => Fault::new("string_type", "must be a string"),
         Type::Uuid => Fault::new("uuid_type", "must be a UUID in a string"),
-        Type::DateTime => Fault::new("datetime_type", "must be a date and time in a string"),
+        Type::DateTime | Type::Micros => Fault::new("datetime_type", "must be a date and time in a string"),
         Type::Date(_) => Fault::new("date_type", "must be a date in a string"),
         Type::Time(_) => Fault::new("time_type", "must be a time in a string"),
         Type::Duration(_) => Fault::new("time_delta_type", "must be a duration in a string"),
@@ -63,7 +64,7 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
         Type::Fixed(_) => Fault::new("tuple_type", "must be an array"),
         Type::Model(_) => Fault::new("model_type", "must be an object"),
         Type::Map { .. } | Type::Tagged(_) => Fault::new("dict_type", "must be an object"),
-        Type::Bytes { .. } => Fault::new("bytes_type", "must be base64 in a string"),
+        Type::Bytes { form, .. } => Fault::new("bytes_type", format!("must be {} in a string", name_of(*form))),
         // What it might be instead is told one by one.
         Type::Union(union) => union.alternatives().first().map_or_else(|| wrong_kind(&Type::Any), wrong_kind),
         // Nothing is of the wrong kind.
@@ -112,6 +113,15 @@ fn within<T: PartialOrd + Clone + std::fmt::Display>(
         Bounds { gt: Some(bound), .. } if value <= *bound => fault("greater_than", ">", bound),
         _ => Ok(value),
     }
+}
+
+/// An integer from its digits.
+pub(crate) fn int_text(text: &str) -> Result<i64, Fault> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Fault::new("int_parsing", "must be a whole number"));
+    }
+    text.parse().map_err(|_| out_of_range())
 }
 
 pub(crate) fn out_of_range() -> Fault {
@@ -266,11 +276,29 @@ impl std::fmt::Display for Span {
     }
 }
 
-/// Bytes from base64 of either alphabet, with or without padding.
-pub(crate) fn bytes(text: &str, min: Option<usize>, max: Option<usize>) -> Result<Value<'static>, Fault> {
-    let standard = text.contains(['+', '/']);
-    let decoded = if standard { STANDARD_INDIFFERENT.decode(text) } else { URL_SAFE_INDIFFERENT.decode(text) };
-    let bytes = decoded.map_err(|_| Fault::new("bytes_invalid_encoding", "must be base64"))?;
+/// What a form of bytes is called.
+const fn name_of(form: BytesForm) -> &'static str {
+    match form {
+        BytesForm::UrlSafe | BytesForm::Base64 => "base64",
+        BytesForm::Utf8 => "bytes",
+        BytesForm::Hex => "an even number of hexadecimal digits",
+    }
+}
+
+/// Bytes from a text; base64 may be of either alphabet, with or without padding.
+pub(crate) fn bytes(
+    text: &str,
+    form: BytesForm,
+    min: Option<usize>,
+    max: Option<usize>,
+) -> Result<Value<'static>, Fault> {
+    let decoded = match form {
+        BytesForm::Utf8 => Some(text.as_bytes().to_vec()),
+        BytesForm::Hex => hex(text),
+        _ if text.contains(['+', '/']) => STANDARD_INDIFFERENT.decode(text).ok(),
+        _ => URL_SAFE_INDIFFERENT.decode(text).ok(),
+    };
+    let bytes = decoded.ok_or_else(|| Fault::new("bytes_invalid_encoding", format!("must be {}", name_of(form))))?;
     let count = |count: usize| if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") };
     match (min, max) {
         (Some(min), _) if bytes.len() < min => {
@@ -282,6 +310,13 @@ pub(crate) fn bytes(text: &str, min: Option<usize>, max: Option<usize>) -> Resul
         }
         _ => Ok(Value::Bytes(bytes.into())),
     }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    // Two digits are one byte.
+    let byte = |pair: &[u8]| Some((digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?) as u8);
+    text.as_bytes().chunks(2).map(byte).collect()
 }
 
 const INDIFFERENT: GeneralPurposeConfig =
@@ -328,6 +363,12 @@ pub(crate) fn number(value: Decimal, rules: &Number) -> Result<Value<'static>, F
         }
         _ => {}
     }
+    if let Some(limit) = rules.bounds.multiple_of
+        && !value.is_multiple_of(limit)
+    {
+        let limit = limit.to_string();
+        return Err(Fault::new("multiple_of", format!("must be a multiple of {limit}")).limit(Limit::Text(limit)));
+    }
     within(value, &rules.bounds, |bound| Limit::Text(bound.to_string())).map(Value::Decimal)
 }
 
@@ -337,23 +378,22 @@ pub(super) const CUT: TimeConfig = TimeConfig {
     unix_timestamp_offset: None,
 };
 
-/// Milliseconds since 1970 of an RFC 3339 time; finer digits are cut off.
+/// Microseconds since 1970 of an RFC 3339 time; finer digits are cut off.
 pub(crate) fn datetime(text: &str) -> Result<i64, Fault> {
     let parsed = speedate::DateTime::parse_bytes_rfc3339_with_config(text.as_bytes(), &CUT)
         .map_err(|_| Fault::new("datetime_parsing", "must be a date and time, as 2024-05-01T12:00:00Z"))?;
     instant(&parsed)
 }
 
-/// A time as it is kept, if it is one.
+/// Microseconds since 1970 of a time, if Python has it.
 pub(super) fn instant(parsed: &speedate::DateTime) -> Result<i64, Fault> {
     if parsed.time.tz_offset.is_none() {
         return Err(no_offset());
     }
-    let ms = parsed.timestamp_tz_ms();
-    if !(FIRST_INSTANT..=LAST_INSTANT).contains(&ms) {
+    if !(FIRST_INSTANT..=LAST_INSTANT).contains(&parsed.timestamp_tz_ms()) {
         return Err(Fault::new("datetime_object_invalid", "must be in the years 1 to 9999"));
     }
-    Ok(ms)
+    Ok(parsed.timestamp_tz() * 1_000_000 + i64::from(parsed.time.microsecond))
 }
 
 /// The fault of a time of which it is not said where it is.

@@ -129,11 +129,11 @@ impl<'s> Context<'s> {
         })
     }
 
-    /// The time of the request, the same for every field.
+    /// The time of the request in microseconds since 1970, the same for every field.
     pub(super) fn now(&self) -> i64 {
         self.now.get().unwrap_or_else(|| {
             let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let now = i64::try_from(elapsed.as_millis()).unwrap_or(0);
+            let now = i64::try_from(elapsed.as_micros()).unwrap_or(0);
             self.now.set(Some(now));
             now
         })
@@ -146,7 +146,7 @@ impl<'s> Context<'s> {
             Some(DefaultValue::Uuid4) => Value::Uuid(Uuid::new_v4()),
             Some(DefaultValue::Uuid7) => Value::Uuid(Uuid::now_v7()),
             Some(DefaultValue::ObjectId) => Value::Str(check::new_object_id().into()),
-            Some(DefaultValue::Now) => Value::DateTime(self.now()),
+            Some(DefaultValue::Now) => field.kind.instant(self.now()),
             None => {
                 self.refuse_member(&field.name, Fault::new("missing", "is required"));
                 Value::Null

@@ -13,11 +13,11 @@ use serde::Deserialize;
 
 use super::check::{self, Fault};
 use super::{
-    Access, Bounds, ChoiceSort, DefaultValue, Field, Index, ListSort, Nested, Number, Schema, Tagged, Text, Type,
-    Union, Unknown, Variant, validate,
+    Access, Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, ListSort, Nested, Number, Schema, Tagged, Text,
+    Type, Union, Unknown, Variant, validate,
 };
 use crate::ConfigError;
-use crate::crud::Value;
+use crate::crud::{Decimal, Value};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +112,9 @@ enum TypeDescription {
         lt: Option<i64>,
         le: Option<i64>,
         multiple_of: Option<i64>,
+        /// It stands in a string.
+        #[serde(default)]
+        text: bool,
     },
     Float {
         gt: Option<f64>,
@@ -133,7 +136,11 @@ enum TypeDescription {
     },
     Uuid {},
     ObjectId {},
-    Datetime {},
+    Datetime {
+        /// To the microsecond.
+        #[serde(default)]
+        micro: bool,
+    },
     Date {
         gt: Option<String>,
         ge: Option<String>,
@@ -159,6 +166,7 @@ enum TypeDescription {
         ge: Option<String>,
         lt: Option<String>,
         le: Option<String>,
+        multiple_of: Option<String>,
         max_digits: Option<usize>,
         decimal_places: Option<usize>,
     },
@@ -199,6 +207,8 @@ enum TypeDescription {
         max_length: Option<usize>,
     },
     Bytes {
+        #[serde(default)]
+        form: FormDescription,
         min_length: Option<usize>,
         max_length: Option<usize>,
     },
@@ -218,6 +228,16 @@ struct VariantDescription {
     tags: Vec<Choice>,
     /// A `model` or a `back`.
     model: TypeDescription,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FormDescription {
+    #[default]
+    Base64url,
+    Base64,
+    Utf8,
+    Hex,
 }
 
 #[derive(Default, Deserialize)]
@@ -303,7 +323,7 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
             let fits = match (&default, field.kind.inner().0) {
                 (DefaultValue::Uuid4 | DefaultValue::Uuid7, kind) => matches!(kind, Type::Uuid),
                 (DefaultValue::ObjectId, kind) => matches!(kind, Type::ObjectId),
-                (DefaultValue::Now, kind) => matches!(kind, Type::DateTime),
+                (DefaultValue::Now, kind) => matches!(kind, Type::DateTime | Type::Micros),
                 (DefaultValue::Constant(_), _) => true,
             };
             if !fits {
@@ -323,8 +343,10 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
                     .cure("add unique, or leave case_insensitive out"));
             }
             if ttl.is_some() && !matches!(kind, Type::DateTime) {
-                return Err(ConfigError::new(format!("{place}: rows expire some time after a datetime"))
-                    .cure("make it a datetime, or leave ttl out"));
+                return Err(ConfigError::new(format!(
+                    "{place}: rows expire some time after a datetime of milliseconds"
+                ))
+                .cure("make it a datetime without Micro, or leave ttl out"));
             }
             field = field.index(Index { unique, case_insensitive, sparse, ttl });
         }
@@ -377,7 +399,7 @@ fn check_id(schema: &Schema, id: &str) -> Result<usize, ConfigError> {
             .cure("add a field `id: UUID`"));
     };
     let field = &schema.fields[index];
-    if !matches!(field.kind, Type::Uuid | Type::ObjectId | Type::Int(_) | Type::Str(_)) {
+    if !matches!(field.kind, Type::Uuid | Type::ObjectId | Type::Int(_) | Type::IntText(_) | Type::Str(_)) {
         return Err(ConfigError::new(format!("{}.{id} cannot identify rows", schema.name))
             .cure("make it a UUID, an int or a str"));
     }
@@ -391,11 +413,12 @@ fn check_id(schema: &Schema, id: &str) -> Result<usize, ConfigError> {
 fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<Type, ConfigError> {
     Ok(match kind {
         TypeDescription::Bool {} => Type::Bool,
-        TypeDescription::Int { gt, ge, lt, le, multiple_of } => {
+        TypeDescription::Int { gt, ge, lt, le, multiple_of, text } => {
             if multiple_of == Some(0) {
                 return Err(ConfigError::new(format!("{place}: nothing is a multiple of 0")));
             }
-            Type::Int(Bounds { gt, ge, lt, le, multiple_of })
+            let bounds = Bounds { gt, ge, lt, le, multiple_of };
+            if text { Type::IntText(bounds) } else { Type::Int(bounds) }
         }
         TypeDescription::Float { gt, ge, lt, le, multiple_of } => {
             if multiple_of == Some(0.0) {
@@ -412,12 +435,22 @@ fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<T
         }
         TypeDescription::Uuid {} => Type::Uuid,
         TypeDescription::ObjectId {} => Type::ObjectId,
-        TypeDescription::Datetime {} => Type::DateTime,
+        TypeDescription::Datetime { micro } => {
+            if micro {
+                Type::Micros
+            } else {
+                Type::DateTime
+            }
+        }
         TypeDescription::Date { gt, ge, lt, le } => Type::Date(bounds([gt, ge, lt, le], check::date, place)?),
         TypeDescription::Time { gt, ge, lt, le } => Type::Time(bounds([gt, ge, lt, le], check::time, place)?),
         TypeDescription::Timedelta { gt, ge, lt, le } => Type::Duration(Bounds { gt, ge, lt, le, multiple_of: None }),
-        TypeDescription::Decimal { gt, ge, lt, le, max_digits, decimal_places } => {
-            let bounds = bounds([gt, ge, lt, le], check::decimal, place)?;
+        TypeDescription::Decimal { gt, ge, lt, le, multiple_of, max_digits, decimal_places } => {
+            let mut bounds = bounds([gt, ge, lt, le], check::decimal, place)?;
+            bounds.multiple_of = bound(multiple_of, check::decimal, place)?;
+            if bounds.multiple_of == Some(Decimal::default()) {
+                return Err(ConfigError::new(format!("{place}: nothing is a multiple of 0")));
+            }
             Type::Decimal(Number { bounds, max_digits, decimal_places })
         }
         TypeDescription::Enum { values, int } => {
@@ -452,7 +485,15 @@ fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<T
         TypeDescription::Dict { values, min_length, max_length } => {
             Type::Map { value: Box::new(compile_type(*values, place, open)?), min: min_length, max: max_length }
         }
-        TypeDescription::Bytes { min_length, max_length } => Type::Bytes { min: min_length, max: max_length },
+        TypeDescription::Bytes { form, min_length, max_length } => {
+            let form = match form {
+                FormDescription::Base64url => BytesForm::UrlSafe,
+                FormDescription::Base64 => BytesForm::Base64,
+                FormDescription::Utf8 => BytesForm::Utf8,
+                FormDescription::Hex => BytesForm::Hex,
+            };
+            Type::Bytes { form, min: min_length, max: max_length }
+        }
         TypeDescription::Union { of } => union(of, place, open)?,
         TypeDescription::Tagged { tag, models } => {
             let variant = |VariantDescription { tags, model }| match compile_type(model, place, open)? {
@@ -502,13 +543,14 @@ fn bounds<T>(
     read: fn(&str) -> Result<T, Fault>,
     place: &str,
 ) -> Result<Bounds<T>, ConfigError> {
-    let bound = |text: Option<String>| {
-        text.map(|text| read(&text))
-            .transpose()
-            .map_err(|fault| ConfigError::new(format!("{place}: a bound {}", fault.detail)))
-    };
-    let [gt, ge, lt, le] = bounds;
-    Ok(Bounds { gt: bound(gt)?, ge: bound(ge)?, lt: bound(lt)?, le: bound(le)?, multiple_of: None })
+    let [gt, ge, lt, le] = bounds.map(|text| bound(text, read, place));
+    Ok(Bounds { gt: gt?, ge: ge?, lt: lt?, le: le?, multiple_of: None })
+}
+
+fn bound<T>(text: Option<String>, read: fn(&str) -> Result<T, Fault>, place: &str) -> Result<Option<T>, ConfigError> {
+    text.map(|text| read(&text))
+        .transpose()
+        .map_err(|fault| ConfigError::new(format!("{place}: a bound {}", fault.detail)))
 }
 
 fn choices(values: Vec<Choice>, place: &str) -> Result<Vec<Value<'static>>, ConfigError> {
@@ -584,6 +626,9 @@ mod tests {
             age(r#""type":{"type":"list","items":{"type":"int"}},"index":{}"#).contains("User.age cannot be indexed")
         );
         assert!(age(r#""type":{"type":"int","multiple_of":0}"#).contains("User.age: nothing is a multiple of 0"));
+        assert!(
+            age(r#""type":{"type":"decimal","multiple_of":"0.0"}"#).contains("User.age: nothing is a multiple of 0")
+        );
         assert!(age(r#""type":{"type":"complex"}"#).contains("unknown variant `complex`"));
         assert!(age(r#""type":{"type":"int","maximum":3}"#).contains("unknown field `maximum`"));
         assert!(refused(r#",{"name":"id","type":{"type":"int"}}"#).contains("User.id is there twice"));

@@ -26,7 +26,7 @@ pub(super) enum Found<'t> {
 pub(super) fn read<'a>(kind: &Type, found: Found<'_>, fault: Fault) -> Result<Value<'a>, Fault> {
     match kind {
         Type::Bool => bool(&found, fault).map(Value::Bool),
-        Type::Int(bounds) => match found {
+        Type::Int(bounds) | Type::IntText(bounds) => match found {
             Found::Bool(value) => Ok(i64::from(value)),
             Found::Float(value) if value.fract() != 0.0 => {
                 Err(Fault::new("int_from_float", "must be a whole number, without a fraction"))
@@ -44,7 +44,7 @@ pub(super) fn read<'a>(kind: &Type, found: Found<'_>, fault: Fault) -> Result<Va
         }
         .and_then(|value| check::float(value, bounds))
         .map(Value::Float),
-        Type::DateTime => datetime(&found, fault).map(Value::DateTime),
+        Type::DateTime | Type::Micros => datetime(&found, fault).map(|time| kind.instant(time)),
         Type::Date(bounds) => date(&found, fault).and_then(|day| {
             let kept = check::moment(day.to_string().into(), bounds)?;
             check::day(day).map(|_| kept)

@@ -187,6 +187,8 @@ pub enum Type {
     Bool,
     /// `int`, 64 bits.
     Int(Bounds<i64>),
+    /// `int` that stands in a string in JSON, since JavaScript holds only 53 bits of a number; read from a number, too.
+    IntText(Bounds<i64>),
     /// `float`, finite.
     Float(Bounds<f64>),
     /// `str`
@@ -197,6 +199,8 @@ pub enum Type {
     ObjectId,
     /// `datetime`, in UTC, to the millisecond.
     DateTime,
+    /// `datetime`, in UTC, to the microsecond.
+    Micros,
     /// `date`: the text `YYYY-MM-DD`, which sorts as the days do. Bounds are such texts.
     Date(Bounds<Box<str>>),
     /// `time` without an offset: the text `HH:MM:SS` or `HH:MM:SS.ffffff`, which sorts as the times do. Bounds are such texts.
@@ -238,8 +242,10 @@ pub enum Type {
         /// The greatest number of entries.
         max: Option<usize>,
     },
-    /// `bytes`, base64 in JSON.
+    /// `bytes`
     Bytes {
+        /// How they are written in JSON.
+        form: BytesForm,
         /// The least number of bytes.
         min: Option<usize>,
         /// The greatest number of bytes.
@@ -251,6 +257,20 @@ pub enum Type {
     Tagged(Tagged),
     /// `Any`: whatever JSON holds.
     Any,
+}
+
+/// How bytes are written in a JSON string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BytesForm {
+    /// As base64 of the alphabet that is safe in URLs (RFC 4648, section 5), as pydantic writes it; read from either alphabet.
+    #[default]
+    UrlSafe,
+    /// As base64 of the standard alphabet, as msgspec writes it; read from either alphabet.
+    Base64,
+    /// As the text whose UTF-8 they are, which is pydantic's default. What others have stored and is none has U+FFFD in its place.
+    Utf8,
+    /// As small hexadecimal digits; read from capital ones, too.
+    Hex,
 }
 
 /// What a choice is called.
@@ -371,6 +391,14 @@ impl Type {
     /// Whether the server chooses ids of this type.
     pub const fn is_made_here(&self) -> bool {
         matches!(self, Self::Uuid | Self::ObjectId)
+    }
+
+    /// A time as this type keeps it, given in microseconds since 1970.
+    pub(crate) fn instant(&self, micros: i64) -> Value<'static> {
+        match self.inner().0 {
+            Self::Micros => Value::Micros(micros),
+            _ => Value::DateTime(micros.div_euclid(1000)),
+        }
     }
 
     /// The type of an item of an array: of a list all are the same, and of what may be anything so are they.

@@ -160,16 +160,20 @@ impl<'s> ValueSeed<'_, 's> {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
             Type::Uuid => check::uuid(&text).map(Value::Uuid),
             Type::ObjectId => check::object_id(&text).map(|()| Value::Str(text)),
-            Type::DateTime => match check::datetime(&text) {
-                Ok(time) => Ok(Value::DateTime(time)),
-                Err(fault) => return again(self.cx, self.kind(), fault, Found::Text(&text)),
+            kind @ (Type::DateTime | Type::Micros) => match check::datetime(&text) {
+                Ok(time) => Ok(kind.instant(time)),
+                Err(fault) => return again(self.cx, kind, fault, Found::Text(&text)),
+            },
+            kind @ Type::IntText(bounds) => match check::int_text(&text).and_then(|value| check::int(value, bounds)) {
+                Ok(value) => Ok(Value::Int(value)),
+                Err(fault) => return again(self.cx, kind, fault, Found::Text(&text)),
             },
             Type::Date(bounds) => match check::date(&text).and_then(|date| check::moment(date, bounds)) {
                 Err(fault) => return again(self.cx, self.kind(), fault, Found::Text(&text)),
                 date => date,
             },
             Type::Time(bounds) => check::time(&text).and_then(|time| check::moment(time, bounds)),
-            Type::Bytes { min, max } => check::bytes(&text, *min, *max),
+            Type::Bytes { form, min, max } => check::bytes(&text, *form, *min, *max),
             Type::Any => Ok(Value::Str(text)),
             Type::Duration(bounds) => check::duration(&text).and_then(|value| check::span(value, bounds)),
             kind @ Type::OneOf { sort: ChoiceSort::IntEnum, .. } => {
@@ -205,7 +209,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
 
     fn visit_i64<E>(self, value: i64) -> Result<Value<'de>, E> {
         let fault = match self.kind() {
-            Type::Int(bounds) => match check::int(value, bounds) {
+            Type::Int(bounds) | Type::IntText(bounds) => match check::int(value, bounds) {
                 Ok(value) => return Ok(Value::Int(value)),
                 Err(fault) => fault,
             },
@@ -229,7 +233,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
         }
         let checked = match self.kind() {
             Type::Float(bounds) => check::float(value as f64, bounds).map(Value::Float),
-            Type::Int(_) => Err(check::out_of_range()),
+            Type::Int(_) | Type::IntText(_) => Err(check::out_of_range()),
             // As serde_json does with integers that are longer still.
             Type::Any => Ok(Value::Float(value as f64)),
             other => Err(check::wrong_kind(other)),
@@ -239,7 +243,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value<'de>, E> {
         // serde_json hands over the integer -0 as a float, and so does -0.0 pass for one.
-        if value.to_bits() == (-0.0_f64).to_bits() && matches!(self.kind(), Type::Int(_) | Type::OneOf { .. }) {
+        if value.to_bits() == (-0.0_f64).to_bits()
+            && matches!(self.kind(), Type::Int(_) | Type::IntText(_) | Type::OneOf { .. })
+        {
             return self.visit_i64(0);
         }
         let fault = match self.kind() {
@@ -249,7 +255,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_, '_> {
             },
             Type::Any => return Ok(Value::Float(value)),
             // serde_json hands over integers of more than 64 bits as floats.
-            Type::Int(_) if value.abs() >= 9_223_372_036_854_775_808.0 => check::out_of_range(),
+            Type::Int(_) | Type::IntText(_) if value.abs() >= 9_223_372_036_854_775_808.0 => check::out_of_range(),
             other => check::wrong_kind(other),
         };
         Ok(again(self.cx, self.kind(), fault, Found::Float(value)))

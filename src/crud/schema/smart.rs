@@ -26,7 +26,7 @@ fn fit(kind: &Type, json: &str) -> Fit {
         Type::OneOf { sort: ChoiceSort::Literal, .. } => Fit::Exact,
         Type::OneOf { .. } => Fit::Lax,
         Type::Bool if json.starts_with(['t', 'f']) => Fit::Exact,
-        Type::Int(_) if is_number && is_whole => Fit::Exact,
+        Type::Int(_) | Type::IntText(_) if is_number && is_whole => Fit::Exact,
         Type::Float(_) if is_number => {
             if is_whole {
                 Fit::Strict
@@ -41,7 +41,13 @@ fn fit(kind: &Type, json: &str) -> Fit {
         Type::Date(_) if is_text && !serde_json::from_str(json).is_ok_and(|text: String| lax::is_date(&text)) => {
             Fit::Lax
         }
-        Type::Str(_) | Type::Bytes { .. } | Type::DateTime | Type::Date(_) | Type::Time(_) | Type::Duration(_)
+        Type::Str(_)
+        | Type::Bytes { .. }
+        | Type::DateTime
+        | Type::Micros
+        | Type::Date(_)
+        | Type::Time(_)
+        | Type::Duration(_)
             if is_text =>
         {
             Fit::Strict

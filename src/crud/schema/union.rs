@@ -46,12 +46,14 @@ fn kinds(kind: &Type) -> u8 {
     match kind {
         Type::Bool => kinds::BOOL,
         Type::Int(_) => kinds::INT,
+        Type::IntText(_) => kinds::INT | kinds::TEXT,
         Type::Float(_) => kinds::INT | kinds::FRACTION,
         Type::Decimal(_) => kinds::INT | kinds::FRACTION | kinds::TEXT,
         Type::Str(_)
         | Type::Uuid
         | Type::ObjectId
         | Type::DateTime
+        | Type::Micros
         | Type::Date(_)
         | Type::Time(_)
         | Type::Duration(_)
@@ -102,9 +104,10 @@ impl Union {
             for other in &alternatives[index + 1..] {
                 let is_numbers =
                     matches!((one, other), (Type::Int(_), Type::Float(_)) | (Type::Float(_), Type::Int(_)));
-                // MongoDB keeps durations as integers.
+                // MongoDB keeps these as integers.
                 let is_kept_alike = |one: &Type, other: &Type| {
-                    matches!(one, Type::Duration(_)) && kinds(other) & (kinds::INT | kinds::FRACTION) != 0
+                    matches!(one, Type::Duration(_) | Type::Micros)
+                        && kinds(other) & (kinds::INT | kinds::FRACTION) != 0
                 };
                 let is_alike = kinds(one) & kinds(other) != 0 && !is_numbers;
                 if is_alike || is_kept_alike(one, other) || is_kept_alike(other, one) {
@@ -140,10 +143,11 @@ impl Union {
     pub(crate) fn of_value(&self, value: &Value<'_>) -> Option<&Type> {
         self.alternatives.iter().find(|own| match (value, own) {
             (Value::Bool(_), Type::Bool)
-            | (Value::Int(_), Type::Int(_))
+            | (Value::Int(_), Type::Int(_) | Type::IntText(_))
             | (Value::Float(_), Type::Float(_))
             | (Value::Uuid(_), Type::Uuid)
             | (Value::DateTime(_), Type::DateTime)
+            | (Value::Micros(_), Type::Micros)
             | (Value::Duration(_), Type::Duration(_))
             | (Value::Decimal(_), Type::Decimal(_))
             | (Value::Bytes(_), Type::Bytes { .. })
@@ -163,11 +167,12 @@ fn name_of(kind: &Type) -> &str {
     match kind {
         Type::Bool => "bool",
         Type::Int(_) => "int",
+        Type::IntText(_) => "an int in a string",
         Type::Float(_) => "float",
         Type::Str(_) => "str",
         Type::Uuid => "UUID",
         Type::ObjectId => "ObjectId",
-        Type::DateTime => "datetime",
+        Type::DateTime | Type::Micros => "datetime",
         Type::Date(_) => "date",
         Type::Time(_) => "time",
         Type::Duration(_) => "timedelta",

@@ -216,7 +216,7 @@ pub(crate) fn renewed(schema: &Schema) -> Vec<(usize, Value<'static>)> {
 
 /// The time, in milliseconds since 1970.
 pub(crate) fn now() -> i64 {
-    Context::default().now()
+    Context::default().now() / 1000
 }
 
 /// Reads a document that a store gave back: nothing is generated.

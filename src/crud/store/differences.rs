@@ -88,7 +88,16 @@ pub(super) fn words(kind: &Json) -> String {
     let all = |kinds: &Json, word: fn(&Json) -> String| {
         kinds.as_array().into_iter().flatten().map(word).collect::<Vec<_>>().join(" | ")
     };
-    let Json::Object(members) = kind else { return kind.as_str().unwrap_or("any").to_owned() };
+    let Json::Object(members) = kind else {
+        return match kind.as_str().unwrap_or("any") {
+            "int_text" => "int in a string".into(),
+            "datetime_us" => "datetime to the microsecond".into(),
+            "bytes_base64" => "bytes as base64".into(),
+            "bytes_utf8" => "bytes as UTF-8".into(),
+            "bytes_hex" => "bytes as hex".into(),
+            name => name.to_owned(),
+        };
+    };
     match members.iter().next() {
         Some((name, inner)) if name == "optional" => format!("{} | None", words(inner)),
         Some((name, inner)) if name == "list" => format!("list[{}]", words(inner)),
@@ -129,6 +138,7 @@ mod tests {
         let turned = model(json!([["b", "int"], ["a", "str"]]));
         let there = model(json!([["a", "str"], ["c", "bool"], ["b", "int"]]));
         assert_eq!(differences(&turned, &there), [Difference::New("c".into()), Difference::Order(String::new())]);
+        assert_eq!(words(&json!({ "list": "int_text" })), "list[int in a string]");
         assert_eq!(words(&json!({ "optional": { "union": ["int", { "list": "str" }] } })), "int | list[str] | None");
     }
 

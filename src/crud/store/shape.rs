@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::crud::json::write_value;
-use crate::crud::schema::{Nested, Type};
+use crate::crud::schema::{BytesForm, Nested, Type};
 use crate::crud::{Schema, Value};
 
 /// `{"model":[["id","uuid"],["age",{"optional":"int"}]]}`. Bounds and patterns are left out: they concern new rows only.
@@ -16,11 +16,13 @@ fn of_type(kind: &Type) -> Json {
     match kind {
         Type::Bool => json!("bool"),
         Type::Int(_) => json!("int"),
+        Type::IntText(_) => json!("int_text"),
         Type::Float(_) => json!("float"),
         Type::Str(_) => json!("str"),
         Type::Uuid => json!("uuid"),
         Type::ObjectId => json!("object_id"),
         Type::DateTime => json!("datetime"),
+        Type::Micros => json!("datetime_us"),
         Type::Date(_) => json!("date"),
         Type::Time(_) => json!("time"),
         Type::Duration(_) => json!("timedelta"),
@@ -40,7 +42,12 @@ fn of_type(kind: &Type) -> Json {
         Type::Fixed(kinds) => json!({ "tuple": kinds.iter().map(of_type).collect::<Vec<_>>() }),
         Type::Model(schema) => of_nested(schema),
         Type::Map { value, .. } => json!({ "dict": of_type(value) }),
-        Type::Bytes { .. } => json!("bytes"),
+        Type::Bytes { form, .. } => json!(match form {
+            BytesForm::UrlSafe => "bytes",
+            BytesForm::Base64 => "bytes_base64",
+            BytesForm::Utf8 => "bytes_utf8",
+            BytesForm::Hex => "bytes_hex",
+        }),
         Type::Union(union) => json!({ "union": union.alternatives().iter().map(of_type).collect::<Vec<_>>() }),
         Type::Tagged(tagged) => {
             let variants = tagged.variants().iter().map(|variant| {
@@ -102,7 +109,8 @@ pub(super) fn conflict(at: &str, old: &Json, new: &Json) -> Option<String> {
     {
         return olds.iter().zip(news).find_map(|(old, new)| conflict(at, old, new));
     }
-    if old == "int" && new == "float" {
+    let written = [old, new].map(|kind| kind.as_str().unwrap_or_default());
+    if let ["int", "float" | "int_text"] | ["int_text", "int"] = written {
         return None;
     }
     if let Some(Json::Array(olds)) = old.get("union") {
@@ -138,7 +146,8 @@ mod tests {
         assert!(fits(json!("int"), json!("float")));
         assert!(fits(json!("int"), json!({ "optional": "int" })));
         assert!(fits(json!({ "optional": "int" }), json!({ "optional": "float" })));
-        assert!(!fits(json!("float"), json!("int")));
+        assert!(fits(json!("int_text"), json!("int")) && fits(json!("int"), json!({ "optional": "int_text" })));
+        assert!(!fits(json!("float"), json!("int")) && !fits(json!("int_text"), json!("float")));
         assert!(!fits(json!("str"), json!("uuid")));
         assert!(!fits(json!({ "list": "str" }), json!("str")));
         assert!(fits(model(json!("str")), json!({ "model": [["b", "int"]] })));

@@ -8,7 +8,7 @@ use bson::{RawArray, RawBsonRef, RawDocument};
 use uuid::Uuid;
 
 use super::encode;
-use crate::crud::schema::{DefaultValue, Field, Tagged, Type, Union};
+use crate::crud::schema::{BytesForm, DefaultValue, Field, Tagged, Type, Union};
 use crate::crud::store::StoreError;
 use crate::crud::{Decimal, Schema, Value, json};
 
@@ -99,6 +99,7 @@ pub(super) fn value(name: &str, kind: &Type, value: RawBsonRef<'_>) -> Result<Va
         (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(name, value))?),
         (_, RawBsonRef::String(x)) => Value::Str(x.to_owned().into()),
         (_, RawBsonRef::ObjectId(x)) => Value::Str(encode::object_id(x).into()),
+        (Type::Micros, value) => Value::Micros(micros(value).ok_or_else(|| unfit(name, value))?),
         (_, RawBsonRef::DateTime(x)) => Value::DateTime(x.timestamp_millis()),
         (_, value) => Value::Int(integer(value).ok_or_else(|| unfit(name, value))?),
     })
@@ -115,6 +116,8 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         (Type::ObjectId, RawBsonRef::String(x)) => json::write_str(out, x),
         (Type::Str(_) | Type::ObjectId, RawBsonRef::ObjectId(x)) => json::write_str(out, &encode::object_id(x)),
         (Type::DateTime, RawBsonRef::DateTime(x)) => json::write_datetime(out, x.timestamp_millis()),
+        (Type::Micros, value) => json::write_micros(out, micros(value).ok_or_else(unfit)?),
+        (Type::IntText(_), value) => json::write_int_text(out, integer(value).ok_or_else(unfit)?),
         (Type::Int(_) | Type::OneOf { .. }, value) => json::write_int(out, integer(value).ok_or_else(unfit)?),
         (Type::Float(_), value) => json::write_float(out, float(value).ok_or_else(unfit)?),
         (Type::Duration(_), value) => json::write_duration(out, integer(value).ok_or_else(unfit)?),
@@ -134,7 +137,7 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         }
         (Type::Map { value: kind, .. }, RawBsonRef::Document(inner)) => write_entries(out, field, kind, inner)?,
         (any @ Type::Any, RawBsonRef::Document(inner)) => write_entries(out, field, any, inner)?,
-        (Type::Bytes { .. }, RawBsonRef::Binary(x)) => json::write_bytes(out, x.bytes),
+        (Type::Bytes { form, .. }, RawBsonRef::Binary(x)) => json::write_bytes(out, x.bytes, *form),
         (Type::Any, value) => write_any(out, value).ok_or_else(unfit)?,
         _ => return Err(unfit()),
     }
@@ -210,7 +213,7 @@ fn write_any(out: &mut Vec<u8>, value: RawBsonRef<'_>) -> Option<()> {
         value @ RawBsonRef::Decimal128(_) => json::write_decimal(out, decimal(value)?),
         RawBsonRef::Binary(x) => match uuid(value) {
             Some(uuid) => json::write_uuid(out, &uuid),
-            None => json::write_bytes(out, x.bytes),
+            None => json::write_bytes(out, x.bytes, BytesForm::default()),
         },
         _ => return None,
     }
@@ -225,6 +228,14 @@ fn integer(value: RawBsonRef<'_>) -> Option<i64> {
         // Doubles of this range are whole numbers that fit.
         RawBsonRef::Double(x) if x.fract() == 0.0 && x.abs() < 9.2e18 => Some(x as i64),
         _ => None,
+    }
+}
+
+/// A time in microseconds, also one that others have kept as a date.
+fn micros(value: RawBsonRef<'_>) -> Option<i64> {
+    match value {
+        RawBsonRef::DateTime(x) => x.timestamp_millis().checked_mul(1000),
+        value => integer(value),
     }
 }
 

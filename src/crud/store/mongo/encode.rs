@@ -116,7 +116,7 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
         Value::Bool(_) => 0x08,
         Value::DateTime(_) => 0x09,
         Value::Null => 0x0A,
-        Value::Int(_) | Value::Duration(_) => 0x12,
+        Value::Int(_) | Value::Micros(_) | Value::Duration(_) => 0x12,
         Value::Decimal(_) => 0x13,
     };
     out.push(code);
@@ -124,7 +124,9 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
     out.push(0);
     match (value, alternative(kind, value)) {
         (Value::Float(x), _) => out.extend_from_slice(&x.to_le_bytes()),
-        (Value::Int(x) | Value::DateTime(x) | Value::Duration(x), _) => out.extend_from_slice(&x.to_le_bytes()),
+        (Value::Int(x) | Value::DateTime(x) | Value::Micros(x) | Value::Duration(x), _) => {
+            out.extend_from_slice(&x.to_le_bytes())
+        }
         (Value::Decimal(x), _) => out.extend_from_slice(&x.to_bytes()),
         (Value::Bool(x), _) => out.push(u8::from(*x)),
         (Value::Null, _) => {}
@@ -193,7 +195,7 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
     match (value, alternative(kind, value)) {
         (Value::Null, _) => Bson::Null,
         (Value::Bool(x), _) => Bson::Boolean(*x),
-        (Value::Int(x) | Value::Duration(x), _) => Bson::Int64(*x),
+        (Value::Int(x) | Value::Micros(x) | Value::Duration(x), _) => Bson::Int64(*x),
         (Value::Decimal(x), _) => Bson::Decimal128(Decimal128::from_bytes(x.to_bytes())),
         (Value::Float(x), _) => Bson::Double(*x),
         (Value::Str(x), Type::ObjectId) => match ObjectId::parse_str(x) {

@@ -139,7 +139,7 @@ pub(super) fn default_of(field: &Field, default: &DefaultValue) -> Bson {
         DefaultValue::Uuid4 => Value::Uuid(Uuid::new_v4()),
         DefaultValue::Uuid7 => Value::Uuid(Uuid::now_v7()),
         DefaultValue::ObjectId => Value::Str(check::new_object_id().into()),
-        DefaultValue::Now => Value::DateTime(names::first_version() / 1000),
+        DefaultValue::Now => field.kind.instant(names::first_version()),
     };
     encode::bson(&field.kind, &value)
 }
@@ -340,7 +340,9 @@ pub(super) fn unique_field(name: &str) -> Option<&str> {
 fn type_name(kind: &Type) -> Bson {
     match kind {
         Type::Bool => "bool".into(),
-        Type::Int(_) | Type::Float(_) | Type::Duration(_) | Type::Decimal(_) => "number".into(),
+        Type::Int(_) | Type::IntText(_) | Type::Float(_) | Type::Micros | Type::Duration(_) | Type::Decimal(_) => {
+            "number".into()
+        }
         Type::Uuid => "binData".into(),
         Type::ObjectId => "objectId".into(),
         Type::DateTime => "date".into(),

@@ -18,14 +18,16 @@ fn dimension(schema: &Schema, by: &Dimension) -> Result<Bson, StoreError> {
     let value = doc! { "$ifNull": [named(schema, &by.path)?, Bson::Null] };
     let Some(part) = by.part else { return Ok(value.into()) };
     Ok(match names::scalar(schema, &by.path)? {
-        Type::DateTime => {
+        kind @ (Type::DateTime | Type::Micros) => {
             let format = match part {
                 Part::Year => "%Y",
                 Part::Month => "%Y-%m",
                 Part::Day => "%Y-%m-%d",
                 Part::Hour => "%Y-%m-%dT%H",
             };
-            doc! { "$dateToString": { "date": named(schema, &by.path)?, "format": format } }.into()
+            let name = named(schema, &by.path)?;
+            let date = if matches!(kind, Type::Micros) { date_of(&name) } else { name.into() };
+            doc! { "$dateToString": { "date": date, "format": format } }.into()
         }
         _ => {
             let length = i32::try_from(part.length()).unwrap_or(i32::MAX);
@@ -35,13 +37,19 @@ fn dimension(schema: &Schema, by: &Dimension) -> Result<Bson, StoreError> {
     })
 }
 
+/// The millisecond in which a time of microseconds is. Doubles do not hold all of these, so they are divided without a rest.
+fn date_of(name: &str) -> Bson {
+    let rest = doc! { "$mod": [{ "$add": [{ "$mod": [name, 1000_i64] }, 1000_i64] }, 1000_i64] };
+    doc! { "$toDate": { "$toLong": { "$divide": [{ "$subtract": [name, rest] }, 1000_i64] } } }.into()
+}
+
 fn aggregate(schema: &Schema, aggregate: &Aggregate) -> Result<Document, StoreError> {
     let Aggregate::Of(function, path) = aggregate else { return Ok(doc! { "$sum": 1_i64 }) };
     let value = Bson::String(named(schema, path)?);
     Ok(match (function, names::scalar(schema, path)?) {
         // As decimals ints add up exactly, and as doubles whatever their sum.
-        (Function::Sum, Type::Int(_)) => doc! { "$sum": { "$toDecimal": value } },
-        (Function::Avg, Type::Int(_)) => doc! { "$avg": { "$toDouble": value } },
+        (Function::Sum, Type::Int(_) | Type::IntText(_)) => doc! { "$sum": { "$toDecimal": value } },
+        (Function::Avg, Type::Int(_) | Type::IntText(_)) => doc! { "$avg": { "$toDouble": value } },
         (Function::Sum, _) => doc! { "$sum": value },
         (Function::Avg, _) => doc! { "$avg": value },
         (Function::Min, _) => doc! { "$min": value },
@@ -96,8 +104,10 @@ pub(super) fn read(
         values.push(match own {
             Aggregate::Count => value(&name, &Type::Int(Bounds::default()), document, &place)?,
             Aggregate::Of(function, path) => match (function, names::scalar(schema, path)?) {
-                (Function::Sum, Type::Int(_)) => value(&name, &Type::Decimal(Number::default()), document, &place)?,
-                (Function::Avg, Type::Int(_)) | (Function::Sum | Function::Avg, Type::Float(_)) => {
+                (Function::Sum, Type::Int(_) | Type::IntText(_)) => {
+                    value(&name, &Type::Decimal(Number::default()), document, &place)?
+                }
+                (Function::Avg, Type::Int(_) | Type::IntText(_)) | (Function::Sum | Function::Avg, Type::Float(_)) => {
                     match value(&name, &Type::Float(Bounds::default()), document, &place)? {
                         Value::Float(x) => Value::Float(rounded(x)),
                         other => other,

@@ -109,7 +109,9 @@ fn aggregate(table: &Table, aggregate: &Aggregate) -> Result<(String, Shown), St
     let Aggregate::Of(function, path) = aggregate else { return Ok(("count(*)".into(), Shown::Count)) };
     let (value, kind) = (table.value_at(path)?, names::scalar(&table.schema, path)?);
     Ok(match (function, kind) {
-        (Computed::Sum, Type::Int(_) | Type::Decimal(_)) => (format!("{SUM}({value})"), Shown::Exact),
+        (Computed::Sum, Type::Int(_) | Type::IntText(_) | Type::Decimal(_)) => {
+            (format!("{SUM}({value})"), Shown::Exact)
+        }
         (Computed::Avg, Type::Decimal(_)) => (format!("{AVG}({value})"), Shown::Exact),
         // It adds up with a second double for what the first one loses.
         (Computed::Sum, _) => (format!("total({value})"), Shown::Float),

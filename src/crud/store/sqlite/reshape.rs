@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::ConfigError;
 use crate::crud::schema::{DefaultValue, Field, Named, Type, check};
-use crate::crud::{Schema, Value, json};
+use crate::crud::store::names;
+use crate::crud::{Schema, json};
 
 /// A row in its new shape.
 pub(super) struct Reshaped {
@@ -145,6 +146,17 @@ fn value(out: &mut Vec<u8>, at: &At<'_>, field: &Field, kind: &Type, raw: &RawVa
             out.extend_from_slice(text.as_bytes());
             out.extend_from_slice(b".0");
         }
+        (Type::IntText(_), _) if text.parse::<i64>().is_ok() => {
+            out.push(b'"');
+            out.extend_from_slice(text.as_bytes());
+            out.push(b'"');
+        }
+        // What is in the string of another type is left to stand; the shapes tell that it does not fit.
+        (Type::Int(_), _) => {
+            let digits = text.trim_matches('"');
+            let is_int = digits.parse::<i64>().is_ok();
+            out.extend_from_slice(if is_int { digits } else { text }.as_bytes());
+        }
         (kind @ (Type::List { .. } | Type::Fixed(_)), _) => {
             let items: Vec<&RawValue> = serde_json::from_str(text)?;
             let mut whole = true;
@@ -202,13 +214,12 @@ fn unfit(at: &At<'_>, field: &Field) -> Failure {
 }
 
 fn missing(out: &mut Vec<u8>, at: &At<'_>, field: &Field) -> Result<(), Failure> {
-    let now = || crate::crud::store::names::first_version() / 1000;
     match &field.default {
         Some(DefaultValue::Constant(value)) => json::write_value(out, &field.kind, value),
         Some(DefaultValue::Uuid4) => json::write_uuid(out, &Uuid::new_v4()),
         Some(DefaultValue::Uuid7) => json::write_uuid(out, &Uuid::now_v7()),
         Some(DefaultValue::ObjectId) => json::write_str(out, &check::new_object_id()),
-        Some(DefaultValue::Now) => json::write_scalar(out, &Value::DateTime(now())),
+        Some(DefaultValue::Now) => json::write_scalar(out, &field.kind.instant(names::first_version())),
         None if field.kind.inner().1 => out.extend_from_slice(b"null"),
         None => return Err(Failure::Missing(At(Some(at), &field.name).to_string())),
     }
@@ -220,7 +231,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::crud::schema::{Bounds, ChoiceSort, Tagged, Text, Union, Unknown, Variant};
+    use crate::crud::Value;
+    use crate::crud::schema::{Bounds, ChoiceSort, ListSort, Tagged, Text, Union, Unknown, Variant};
 
     fn schema(fields: Vec<Field>) -> Schema {
         Schema { name: "M".into(), fields, id: None, unknown: Unknown::Forbid }
@@ -273,6 +285,24 @@ mod tests {
         assert_eq!(grown.0, r#"{"a":{"kind":"cat","lives":9}}"#);
         assert!(grown.1.unwrap().contains("name"), "what has no place is kept");
         assert!(reshape(&tagged, r#"{"a":{"kind":"cow"}}"#, None).is_err());
+    }
+
+    #[test]
+    fn ints_go_into_strings_and_back() {
+        let list = |item: Type| Type::List { sort: ListSort::List, item: Box::new(item), min: None, max: None };
+        let of = |kind: Type| {
+            schema(vec![Field::new("a", kind.clone()), Field::new("b", Type::Optional(Box::new(list(kind))))])
+        };
+        let (numbers, texts) = (r#"{"a":-5,"b":[9007199254740993,0]}"#, r#"{"a":"-5","b":["9007199254740993","0"]}"#);
+        let (as_int, as_text) = (of(int()), of(Type::IntText(Bounds::default())));
+        for (schema, doc, wanted) in [
+            (&as_text, numbers, texts),
+            (&as_text, texts, texts),
+            (&as_int, texts, numbers),
+            (&as_int, numbers, numbers),
+        ] {
+            assert_eq!(reshape(schema, doc, None).unwrap().doc, wanted);
+        }
     }
 
     #[test]

@@ -100,12 +100,12 @@ pub(super) fn unbind(kind: &Type, value: ValueRef<'_>) -> Option<Value<'static>>
         (_, ValueRef::Null) => Value::Null,
         (Type::Uuid, ValueRef::Blob(bytes)) => Value::Uuid(Uuid::from_slice(bytes).ok()?),
         (Type::Uuid, ValueRef::Text(text)) => Value::Uuid(Uuid::try_parse_ascii(text).ok()?),
-        (Type::DateTime, ValueRef::Text(text)) => Value::DateTime(datetime(text)?),
+        (kind @ (Type::DateTime | Type::Micros), ValueRef::Text(text)) => kind.instant(micros(text)?),
         (Type::Bool, ValueRef::Integer(x)) => Value::Bool(x != 0),
         (Type::Float(_), ValueRef::Real(x)) => Value::Float(x),
         (Type::Duration(_), ValueRef::Integer(x)) => Value::Duration(x),
         (Type::Decimal(_), ValueRef::Blob(key)) => Value::Decimal(Decimal::from_key(key)?),
-        (Type::Int(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
+        (Type::Int(_) | Type::IntText(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
         (Type::Str(_) | Type::ObjectId | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
             Value::Str(String::from_utf8(text.to_vec()).ok()?.into())
         }
@@ -125,6 +125,7 @@ pub(super) fn column(field: &Field) -> String {
     name.push_str(match field.kind.inner().0 {
         Type::Decimal(_) => "d_",
         Type::Duration(_) => "t_",
+        Type::IntText(_) => "i_",
         _ => "f_",
     });
     for letter in field.name.chars() {
@@ -141,11 +142,12 @@ pub(super) fn extract(field: &Field) -> String {
     ordered(&field.kind, &format!("doc->>'$.\"{}\"'", field.name))
 }
 
-/// SQL that shows a value as what sorts as it does: the texts of decimal numbers and of durations do not.
+/// SQL that shows a value as what sorts as it does: the texts of numbers and of durations do not.
 pub(super) fn ordered(kind: &Type, text: &str) -> String {
     match kind.inner().0 {
         Type::Decimal(_) => format!("{}({text})", functions::DECIMAL),
         Type::Duration(_) => format!("{}({text})", functions::DURATION),
+        Type::IntText(_) => format!("CAST({text} AS INTEGER)"),
         _ => text.to_owned(),
     }
 }
@@ -174,16 +176,17 @@ fn scalar(value: &Value<'_>) -> Option<Sql> {
         Value::Str(x) => Sql::Text(x.to_string()),
         Value::Uuid(x) => Sql::Text(x.hyphenated().to_string()),
         Value::DateTime(x) => Sql::Text(String::from_utf8_lossy(&json::datetime_text(*x)).into_owned()),
+        Value::Micros(x) => Sql::Text(String::from_utf8_lossy(&json::micros_text(*x)).into_owned()),
         Value::Duration(x) => Sql::Integer(*x),
         Value::Decimal(x) => Sql::Blob(x.key()),
         Value::Bytes(_) | Value::List(_) | Value::Object(_) | Value::Tagged(..) | Value::Map(_) => return None,
     })
 }
 
-/// Reads what [`json::datetime_text`] wrote.
-fn datetime(text: &[u8]) -> Option<i64> {
+/// Reads what [`json::datetime_text`] or [`json::micros_text`] wrote.
+fn micros(text: &[u8]) -> Option<i64> {
     let parsed = speedate::DateTime::parse_bytes_rfc3339(text).ok()?;
-    Some(parsed.timestamp() * 1000 + i64::from(parsed.time.microsecond / 1000))
+    Some(parsed.timestamp() * 1_000_000 + i64::from(parsed.time.microsecond))
 }
 
 #[cfg(test)]
@@ -202,7 +205,8 @@ mod tests {
     #[test]
     fn times_are_read_back() {
         for ms in [0, -1, 1, 1_709_210_096_007, json::FIRST_INSTANT, json::LAST_INSTANT] {
-            assert_eq!(datetime(&json::datetime_text(ms)), Some(ms));
+            assert_eq!(micros(&json::datetime_text(ms)), Some(ms * 1000));
+            assert_eq!(micros(&json::micros_text(ms * 1000 + 999)), Some(ms * 1000 + 999));
         }
     }
 }
