@@ -18,7 +18,7 @@ def stored(number: int) -> dict[str, object]:
     document = person(number)
     # Ids in the order of the numbers, of version 7.
     id = UUID(int=(0x0197 << 112) | (7 << 76) | (2 << 62) | number)
-    return {"_id": id, "_v": Int64(1), **document, "age": Int64(document["age"])}
+    return {"_id": id, **document, "age": Int64(document["age"]), "_v": Int64(1)}
 
 
 def main(uri: str, count: int) -> None:

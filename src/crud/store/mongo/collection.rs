@@ -294,7 +294,10 @@ impl Collection for MongoCollection {
                 let mut last = Vec::new();
                 while let Some(batch) = batches.next().await {
                     let batch = batch.map_err(failed)?;
-                    for document in batch.doc_slices().map_err(failed)? {
+                    let documents = batch.doc_slices().map_err(failed)?;
+                    // JSON is about as long as BSON.
+                    items.reserve(documents.as_bytes().len() * 5 / 4);
+                    for document in documents {
                         let document = document.map_err(|e| StoreError::Internal(e.into()))?;
                         let Some(document) = document.as_document() else { continue };
                         if page.versions.len() == query.limit {

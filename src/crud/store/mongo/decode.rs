@@ -7,7 +7,7 @@ use bson::spec::BinarySubtype;
 use bson::{RawArray, RawBsonRef, RawDocument};
 use uuid::Uuid;
 
-use super::encode;
+use super::{encode, straight};
 use crate::crud::schema::{BytesForm, DefaultValue, Field, Tagged, Type, Union};
 use crate::crud::store::StoreError;
 use crate::crud::{Decimal, Schema, Value, json};
@@ -57,6 +57,16 @@ fn members<'a>(schema: &Schema, document: &'a RawDocument) -> Result<Members<'a>
 
 /// Appends a stored document as JSON, fields in the schema's order; its version, which is 0 when others wrote it.
 pub(super) fn document(out: &mut Vec<u8>, schema: &Schema, document: &RawDocument) -> Result<i64, StoreError> {
+    let begun = out.len();
+    if let Some(version) = straight::document(out, schema, document.as_bytes()) {
+        return Ok(version);
+    }
+    out.truncate(begun);
+    general(out, schema, document)
+}
+
+/// As [`document`], for any order of the fields and whatever there is of them.
+pub(super) fn general(out: &mut Vec<u8>, schema: &Schema, document: &RawDocument) -> Result<i64, StoreError> {
     let members = members(schema, document)?;
     out.push(b'{');
     for (index, (field, value)) in schema.fields.iter().zip(&members.values).enumerate() {
@@ -123,10 +133,10 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         (Type::Duration(_), value) => json::write_duration(out, integer(value).ok_or_else(unfit)?),
         (Type::Decimal(_), value) => json::write_decimal(out, decimal(value).ok_or_else(unfit)?),
         (Type::Uuid, value) => json::write_uuid(out, &uuid(value).ok_or_else(unfit)?),
-        (Type::Model(schema), RawBsonRef::Document(inner)) => document(out, schema, inner).map(drop)?,
+        (Type::Model(schema), RawBsonRef::Document(inner)) => general(out, schema, inner).map(drop)?,
         (Type::Tagged(tagged), RawBsonRef::Document(inner)) => {
             let schema = variant(tagged, inner).and_then(|variant| tagged.schema(variant)).ok_or_else(unfit)?;
-            document(out, schema, inner).map(drop)?;
+            general(out, schema, inner).map(drop)?;
         }
         (Type::Union(union), value) => alternative(out, field, union, value)?,
         (Type::Fixed(kinds), RawBsonRef::Array(items)) if items.into_iter().count() != kinds.len() => {
