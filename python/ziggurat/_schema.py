@@ -33,9 +33,16 @@ _Node = Mapping[str, Any]
 _INT64 = range(-(2**63), 2**63)
 
 
-def describe(model: type[Any], *, lax: bool = False, int64: bool = False, search: Sequence[str] = ()) -> str:
-    """The description of `model` that the native side compiles, as JSON; with `lax` bodies are read as pydantic does in that mode, and
-    the words of the texts in `search` are looked for.
+def describe(
+    model: type[Any],
+    *,
+    lax: bool = False,
+    int64: bool = False,
+    search: Sequence[str] = (),
+    shard_key: str | None = None,
+) -> str:
+    """The description of `model` that the native side compiles, as JSON; with `lax` bodies are read as pydantic does in that mode, with
+    `int64` great ints stand in strings, the words of the texts in `search` are looked for, and rows are spread over shards by `shard_key`.
 
     Raises `UnsupportedModelError` with every field that cannot be honoured.
     """
@@ -46,7 +53,7 @@ def describe(model: type[Any], *, lax: bool = False, int64: bool = False, search
         described, problems = _structs.describe(model, int64=int64)
         if problems:
             raise UnsupportedModelError(name, problems, location=_location(model))
-        return _written(described, search)
+        return _written(described, search, shard_key)
     try:
         schema = _core_schema(model)
     except (PydanticUndefinedAnnotation, NameError) as error:
@@ -63,11 +70,12 @@ def describe(model: type[Any], *, lax: bool = False, int64: bool = False, search
     description = walk.model(walk.resolve(schema), model.__name__, top=True)
     if walk.problems:
         raise UnsupportedModelError(model.__name__, walk.problems, location=_location(model))
-    return _written(description, search)
+    return _written(description, search, shard_key)
 
 
-def _written(description: Description | None, search: Sequence[str]) -> str:
-    return json.dumps({**(description or {}), "search": list(search)} if search else description)
+def _written(description: Description | None, search: Sequence[str], shard_key: str | None) -> str:
+    more = {"search": list(search), "shard_key": shard_key}
+    return json.dumps({**(description or {}), **{name: value for name, value in more.items() if value}})
 
 
 def is_struct(model: type[Any]) -> bool:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
@@ -23,6 +23,13 @@ _WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 Hook = Callable[[], Awaitable[None] | None]
 HookT = TypeVar("HookT", bound=Hook)
 Lifespan = Callable[["Ziggurat"], AbstractAsyncContextManager[None]]
+
+
+class _Kept(NamedTuple):
+    """How the rows of a model are kept that is not served."""
+
+    location: str
+    shard_key: str | None
 
 
 class Ziggurat(Routes):
@@ -72,7 +79,7 @@ class Ziggurat(Routes):
         self._strict = strict
         self._int64 = int64
         self._lifespan = lifespan
-        self._kept: dict[type[Model], str] = {}
+        self._kept: dict[type[Model], _Kept] = {}
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._native: _ziggurat.App | None = None
@@ -120,24 +127,34 @@ class Ziggurat(Routes):
         """The models that are served or kept, each once."""
         return list(dict.fromkeys([*(crud.model for crud in self.crud_specs), *self._kept]))
 
-    def _describe(self, model: type[Any], *, lax: bool = False, search: Sequence[str] = ()) -> str:
+    def _describe(
+        self, model: type[Any], *, lax: bool = False, search: Sequence[str] = (), shard_key: str | None = None
+    ) -> str:
         from . import _schema
 
-        return _schema.describe(model, lax=lax, int64=self._int64 == "string", search=search)
+        return _schema.describe(model, lax=lax, int64=self._int64 == "string", search=search, shard_key=shard_key)
 
     def descriptions(self) -> list[str]:
         """What the native side is told of each of the models, for those who look after a store."""
-        searched = {crud.model: crud.search for crud in reversed(self.crud_specs)}
-        return [self._describe(model, search=searched.get(model, ())) for model in self.models()]
+        served = {crud.model: crud for crud in reversed(self.crud_specs)}
+        found = []
+        for model in self.models():
+            crud = served.get(model)
+            search, shard_key = ((), self._kept[model].shard_key) if crud is None else (crud.search, crud.shard_key)
+            found.append(self._describe(model, search=search, shard_key=shard_key))
+        return found
 
-    def keep(self, *models: type[Model]) -> None:
-        """Keeps rows of `models` in the store for Python code, without serving them: `await Counter.get(1)`."""
+    def keep(self, *models: type[Model], shard_key: str | None = None) -> None:
+        """Keeps rows of `models` in the store for Python code, without serving them: `await Counter.get(1)`.
+
+        `shard_key` is that of `crud`, for each of them.
+        """
         location = user_location()
         for model in models:
             if not (isinstance(model, type) and issubclass(model, Model)):
                 raise TypeError(f"keep takes classes that are ziggurat.Model, not {model!r}")
             self._refuse_when_built(f"the model {model.__name__}", location)
-            self._kept[model] = location
+            self._kept[model] = _Kept(location, shard_key)
 
     # What was built
 
@@ -195,10 +212,11 @@ class Ziggurat(Routes):
                     "hooks_of": "" if crud.hooks is None else crud.hooks.name,
                     "hooks": [] if crud.hooks is None else crud.hooks.names,
                 }
-                description = self._describe(crud.model, lax=crud.coerce == "pydantic", search=crud.search)
+                lax = crud.coerce == "pydantic"
+                description = self._describe(crud.model, lax=lax, search=crud.search, shard_key=crud.shard_key)
                 native.add_crud(description, json.dumps(options), crud.hooks)
-        for model, location in self._kept.items():
-            native.keep(self._describe(model), location)
+        for model, kept in self._kept.items():
+            native.keep(self._describe(model, shard_key=kept.shard_key), kept.location)
         for middleware in self.middleware_specs:
             native.add_middleware(middleware.function, middleware.name, middleware.paths)
         self._open_writes = self._find_open_writes(native)
@@ -209,10 +227,10 @@ class Ziggurat(Routes):
             text = json.dumps(self._openapi, ensure_ascii=False, separators=(",", ":"))
             native.add_document(self.openapi_path, "application/json", text.encode())
         native.build()
-        for kept in [*(crud.model for crud in self.crud_specs), *self._kept]:
-            rows = native.rows(kept.__name__)
+        for model in self.models():
+            rows = native.rows(model.__name__)
             if rows is not None:
-                bind(kept, rows)
+                bind(model, rows)
         return native
 
     def _find_open_writes(self, native: _ziggurat.App) -> list[str]:

@@ -119,7 +119,8 @@ class Model(BaseModel, metaclass=ModelMetaclass):
         Raises:
             RowChanged: others have written it since.
             RowNotFound: it is not there any more.
-            DuplicateValue, InvalidRow: as `insert`.
+            DuplicateValue: as `insert`.
+            InvalidRow: as `insert`, and when the shard key is another one than it was.
         """
         return self._become(*await self._rows().replace(self._written(), self._version()))
 
@@ -131,7 +132,7 @@ class Model(BaseModel, metaclass=ModelMetaclass):
             RowChanged: others have written it since.
             RowNotFound: it is not there any more.
         """
-        await self._rows().delete(to_json(self.id), self._version())  # type: ignore[attr-defined]
+        await self._rows().delete(to_json(self.id), self._version(), self._shard())  # type: ignore[attr-defined]
         object.__delattr__(self, "__ziggurat_version__")
 
     async def purge(self) -> None:
@@ -140,7 +141,7 @@ class Model(BaseModel, metaclass=ModelMetaclass):
         Raises:
             RowChanged, RowNotFound: as `delete`.
         """
-        await self._rows().purge(to_json(self.id), self._version())  # type: ignore[attr-defined]
+        await self._rows().purge(to_json(self.id), self._version(), self._shard())  # type: ignore[attr-defined]
         object.__delattr__(self, "__ziggurat_version__")
 
     @classmethod
@@ -181,6 +182,11 @@ class Model(BaseModel, metaclass=ModelMetaclass):
         if version is None:
             raise ValueError(f"this {type(self).__name__} was not read from the store: insert() it first")
         return version
+
+    def _shard(self) -> bytes | None:
+        """What the shard key holds, if the model has one beside the id."""
+        key = self._rows().shard_key
+        return None if key is None else to_json(getattr(self, key))
 
     def __getstate__(self) -> dict[Any, Any]:
         return super().__getstate__() | {"__ziggurat_version__": getattr(self, "__ziggurat_version__", None)}

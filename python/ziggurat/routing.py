@@ -134,6 +134,7 @@ class CrudSpec:
     filterable: tuple[str, ...] | None
     sortable: tuple[str, ...] | None
     search: tuple[str, ...]
+    shard_key: str | None
     read_from: dict[Op, ReadFrom]
     dimensions: tuple[str, ...]
     measures: tuple[str, ...]
@@ -279,6 +280,7 @@ class Routes:
         filterable: Iterable[str] | None = None,
         sortable: Iterable[str] | None = None,
         search: Iterable[str] = (),
+        shard_key: str | None = None,
         read_from: ReadFrom | Mapping[Op, ReadFrom] | None = None,
         dimensions: Iterable[str] = (),
         measures: Iterable[str] = (),
@@ -316,6 +318,10 @@ class Routes:
         says what becomes of a query that would read every row: it is answered, tells the log, or is refused.
 
         `search` names texts whose words `?q=` looks for, by an index of their words.
+
+        `shard_key` names the field by which a sharded MongoDB spreads the rows: one that is required and `Immutable`, as a tenant, or the id.
+        Writes to a row say what it holds, so that one shard is asked. Nothing but it and the id may be unique. On SQLite the model is checked
+        in the same way, and nothing else comes of it.
 
         `read_from` says which members of a MongoDB replica set operations that only read ask: "secondaryPreferred" for all of them, or
         `{"list": "nearest"}`. Others than the primary may not know of the last writes.
@@ -382,6 +388,7 @@ class Routes:
             sortable=None if sortable is None else tuple(sortable),
             read_from=_members(read_from, wanted),
             search=(search,) if isinstance(search, str) else tuple(search),
+            shard_key=shard_key,
             dimensions=(dimensions,) if isinstance(dimensions, str) else tuple(dimensions),
             measures=(measures,) if isinstance(measures, str) else tuple(measures),
             offset=offset,

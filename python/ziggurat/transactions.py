@@ -70,11 +70,12 @@ class Transaction:
                 row._become(*kept)
 
 
-def _written(kind: _Kind, row: Any) -> tuple[_ziggurat.Rows, str, bytes, int | None]:
+def _written(kind: _Kind, row: Any) -> tuple[_ziggurat.Rows, str, bytes, int | None, bytes | None]:
     if kind == "insert":
-        return row._rows(), kind, row._written(), None
-    document = to_json(row.id) if kind == "delete" else row._written()
-    return row._rows(), kind, document, row._version()
+        return row._rows(), kind, row._written(), None, None
+    if kind == "delete":
+        return row._rows(), kind, to_json(row.id), row._version(), row._shard()
+    return row._rows(), kind, row._written(), row._version(), None
 
 
 def transaction() -> Transaction:

@@ -120,12 +120,14 @@ impl<C: Collection> Served<C> {
         let values = validate::whole(&self.schema, &json).map_err(|rejection| {
             self.internal(&format_args!("a hook of {op} makes a row that breaks the rules of its model: {rejection}"))
         })?;
-        let is_same = |before: &Value<'_>| match before {
-            Value::Object(before) => before[self.id] == values[self.id],
-            _ => false,
-        };
-        if op != Op::Create && !is_same(&document) {
-            return Err(self.internal(&format_args!("a hook of {op} changes the id of the row")));
+        if op != Op::Create
+            && let Value::Object(before) = &document
+        {
+            for (field, what) in [(Some(self.id), "the id"), (self.schema.shard_key(), "the shard key")] {
+                if field.is_some_and(|field| before[field] != values[field]) {
+                    return Err(self.internal(&format_args!("a hook of {op} changes {what} of the row")));
+                }
+            }
         }
         Ok(Value::Object(values))
     }

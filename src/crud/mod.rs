@@ -22,6 +22,7 @@ mod resource;
 mod rows;
 pub mod schema;
 mod service;
+mod shard;
 pub mod store;
 mod told;
 mod value;

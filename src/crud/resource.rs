@@ -86,8 +86,8 @@ impl Resource {
     /// What cannot work, found before the first request.
     ///
     /// # Errors
-    /// When the model has no id, its ids must come from clients and may not, the path has parameters, no
-    /// operation is served, what is written by a filter would pass by hooks or versions, or the sizes of pages make no
+    /// When the model has no id, its ids must come from clients and may not, or may and would not be unique, the path has parameters,
+    /// no operation is served, what is written by a filter would pass by hooks or versions, or the sizes of pages make no
     /// sense.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.checked_id().map(|_| ())
@@ -220,6 +220,15 @@ impl Resource {
             return wrong(
                 ConfigError::new(format!("{name}: PUT cannot make rows whose ids the server chooses"))
                     .cure("let clients choose ids with client_id=True, or leave upsert out"),
+            );
+        }
+        if let Some(key) = self.schema.shard_beside_id().filter(|_| self.options.client_id) {
+            let key = &self.schema.fields[key].name;
+            return wrong(
+                ConfigError::new(format!(
+                    "{name} is sharded by {key}, so MongoDB would not see that an id which a client chooses is taken"
+                ))
+                .cure(format!("leave client_id out, or shard by {}", id.name)),
             );
         }
         if !self.options.envelope && self.ops().any(|op| op == Op::Query) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::schema::validate;
 use super::store::{RowError, StoreError, Write};
-use super::{Collection, Expect, Expr, Outcome, Query, Row, Schema, Sort, Value, Walk};
+use super::{Collection, Expect, Expr, Outcome, Path, Query, Row, Schema, Sort, Value, Walk};
 use crate::ConfigError;
 
 /// The rows of a model: JSON in and out, checked as the body of a request is.
@@ -47,6 +47,8 @@ pub struct Rows<C> {
     collection: C,
     /// Rows that are marked as deleted are there, too.
     deleted: bool,
+    /// The rows of one shard key.
+    shard: Expr,
 }
 
 impl<C: Collection> Rows<C> {
@@ -56,7 +58,7 @@ impl<C: Collection> Rows<C> {
     /// When the schema has no id.
     pub fn new(schema: Arc<Schema>, collection: C) -> Result<Self, ConfigError> {
         match schema.id {
-            Some(id) => Ok(Self { schema, id, collection, deleted: false }),
+            Some(id) => Ok(Self { schema, id, collection, deleted: false, shard: Expr::True }),
             None => Err(ConfigError::new(format!("{} has no id, so its rows cannot be told apart", schema.name))),
         }
     }
@@ -73,8 +75,32 @@ impl<C: Collection> Rows<C> {
         self
     }
 
+    /// The same of those rows whose [shard key](Schema::shard_by) is this, which is given as JSON. What is known of a row need not be
+    /// looked up to write it.
+    ///
+    /// # Errors
+    /// When the schema has no shard key, or it cannot be that.
+    pub fn in_shard(mut self, key: &[u8]) -> Result<Self, RowsError> {
+        let Some(index) = self.schema.shard_key() else {
+            return Err(RowsError::Invalid(format!("{} has no shard key", self.schema.name)));
+        };
+        let field = &self.schema.fields[index];
+        let value = validate::value(&field.kind, key).map_err(|rejection| {
+            let (given, model) = (String::from_utf8_lossy(key), &self.schema.name);
+            RowsError::Invalid(format!("{given} is no {} of {model}: it {rejection}", field.name))
+        })?;
+        self.shard = Expr::equal(Path::from(index), value.into_owned());
+        Ok(self)
+    }
+
     fn there(&self) -> Expr {
-        if self.deleted { Expr::True } else { self.schema.alive() }
+        let there = if self.deleted { Expr::True } else { self.schema.alive() };
+        there.and(self.shard.clone())
+    }
+
+    /// What is demanded of a row that is written.
+    fn expect(&self, version: Option<i64>) -> Expect {
+        version.map_or(Expect::any(), |version| Expect::versions(vec![version])).only(self.shard.clone())
     }
 
     /// The row with this id, which is given as JSON.
@@ -110,9 +136,12 @@ impl<C: Collection> Rows<C> {
     /// Puts the document in the place of the row with its id, if that is of this version.
     ///
     /// # Errors
-    /// As [`insert`](Self::insert).
+    /// As [`insert`](Self::insert), and when the row has another shard key, which cannot be changed.
     pub async fn replace(&self, document: &[u8], version: Option<i64>) -> Result<Outcome<Row>, RowsError> {
-        Ok(self.collection.replace(self.renewed(document)?, expect(version)).await?)
+        let document = self.renewed(document)?;
+        let place = self.place_of(&document);
+        let replaced = self.collection.replace(document, self.expect(version)).await?;
+        self.unless_moved(replaced, place).await
     }
 
     /// Removes the row with this id, which is given as JSON, if it is of this version. Where the model says so it is marked as
@@ -122,12 +151,14 @@ impl<C: Collection> Rows<C> {
     /// As [`get`](Self::get).
     pub async fn delete(&self, id: &[u8], version: Option<i64>) -> Result<Outcome<()>, RowsError> {
         let Some(changes) = self.schema.deleting() else { return self.purge(id, version).await };
-        let expect = expect(version).only(self.schema.alive());
-        Ok(match self.collection.update(self.id(id)?, changes, expect).await? {
+        let id = self.id(id)?;
+        let expect = self.expect(version).only(self.schema.alive());
+        let deleted = match self.collection.update(id.clone(), changes, expect).await? {
             Outcome::Done(_) => Outcome::Done(()),
             Outcome::NotFound => Outcome::NotFound,
             Outcome::Changed => Outcome::Changed,
-        })
+        };
+        self.unless_moved(deleted, Place { id, shard: self.shard.clone() }).await
     }
 
     /// Removes the row with this id, marked as deleted or not, if it is of this version.
@@ -135,7 +166,9 @@ impl<C: Collection> Rows<C> {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn purge(&self, id: &[u8], version: Option<i64>) -> Result<Outcome<()>, RowsError> {
-        Ok(self.collection.delete(self.id(id)?, expect(version)).await?)
+        let id = self.id(id)?;
+        let deleted = self.collection.delete(id.clone(), self.expect(version)).await?;
+        self.unless_moved(deleted, Place { id, shard: self.shard.clone() }).await
     }
 
     /// How many rows hold.
@@ -176,7 +209,7 @@ impl<C: Collection> Rows<C> {
     /// # Errors
     /// As [`to_insert`](Self::to_insert).
     pub fn to_replace(&self, document: &[u8], version: Option<i64>) -> Result<(C, Write), RowsError> {
-        Ok((self.collection.clone(), Write::Replace(self.renewed(document)?, expect(version))))
+        Ok((self.collection.clone(), Write::Replace(self.renewed(document)?, self.expect(version))))
     }
 
     /// A row that is to be removed, or marked as deleted where the model says so, if it is of this version.
@@ -184,12 +217,51 @@ impl<C: Collection> Rows<C> {
     /// # Errors
     /// When that is no id of the model.
     pub fn to_delete(&self, id: &[u8], version: Option<i64>) -> Result<(C, Write), RowsError> {
-        let (id, expect) = (self.id(id)?, expect(version));
+        let (id, expect) = (self.id(id)?, self.expect(version));
         let write = match self.schema.deleting() {
             Some(changes) => Write::Update(id, changes, expect.only(self.schema.alive())),
             None => Write::Delete(id, expect),
         };
         Ok((self.collection.clone(), write))
+    }
+
+    /// What became of a write to a row; that the row has another shard key than it was told is an error of its own.
+    async fn unless_moved<T>(&self, outcome: Outcome<T>, place: Place) -> Result<Outcome<T>, RowsError> {
+        if matches!(outcome, Outcome::NotFound) {
+            self.refuse_move(place).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// Tells of a row that was not found because it has another shard key.
+    ///
+    /// # Errors
+    /// When that is so.
+    pub(crate) async fn refuse_move(&self, Place { id, shard }: Place) -> Result<(), RowsError> {
+        let Some(key) = self.schema.shard_key().filter(|_| shard != Expr::True) else { return Ok(()) };
+        if self.collection.get(id, Expr::Not(Box::new(shard))).await?.is_none() {
+            return Ok(());
+        }
+        let (model, field) = (&self.schema.name, &self.schema.fields[key].name);
+        Err(RowsError::Invalid(format!(
+            "the {model} with this id has another {field}: it is the shard key, which cannot be changed"
+        )))
+    }
+
+    /// The row that a write is meant for, if there is to be one.
+    #[cfg(feature = "python")]
+    pub(crate) fn place(&self, write: &Write) -> Option<Place> {
+        match write {
+            Write::Insert(_) => None,
+            Write::Replace(document, _) => Some(self.place_of(document)),
+            Write::Update(id, ..) | Write::Delete(id, _) => Some(Place { id: id.clone(), shard: self.shard.clone() }),
+        }
+    }
+
+    fn place_of(&self, document: &Value<'static>) -> Place {
+        let Value::Object(values) = document else { return Place { id: Value::Null, shard: Expr::True } };
+        let id = values.get(self.id).cloned().unwrap_or(Value::Null);
+        Place { id, shard: self.schema.in_shard_of(values) }
     }
 
     /// The document with what each write makes anew.
@@ -220,8 +292,11 @@ impl<C: Collection> Rows<C> {
     }
 }
 
-fn expect(version: Option<i64>) -> Expect {
-    version.map_or(Expect::any(), |version| Expect::versions(vec![version]))
+/// A row that a write is meant for.
+pub(crate) struct Place {
+    id: Value<'static>,
+    /// What is known of where it is.
+    shard: Expr,
 }
 
 /// Why rows were not read or written.

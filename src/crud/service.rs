@@ -16,7 +16,7 @@ use super::hooks::Hooks;
 use super::memo::Memo;
 use super::policy::{Caller, Policy};
 use super::query::{Expand, ListRules, Shown};
-use super::schema::validate::IdRule;
+use super::schema::validate::{IdRule, Rejection};
 use super::schema::{Field, Type, check};
 use super::store::{Expect, Outcome, StoreError};
 use super::{Coerce, Concurrency, Op, References, Resource, Unindexed};
@@ -226,7 +226,13 @@ impl<C: Collection> Served<C> {
         if none_match.matches_weakly(row.version) || if_match.is_some_and(|tags| !tags.matches_strongly(row.version)) {
             return Err(changed());
         }
-        Ok(Expect { versions: Some(vec![row.version]), ..expect })
+        self.seen(&row, &expect)
+    }
+
+    /// What a write demands of a row that was read: that it is still the same.
+    pub(super) fn seen(&self, row: &Row, expect: &Expect) -> Result<Expect, Problem> {
+        let shard = self.schema.in_shard_of_row(&row.json).map_err(|rejection| self.unfit(&rejection))?;
+        Ok(Expect { versions: Some(vec![row.version]), only: expect.only.clone() }.only(shard))
     }
 
     /// What the restoring of a row demands of it.
@@ -298,6 +304,11 @@ impl<C: Collection> Served<C> {
         let array = [b"[", &rows[..], b"]"].concat();
         let written = Bytes::from(expansion.rows(&self.schema, &array, parts).await?);
         Ok(written.slice(1..written.len() - 1))
+    }
+
+    /// A row in the store that is none of the model.
+    pub(super) fn unfit(&self, rejection: &Rejection) -> Problem {
+        self.internal(&format_args!("a stored row does not fit the model: {rejection}"))
     }
 
     /// A fault of ours: the log learns what it was, the client does not.

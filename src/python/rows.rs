@@ -90,20 +90,39 @@ impl Rows {
         self.does(py, work, move |py, outcome| row_of(py, &done(py, outcome, &model.name)?))
     }
 
-    /// Raises as `replace` does.
-    #[pyo3(signature = (id, version = None))]
-    fn delete<'py>(&self, py: Python<'py>, id: Vec<u8>, version: Option<i64>) -> PyResult<Bound<'py, RustFuture>> {
-        let work = |rows: crud::Rows<_>| async move { rows.delete(&id, version).await };
+    /// Raises as `replace` does. `shard` is what the shard key of the row holds, if the model has one.
+    #[pyo3(signature = (id, version = None, shard = None))]
+    fn delete<'py>(
+        &self,
+        py: Python<'py>,
+        id: Vec<u8>,
+        version: Option<i64>,
+        shard: Option<Vec<u8>>,
+    ) -> PyResult<Bound<'py, RustFuture>> {
+        let work = |rows: crud::Rows<_>| async move { of_shard(rows, shard)?.delete(&id, version).await };
         let model = self.0.schema().clone();
         self.does(py, work, move |py, outcome| done(py, outcome, &model.name).map(|()| py.None()))
     }
 
-    /// Raises as `replace` does.
-    #[pyo3(signature = (id, version = None))]
-    fn purge<'py>(&self, py: Python<'py>, id: Vec<u8>, version: Option<i64>) -> PyResult<Bound<'py, RustFuture>> {
-        let work = |rows: crud::Rows<_>| async move { rows.purge(&id, version).await };
+    /// As `delete`.
+    #[pyo3(signature = (id, version = None, shard = None))]
+    fn purge<'py>(
+        &self,
+        py: Python<'py>,
+        id: Vec<u8>,
+        version: Option<i64>,
+        shard: Option<Vec<u8>>,
+    ) -> PyResult<Bound<'py, RustFuture>> {
+        let work = |rows: crud::Rows<_>| async move { of_shard(rows, shard)?.purge(&id, version).await };
         let model = self.0.schema().clone();
         self.does(py, work, move |py, outcome| done(py, outcome, &model.name).map(|()| py.None()))
+    }
+
+    /// The field that is the shard key, where it is not the id.
+    #[getter]
+    fn shard_key(&self) -> Option<&str> {
+        let schema = self.0.schema();
+        schema.shard_beside_id().map(|key| &*schema.fields[key].name)
     }
 
     /// The same with rows that are marked as deleted.
@@ -138,46 +157,64 @@ impl Rows {
     }
 }
 
-/// Rows, what is done, the document or the id, and the version that the row must have.
-type Noted<'py> = (PyRef<'py, Rows>, String, Vec<u8>, Option<i64>);
+/// Those of one shard, where that is known.
+fn of_shard(rows: crud::Rows<AnyCollection>, key: Option<Vec<u8>>) -> Result<crud::Rows<AnyCollection>, RowsError> {
+    match key {
+        Some(key) => rows.in_shard(&key),
+        None => Ok(rows),
+    }
+}
+
+/// Rows, what is done, the document or the id, the version that the row must have, and its shard key.
+type Noted<'py> = (PyRef<'py, Rows>, String, Vec<u8>, Option<i64>, Option<Vec<u8>>);
 
 /// Does all of the writes or none: each is rows, what is done (`insert`, `save` or `delete`), the document, or the id of a row that is
-/// deleted, and the version that the row must have. A row comes as its version and its JSON, nothing where it was deleted.
+/// deleted, the version that the row must have, and the shard key of a row that is deleted. A row comes as its version and its JSON, nothing where it was deleted.
 #[pyfunction]
 pub(super) fn transact<'py>(py: Python<'py>, writes: Vec<Noted<'py>>) -> PyResult<Bound<'py, RustFuture>> {
     let mut planned = Vec::with_capacity(writes.len());
-    let mut models = Vec::with_capacity(writes.len());
+    let mut meant = Vec::with_capacity(writes.len());
     let mut store: Option<AnyStore> = None;
-    for (rows, kind, document, version) in &writes {
+    for (rows, kind, document, version, shard) in writes {
         if *store.get_or_insert_with(|| rows.1.clone()) != rows.1 {
             return Err(exception(py, "StoreFailure", "rows of different stores cannot be written as one", &[]));
         }
-        let write = match &**kind {
-            "insert" => rows.0.to_insert(document),
-            "save" => rows.0.to_replace(document, *version),
-            _ => rows.0.to_delete(document, *version),
+        let rows = of_shard(rows.0.clone(), shard).map_err(|error| raised(py, error))?;
+        let write = match &*kind {
+            "insert" => rows.to_insert(&document),
+            "save" => rows.to_replace(&document, version),
+            _ => rows.to_delete(&document, version),
         };
-        planned.push(write.map_err(|error| raised(py, error))?);
-        models.push(rows.0.schema().clone());
+        let write = write.map_err(|error| raised(py, error))?;
+        meant.push((rows.place(&write.1), rows));
+        planned.push(write);
     }
     spawn_bringing(py, async move {
         let done = match store {
             Some(store) => store.transact(planned).await,
             None => Ok(Vec::new()),
         };
+        let mut moved = Ok(());
+        let mut model = String::from("row");
+        if let Err(error) = &done
+            && let Some((place, rows)) = meant.into_iter().nth(error.index)
+        {
+            model.clone_from(&rows.schema().name);
+            if let (Refusal::NotFound, Some(place)) = (&error.why, place) {
+                moved = rows.refuse_move(place).await;
+            }
+        }
         move |py: Python<'_>| match done {
             Ok(rows) => {
                 let rows = rows.iter().map(|row| row.as_ref().map(|row| row_of(py, row)).transpose());
                 Ok(rows.collect::<PyResult<Vec<_>>>()?.into_pyobject(py)?.into_any().unbind())
             }
-            Err(error) => {
-                let model = models.get(error.index).map_or("row", |model| &*model.name);
-                Err(match error.why {
-                    Refusal::NotFound => not_found(py, model),
-                    Refusal::Changed => changed(py, model),
-                    Refusal::Store(error) => raised(py, error.into()),
-                })
-            }
+            Err(error) => Err(match (error.why, moved) {
+                (_, Err(moved)) => raised(py, moved),
+                (Refusal::NotFound, _) => not_found(py, &model),
+                (Refusal::Changed, _) => changed(py, &model),
+                (Refusal::Store(error), _) => raised(py, error.into()),
+            }),
         }
     })
 }

@@ -34,7 +34,12 @@ mod outage;
 mod policies;
 mod queries;
 mod recursive;
+#[cfg(all(feature = "mongodb", feature = "server"))]
+mod shards;
 #[cfg(feature = "server")]
 mod socket;
 mod support;
 mod unions;
+#[cfg(all(feature = "mongodb", feature = "server"))]
+#[path = "../support/wire.rs"]
+mod wire;

@@ -9,6 +9,9 @@ mod mongo;
 mod plan;
 mod promises;
 mod rows;
+mod shards;
 mod sqlite;
 #[path = "../support/mongo.rs"]
 mod support;
+#[path = "../support/wire.rs"]
+mod wire;

@@ -53,6 +53,7 @@ keeps! {
     reopened();
     closed();
     transacts();
+    sharded();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use uuid::Uuid;
+use ziggurat::crud::schema::{Access, Bounds, ChoiceSort, Field, Text, Type, Unknown};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{
     Change, Changes, ChangesError, Collection, Expect, Key, Many, Once, Outcome, Refusal, Row, RowError, Store,
@@ -191,6 +192,82 @@ pub async fn transacts<S: Store>(store: S) {
         assert_eq!(ones.get(third[ID].clone(), Expr::True).await.unwrap(), None, "nothing is left of it");
         assert_eq!(others.get(second[ID].clone(), Expr::True).await.unwrap(), done[2]);
     }
+}
+
+/// A row keeps its shard key, whatever type that is of, and on a store without shards as well.
+pub async fn sharded<S: Store>(store: S) {
+    let choices = vec![Value::Int(7), text("b"), Value::Bool(true)];
+    let keys = [
+        ("Text", Type::Str(Text::default()), [text("ä$x"), text("")]),
+        ("Int", Type::Int(Bounds::default()), [Value::Int(i64::MIN), Value::Int(7)]),
+        ("Bool", Type::Bool, [Value::Bool(true), Value::Bool(false)]),
+        ("Uuid", Type::Uuid, [Value::Uuid(Uuid::now_v7()), Value::Uuid(Uuid::new_v4())]),
+        ("ObjectId", Type::ObjectId, [text("507f1f77bcf86cd799439011"), text("507f1f77bcf86cd799439012")]),
+        ("DateTime", Type::DateTime, [Value::DateTime(-1), Value::DateTime(1_700_000_000_123)]),
+        ("Date", Type::Date(Bounds::default()), [text("2026-01-31"), text("0001-01-01")]),
+        ("Time", Type::Time(Bounds::default()), [text("23:59:59.000001"), text("00:00:00")]),
+        ("Span", Type::Duration(Bounds::default()), [Value::Duration(-1), Value::Duration(5)]),
+        ("Choice", Type::OneOf { values: choices, sort: ChoiceSort::Literal }, [Value::Int(7), Value::Bool(true)]),
+    ];
+    for (name, kind, [key, other]) in keys {
+        let fields = vec![
+            Field::new("id", Type::Uuid),
+            Field::new("key", kind).access(Access::Immutable),
+            Field::new("text", Type::Str(Text::default())),
+        ];
+        let schema = Schema { name: format!("Shard{name}"), fields, id: Some(0), unknown: Unknown::Forbid };
+        let schema = Arc::new(schema.shard_by("key").unwrap());
+        let rows = store.open(Arc::clone(&schema)).await.unwrap();
+        let id = Value::Uuid(Uuid::now_v7());
+        let document =
+            |key: &Value<'static>, content: &'static str| Value::Object(vec![id.clone(), key.clone(), text(content)]);
+        let version = rows.insert(document(&key, "0")).await.unwrap().version;
+
+        let Outcome::Done(row) = rows.replace(document(&key, "1"), Expect::versions(vec![version])).await.unwrap()
+        else {
+            panic!("{name}: not replaced")
+        };
+        assert_eq!(rows.get(id.clone(), Expr::True).await.unwrap().unwrap(), row, "{name}");
+        for expect in [Expect::any(), Expect::versions(vec![row.version])] {
+            assert_eq!(rows.replace(document(&other, "x"), expect).await.unwrap(), Outcome::NotFound, "{name}");
+        }
+        let moved = rows.update(id.clone(), vec![(1, other.clone())], Expect::any()).await.unwrap_err();
+        assert!(moved.to_string().contains("a change of the id, of the shard key or of no field"), "{moved}");
+        let write = Write::Replace(document(&other, "x"), Expect::any());
+        let moved = store.transact(vec![(rows.clone(), write)]).await.unwrap_err();
+        assert!(matches!(moved.why, Refusal::NotFound), "{name}: {moved:?}");
+        assert_eq!(rows.get(id.clone(), Expr::True).await.unwrap().unwrap(), row, "{name}: nothing was written");
+
+        let Outcome::Done(row) = rows.update(id.clone(), vec![(2, text("2"))], Expect::any()).await.unwrap() else {
+            panic!("{name}: not changed")
+        };
+        assert_eq!(row.version, version + 2);
+        // Code is told what was wrong.
+        let code = Rows::new(Arc::clone(&schema), rows.clone()).unwrap();
+        let json = |key: &Value<'static>| ziggurat::crud::json::document(&schema, &document(key, "3"));
+        let told = code.replace(&json(&other), Some(row.version)).await.unwrap_err().to_string();
+        assert_eq!(
+            told,
+            format!("the Shard{name} with this id has another key: it is the shard key, which cannot be changed")
+        );
+        let (mut own, mut foreign, mut number) = (Vec::new(), Vec::new(), Vec::new());
+        ziggurat::crud::json::write_value(&mut own, &schema.fields[1].kind, &key);
+        ziggurat::crud::json::write_value(&mut foreign, &schema.fields[1].kind, &other);
+        ziggurat::crud::json::write_value(&mut number, &Type::Uuid, &id);
+        let elsewhere = code.clone().in_shard(&foreign).unwrap();
+        assert_eq!(elsewhere.get(&number).await.unwrap(), None);
+        assert_eq!(elsewhere.delete(&number, None).await.unwrap_err().to_string(), told);
+        assert_eq!(elsewhere.purge(&number, Some(1)).await.unwrap_err().to_string(), told);
+        let here = code.in_shard(&own).unwrap();
+        assert_eq!(here.delete(&number, Some(row.version - 1)).await.unwrap(), Outcome::Changed);
+        assert_eq!(here.delete(&number, Some(row.version)).await.unwrap(), Outcome::Done(()), "{name}");
+        assert_eq!(here.delete(&number, None).await.unwrap(), Outcome::NotFound);
+        let why = here.in_shard(b"[]").map(drop).unwrap_err().to_string();
+        assert!(why.starts_with("[] is no key of Shard"), "{why}");
+    }
+    let (collection, schema) = open(&store, "Whole").await;
+    let none = Rows::new(schema, collection).unwrap().in_shard(b"1").map(drop).unwrap_err();
+    assert_eq!(none.to_string(), "Whole has no shard key");
 }
 
 /// Of many writers with the same `If-Match`, exactly one wins; without one, each is counted.

@@ -49,6 +49,7 @@ keeps! {
     reopened();
     closed();
     transacts();
+    sharded();
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use http::StatusCode;
 
 use super::rewrite::{TRIES, contended, current};
 use crate::crud::service::{Served, changed};
-use crate::crud::store::Expect;
 use crate::crud::{Collection, Op, Outcome};
 use crate::service::Problem;
 use crate::{Body, Request, Response};
@@ -24,8 +23,7 @@ pub(in crate::crud) async fn delete<C: Collection>(
                 return Err(served.unwritable(&parts, id).await);
             };
             served.before_delete(&parts, &row).await?;
-            let seen = Expect { versions: Some(vec![row.version]), only: expect.only.clone() };
-            match served.remove(id.clone(), seen).await? {
+            match served.remove(id.clone(), served.seen(&row, &expect)?).await? {
                 Outcome::Done(()) => {
                     served.after(Op::Delete, &parts, Some(&row), None);
                     return Ok(deleted());

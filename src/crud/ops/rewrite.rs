@@ -24,8 +24,7 @@ pub(super) async fn rewrite<C: Collection>(
 ) -> Result<Option<Row>, Problem> {
     for _ in 0..TRIES {
         let Some(row) = current(served, id, expect).await? else { return Ok(None) };
-        let stored = validate::stored(&served.schema, &row.json)
-            .map_err(|rejection| served.internal(&format_args!("a stored row does not fit the model: {rejection}")))?;
+        let stored = validate::stored(&served.schema, &row.json).map_err(|rejection| served.unfit(&rejection))?;
         let mut values = make(stored.into_iter().map(Value::into_owned).collect())?;
         for (field, value) in validate::renewed(&served.schema) {
             values[field] = value;

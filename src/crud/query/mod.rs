@@ -188,6 +188,20 @@ impl<V> Expr<V> {
             (one, other) => Self::And(vec![one, other]),
         }
     }
+
+    /// What a field has to equal, whatever else holds.
+    #[cfg(feature = "mongodb")]
+    pub(crate) fn demanded(&self, field: usize) -> Option<&V> {
+        match self {
+            Self::And(parts) => parts.iter().find_map(|part| part.demanded(field)),
+            Self::Compare { field: own, op: Comparison::Eq, value } if *own == Path::from(field) => Some(value),
+            Self::In { field: own, values } if *own == Path::from(field) => match values.as_slice() {
+                [value] => Some(value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// A comparison of ordered values; text is compared by its UTF-8 bytes.

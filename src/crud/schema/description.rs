@@ -33,6 +33,8 @@ struct SchemaDescription {
     /// The texts whose words are looked for by a search.
     #[serde(default)]
     search: Vec<String>,
+    /// The field by which MongoDB spreads rows over shards.
+    shard_key: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -267,8 +269,12 @@ impl Schema {
     pub fn from_description(description: &str) -> Result<Self, ConfigError> {
         let read: SchemaDescription = serde_json::from_str(description)
             .map_err(|error| ConfigError::new(format!("the description of a model cannot be read: {error}")))?;
-        let search = read.search.clone();
-        compile(read, &mut Open::default())?.search(search)
+        let (search, shard_key) = (read.search.clone(), read.shard_key.clone());
+        let schema = compile(read, &mut Open::default())?.search(search)?;
+        match shard_key {
+            Some(name) => schema.shard_by(&name),
+            None => Ok(schema),
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Field {
     pub reference: Option<Arc<str>>,
     /// Whether its words are looked for by a search.
     pub searched: bool,
+    /// Whether MongoDB spreads rows over shards by it.
+    pub(crate) shard_key: bool,
     /// The name as it begins a member of a JSON object.
     key: Box<[u8]>,
 }
@@ -79,6 +81,7 @@ impl Field {
             deletion: false,
             reference: None,
             searched: false,
+            shard_key: false,
             key: key.into(),
         }
     }

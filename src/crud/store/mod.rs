@@ -145,7 +145,7 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// Whether several rows can be written in one atomic step.
     fn has_transactions(&self) -> bool;
 
-    /// Puts `document` in the place of the row with the same id.
+    /// Puts `document` in the place of the row with the same id, and with the same [shard key](Schema::shard_by) if the schema has one.
     fn replace(
         &self,
         document: Value<'static>,
@@ -354,6 +354,15 @@ impl Expect {
     pub fn only(mut self, only: Expr) -> Self {
         self.only = self.only.and(only);
         self
+    }
+
+    /// One that has the shard key of this document, too.
+    #[cfg(any(feature = "sqlite", feature = "mongodb"))]
+    fn in_shard_of(self, schema: &Schema, document: &Value<'_>) -> Self {
+        match document {
+            Value::Object(values) => self.only(schema.in_shard_of(values)),
+            _ => self,
+        }
     }
 
     /// Whether a row of this version will do.

@@ -117,6 +117,7 @@ impl Draft {
     ) -> Result<(), ConfigError> {
         let given: CrudSettings<'_> = parse(options, "CRUD settings")?;
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&given.location))?;
+        self.check_shard_key(&schema, &given.location)?;
         let ops = |names: &[String]| names.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>();
         let errors: ErrorFormat =
             given.errors.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?;
@@ -207,8 +208,23 @@ impl Draft {
     /// Keeps the rows of a model without serving them.
     pub(super) fn keep(&mut self, description: &str, location: String) -> Result<(), ConfigError> {
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&location))?;
+        self.check_shard_key(&schema, &location)?;
         self.kept.push((Arc::new(schema), location));
         Ok(())
+    }
+
+    /// The rows of a model are in one place, whoever asks for them.
+    fn check_shard_key(&self, schema: &Schema, location: &str) -> Result<(), ConfigError> {
+        let served = self.resources.iter().map(|(resource, _)| resource.schema());
+        let kept = self.kept.iter().map(|(schema, _)| schema);
+        match served.chain(kept).find(|other| other.name == schema.name) {
+            Some(other) if other.shard_key() != schema.shard_key() => {
+                let error =
+                    ConfigError::new(format!("{} is served or kept twice, with different shard keys", schema.name));
+                Err(error.cure("give the same shard_key to each crud() and keep() of it").at_if_known(location))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_auth(&self, name: &str, location: &str) -> Result<(), ConfigError> {

@@ -10,7 +10,7 @@ use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane};
 use super::transaction::{self, Write};
-use super::{MongoStore, changes, compile, decode, encode, error, group, keys};
+use super::{MongoStore, changes, compile, decode, encode, error, group, keys, shard};
 use crate::ConfigError;
 use crate::crud::query::Grouping;
 use crate::crud::store::{
@@ -104,18 +104,19 @@ impl MongoCollection {
     pub(super) fn set(&self, changes: &[(usize, Value<'static>)]) -> Result<Document, StoreError> {
         let mut set = Document::new();
         for (index, value) in changes {
-            if *index == self.id || *index >= self.schema.fields.len() {
-                return Err(StoreError::Internal("a change of the id or of no field".into()));
+            if *index == self.id || self.schema.fields.get(*index).is_none_or(|field| field.shard_key) {
+                return Err(StoreError::Internal("a change of the id, of the shard key or of no field".into()));
             }
             encode::set(&mut set, &self.schema, *index, value);
         }
         Ok(set)
     }
 
-    /// Every field but the id.
+    /// Every field but the id and the shard key, which a row keeps.
     pub(super) fn set_all(&self, values: &[Value<'static>]) -> Document {
         let mut set = Document::new();
-        for (index, value) in values.iter().enumerate().filter(|(index, _)| *index != self.id) {
+        let kept = [Some(self.id), self.schema.shard_key()];
+        for (index, value) in values.iter().enumerate().filter(|(index, _)| !kept.contains(&Some(*index))) {
             encode::set(&mut set, &self.schema, index, value);
         }
         set
@@ -146,14 +147,17 @@ impl MongoCollection {
         let timeout = self.store.inner.timeout;
         self.store
             .run(async move {
+                let failed = |e| error::of(e, &schema);
+                let this = shard::located(&rows, &schema, this(&schema, &id, &expect)?, None).await.map_err(failed)?;
+                let Some(this) = this else { return not_done(&rows, &schema, &id, &expect).await };
                 let mut change = rows
-                    .find_one_and_update(this(&schema, &id, &expect)?, update(set)?)
+                    .find_one_and_update(this, update(set)?)
                     .return_document(ReturnDocument::After)
                     .max_time(timeout);
                 if !whole {
                     change = change.projection(doc! { "_v": 1 });
                 }
-                match change.await.map_err(|e| error::of(e, &schema))? {
+                match change.await.map_err(failed)? {
                     Some(document) => Ok(Outcome::Done(document)),
                     None => not_done(&rows, &schema, &id, &expect).await,
                 }
@@ -178,6 +182,7 @@ pub(super) fn update(set: Document) -> Result<Document, StoreError> {
 /// The row with this id, if `only` holds for it.
 pub(super) fn visible(schema: &Schema, id: &Bson, only: &Expr) -> Result<Document, StoreError> {
     let mut filter = doc! { "_id": { "$eq": id.clone() } };
+    shard::tell(&mut filter, schema, only);
     if *only != Expr::True {
         filter.insert("$and", vec![compile::filter(schema, only)?]);
     }
@@ -488,6 +493,7 @@ impl Collection for MongoCollection {
         // Setting every field, not replacing the document: the version can be counted up in the same step, and fields
         // that other programs keep beside ours stay.
         let set = self.set_all(values);
+        let expect = expect.in_shard_of(&self.schema, &document);
         Ok(match self.change(id, set, expect, false).await? {
             Outcome::Done(changed) => {
                 let version = decode::version(&changed);
@@ -518,7 +524,10 @@ impl Collection for MongoCollection {
         let (rows, schema) = self.parts();
         self.store
             .run(async move {
-                let gone = rows.delete_one(this(&schema, &id, &expect)?).await.map_err(|e| error::of(e, &schema))?;
+                let failed = |e| error::of(e, &schema);
+                let this = shard::located(&rows, &schema, this(&schema, &id, &expect)?, None).await.map_err(failed)?;
+                let Some(this) = this else { return not_done(&rows, &schema, &id, &expect).await };
+                let gone = rows.delete_one(this).await.map_err(failed)?;
                 if gone.deleted_count > 0 {
                     Ok(Outcome::Done(()))
                 } else {

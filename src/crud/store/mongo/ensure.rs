@@ -6,7 +6,7 @@ use mongodb::{Database, IndexModel};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{encode, error, search};
+use super::{encode, error, search, shard};
 use crate::ConfigError;
 use crate::crud::schema::{DefaultValue, Field, Index, Type, check};
 use crate::crud::store::{OpenError, names, shape};
@@ -116,13 +116,14 @@ async fn give_each(
     update: impl Fn() -> Document,
 ) -> Result<u64, OpenError> {
     let failed = |error| error::of(error, schema);
-    let mut found = rows.find(filter.clone()).projection(doc! { "_id": 1 }).await.map_err(failed)?;
+    let projection = shard::projection(schema, doc! { "_id": 1 });
+    let mut found = rows.find(filter.clone()).projection(projection).await.map_err(failed)?;
     let mut count = 0;
     while found.advance().await.map_err(failed)? {
         let document = found.deserialize_current().map_err(failed)?;
-        let Some(id) = document.get("_id") else { continue };
+        let Some(mut this) = shard::row(schema, &document) else { continue };
         // Somebody else may do the same.
-        let this = doc! { "$and": [{ "_id": { "$eq": id.clone() } }, filter.clone()] };
+        this.insert("$and", vec![filter.clone()]);
         count += rows.update_one(this, update()).await.map_err(failed)?.modified_count;
     }
     Ok(count)
@@ -300,7 +301,7 @@ async fn fold(rows: &mongodb::Collection<Document>, schema: &Schema, position: u
     while found.advance().await.map_err(failed)? {
         let document = found.deserialize_current().map_err(failed)?;
         let (Some(id), Ok(text)) = (document.get("_id"), document.get_str(key)) else { continue };
-        // Another program may have written the text meanwhile.
+        // Another program may have written the text meanwhile. It is unique, so there is no shard key.
         let this = doc! { "_id": { "$eq": id.clone() }, key: { "$eq": text } };
         let set = doc! { "$set": { folded.clone(): names::folded(text) } };
         rows.update_one(this, set).await.map_err(failed)?;

@@ -19,6 +19,7 @@ mod group;
 mod keys;
 mod plan;
 mod search;
+mod shard;
 mod straight;
 mod transact;
 mod transaction;

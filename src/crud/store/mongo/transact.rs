@@ -6,7 +6,7 @@ use mongodb::error::TRANSIENT_TRANSACTION_ERROR;
 use mongodb::options::ReturnDocument;
 
 use super::collection::{MongoCollection, Rows, is_kept, row, taken_apart, this, update, visible};
-use super::{MongoStore, encode, error, transaction};
+use super::{MongoStore, encode, error, shard, transaction};
 use crate::crud::store::{MAX_DOCUMENT, Refusal, Row, StoreError, Write, WriteError, names};
 use crate::crud::{Schema, json};
 
@@ -52,6 +52,7 @@ fn plan(collection: &MongoCollection, write: Write) -> Result<Planned, StoreErro
         Write::Replace(document, expect) => {
             let (values, id) = taken_apart(&schema, &document)?;
             let update = update(collection.set_all(values))?;
+            let expect = expect.in_shard_of(&schema, &document);
             Work::Change { this: this(&schema, &id, &expect)?, there: visible(&schema, &id, &expect.only)?, update }
         }
         Write::Update(id, changes, expect) => match encode::id(&schema, &id) {
@@ -174,15 +175,19 @@ async fn one(session: &mut ClientSession, planned: &Planned) -> One {
             return Ok(Ok(Some(row.clone())));
         }
         Work::Change { this, there, update } => {
-            let change = rows.find_one_and_update(this.clone(), update.clone());
-            let change = change.return_document(ReturnDocument::After).session(&mut *session);
-            if let Some(document) = change.await? {
-                return Ok(row(schema, &document).map(Some).map_err(Refusal::Store));
+            if let Some(this) = shard::located(rows, schema, this.clone(), Some(&mut *session)).await? {
+                let change = rows.find_one_and_update(this, update.clone());
+                let change = change.return_document(ReturnDocument::After).session(&mut *session);
+                if let Some(document) = change.await? {
+                    return Ok(row(schema, &document).map(Some).map_err(Refusal::Store));
+                }
             }
             there
         }
         Work::Delete { this, there } => {
-            if rows.delete_one(this.clone()).session(&mut *session).await?.deleted_count > 0 {
+            if let Some(this) = shard::located(rows, schema, this.clone(), Some(&mut *session)).await?
+                && rows.delete_one(this).session(&mut *session).await?.deleted_count > 0
+            {
                 return Ok(Ok(None));
             }
             there

@@ -37,9 +37,9 @@ pub(super) fn count_until(table: &Table, filter: &Expr, most: u64) -> Result<Sta
 pub(super) fn update(table: &Table, changes: &[(usize, Value<'static>)]) -> Result<Statement, StoreError> {
     let mut sql = Statement::new(format!("UPDATE \"{}\" SET ver=ver+1", table.name), Vec::new());
     for (count, (index, value)) in changes.iter().enumerate() {
-        let field = table.schema.fields.get(*index).filter(|_| *index != table.id);
+        let field = table.schema.fields.get(*index).filter(|field| *index != table.id && !field.shard_key);
         let Some(field) = field else {
-            return Err(StoreError::Internal("a change of the id or of no field".into()));
+            return Err(StoreError::Internal("a change of the id, of the shard key or of no field".into()));
         };
         sql.text.push_str(if count == 0 { ",doc=jsonb_set(doc" } else { "" });
         sql.text.push_str(",'$.\"");

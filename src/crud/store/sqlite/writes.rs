@@ -52,14 +52,15 @@ impl SqliteCollection {
                 let (id, json) = (table.id_of(&document)?, self.encode(&document)?);
                 Work::Insert { texts: Arc::clone(&self.sql), id, json }
             }
-            Write::Replace(document, expect) => self.replacing(&document, &expect)?,
+            Write::Replace(document, expect) => self.replacing(&document, expect)?,
             Write::Update(id, changes, expect) => self.updating(&id, &changes, &expect)?,
             Write::Delete(id, expect) => self.deleting(&id, &expect)?,
         };
         Ok(Planned { table, work })
     }
 
-    fn replacing(&self, document: &Value<'static>, expect: &Expect) -> Result<Work, StoreError> {
+    fn replacing(&self, document: &Value<'static>, expect: Expect) -> Result<Work, StoreError> {
+        let expect = &expect.in_shard_of(&self.table.schema, document);
         let json = self.encode(document)?;
         let id = self.table.id_of(document)?;
         let exists = self.exists(&id, expect)?;
