@@ -256,3 +256,39 @@ async fn rows_that_are_given_a_field_one_by_one_tell_it() {
     assert_eq!(filter.get("tenant"), Some(&doc! { "$eq": "a" }.into()));
     assert!(rows.get(notes.id.clone(), Expr::True).await.unwrap().is_some());
 }
+
+/// What opening the collection says through a router, where the cluster knows this of it.
+async fn opened(schema: &Schema, known: Option<Document>) -> Result<(), String> {
+    let mongo = Mongo::shared();
+    let uri = mongo.database();
+    let router = Wire::router(&uri).await;
+    let store = MongoStore::connect(router.uri(), MongoOptions::default()).await.unwrap();
+    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+    if let Some(mut known) = known {
+        known.insert("_id", format!("{}.note", client.default_database().unwrap().name()));
+        client.database("config").collection("collections").insert_one(known).await.unwrap();
+    }
+    let opened = store.open(Arc::new(schema.clone())).await;
+    // Each has a database of its own, and only through a router it is looked up.
+    let direct = MongoStore::connect(&uri, MongoOptions::default()).await.unwrap();
+    direct.open(Arc::new(schema.clone())).await.unwrap();
+    opened.map(drop).map_err(|error| error.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_router_is_asked_by_what_rows_are_sharded() {
+    if is_off() {
+        return;
+    }
+    let schema = plain().shard_by("tenant").unwrap();
+    opened(&schema, None).await.unwrap();
+    opened(&schema, Some(doc! { "key": { "tenant": 1, "_id": 1 } })).await.unwrap();
+    opened(&schema, Some(doc! { "key": { "_id": 1 }, "unsplittable": true })).await.unwrap();
+    let why = opened(&schema, Some(doc! { "key": { "region": 1 } })).await.unwrap_err();
+    assert!(why.contains(r#".note is sharded by { "region": 1 }, and Note by tenant"#), "{why}");
+    assert!(why.contains("shard it anew by tenant alone or by tenant and _id"), "{why}");
+    let why = opened(&schema, Some(doc! { "key": { "tenant": 1, "region": 1 } })).await.unwrap_err();
+    assert!(why.contains(r#"{ "tenant": 1, "region": 1 }"#), "{why}");
+    opened(&plain(), Some(doc! { "key": { "region": 1 } })).await.unwrap();
+    opened(&plain().shard_by("id").unwrap(), Some(doc! { "key": { "_id": "hashed" } })).await.unwrap();
+}

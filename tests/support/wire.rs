@@ -1,16 +1,18 @@
 //! What the driver sends to a MongoDB server: a proxy that reads along.
 //!
-//! It shows what goes over the wire, whoever built it.
+//! It shows what goes over the wire, whoever built it. It can also answer in the server's place, to `hello`, as the router of a sharded
+//! cluster does.
 #![allow(dead_code)] // Each test binary uses a part of it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
-use bson::{Bson, Document};
+use bson::{Bson, Document, doc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Messages of all commands (`OP_MSG`).
+/// Messages of all commands and their answers (`OP_MSG`).
 const MESSAGE: i32 = 2013;
 
 /// A proxy before a server.
@@ -22,6 +24,15 @@ pub struct Wire {
 impl Wire {
     /// One before the server that `uri` names.
     pub async fn before(uri: &str) -> Self {
+        Self::new(uri, false).await
+    }
+
+    /// One that says of the server that it is a router (`mongos`).
+    pub async fn router(uri: &str) -> Self {
+        Self::new(uri, true).await
+    }
+
+    async fn new(uri: &str, router: bool) -> Self {
         let rest = uri.strip_prefix("mongodb://").unwrap();
         let (host, database) = rest.split_once('/').unwrap();
         let host = host.rsplit('@').next().unwrap().split(',').next().unwrap().to_owned();
@@ -32,10 +43,10 @@ impl Wire {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(&host).await else { return };
-                let ((from_client, mut to_client), (mut from_server, to_server)) =
-                    (client.into_split(), server.into_split());
-                tokio::spawn(asking(from_client, to_server, Arc::clone(&told)));
-                tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+                let asked = Arc::new(Mutex::default());
+                let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+                tokio::spawn(asking(from_client, to_server, Arc::clone(&told), Arc::clone(&asked)));
+                tokio::spawn(answering(from_server, to_client, router, asked));
             }
         });
         Self { uri, heard }
@@ -79,7 +90,7 @@ fn number(message: &[u8], at: usize) -> i32 {
     i32::from_le_bytes(message[at..at + 4].try_into().unwrap())
 }
 
-/// The command in a message, with the documents that follow it.
+/// The command or the answer in a message, with the documents that follow it.
 fn read(message: &[u8]) -> Document {
     let mut command = Document::new();
     let mut sequences = Vec::new();
@@ -105,10 +116,38 @@ fn read(message: &[u8]) -> Document {
     command
 }
 
-async fn asking(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, heard: Arc<Mutex<Vec<Document>>>) {
+async fn asking(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    heard: Arc<Mutex<Vec<Document>>>,
+    asked: Arc<Mutex<HashSet<i32>>>,
+) {
     while let Some(message) = message(&mut from).await {
         if number(&message, 12) == MESSAGE {
-            heard.lock().unwrap().push(read(&message));
+            let command = read(&message);
+            // That of a handshake or a monitor is left alone, so that the driver takes the server for what it is.
+            if command.contains_key("hello") && command.get_str("$db").is_ok_and(|database| database != "admin") {
+                asked.lock().unwrap().insert(number(&message, 4));
+            }
+            heard.lock().unwrap().push(command);
+        }
+        if to.write_all(&message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn answering(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, router: bool, asked: Arc<Mutex<HashSet<i32>>>) {
+    while let Some(mut message) = message(&mut from).await {
+        if router && number(&message, 12) == MESSAGE && asked.lock().unwrap().remove(&number(&message, 8)) {
+            let mut answer = read(&message);
+            answer.remove("setName");
+            answer.extend(doc! { "msg": "isdbgrid" });
+            message.truncate(20);
+            message.push(0);
+            message.extend(answer.to_vec().unwrap());
+            let length = i32::try_from(message.len()).unwrap();
+            message[..4].copy_from_slice(&length.to_le_bytes());
         }
         if to.write_all(&message).await.is_err() {
             return;

@@ -111,6 +111,8 @@ struct Inner {
     timeout: Duration,
     /// Whether it is a replica set or a sharded cluster, which have transactions.
     transactions: bool,
+    /// Whether it is a sharded cluster.
+    sharded: bool,
     closed: AtomicBool,
     /// Told once it is closed.
     closing: tokio::sync::Notify,
@@ -155,13 +157,14 @@ impl MongoStore {
             }
             Err(_) => return Err(error::unavailable(format!("MongoDB at {name} does not answer in time")).into()),
         };
-        let transactions = hello.contains_key("setName") || hello.get_str("msg").is_ok_and(|said| said == "isdbgrid");
+        let sharded = hello.get_str("msg").is_ok_and(|said| said == "isdbgrid");
         let inner = Inner {
             client,
             database,
             name,
             timeout: options.timeout,
-            transactions,
+            transactions: sharded || hello.contains_key("setName"),
+            sharded,
             closed: AtomicBool::new(false),
             closing: tokio::sync::Notify::new(),
             under_way: Arc::default(),
@@ -256,10 +259,15 @@ impl Store for MongoStore {
 
     async fn open(&self, schema: Arc<Schema>) -> Result<MongoCollection, OpenError> {
         let id = names::check(&schema)?;
-        let rows = self.inner.database.collection(&names::collection(&schema.name));
+        let rows: collection::Rows = self.inner.database.collection(&names::collection(&schema.name));
         let (database, wanted) = (self.inner.database.clone(), Arc::clone(&schema));
+        let (client, namespace) = (self.inner.client.clone(), rows.namespace().to_string());
+        let sharded = self.inner.sharded;
         // Building an index may take its time, so there is no deadline.
         let work = async move {
+            if sharded {
+                shard::check(&client, &namespace, &wanted).await?;
+            }
             let steps = plan::of(&database, &wanted, Look::Shape).await?;
             in_line(&database, &wanted, steps, |_| {}).await
         };
