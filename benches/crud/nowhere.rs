@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ziggurat::crud::query::Grouping;
-use ziggurat::crud::store::{ChangesError, Key, Once};
+use ziggurat::crud::store::{ChangesError, Key, Once, Write, WriteError};
 use ziggurat::crud::{
     Changes, Collection, Expect, Expr, Groups, Many, OpenError, Outcome, Page, Query, Row, RowError, StoreError, Value,
 };
@@ -56,8 +56,8 @@ impl Collection for Nowhere {
         Err(nothing())
     }
 
-    async fn insert_once(&self, _: Value<'static>, _: Key) -> Result<Once, StoreError> {
-        Err(nothing())
+    async fn once(&self, _: Vec<Write>, _: Key) -> Result<Once, WriteError> {
+        Err(nothing().into())
     }
 
     fn has_transactions(&self) -> bool {

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use tower::ServiceExt;
 use ziggurat::Body;
 use ziggurat::crud::query::Grouping;
-use ziggurat::crud::store::{Key, Once};
+use ziggurat::crud::store::{Key, Once, Write, WriteError};
 use ziggurat::crud::{
     Changes, ChangesError, Collection, Expect, Expr, Groups, Many, Op, OpenError, Outcome, Page, Query, Resource,
     ResourceOptions, Row, RowError, Schema, StoreError, Value,
@@ -43,8 +43,8 @@ impl Collection for Failing {
     async fn recall(&self, _: Key) -> Result<Option<Once>, StoreError> {
         Err(self.0())
     }
-    async fn insert_once(&self, _: Value<'static>, _: Key) -> Result<Once, StoreError> {
-        Err(self.0())
+    async fn once(&self, _: Vec<Write>, _: Key) -> Result<Once, WriteError> {
+        Err(self.0().into())
     }
     async fn import(&self, _: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {
         Err(self.0().into())

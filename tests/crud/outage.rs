@@ -107,6 +107,8 @@ impl Ledger {
                 self.refused.add(who);
                 None
             }
+            // What was sent before is still being written.
+            409 if who == Who::Keyed => None,
             _ => panic!("{method} {target} {body}: {status} {}", answer.text()),
         }
     }

@@ -46,6 +46,8 @@ keeps! {
     changes();
     copied();
     once();
+    once_refused();
+    once_together();
     walks(25);
     together();
     dropped();

@@ -9,7 +9,7 @@ use ziggurat::crud::schema::{Access, Bounds, ChoiceSort, Field, Text, Type, Unkn
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{
     Change, Changes, ChangesError, Collection, Expect, Key, Many, Once, Outcome, Refusal, Row, RowError, Store,
-    StoreError, Write,
+    StoreError, Write, WriteError,
 };
 use ziggurat::crud::{Comparison, CopyError, Expr, Pattern, Query, Rows, RowsError, Schema, Sort, Value, copy_rows};
 
@@ -152,6 +152,7 @@ pub async fn transacts<S: Store>(store: S) {
         .transact(vec![
             (ones.clone(), set(&first, Expect::versions(vec![kept.version]))),
             (others.clone(), Write::Insert(object(&second))),
+            (ones.clone(), Write::Leave(first[ID].clone(), Expect::versions(vec![kept.version + 1]))),
             // It sees what was written before it.
             (others.clone(), set(&second, Expect::any())),
             (ones.clone(), Write::Insert(object(&third))),
@@ -160,14 +161,14 @@ pub async fn transacts<S: Store>(store: S) {
         ])
         .await
         .unwrap();
-    assert_eq!(done.len(), 6);
+    assert_eq!(done.len(), 7);
     assert_eq!(
-        (done[0].as_ref().unwrap().version, done[5].as_ref().unwrap().version),
+        (done[0].as_ref().unwrap().version, done[6].as_ref().unwrap().version),
         (kept.version + 1, kept.version + 2)
     );
-    assert_eq!(done[4], None);
-    assert_eq!(others.get(second[ID].clone(), Expr::True).await.unwrap(), done[2]);
-    assert_eq!(ones.get(first[ID].clone(), Expr::True).await.unwrap(), done[5]);
+    assert_eq!((&done[2], &done[5]), (&done[0], &None));
+    assert_eq!(others.get(second[ID].clone(), Expr::True).await.unwrap(), done[3]);
+    assert_eq!(ones.get(first[ID].clone(), Expr::True).await.unwrap(), done[6]);
     assert_eq!(store.transact(Vec::new()).await.unwrap(), vec![]);
 
     let stale = Expect::versions(vec![kept.version]);
@@ -190,7 +191,7 @@ pub async fn transacts<S: Store>(store: S) {
         };
         assert_eq!((error.index, told), (2, why));
         assert_eq!(ones.get(third[ID].clone(), Expr::True).await.unwrap(), None, "nothing is left of it");
-        assert_eq!(others.get(second[ID].clone(), Expr::True).await.unwrap(), done[2]);
+        assert_eq!(others.get(second[ID].clone(), Expr::True).await.unwrap(), done[3]);
     }
 }
 
@@ -747,54 +748,165 @@ pub async fn copied<S: Store>(store: S) {
     other.close().await;
 }
 
-/// A request that comes again finds what it made, and none of several at once is done twice.
+/// A request that comes again finds what it wrote.
 pub async fn once<S: Store>(store: S) {
     let (rows, _) = open(&store, "Once").await;
     rows.keep_keys().await.unwrap();
     rows.keep_keys().await.unwrap();
     let mut random = Random(16);
     let key = |name: &str, fingerprint| Key { name: name.to_owned(), fingerprint };
+    let done = |once| match once {
+        Ok(Once::Done(rows)) => rows,
+        other => panic!("{other:?}"),
+    };
     let mut row = row(&mut random);
     row[MAIL] = text("once@b");
+    let id = row[ID].clone();
+    let stored = async || rows.get(id.clone(), Expr::True).await.unwrap();
+    let insert = |row: &[Value<'static>]| vec![Write::Insert(object(row))];
     assert_eq!(rows.recall(key("a", 1)).await.unwrap(), None);
-    let Once::Done(made) = rows.insert_once(object(&row), key("a", 1)).await.unwrap() else { panic!("not done") };
-    assert_eq!(rows.get(row[ID].clone(), Expr::True).await.unwrap().as_ref(), Some(&made));
-    rows.update(row[ID].clone(), vec![(AGE, Value::Int(99))], Expect::any()).await.unwrap();
-    let other = object(&self::row(&mut random));
+    let made = done(rows.once(insert(&row), key("a", 1)).await).remove(0);
+    assert_eq!(stored().await.as_ref(), Some(&made));
+    rows.update(id.clone(), vec![(AGE, Value::Int(99))], Expect::any()).await.unwrap();
+    let other = insert(&self::row(&mut random));
     assert_eq!(rows.recall(key("a", 1)).await.unwrap(), Some(Once::Before(made.clone())));
-    assert_eq!(rows.insert_once(other.clone(), key("a", 1)).await.unwrap(), Once::Before(made));
-    assert_eq!(rows.insert_once(other, key("a", -2)).await.unwrap(), Once::Other);
-    // Of what is refused nothing is kept.
-    let mut taken = self::row(&mut random);
-    taken[MAIL] = text("once@b");
-    assert!(
-        matches!(rows.insert_once(object(&taken), key("b", 1)).await, Err(StoreError::Duplicate { field }) if field == "mail")
-    );
-    assert_eq!(rows.recall(key("b", 1)).await.unwrap(), None);
-    assert_eq!(rows.count(Expr::True).await.unwrap(), 1);
+    assert_eq!(rows.once(other.clone(), key("a", 1)).await.unwrap(), Once::Before(made.clone()));
+    assert_eq!(rows.once(other, key("a", -2)).await.unwrap(), Once::Other);
+    // The same row again, which is there because of the same request.
+    assert_eq!(rows.once(insert(&row), key("a", 1)).await.unwrap(), Once::Before(made.clone()));
 
-    let senders: Vec<_> = (0..8)
-        .map(|index| {
-            let (rows, row) = (rows.clone(), self::row(&mut Random(200 + index)));
-            tokio::spawn(async move { rows.insert_once(object(&row), Key { name: "c".into(), fingerprint: 1 }).await })
-        })
-        .collect();
-    let (mut done, mut found) = (0, Vec::new());
-    for sender in senders {
-        match sender.await.unwrap() {
-            Ok(Once::Done(row)) => {
-                done += 1;
-                found.push(row);
-            }
-            Ok(Once::Before(row)) => found.push(row),
-            // It may be asked for again.
-            Err(StoreError::Unavailable { .. }) => {}
-            other => panic!("{other:?}"),
+    // Every way to write one row, on the condition of a version that it no longer has then.
+    let ways: [(&str, &dyn Fn(Expect) -> Write); 3] = [
+        ("update", &|expect| Write::Update(id.clone(), vec![(AGE, Value::Int(1))], expect)),
+        ("replace", &|expect| Write::Replace(object(&row), expect)),
+        ("leave", &|expect| Write::Leave(id.clone(), expect)),
+    ];
+    for (name, write) in ways {
+        let write = write(Expect::versions(vec![stored().await.unwrap().version]));
+        let written = done(rows.once(vec![write.clone()], key(name, 1)).await).remove(0);
+        assert_eq!(stored().await.as_ref(), Some(&written), "{name}");
+        rows.update(id.clone(), vec![], Expect::any()).await.unwrap();
+        let changed = stored().await;
+        assert_eq!(rows.once(vec![write], key(name, 1)).await.unwrap(), Once::Before(written), "{name}");
+        assert_eq!(stored().await, changed, "{name} was not done again");
+    }
+    let version = stored().await.unwrap().version;
+    assert_eq!(version, made.version + 6, "leaving a row as it is is no write");
+}
+
+/// Of what is refused nothing is kept, be it one of many.
+pub async fn once_refused<S: Store>(store: S) {
+    let (rows, _) = open(&store, "OnceRefused").await;
+    rows.keep_keys().await.unwrap();
+    let mut random = Random(17);
+    let mut new = || {
+        let mut row = row(&mut random);
+        row[MAIL] = Value::Null;
+        row
+    };
+    let key = |name: &str| Key { name: name.to_owned(), fingerprint: 1 };
+    let mut there = new();
+    there[MAIL] = text("once@b");
+    let made = rows.insert(object(&there)).await.unwrap();
+    let [first, last, mut taken] = [new(), new(), new()];
+    taken[MAIL] = text("once@b");
+    let (gone, stale) = (new()[ID].clone(), Expect::versions(vec![1]));
+    let set = |id: &Value<'static>, expect| Write::Update(id.clone(), vec![(AGE, Value::Int(1))], expect);
+    let insert = |row: &[Value<'static>]| Write::Insert(object(row));
+    let huge = (NICK, text(&"x".repeat(17 << 20)));
+    for (name, refused, wanted) in [
+        ("taken", insert(&taken), "duplicate"),
+        ("stale", set(&there[ID], stale.clone()), "changed"),
+        ("stale left", Write::Leave(there[ID].clone(), stale), "changed"),
+        ("gone", set(&gone, Expect::any()), "not found"),
+        ("gone left", Write::Leave(gone.clone(), Expect::any()), "not found"),
+        ("huge", Write::Update(there[ID].clone(), vec![huge], Expect::any()), "too large"),
+    ] {
+        for (before, index) in [(vec![], 0), (vec![insert(&first), insert(&last)], 2)] {
+            let writes = [&before[..], std::slice::from_ref(&refused)].concat();
+            let error = rows.once(writes, key(name)).await.unwrap_err();
+            let told = match error.why {
+                Refusal::Changed => "changed",
+                Refusal::NotFound => "not found",
+                Refusal::Store(StoreError::Duplicate { field }) if field == "mail" => "duplicate",
+                Refusal::Store(StoreError::TooLarge { .. }) => "too large",
+                Refusal::Store(error) => panic!("{name}: {error}"),
+            };
+            assert_eq!((error.index, told), (index, wanted), "{name}");
+            assert_eq!(rows.recall(key(name)).await.unwrap(), None, "{name}");
+            assert_eq!(rows.count(Expr::True).await.unwrap(), 1, "{name}");
         }
     }
-    assert_eq!(done, 1);
-    assert!(found.windows(2).all(|pair| pair[0] == pair[1]));
-    assert_eq!(rows.count(Expr::True).await.unwrap(), 2);
+    assert_eq!(rows.get(there[ID].clone(), Expr::True).await.unwrap(), Some(made));
+    // Each fits, and what would be kept of all does not.
+    let many: Vec<_> = (0..3)
+        .map(|_| {
+            let mut row = new();
+            row[NAME] = text(&"x".repeat(6 << 20));
+            insert(&row)
+        })
+        .collect();
+    let error = rows.once(many, key("many")).await.unwrap_err();
+    assert!(matches!(error, WriteError { index: 3, why: Refusal::Store(StoreError::TooLarge { .. }) }), "{error:?}");
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 1);
+    // And then it is done: many rows are told as one.
+    let Ok(Once::Done(made)) = rows.once(vec![insert(&first), insert(&last)], key("many")).await else {
+        panic!("not done")
+    };
+    let json = format!("{},{}", string(&made[0]), string(&made[1])).into();
+    let before = Once::Before(Row { version: made[0].version, json });
+    assert_eq!(rows.recall(key("many")).await.unwrap().as_ref(), Some(&before));
+    assert_eq!(rows.once(vec![insert(&new())], key("many")).await.unwrap(), before);
+    let nothing = Row { version: 0, json: "".into() };
+    assert_eq!(rows.once(vec![], key("none")).await.unwrap(), Once::Done(vec![]));
+    assert_eq!(rows.once(vec![], key("none")).await.unwrap(), Once::Before(nothing));
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 3);
+}
+
+/// Of many at once one is done, and the others are told what it wrote, or that it is being done.
+pub async fn once_together<S: Store>(store: S) {
+    let (rows, _) = open(&store, "OnceTogether").await;
+    rows.keep_keys().await.unwrap();
+    let there = row(&mut Random(18));
+    let made = rows.insert(object(&there)).await.unwrap();
+    let set = vec![(AGE, Value::Int(1))];
+    let any = Write::Update(there[ID].clone(), set.clone(), Expect::any());
+    let same = Write::Update(there[ID].clone(), set, Expect::versions(vec![made.version + 1]));
+    let inserts = |index: u64, count: u64| {
+        (0..count).map(|number| Write::Insert(object(&row(&mut Random(1000 * (index + 1) + number))))).collect()
+    };
+    for (name, rows_after, writes) in [
+        ("one", 2, &(|index| inserts(index, 1)) as &dyn Fn(u64) -> Vec<Write>),
+        ("many", 5, &|index| inserts(index + 50, 3)),
+        ("update", 5, &|_| vec![any.clone()]),
+        ("the version", 5, &|_| vec![same.clone()]),
+    ] {
+        let senders: Vec<_> = (0..8)
+            .map(|index| {
+                let (rows, writes) = (rows.clone(), writes(index));
+                tokio::spawn(async move { rows.once(writes, Key { name: name.into(), fingerprint: 1 }).await })
+            })
+            .collect();
+        let (mut done, mut found) = (0, Vec::new());
+        for sender in senders {
+            match sender.await.unwrap() {
+                Ok(Once::Done(rows)) => {
+                    done += 1;
+                    let parts: Vec<_> = rows.iter().map(string).collect();
+                    found.push((rows[0].version, parts.join(",")));
+                }
+                Ok(Once::Before(row)) => found.push((row.version, string(&row).to_owned())),
+                // It may be asked for again.
+                Ok(Once::Running) => {}
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        assert_eq!(done, 1, "{name}");
+        assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "{name}");
+        assert_eq!(rows.count(Expr::True).await.unwrap(), rows_after, "{name}");
+    }
+    let version = rows.get(there[ID].clone(), Expr::True).await.unwrap().unwrap().version;
+    assert_eq!(version, made.version + 2, "each update was done once");
 }
 
 /// Walks in pages meet every row once and in order, whatever the keys.

@@ -42,6 +42,8 @@ keeps! {
     changes();
     copied();
     once();
+    once_refused();
+    once_together();
     walks(400);
     together();
     dropped();

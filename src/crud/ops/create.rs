@@ -7,11 +7,12 @@ use http::request::Parts;
 use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::rewrite::contended;
 use super::{answer, body, create_many, idempotency, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::schema::validate;
 use crate::crud::service::Served;
-use crate::crud::store::Once;
+use crate::crud::store::{Once, Refusal, Write, WriteError};
 use crate::crud::{Collection, Op, Row, Value};
 use crate::service::Problem;
 use crate::{Request, Response};
@@ -47,9 +48,13 @@ pub(in crate::crud) async fn create<C: Collection>(
     };
     let row = match key {
         None => served.done(served.collection.insert(document).await)?,
-        Some(key) => match served.done(served.collection.insert_once(document, key).await)? {
-            Once::Done(row) => row,
-            once => return again(&served, &parts, once),
+        Some(key) => match served.collection.once(vec![Write::Insert(document)], key).await {
+            Ok(Once::Done(rows)) => {
+                rows.into_iter().next().ok_or_else(|| served.internal(&"a row that was written is not there"))?
+            }
+            Ok(once) => return again(&served, &parts, once),
+            Err(WriteError { why: Refusal::Store(error), .. }) => return Err(served.problem(error)),
+            Err(_) => return Err(contended()),
         },
     };
     served.after(Op::Create, &parts, None, Some(&row));
@@ -58,7 +63,11 @@ pub(in crate::crud) async fn create<C: Collection>(
 
 /// The answer to a request that has come before.
 fn again<C: Collection>(served: &Served<C>, parts: &Parts, once: Once) -> Result<Response, Problem> {
-    let (Once::Done(row) | Once::Before(row)) = once else { return Err(idempotency::reused()) };
+    let row = match once {
+        Once::Before(row) => row,
+        Once::Running => return Err(contended()),
+        Once::Other | Once::Done(_) => return Err(idempotency::reused()),
+    };
     let stored = validate::stored(&served.schema, &row.json)
         .map_err(|rejection| served.internal(&format_args!("a kept row does not fit the model: {rejection}")))?;
     let location = location(&parts.uri, &stored[served.id]);

@@ -8,8 +8,8 @@ use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{Durability, SqliteCollection, SqliteOptions, SqliteStore};
 use super::{
-    Changes, ChangesError, Collection, Expect, Groups, Key, Many, Once, OpenError, Outcome, Page, Refusal, Row,
-    RowError, Step, Store, StoreError, Write, WriteError,
+    Changes, ChangesError, Collection, Expect, Groups, Key, Many, Once, OpenError, Outcome, Page, Row, RowError, Step,
+    Store, StoreError, Write, WriteError,
 };
 use crate::ConfigError;
 use crate::crud::query::Grouping;
@@ -203,7 +203,7 @@ impl Store for AnyStore {
     }
 
     async fn transact(&self, writes: Vec<(AnyCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {
-        let foreign = || Err(WriteError { index: 0, why: Refusal::Store(StoreError::foreign()) });
+        let foreign = || Err(StoreError::foreign().into());
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(store) => {
@@ -303,8 +303,8 @@ impl Collection for AnyCollection {
         either!(AnyCollection, self, rows => rows.recall(key).await)
     }
 
-    async fn insert_once(&self, document: Value<'static>, key: Key) -> Result<Once, StoreError> {
-        either!(AnyCollection, self, rows => rows.insert_once(document, key).await)
+    async fn once(&self, writes: Vec<Write>, key: Key) -> Result<Once, WriteError> {
+        either!(AnyCollection, self, rows => rows.once(writes, key).await)
     }
 
     async fn import(&self, from: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {

@@ -10,6 +10,7 @@ mod differences;
 pub mod mongo;
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
 mod names;
+mod once;
 mod plan;
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
 mod shape;
@@ -20,6 +21,7 @@ mod steps;
 
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
 pub use any::{AnyCollection, AnyStore, Plan};
+pub use once::{Key, Once};
 pub use plan::{Safety, Step, StepKind, plan};
 
 use std::fmt;
@@ -129,7 +131,7 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// all of them need be when one is refused.
     fn import(&self, rows: Vec<(Value<'static>, i64)>) -> impl Future<Output = Result<(), RowError>> + Send;
 
-    /// Prepares for [`insert_once`](Self::insert_once); done once, before the first of them.
+    /// Prepares for [`once`](Self::once); done before the first of them.
     ///
     /// # Errors
     /// When the store has no transactions.
@@ -138,9 +140,12 @@ pub trait Collection: Clone + Send + Sync + 'static {
     /// What became of the request with this key, if it has come before: [`Once::Before`] or [`Once::Other`].
     fn recall(&self, key: Key) -> impl Future<Output = Result<Option<Once>, StoreError>> + Send;
 
-    /// Adds a row as [`insert`](Self::insert) does, unless the request with this key has come before; the key is kept in the same
-    /// atomic step.
-    fn insert_once(&self, document: Value<'static>, key: Key) -> impl Future<Output = Result<Once, StoreError>> + Send;
+    /// Does all of these writes or none, unless the request with this key has come before. The key, and what was written, are kept
+    /// in the same atomic step.
+    ///
+    /// # Errors
+    /// The first that cannot be done; its index is that behind the last when it is the key that cannot be kept.
+    fn once(&self, writes: Vec<Write>, key: Key) -> impl Future<Output = Result<Once, WriteError>> + Send;
 
     /// Whether several rows can be written in one atomic step.
     fn has_transactions(&self) -> bool;
@@ -257,30 +262,6 @@ fn log(steps: &[Step]) {
     }
 }
 
-/// How long a [`Key`] is kept.
-#[cfg(any(feature = "sqlite", feature = "mongodb"))]
-const KEYS_LIVE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
-
-/// Stands for a request that may come again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
-    /// Who sent it, where to, and what the client calls it.
-    pub name: String,
-    /// Stands for what was sent.
-    pub fingerprint: i64,
-}
-
-/// What became of a request that may have come before.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Once {
-    /// It is the first, and the row was added.
-    Done(Row),
-    /// It has come before, and this is the row as it was added then.
-    Before(Row),
-    /// Another request has come with this key.
-    Other,
-}
-
 /// A write that is done together with others, each as the method of [`Collection`] that is called so does it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
@@ -292,6 +273,8 @@ pub enum Write {
     Update(Value<'static>, Vec<(usize, Value<'static>)>, Expect),
     /// Removes a row.
     Delete(Value<'static>, Expect),
+    /// Leaves a row as it is.
+    Leave(Value<'static>, Expect),
 }
 
 /// Why several writes were not done.
@@ -301,6 +284,12 @@ pub struct WriteError {
     pub index: usize,
     /// What happened.
     pub why: Refusal,
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        Self { index: 0, why: Refusal::Store(error) }
+    }
 }
 
 /// Why a write among others was not done.
@@ -380,6 +369,17 @@ pub enum Outcome<T> {
     NotFound,
     /// The row has another version.
     Changed,
+}
+
+impl<T> Outcome<T> {
+    /// The same, with something else in the place of what was done.
+    pub(crate) fn map<U>(self, with: impl FnOnce(T) -> U) -> Outcome<U> {
+        match self {
+            Self::Done(done) => Outcome::Done(with(done)),
+            Self::NotFound => Outcome::NotFound,
+            Self::Changed => Outcome::Changed,
+        }
+    }
 }
 
 /// What became of a write to all rows that hold.

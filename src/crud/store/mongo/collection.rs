@@ -10,14 +10,14 @@ use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane};
 use super::transaction::{self, Write};
-use super::{MongoStore, changes, compile, decode, encode, error, group, keys, shard};
+use super::{MongoStore, changes, compile, decode, encode, error, group, keys, shard, transact};
 use crate::ConfigError;
 use crate::crud::query::Grouping;
 use crate::crud::store::{
     Changes, ChangesError, Collection, Expect, Groups, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row,
-    RowError, StoreError, names,
+    RowError, StoreError, WriteError, names,
 };
-use crate::crud::{Expr, Query, ReadFrom, Schema, Value, json};
+use crate::crud::{Expr, Query, ReadFrom, Schema, Value, json, store};
 
 pub(super) type Rows = mongodb::Collection<RawDocumentBuf>;
 
@@ -444,30 +444,8 @@ impl Collection for MongoCollection {
         self.store.run(async move { keys::recall(&keys, &schema, &key).await }).await
     }
 
-    async fn insert_once(&self, document: Value<'static>, key: Key) -> Result<Once, StoreError> {
-        let (values, _) = taken_apart(&self.schema, &document)?;
-        let version = names::first_version();
-        let bytes = encode::document(&self.schema, values, version)?;
-        if bytes.as_bytes().len() > MAX_DOCUMENT {
-            return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
-        }
-        let row = Row { version, json: json::document(&self.schema, &document) };
-        let (rows, schema) = self.parts();
-        let (client, keys) = (self.store.inner.client.clone(), keys::collection(&self.store.inner.database));
-        self.store
-            .run(async move {
-                keys::forget(&keys, &schema, &key).await?;
-                let write = Write::Once { keys: keys.clone(), record: keys::record(&key, &row), row: bytes };
-                match transaction::run(&client, &rows, &schema, &write).await.map_err(|refused| refused.error)? {
-                    Many::Done(_) => Ok(Once::Done(row)),
-                    // The other one has come to its end: a transaction that is under way would have been in the way.
-                    Many::TooMany => match keys::recall(&keys, &schema, &key).await? {
-                        Some(once) => Ok(once),
-                        None => Err(error::unavailable("the same request is being answered")),
-                    },
-                }
-            })
-            .await
+    async fn once(&self, writes: Vec<store::Write>, key: Key) -> Result<Once, WriteError> {
+        transact::once(self, writes, key).await
     }
 
     async fn import(&self, from: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {
@@ -494,14 +472,10 @@ impl Collection for MongoCollection {
         // that other programs keep beside ours stay.
         let set = self.set_all(values);
         let expect = expect.in_shard_of(&self.schema, &document);
-        Ok(match self.change(id, set, expect, false).await? {
-            Outcome::Done(changed) => {
-                let version = decode::version(&changed);
-                Outcome::Done(Row { version, json: json::document(&self.schema, &document) })
-            }
-            Outcome::NotFound => Outcome::NotFound,
-            Outcome::Changed => Outcome::Changed,
-        })
+        Ok(self.change(id, set, expect, false).await?.map(|changed| {
+            let version = decode::version(&changed);
+            Row { version, json: json::document(&self.schema, &document) }
+        }))
     }
 
     async fn update(

@@ -7,7 +7,8 @@ use mongodb::{Collection, Database, IndexModel};
 use super::error;
 use crate::ConfigError;
 use crate::crud::Schema;
-use crate::crud::store::{KEYS_LIVE, Key, Once, OpenError, Row, StoreError};
+use crate::crud::store::once::KEYS_LIVE;
+use crate::crud::store::{Key, Once, OpenError, Row, StoreError};
 
 /// The collection of all models' keys.
 pub(super) fn collection(database: &Database) -> Collection<Document> {
@@ -44,7 +45,7 @@ pub(super) async fn recall(
     Ok(Some(Once::Before(Row { version: found.get_i64("ver").map_err(|_| part("ver"))?, json: json.into() })))
 }
 
-/// What is kept of the request that made this row.
+/// What is kept of the request that wrote this.
 pub(super) fn record(key: &Key, row: &Row) -> Document {
     let json = String::from_utf8_lossy(&row.json);
     doc! { "_id": &key.name, "print": key.fingerprint, "at": DateTime::now(), "ver": row.version, "doc": &*json }

@@ -15,8 +15,6 @@ pub(super) const TRIES: usize = 5;
 pub(super) enum Write<'a> {
     /// Adds documents.
     Insert(&'a [RawDocumentBuf]),
-    /// Keeps a key and adds the row, or neither when the key is there: as if that were too many.
-    Once { keys: Collection<Document>, record: Document, row: RawDocumentBuf },
     /// Changes all rows that hold, at most so many.
     Update { filter: Document, update: Document, most: u64 },
     /// Removes all rows that hold, at most so many.
@@ -68,16 +66,6 @@ async fn once(
         Write::Insert(documents) => {
             rows.insert_many(*documents).session(&mut *session).await?;
             documents.len() as u64
-        }
-        Write::Once { keys, record, row } => {
-            match keys.insert_one(record).session(&mut *session).await {
-                Err(failure) if error::code(&failure).is_some_and(|(code, _)| code == error::DUPLICATE) => {
-                    return Ok(Many::TooMany);
-                }
-                kept => drop(kept?),
-            }
-            rows.insert_one(row).session(&mut *session).await?;
-            1
         }
         Write::Update { filter, update, .. } => {
             rows.update_many(filter.clone(), update.clone()).session(&mut *session).await?.matched_count

@@ -9,11 +9,11 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::compile::{self, Statement};
 use super::table::{Table, quoted};
-use super::{SqliteStore, changes, error, group, keys};
+use super::{SqliteStore, changes, error, group, keys, transact};
 use crate::crud::query::Grouping;
 use crate::crud::store::{
     Changes, ChangesError, Collection, Expect, Groups, Key, MAX_DOCUMENT, Many, Once, OpenError, Outcome, Page, Row,
-    RowError, StoreError, Write, names,
+    RowError, StoreError, Write, WriteError, names,
 };
 use crate::crud::{Expr, Query, Value, json};
 
@@ -28,7 +28,7 @@ pub struct SqliteCollection {
 /// Statements that are the same each time.
 #[derive(Debug)]
 pub(super) struct Texts {
-    get: String,
+    pub(super) get: String,
     pub(super) exists: String,
     pub(super) insert: String,
 }
@@ -229,23 +229,8 @@ impl Collection for SqliteCollection {
         self.store.answered(answer).await
     }
 
-    async fn insert_once(&self, document: Value<'static>, key: Key) -> Result<Once, StoreError> {
-        let json = self.encode(&document)?;
-        let id = self.table.id_of(&document)?;
-        let (table, texts) = (Arc::clone(&self.table), Arc::clone(&self.sql));
-        let answer = self.store.write(move |db| {
-            // The one writer: nobody comes between the looking and the writing.
-            if let Some(once) = keys::recall(db, &key)? {
-                return Ok(once);
-            }
-            let row = Row { version: names::first_version(), json };
-            db.prepare_cached(&texts.insert)
-                .and_then(|mut s| s.execute((id, row.version, Text(&row.json))))
-                .map_err(|e| error::of_write(e, &table))?;
-            keys::record(db, &key, &row)?;
-            Ok(Once::Done(row))
-        })?;
-        self.store.answered(answer).await
+    async fn once(&self, writes: Vec<Write>, key: Key) -> Result<Once, WriteError> {
+        transact::once(self, writes, key).await
     }
 
     async fn import(&self, rows: Vec<(Value<'static>, i64)>) -> Result<(), RowError> {
@@ -270,11 +255,7 @@ impl Collection for SqliteCollection {
     }
 
     async fn delete(&self, id: Value<'static>, expect: Expect) -> Result<Outcome<()>, StoreError> {
-        Ok(match self.change(Write::Delete(id, expect)).await? {
-            Outcome::Done(_) => Outcome::Done(()),
-            Outcome::NotFound => Outcome::NotFound,
-            Outcome::Changed => Outcome::Changed,
-        })
+        Ok(self.change(Write::Delete(id, expect)).await?.map(drop))
     }
 
     async fn update_all(

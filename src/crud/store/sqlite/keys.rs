@@ -3,7 +3,8 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use super::error;
-use crate::crud::store::{KEYS_LIVE, Key, Once, Row, StoreError, names};
+use crate::crud::store::once::KEYS_LIVE;
+use crate::crud::store::{Key, Once, Row, StoreError, names};
 
 const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS zg_keys(

@@ -53,6 +53,7 @@ mod search;
 mod table;
 #[cfg(test)]
 mod tests;
+mod transact;
 mod writer;
 mod writes;
 
@@ -70,7 +71,7 @@ pub use collection::SqliteCollection;
 pub use plan::plan;
 
 use super::steps::Look;
-use super::{OpenError, Outcome, Refusal, Row, Step, Store, StoreError, Write, WriteError, log};
+use super::{OpenError, Row, Step, Store, StoreError, Write, WriteError, log};
 use crate::ConfigError;
 use crate::crud::Schema;
 use queue::Queue;
@@ -349,40 +350,7 @@ impl Store for SqliteStore {
     }
 
     async fn transact(&self, writes: Vec<(SqliteCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {
-        let store = |error| WriteError { index: 0, why: Refusal::Store(error) };
-        let mut planned = Vec::with_capacity(writes.len());
-        for (index, (collection, write)) in writes.into_iter().enumerate() {
-            let ready = match collection.store.is(self) {
-                true => collection.plan(write),
-                false => Err(StoreError::foreign()),
-            };
-            planned.push(ready.map_err(|error| WriteError { index, why: Refusal::Store(error) })?);
-        }
-        // Where it was refused, and whether because of the row; an error undoes what was done before.
-        let refused = Arc::new(std::sync::Mutex::new((0, None)));
-        let seen = Arc::clone(&refused);
-        let answer = self
-            .write(move |db| {
-                let mut rows = Vec::with_capacity(planned.len());
-                for (index, planned) in planned.into_iter().enumerate() {
-                    let note = |why| *seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = (index, why);
-                    note(None);
-                    rows.push(match planned.run(db)? {
-                        Outcome::Done(row) => row,
-                        outcome => {
-                            let is_there = outcome == Outcome::Changed;
-                            note(Some(if is_there { Refusal::Changed } else { Refusal::NotFound }));
-                            return Err(StoreError::Internal("a row is not as it was expected".into()));
-                        }
-                    });
-                }
-                Ok(rows)
-            })
-            .map_err(store)?;
-        self.answered(answer).await.map_err(|error| {
-            let (index, why) = std::mem::take(&mut *refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
-            WriteError { index, why: why.unwrap_or(Refusal::Store(error)) }
-        })
+        transact::run(self, writes).await
     }
 
     fn describe(&self) -> String {

@@ -31,7 +31,7 @@ enum Work {
         exists: Statement,
         json: Bytes,
     },
-    /// `sql` answers the version and the document.
+    /// `sql` answers the version and the document, and changes the row or leaves it as it is.
     Update {
         sql: Statement,
         exists: Statement,
@@ -55,6 +55,7 @@ impl SqliteCollection {
             Write::Replace(document, expect) => self.replacing(&document, expect)?,
             Write::Update(id, changes, expect) => self.updating(&id, &changes, &expect)?,
             Write::Delete(id, expect) => self.deleting(&id, &expect)?,
+            Write::Leave(id, expect) => self.leaving(&id, &expect)?,
         };
         Ok(Planned { table, work })
     }
@@ -95,6 +96,14 @@ impl SqliteCollection {
         let mut sql = Statement::new(format!("DELETE FROM {} WHERE id=?", quoted(&self.table.name)), vec![id]);
         sql.expect(&self.table, expect)?;
         Ok(Work::Delete { sql, exists })
+    }
+
+    fn leaving(&self, id: &Value<'static>, expect: &Expect) -> Result<Work, StoreError> {
+        let Some(id) = table::id(id) else { return Ok(Work::Nothing) };
+        let exists = self.exists(&id, expect)?;
+        let mut sql = Statement::new(&*self.sql.get, vec![id]);
+        sql.expect(&self.table, expect)?;
+        Ok(Work::Update { sql, exists })
     }
 
     /// Asks whether there is such a row, of any version.
