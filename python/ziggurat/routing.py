@@ -305,8 +305,8 @@ class Routes:
         refuses writes to a row that do not say with If-Match which version they are meant for. `offset=False` takes `?offset=` away
         from lists, `envelope=False` answers them as bare arrays.
 
-        With `idempotency` a POST of one row that comes again with the same Idempotency-Key within a day is answered as it was, and not done
-        again; on MongoDB that needs a replica set, too.
+        With `idempotency` a POST, or a PATCH of a row, that comes again with the same Idempotency-Key within a day is answered as it was, and
+        not done again; on MongoDB that needs a replica set, too.
 
         The operations "patch_many" and "delete_many" write all rows that a filter holds for, or none when these are more than
         `max_affected`; on MongoDB that needs a replica set, too.

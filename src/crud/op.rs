@@ -145,6 +145,11 @@ impl Op {
         matches!(self, Self::Create | Self::Import)
     }
 
+    /// Whether it is done once, however often it comes with the same `Idempotency-Key`.
+    pub(super) const fn takes_key(self) -> bool {
+        matches!(self, Self::Create | Self::Patch)
+    }
+
     /// Whether hooks may stand before and after it.
     pub(super) const fn is_hooked(self) -> bool {
         matches!(self, Self::Create | Self::Replace | Self::Patch | Self::Delete)

@@ -292,8 +292,8 @@ impl ResourceOptions {
         self
     }
 
-    /// Whether a `POST` of one row that comes again with the same `Idempotency-Key` within a day is answered as it was, and not
-    /// done again. It needs a store with transactions.
+    /// Whether a `POST`, or a `PATCH` of a row, that comes again with the same `Idempotency-Key` within a day is answered as it was,
+    /// and not done again. It needs a store with transactions.
     pub const fn idempotency(mut self, kept: bool) -> Self {
         self.idempotency = kept;
         self

@@ -14,6 +14,7 @@ use super::expand::Expansion;
 use super::feed::Feed;
 use super::hooks::Hooks;
 use super::memo::Memo;
+use super::ops::idempotency::Running;
 use super::policy::{Caller, Policy};
 use super::query::{Expand, ListRules, Shown};
 use super::schema::validate::{IdRule, Rejection};
@@ -36,6 +37,7 @@ pub(super) struct Served<C> {
     pub(super) upsert: bool,
     pub(super) bulk: bool,
     pub(super) idempotency: bool,
+    pub(super) running: Running,
     pub(super) needs_if_match: bool,
     pub(super) policy: Policy,
     pub(super) hooks: Hooks,
@@ -81,6 +83,7 @@ pub(super) fn route<C: Collection>(
         upsert: resource.options.upsert,
         bulk: resource.options.bulk,
         idempotency: resource.options.idempotency,
+        running: Running::default(),
         needs_if_match: resource.options.concurrency == Concurrency::Required,
         policy: resource.options.policy.clone(),
         hooks: resource.options.hooks.clone(),

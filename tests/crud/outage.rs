@@ -108,7 +108,13 @@ impl Ledger {
                 None
             }
             // What was sent before is still being written.
-            409 if who == Who::Keyed => None,
+            409 if who == Who::Keyed => {
+                assert_eq!(
+                    (answer.problem().as_str(), answer.header("retry-after")),
+                    ("409 idempotency-key key_in_use", "1")
+                );
+                None
+            }
             _ => panic!("{method} {target} {body}: {status} {}", answer.text()),
         }
     }

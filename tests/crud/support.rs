@@ -32,6 +32,18 @@ pub fn every_op() -> impl Iterator<Item = Op> {
     Op::ALL.into_iter().filter(|op| !matches!(op, Op::Deleted | Op::Restore))
 }
 
+/// Runs `test` over an empty store of each kind.
+pub async fn on_each_store(test: impl AsyncFn(AnyStore)) {
+    let folder = TempDir::new().unwrap();
+    let store = SqliteStore::open(folder.path().join("rows.db"), SqliteOptions::default()).unwrap();
+    test(AnyStore::Sqlite(store)).await;
+    #[cfg(all(feature = "mongodb", feature = "server"))]
+    if !crate::mongo::is_off() {
+        let mongo = crate::mongo::Mongo::shared();
+        test(AnyStore::open_url(&mongo.database()).await.unwrap()).await;
+    }
+}
+
 /// A resource that answers, and the folder of its store if that has one of its own.
 pub struct App {
     pub dispatcher: Dispatcher,

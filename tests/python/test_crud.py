@@ -250,6 +250,28 @@ def test_a_post_that_comes_again(store_url: str) -> None:
         assert app.attach_counts()["crud"] == before
 
 
+def test_a_patch_and_an_array_that_come_again(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.crud(User, "/users", idempotency=True, bulk=True)(type("Users", (), {}))
+    with TestClient(app) as client:
+        before = app.attach_counts()["crud"]
+        key = {"idempotency-key": "8e03"}
+        rows = [{"name": "Ada", "email": "a@x"}, {"name": "Bob", "email": "b@x"}]
+        made, again = (client.post("/users", json=rows, headers=key) for _ in range(2))
+        assert (made.status_code, again.status_code, again.text) == (201, 201, made.text), made.text
+        assert again.headers["idempotency-replayed"] == "true" and "idempotency-replayed" not in made.headers
+        path = f"/users/{made.json()['items'][0]['id']}"
+        sent: dict[str, Any] = {"json": {"age": 5}, "headers": {**key, "if-match": client.get(path).headers["etag"]}}
+        first = client.patch(path, **sent)
+        assert client.patch(path, json={"age": 6}).status_code == 200
+        again = client.patch(path, **sent)
+        assert (first.status_code, again.status_code, again.text) == (200, 200, first.text), again.text
+        assert again.headers["etag"] == first.headers["etag"] != client.get(path).headers["etag"]
+        assert again.headers["idempotency-replayed"] == "true" and "idempotency-replayed" not in first.headers
+        assert client.get(path).json()["age"] == 6
+        assert app.attach_counts()["crud"] == before
+
+
 def test_a_body_asks_for_a_list(store_url: str) -> None:
     app = Ziggurat(store=store_url)
     app.crud(User, "/users", ops=CORE | {"query"})(type("Users", (), {}))

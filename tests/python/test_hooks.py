@@ -323,6 +323,36 @@ def test_a_hook_that_others_overtake_is_called_again() -> None:
     assert calls == ["", "overtaken"]
 
 
+def test_a_request_that_comes_again_calls_no_hook() -> None:
+    app, crud = app_of(idempotency=True, bulk=True)
+    calls: list[str] = []
+
+    @crud
+    class UserRoutes:
+        async def before_create(self, ctx: HookContext[User], doc: User) -> None:
+            calls.append(f"before {doc.name}")
+
+        async def after_create(self, ctx: HookContext[User], doc: User) -> None:
+            calls.append(f"after {doc.name}")
+
+        async def before_patch(self, ctx: HookContext[User], doc: User) -> None:
+            calls.append(f"before {doc.name}")
+            doc.slug = doc.name.lower()
+
+        async def after_patch(self, ctx: HookContext[User], doc: User) -> None:
+            calls.append(f"after {doc.name}")
+
+    key = {"idempotency-key": "k"}
+    with TestClient(app) as client:
+        many = [client.post("/user", json=[{"name": "Ada"}], headers=key) for _ in range(2)]
+        path = f"/user/{many[0].json()['items'][0]['id']}"
+        patched = [client.patch(path, json={"name": "Bob"}, headers=key) for _ in range(2)]
+    for first, again in (many, patched):
+        assert first.is_success and (again.status_code, again.text) == (first.status_code, first.text)
+        assert again.headers["idempotency-replayed"] == "true" and "idempotency-replayed" not in first.headers
+    assert calls == ["before Ada", "after Ada", "before Bob", "after Bob"]
+
+
 def test_a_hook_may_use_the_store_and_what_middleware_set() -> None:
     app, crud = app_of()
     trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="none")

@@ -59,6 +59,7 @@ def test_no_operation_on_a_model_enters_python(store_url: str) -> None:
         ]
         assert statuses == [200, 200, 200, 200, 422, 400, 400, 204, 404, 200, 404, 204, 405]
         once = {"idempotency-key": "k"}
+        row = f"/users/{client.post('/users', json={'name': 'Row'}).json()['id']}"
         statuses = [
             client.get("/users/_deleted").status_code,
             client.post(f"{path}/_restore").status_code,
@@ -71,8 +72,13 @@ def test_no_operation_on_a_model_enters_python(store_url: str) -> None:
             client.post("/users", json={"name": "Bob"}, headers=once).status_code,
             client.post("/users", json={"name": "Bob"}, headers=once).status_code,
             client.post("/users", json=[{"name": "Cyd"}, {"name": "Dan"}]).status_code,
+            client.post("/users", json=[{"name": "Eve"}], headers={"idempotency-key": "many"}).status_code,
+            client.post("/users", json=[{"name": "Eve"}], headers={"idempotency-key": "many"}).status_code,
+            client.patch(row, json={"age": 7}, headers=once).status_code,
+            client.patch(row, json={"age": 7}, headers=once).status_code,
+            client.patch(row, json={"age": 8}, headers=once).status_code,
         ]
-        assert statuses == [200, 200, 200, 200, 200, 200, 200, 200, 201, 201, 201]
+        assert statuses == [200, 200, 200, 200, 200, 200, 200, 200, 201, 201, 201, 201, 201, 200, 200, 422]
         assert app.attach_counts() == before
         client.get("/python")
         after = app.attach_counts()

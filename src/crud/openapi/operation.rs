@@ -102,12 +102,6 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
             } else {
                 body = Some(json!({"application/json": {"schema": sent}}));
             }
-            if resource.options.idempotency {
-                parameters.push(header(
-                    "Idempotency-Key",
-                    "Answers a request that comes again within a day as it was answered, and does it once",
-                ));
-            }
             created["headers"]["Location"] = json!({"description": "Its path", "schema": {"type": "string"}});
             responses.insert("201".into(), created);
             problems.extend([400, 409, 413, 415, 422]);
@@ -267,6 +261,17 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
                 }));
                 problems.extend([403, 413, 415]);
             }
+        }
+    }
+    if resource.options.idempotency && op.takes_key() {
+        parameters.push(header(
+            "Idempotency-Key",
+            "Answers a request that comes again within a day as it was answered, and does it once; 409 while that is being done",
+        ));
+        let done = if op == Op::Create { "201" } else { "200" };
+        if let Some(done) = responses.get_mut(done) {
+            done["headers"]["Idempotency-Replayed"] =
+                json!({"description": "`true` where the request had come before", "schema": {"type": "string"}});
         }
     }
     if op.is_write() {

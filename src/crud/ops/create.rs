@@ -7,13 +7,14 @@ use http::request::Parts;
 use http::{StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::idempotency::{self, Begun, Written};
 use super::rewrite::contended;
-use super::{answer, body, create_many, idempotency, prefer};
+use super::{answer, body, create_many, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::schema::validate;
 use crate::crud::service::Served;
-use crate::crud::store::{Once, Refusal, Write, WriteError};
-use crate::crud::{Collection, Op, Row, Value};
+use crate::crud::store::Write;
+use crate::crud::{Collection, Op, Outcome, Row, Value};
 use crate::service::Problem;
 use crate::{Request, Response};
 
@@ -27,19 +28,14 @@ pub(in crate::crud) async fn create<C: Collection>(
     let (parts, body) = request.into_parts();
     let bytes = body::read(&parts.headers, body, Op::Create, served.body_limit).await?;
     let admission = served.policy.creation(served.caller(&parts))?;
-    let key = if served.idempotency { idempotency::key(&parts, &bytes)? } else { None };
     if served.bulk && bytes.trim_ascii_start().first() == Some(&b'[') {
-        if key.is_some() {
-            return Err(idempotency::of_many());
-        }
         return create_many::create_many(&served, &parts, &admission, bytes).await;
     }
-    if let Some(key) = &key
-        && let Some(once) = served.done(served.collection.recall(key.clone()).await)?
-    {
-        // Before the hooks, which have been asked already.
-        return again(&served, &parts, once);
-    }
+    // Before the hooks, which have been asked already when the request has come before.
+    let key = match idempotency::begin(&served, &parts, &bytes).await? {
+        Begun::First(key) => key,
+        Begun::Again(row) => return again(&served, &parts, row),
+    };
     let document = read(&served, &admission, &bytes)?;
     let document = served.before(Op::Create, &parts, None, document).await?;
     let location = match &document {
@@ -48,13 +44,10 @@ pub(in crate::crud) async fn create<C: Collection>(
     };
     let row = match key {
         None => served.done(served.collection.insert(document).await)?,
-        Some(key) => match served.collection.once(vec![Write::Insert(document)], key).await {
-            Ok(Once::Done(rows)) => {
-                rows.into_iter().next().ok_or_else(|| served.internal(&"a row that was written is not there"))?
-            }
-            Ok(once) => return again(&served, &parts, once),
-            Err(WriteError { why: Refusal::Store(error), .. }) => return Err(served.problem(error)),
-            Err(_) => return Err(contended()),
+        Some(key) => match key.write(&served, Write::Insert(document)).await? {
+            Outcome::Done(Written::Now(row)) => row,
+            Outcome::Done(Written::Before(row)) => return again(&served, &parts, row),
+            Outcome::NotFound | Outcome::Changed => return Err(contended()),
         },
     };
     served.after(Op::Create, &parts, None, Some(&row));
@@ -62,19 +55,11 @@ pub(in crate::crud) async fn create<C: Collection>(
 }
 
 /// The answer to a request that has come before.
-fn again<C: Collection>(served: &Served<C>, parts: &Parts, once: Once) -> Result<Response, Problem> {
-    let row = match once {
-        Once::Before(row) => row,
-        Once::Running => return Err(contended()),
-        Once::Other | Once::Done(_) => return Err(idempotency::reused()),
-    };
+fn again<C: Collection>(served: &Served<C>, parts: &Parts, row: Row) -> Result<Response, Problem> {
     let stored = validate::stored(&served.schema, &row.json)
         .map_err(|rejection| served.internal(&format_args!("a kept row does not fit the model: {rejection}")))?;
     let location = location(&parts.uri, &stored[served.id]);
-    let mut response = answered(served, parts, row.clone(), location)?;
-    let (name, value) = idempotency::REPLAYED;
-    response.headers_mut().insert(name, value);
-    Ok(response)
+    answered(served, parts, row.clone(), location).map(idempotency::replayed)
 }
 
 fn answered<C: Collection>(

@@ -9,6 +9,7 @@ use http::header::HeaderValue;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
+use super::idempotency::{self, Begun, Taken, Written};
 use super::{answer, create, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::query::Shown;
@@ -30,8 +31,14 @@ pub(super) async fn create_many<C: Collection>(
     admission: &Admission,
     bytes: Bytes,
 ) -> Result<Response, Problem> {
-    let read = read(served, admission, &bytes)?;
-    if prefer::lenient(&parts.headers) { each(served, parts, read).await } else { all(served, parts, read).await }
+    if prefer::lenient(&parts.headers) {
+        idempotency::check_each(served, &parts.headers)?;
+        return each(served, parts, read(served, admission, &bytes)?).await;
+    }
+    match idempotency::begin(served, parts, &bytes).await? {
+        Begun::First(key) => all(served, parts, read(served, admission, &bytes)?, key).await,
+        Begun::Again(rows) => again(served, parts, rows),
+    }
 }
 
 /// A checked row, or what is wrong with it.
@@ -50,7 +57,12 @@ fn read<C: Collection>(served: &Served<C>, admission: &Admission, bytes: &[u8]) 
 }
 
 /// All rows or none.
-async fn all<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>) -> Result<Response, Problem> {
+async fn all<C: Collection>(
+    served: &Served<C>,
+    parts: &Parts,
+    read: Vec<Read>,
+    key: Option<Taken<'_>>,
+) -> Result<Response, Problem> {
     let mut documents = Vec::new();
     let mut wrong = Vec::new();
     for (index, read) in read.into_iter().enumerate() {
@@ -70,20 +82,36 @@ async fn all<C: Collection>(served: &Served<C>, parts: &Parts, read: Vec<Read>) 
         return Err(Problem::validation(wrong));
     }
     let documents = before(served, parts, documents).await?;
-    let rows = match served.collection.insert_all(documents).await {
-        Ok(rows) => rows,
-        Err(refused) => return Err(served.problem(refused.error).of_item(refused.index)),
+    let rows = match key {
+        None => match served.collection.insert_all(documents).await {
+            Ok(rows) => rows,
+            Err(refused) => return Err(served.problem(refused.error).of_item(refused.index)),
+        },
+        Some(key) => match key.insert_all(served, documents).await? {
+            Written::Now(rows) => rows,
+            Written::Before(rows) => return again(served, parts, rows),
+        },
     };
     for row in &rows {
         served.after(Op::Create, parts, None, Some(row));
     }
+    let rows: Vec<&[u8]> = rows.iter().map(|row| &row.json[..]).collect();
+    made(served, parts, rows.join(&b',').into())
+}
+
+/// The answer to a request that has come before, and made rows which commas join.
+fn again<C: Collection>(served: &Served<C>, parts: &Parts, rows: Row) -> Result<Response, Problem> {
+    made(served, parts, rows.json).map(idempotency::replayed)
+}
+
+/// The answer that tells of rows, which commas join.
+fn made<C: Collection>(served: &Served<C>, parts: &Parts, rows: Bytes) -> Result<Response, Problem> {
     let mut response = if prefer::minimal(&parts.headers) {
         let mut response = Response::new(Body::empty());
         response.headers_mut().insert(prefer::APPLIED, HeaderValue::from_static("return=minimal"));
         response
     } else {
-        let rows: Vec<&[u8]> = rows.iter().map(|row| &row.json[..]).collect();
-        answer::json(listed(served, &served.show_all(&Shown::All, rows.join(&b','.to_owned()).into())?))
+        answer::json(listed(served, &served.show_all(&Shown::All, rows)?))
     };
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)

@@ -8,6 +8,7 @@ pub(super) mod delete;
 pub(super) mod export;
 pub(super) mod get;
 pub(super) mod group;
+pub(super) mod idempotency;
 pub(super) mod import;
 pub(super) mod list;
 pub(super) mod many;
@@ -17,7 +18,6 @@ pub(super) mod restore;
 
 mod answer;
 mod body;
-mod idempotency;
 mod lines;
 mod prefer;
 mod rewrite;

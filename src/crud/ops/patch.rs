@@ -6,13 +6,16 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use http::request::Parts;
 
+use super::idempotency::{self, Begun, Written};
 use super::rewrite::{current, rewrite};
 use super::{answer, body, prefer};
 use crate::crud::policy::Admission;
 use crate::crud::schema::validate::{self, Change};
 use crate::crud::service::{Served, changed};
-use crate::crud::{Collection, Op, Outcome, Schema, Value};
+use crate::crud::store::Write;
+use crate::crud::{Collection, Op, Outcome, Row, Schema, Value};
 use crate::service::Problem;
 use crate::{Request, Response};
 
@@ -23,30 +26,48 @@ pub(in crate::crud) async fn patch<C: Collection>(
     let (parts, body) = request.into_parts();
     let id = served.path_id(&parts)?;
     let bytes = body::read(&parts.headers, body, Op::Patch, served.body_limit).await?;
-    let minimal = prefer::minimal(&parts.headers);
     let admission = served.policy.change(served.caller(&parts));
+    let key = match idempotency::begin(&served, &parts, &bytes).await? {
+        Begun::First(key) => key,
+        // Whatever has become of the row, and of what the request demands of it.
+        Begun::Again(row) => return answered(&served, &parts, Written::Before(row)),
+    };
     let changes = validate::patch(&served.schema, &bytes, &id, served.coerce)?;
     let plan = plan(&served.schema, changes, &admission, served.hooks.has(Op::Patch));
     let expect = served.expect(&parts, &id).await?;
-    let row = match plan {
-        Plan::Nothing => current(&served, &id, &expect).await?,
-        Plan::Set(changes) => match served.done(served.collection.update(id.clone(), changes, expect).await)? {
-            Outcome::Done(row) => Some(row),
-            Outcome::NotFound => None,
-            Outcome::Changed => return Err(changed()),
-        },
-        Plan::Merge => {
+    let written = match (plan, &key) {
+        (Plan::Nothing, None) => {
+            current(&served, &id, &expect).await?.map_or(Outcome::NotFound, |row| Outcome::Done(Written::Now(row)))
+        }
+        (Plan::Nothing, Some(key)) => key.write(&served, Write::Leave(id.clone(), expect)).await?,
+        (Plan::Set(changes), None) => {
+            served.done(served.collection.update(id.clone(), changes, expect).await)?.map(Written::Now)
+        }
+        (Plan::Set(changes), Some(key)) => key.write(&served, Write::Update(id.clone(), changes, expect)).await?,
+        (Plan::Merge, key) => {
             let merge = |mut values: Vec<Value<'static>>| {
                 let changes = validate::patch(&served.schema, &bytes, &id, served.coerce)?;
                 validate::merge(&served.schema, &mut values, changes, served.coerce)?;
                 Ok(values)
             };
-            rewrite(&served, Op::Patch, &parts, (&id, &expect), &admission, merge).await?
+            rewrite(&served, Op::Patch, &parts, (&id, &expect), &admission, key.as_ref(), merge)
+                .await?
+                .map_or(Outcome::NotFound, Outcome::Done)
         }
     };
-    match row {
-        Some(row) => answer::written(&served, StatusCode::OK, row, minimal),
-        None => Err(served.unwritable(&parts, id).await),
+    match written {
+        Outcome::Done(written) => answered(&served, &parts, written),
+        Outcome::NotFound => Err(served.unwritable(&parts, id).await),
+        Outcome::Changed => Err(changed()),
+    }
+}
+
+fn answered<C: Collection>(served: &Served<C>, parts: &Parts, written: Written<Row>) -> Result<Response, Problem> {
+    let minimal = prefer::minimal(&parts.headers);
+    let answer = |row| answer::written(served, StatusCode::OK, row, minimal);
+    match written {
+        Written::Now(row) => answer(row),
+        Written::Before(row) => answer(row).map(idempotency::replayed),
     }
 }
 

@@ -50,8 +50,8 @@ pub(in crate::crud) async fn replace<C: Collection>(
             }
             sent => {
                 let over = |stored| sent.over(&served.schema, stored);
-                let rewritten = rewrite(&served, Op::Replace, &parts, (&id, &expect), &admission, over).await?;
-                rewritten.map_or(Outcome::NotFound, Outcome::Done)
+                let rewritten = rewrite(&served, Op::Replace, &parts, (&id, &expect), &admission, None, over).await?;
+                rewritten.map_or(Outcome::NotFound, |written| Outcome::Done(written.into_row()))
             }
         };
         match replaced {

@@ -3,10 +3,11 @@
 use http::StatusCode;
 use http::request::Parts;
 
+use super::idempotency::{Taken, Written};
 use crate::crud::policy::Admission;
 use crate::crud::schema::validate::{self, Rejection};
 use crate::crud::service::{Served, changed};
-use crate::crud::store::Expect;
+use crate::crud::store::{Expect, Write};
 use crate::crud::{Collection, Op, Outcome, Row, Value};
 use crate::service::Problem;
 
@@ -20,8 +21,9 @@ pub(super) async fn rewrite<C: Collection>(
     parts: &Parts,
     (id, expect): (&Value<'static>, &Expect),
     admission: &Admission,
+    key: Option<&Taken<'_>>,
     make: impl Fn(Vec<Value<'static>>) -> Result<Vec<Value<'static>>, Rejection>,
-) -> Result<Option<Row>, Problem> {
+) -> Result<Option<Written<Row>>, Problem> {
     for _ in 0..TRIES {
         let Some(row) = current(served, id, expect).await? else { return Ok(None) };
         let stored = validate::stored(&served.schema, &row.json).map_err(|rejection| served.unfit(&rejection))?;
@@ -32,9 +34,15 @@ pub(super) async fn rewrite<C: Collection>(
         admission.check(&served.schema, &values)?;
         let document = served.before(op, parts, Some(&row), Value::Object(values)).await?;
         let seen = Expect { versions: Some(vec![row.version]), only: expect.only.clone() };
-        match served.done(served.collection.replace(document, seen).await)? {
+        let replaced = match key {
+            None => served.done(served.collection.replace(document, seen).await)?.map(Written::Now),
+            Some(key) => key.write(served, Write::Replace(document, seen)).await?,
+        };
+        match replaced {
             Outcome::Done(written) => {
-                served.after(op, parts, Some(&row), Some(&written));
+                if let Written::Now(now) = &written {
+                    served.after(op, parts, Some(&row), Some(now));
+                }
                 return Ok(Some(written));
             }
             Outcome::NotFound => return Ok(None),
