@@ -37,6 +37,8 @@ pub(super) struct Served<C> {
     pub(super) upsert: bool,
     pub(super) bulk: bool,
     pub(super) idempotency: bool,
+    /// The claims that tell whose key it is.
+    pub(super) caller_claims: Vec<String>,
     pub(super) running: Running,
     pub(super) needs_if_match: bool,
     pub(super) policy: Policy,
@@ -83,6 +85,7 @@ pub(super) fn route<C: Collection>(
         upsert: resource.options.upsert,
         bulk: resource.options.bulk,
         idempotency: resource.options.idempotency,
+        caller_claims: resource.options.policy.caller_claims(),
         running: Running::default(),
         needs_if_match: resource.options.concurrency == Concurrency::Required,
         policy: resource.options.policy.clone(),

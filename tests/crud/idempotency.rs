@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use ziggurat::crud::store::AnyStore;
-use ziggurat::crud::{Concurrency, Event, Op, Resource, ResourceOptions, Schema, openapi};
+use ziggurat::crud::{Concurrency, Event, Expr, Op, Operand, Path, Policy, Resource, ResourceOptions, Schema, openapi};
 
 use crate::support::{Answer, App, JSON, USER, every_op, on_each_store};
 
@@ -337,6 +337,34 @@ async fn of_many_at_once_one_is_done() {
             assert_eq!(answers.iter().filter(|answer| !answer.is_replayed()).count(), 1, "{method} {body}");
             assert!(answers.iter().all(|answer| answer.status.is_success() && answer.told() == answers[0].told()));
             assert_eq!(app.get("/user/_count").await.json(), json!({"count": rows}));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_what_the_policy_knows_of_the_caller() {
+    on_each_store(async |store| {
+        let field = |name: &str| Path::of(&Schema::from_description(USER).unwrap(), name).unwrap();
+        let own = Expr::equal(field("email"), Operand::claim("tenant"));
+        let app = App::over(store, USER, options().policy(Policy::new().read(own))).await;
+        let (one, other) = (r#"{"tenant":"t1","iat":1}"#, r#"{"tenant":"t2"}"#);
+        let made = app.once(one, "k", r#"{"name":"A"}"#).await;
+        assert_eq!(made.json()["email"], "t1");
+        let again = app.once(r#"{"tenant":"t1","iat":2}"#, "k", r#"{"name":"A"}"#).await;
+        assert!(again.is_replayed() && again.text() == made.text());
+        let others = app.once(other, "k", r#"{"name":"A"}"#).await;
+        assert_eq!((others.status.as_u16(), others.is_replayed(), &others.json()["email"]), (201, false, &json!("t2")));
+
+        let path = made.header("location").to_owned();
+        let patch = async |claims: &str| {
+            let headers = [JSON, ("idempotency-key", "k")];
+            app.send_as(claims, Method::PATCH, &path, &headers, r#"{"age":3}"#).await
+        };
+        assert_eq!(patch(one).await.json()["age"], 3);
+        assert!(patch(one).await.is_replayed());
+        for claims in [other, r#"{"sub":"t1"}"#, ""] {
+            assert_eq!(patch(claims).await.problem(), "404", "{claims}");
         }
     })
     .await;

@@ -79,10 +79,13 @@ pub(super) async fn begin<'s, C: Collection>(
     body: &[u8],
 ) -> Result<Begun<'s>, Problem> {
     let Some(text) = sent(served, &parts.headers)? else { return Ok(Begun::First(None)) };
-    let caller = parts.extensions.get::<Claims>().and_then(|claims| claims.get("sub"));
-    let caller = caller.map(ToString::to_string).unwrap_or_default();
-    let name = format!("{} {} {caller} {text}", parts.method, parts.uri.path());
-    let key = Key { name, fingerprint: etag::digest(body).cast_signed() };
+    let mut name = format!("{} {}", parts.method, parts.uri.path());
+    for claim in &served.caller_claims {
+        // JSON, so that none can be taken for two.
+        let claim = parts.extensions.get::<Claims>().and_then(|claims| claims.get(claim));
+        name = format!("{name} {}", claim.map(ToString::to_string).unwrap_or_default());
+    }
+    let key = Key { name: format!("{name} {text}"), fingerprint: etag::digest(body).cast_signed() };
     // Before the store is asked: what another has kept is there when it lets go.
     let taken = served.running.take(&key.name).then(|| Taken { key: key.clone(), running: &served.running });
     match served.done(served.collection.recall(key).await)? {

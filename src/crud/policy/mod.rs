@@ -9,6 +9,8 @@
 
 mod tree;
 
+use std::collections::BTreeSet;
+
 use super::query::{Expr, Path, text_value};
 use super::schema::{Type, validate};
 use super::{Comparison, Schema, Value};
@@ -105,6 +107,16 @@ impl Policy {
         [&self.read, &self.write, &self.create].into_iter().flatten().any(Rule::asks_who)
     }
 
+    /// The claims by which callers differ: who it is, and what the rules ask for.
+    pub(super) fn caller_claims(&self) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        for rule in [&self.read, &self.write, &self.create].into_iter().flatten() {
+            rule.claims(&mut found);
+        }
+        found.remove("sub");
+        ["sub"].into_iter().chain(found).map(str::to_owned).collect()
+    }
+
     /// The fields that are set from claims when rows are made, or replaced.
     pub(super) fn pinned(&self, create: bool) -> Vec<usize> {
         let mut found = Vec::new();
@@ -157,18 +169,29 @@ impl Policy {
 
 impl Rule {
     fn asks_who(&self) -> bool {
-        let is_claim = |operand: &Operand| matches!(operand, Operand::Claim(_));
+        let mut found = BTreeSet::new();
+        self.claims(&mut found);
+        !found.is_empty()
+    }
+
+    /// The claims that it asks for.
+    fn claims<'r>(&'r self, found: &mut BTreeSet<&'r str>) {
+        let mut add = |operand: &'r Operand| {
+            if let Operand::Claim(name) = operand {
+                found.insert(name);
+            }
+        };
         match self {
-            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::asks_who),
-            Self::Not(inner) => inner.asks_who(),
-            Self::Compare { value, .. } => is_claim(value),
-            Self::In { values, .. } | Self::Has { values, .. } => values.iter().any(is_claim),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.claims(found)),
+            Self::Not(inner) => inner.claims(found),
+            Self::Compare { value, .. } => add(value),
+            Self::In { values, .. } | Self::Has { values, .. } => values.iter().for_each(add),
             Self::True
             | Self::IsNull { .. }
             | Self::Like { .. }
             | Self::HasKey { .. }
             | Self::Search { .. }
-            | Self::Length { .. } => false,
+            | Self::Length { .. } => {}
         }
     }
 
