@@ -306,7 +306,7 @@ class Routes:
         from lists, `envelope=False` answers them as bare arrays.
 
         With `idempotency` a POST, or a PATCH of a row, that comes again with the same Idempotency-Key within a day is answered as it was, and
-        not done again; on MongoDB that needs a replica set, too.
+        not done again; on MongoDB that needs a replica set, too. Other writes with a key are refused.
 
         The operations "patch_many" and "delete_many" write all rows that a filter holds for, or none when these are more than
         `max_affected`; on MongoDB that needs a replica set, too.

@@ -293,7 +293,7 @@ impl ResourceOptions {
     }
 
     /// Whether a `POST`, or a `PATCH` of a row, that comes again with the same `Idempotency-Key` within a day is answered as it was,
-    /// and not done again. It needs a store with transactions.
+    /// and not done again. Other writes with a key are refused. It needs a store with transactions.
     pub const fn idempotency(mut self, kept: bool) -> Self {
         self.idempotency = kept;
         self

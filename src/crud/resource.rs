@@ -168,6 +168,12 @@ impl Resource {
                     .cure("serve group, too"),
             );
         }
+        if self.options.idempotency && !self.ops().any(Op::takes_key) {
+            return wrong(
+                ConfigError::new(format!("{name}: idempotency is for create and patch, and neither is served"))
+                    .cure("serve one of them, or leave idempotency out"),
+            );
+        }
         if let Some((op, _)) = self.options.read_from.iter().find(|(op, _)| op.is_write() || *op == Op::Changes) {
             return wrong(ConfigError::new(format!("{name}: {op} reads from the member that takes writes")).cure(
                 "choose members for operations that only read: list, get, count, group, export, deleted, query",

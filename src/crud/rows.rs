@@ -254,7 +254,9 @@ impl<C: Collection> Rows<C> {
         match write {
             Write::Insert(_) => None,
             Write::Replace(document, _) => Some(self.place_of(document)),
-            Write::Update(id, ..) | Write::Delete(id, _) => Some(Place { id: id.clone(), shard: self.shard.clone() }),
+            Write::Update(id, ..) | Write::Delete(id, _) | Write::Leave(id, _) => {
+                Some(Place { id: id.clone(), shard: self.shard.clone() })
+            }
         }
     }
 

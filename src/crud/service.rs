@@ -127,10 +127,14 @@ where
     Fut: Future<Output = Result<Response, Problem>> + Send + 'static,
 {
     Route::new(service_fn(move |request: Request| {
-        let answered = answer(served.clone(), request);
+        let answered = ops::idempotency::check(&served, request.headers()).map(|()| answer(served.clone(), request));
         let told = (served.errors != ErrorFormat::Problem).then(|| served.clone());
         async move {
-            let mut response = answered.await.unwrap_or_else(|problem| match told {
+            let answered = match answered {
+                Ok(answer) => answer.await,
+                Err(problem) => Err(problem),
+            };
+            let mut response = answered.unwrap_or_else(|problem| match told {
                 Some(served) => served.failure(problem),
                 None => problem.into_response(),
             });

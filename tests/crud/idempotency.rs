@@ -402,6 +402,33 @@ async fn rows_that_are_marked_as_deleted_are_patched_by_nobody() {
     .await;
 }
 
+#[tokio::test]
+async fn a_key_that_would_not_help_is_refused() {
+    let options = ResourceOptions::new().ops(Op::ALL).client_id(true).upsert(true);
+    let app = App::new(NOTE, options.clone().idempotency(true)).await;
+    let (path, _) = app.user(r#"{"id":"a"}"#).await;
+    let tag = app.get(&path).await.header("etag").to_owned();
+    let key = [JSON, ("idempotency-key", "k")];
+    let restore = format!("{path}/_restore");
+    for (method, target, body, cure) in [
+        (Method::PUT, &*path, "{}", "send If-Match instead"),
+        (Method::PUT, "/user/b", "{}", "send If-Match instead"),
+        (Method::DELETE, &*path, "", "send If-Match instead"),
+        (Method::POST, &*restore, "", "send If-Match instead"),
+        (Method::PATCH, "/user?id=a", r#"{"text":"t"}"#, "leave it out"),
+        (Method::DELETE, "/user?id=a", "", "leave it out"),
+        (Method::POST, "/user/_import", "{}", "leave it out"),
+    ] {
+        let refused = app.send(method.clone(), target, &key, body).await;
+        assert_eq!(refused.problem(), "400 idempotency-key not_allowed", "{method} {target}");
+        assert!(refused.detail().contains(cure), "{method} {target}: {}", refused.detail());
+    }
+    assert_eq!(app.get("/user").await.column("id"), ["a"]);
+    assert_eq!(app.send(Method::GET, &path, &key, "").await.header("etag"), tag, "nothing was written");
+    let without = App::new(NOTE, options).await;
+    assert_eq!(without.send(Method::PUT, "/user/b", &key, "{}").await.status, 201);
+}
+
 #[test]
 fn it_is_told_where_keys_are_heeded() {
     let schema = Arc::new(Schema::from_description(USER).unwrap());
@@ -424,4 +451,10 @@ fn it_is_told_where_keys_are_heeded() {
     heeded.sort_unstable();
     assert_eq!(heeded, ["patch /user/{id}", "post /user"]);
     assert!(!document(false).to_string().contains("Idempotency"));
+
+    let unused = options().ops([Op::List, Op::Replace]).at("app.py:7");
+    assert_eq!(
+        Resource::new(schema, unused).check().unwrap_err().to_string(),
+        "User: idempotency is for create and patch, and neither is served; serve one of them, or leave idempotency out (at app.py:7)"
+    );
 }

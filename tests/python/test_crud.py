@@ -269,7 +269,13 @@ def test_a_patch_and_an_array_that_come_again(store_url: str) -> None:
         assert again.headers["etag"] == first.headers["etag"] != client.get(path).headers["etag"]
         assert again.headers["idempotency-replayed"] == "true" and "idempotency-replayed" not in first.headers
         assert client.get(path).json()["age"] == 6
+        refused = client.put(path, json=rows[0], headers=key)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "not_allowed")
         assert app.attach_counts()["crud"] == before
+    app = Ziggurat(store=store_url)
+    app.crud(User, "/users", ops={"list", "replace"}, idempotency=True)(type("Users", (), {}))
+    with pytest.raises(ConfigError, match="idempotency is for create and patch, and neither is served"):
+        app.build()
 
 
 def test_a_body_asks_for_a_list(store_url: str) -> None:

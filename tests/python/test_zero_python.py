@@ -77,8 +77,9 @@ def test_no_operation_on_a_model_enters_python(store_url: str) -> None:
             client.patch(row, json={"age": 7}, headers=once).status_code,
             client.patch(row, json={"age": 7}, headers=once).status_code,
             client.patch(row, json={"age": 8}, headers=once).status_code,
+            client.delete(row, headers=once).status_code,
         ]
-        assert statuses == [200, 200, 200, 200, 200, 200, 200, 200, 201, 201, 201, 201, 201, 200, 200, 422]
+        assert statuses == [200, 200, 200, 200, 200, 200, 200, 200, 201, 201, 201, 201, 201, 200, 200, 422, 400]
         assert app.attach_counts() == before
         client.get("/python")
         after = app.attach_counts()

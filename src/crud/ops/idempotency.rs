@@ -152,6 +152,22 @@ pub(super) fn replayed(mut response: Response) -> Response {
     response
 }
 
+/// That a request of this operation may have a key, or has none.
+///
+/// # Errors
+/// When it has one and would be done again all the same.
+pub(in crate::crud) fn check<C: Collection>(served: &Served<C>, headers: &HeaderMap) -> Result<(), Problem> {
+    let op = served.op;
+    if !served.idempotency || !op.is_write() || op.takes_key() || !headers.contains_key(IDEMPOTENCY_KEY) {
+        return Ok(());
+    }
+    Err(not_here(if op.is_on_item() {
+        "a key is for POST and PATCH of rows; send If-Match instead, with which a write is not done twice"
+    } else {
+        "a key is for POST and PATCH of rows; leave it out"
+    }))
+}
+
 /// That a request whose rows are written one by one has no key.
 ///
 /// # Errors
