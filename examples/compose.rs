@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::Method;
 use tower::service_fn;
-use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Naive, Text, Type, Unknown};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::{Op, Resource, ResourceOptions, Schema, Store, Value};
 use ziggurat::layers::{
@@ -36,7 +36,7 @@ fn user() -> Schema {
             Field::new("id", Type::Uuid),
             Field::new("name", Type::Str(name)),
             Field::new("age", Type::Optional(Box::new(Type::Int(age)))).default(nothing).index(Index::default()),
-            Field::new("created_at", Type::DateTime).default(DefaultValue::Now),
+            Field::new("created_at", Type::DateTime(Naive::default())).default(DefaultValue::Now),
         ],
     }
 }

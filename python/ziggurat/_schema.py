@@ -25,7 +25,8 @@ from typing_extensions import is_typeddict
 from ._jsonable import bytes_form, jsonable
 from ._schema_marks import NOT_SINGLE, Description, Marks, bare
 from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, LAX_DEFAULTS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
-from .models import OBJECT_ID, Immutable, UnsupportedModelError, now, object_id, uuid7
+from .expressions import Claim
+from .models import OBJECT_ID, Immutable, UnsupportedModelError, now, object_id, token, uuid7
 
 __all__ = ["describe"]
 
@@ -38,11 +39,12 @@ def describe(
     *,
     lax: bool = False,
     int64: bool = False,
+    naive: str | None = None,
     search: Sequence[str] = (),
     shard_key: str | None = None,
 ) -> str:
     """The description of `model` that the native side compiles, as JSON; with `lax` bodies are read as pydantic does in that mode, with
-    `int64` great ints stand in strings, the words of the texts in `search` are looked for, and rows are spread over shards by `shard_key`.
+    `int64` great ints stand in strings, with `naive` times without an offset are taken for such of that zone, the words of the texts in `search` are looked for, and rows are spread over shards by `shard_key`.
 
     Raises `UnsupportedModelError` with every field that cannot be honoured.
     """
@@ -50,7 +52,7 @@ def describe(
     if is_struct(model):
         from . import _structs
 
-        described, problems = _structs.describe(model, int64=int64)
+        described, problems = _structs.describe(model, int64=int64, naive=naive)
         if problems:
             raise UnsupportedModelError(name, problems, location=_location(model))
         return _written(described, search, shard_key)
@@ -66,7 +68,7 @@ def describe(
             f"{name}: is no pydantic model, dataclass, TypedDict or msgspec.Struct (derive it from ziggurat.Model)"
         )
         raise UnsupportedModelError(name, [problem])
-    walk = Walk(lax=lax, int64=int64)
+    walk = Walk(lax=lax, int64=int64, naive=naive)
     description = walk.model(walk.resolve(schema), model.__name__, top=True)
     if walk.problems:
         raise UnsupportedModelError(model.__name__, walk.problems, location=_location(model))
@@ -110,10 +112,11 @@ def _location(model: type[Any]) -> str | None:
 class Walk(Marks):
     """One walk over a core schema; collects what is wrong instead of stopping at the first."""
 
-    def __init__(self, *, lax: bool = False, int64: bool = False) -> None:
+    def __init__(self, *, lax: bool = False, int64: bool = False, naive: str | None = None) -> None:
         super().__init__()
         self.lax = lax
         self.int64 = int64
+        self.naive = naive
         """Ints that JavaScript may not hold stand in strings."""
         self.definitions: dict[str, _Node] = {}
         self.open: list[str] = []
@@ -313,10 +316,14 @@ class Walk(Marks):
         for known, name in _FACTORIES.items():
             if factory is known:
                 return {"factory": name}
+        if isinstance(factory, token):
+            return {"factory": {"token": factory.bytes}}
+        if isinstance(factory, Claim):
+            return {"factory": {"claim": factory.name}}
         self.refuse(
             place,
             f"default factory {_callable(factory)} is Python code",
-            "use ziggurat.now, ziggurat.uuid7, ziggurat.object_id, uuid.uuid4, list or dict, or a constant default",
+            'use ziggurat.now, uuid7, object_id, token(32) or Claim("sub"), uuid.uuid4, list or dict, or a constant default',
         )
         return None
 
@@ -379,7 +386,7 @@ class Walk(Marks):
                     self.refuse(place, "times without an offset are not supported natively", "use AwareDatetime")
                 if node.get("microseconds_precision") not in (None, "truncate"):
                     self.refuse(place, "microseconds_precision is not supported natively", "remove it")
-                return {"type": "datetime"}
+                return self.datetime()
             case "date" | "time":
                 return self.moment(node, place)
             case "timedelta":
@@ -490,6 +497,9 @@ class Walk(Marks):
         if values is None:
             return None
         return {"type": "dict", "values": values, **_present(node, "min_length", "max_length")}
+
+    def datetime(self) -> Description:
+        return {"type": "datetime", **({"naive": self.naive} if self.naive else {})}
 
     def moment(self, node: _Node, place: str) -> Description:
         if node.get("tz_constraint") == "aware":

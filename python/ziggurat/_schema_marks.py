@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from .models import Access, Deletion, Indexed, Micro, Ref, Renewed
+from .models import Access, Deletion, Indexed, Micro, Ref, Renewed, Stored
 
 __all__ = ["NOT_SINGLE", "Description", "Marks", "bare"]
 
@@ -20,11 +20,15 @@ def bare(kind: Description) -> Description:
     return kind
 
 
-def _to_the_microsecond(kind: Description) -> bool:
-    """Marks the datetimes in a type; whether there are some."""
+def _is_of_milliseconds(kind: Description) -> bool:
+    return bool(kind["type"] == "datetime" and not kind.get("micro"))
+
+
+def _marked(kind: Description, of: str, key: str, *, value: object) -> bool:
+    """Marks what is of a type in another; whether there is some."""
     match kind["type"]:
-        case "datetime":
-            kind["micro"] = True
+        case name if name == of:
+            kind[key] = value
             return True
         case "optional":
             within = [kind["of"]]
@@ -36,7 +40,7 @@ def _to_the_microsecond(kind: Description) -> bool:
             within = kind["of"]
         case _:
             within = []
-    return any([_to_the_microsecond(inner) for inner in within])
+    return any([_marked(inner, of, key, value=value) for inner in within])
 
 
 class Marks:
@@ -52,8 +56,21 @@ class Marks:
 
     def mark(self, description: Description, markers: list[Any], place: str, *, top: bool) -> None:
         """What `Annotated` says of a field."""
-        if Micro in markers and not _to_the_microsecond(description["type"]):
+        factory = description.get("default", {}).get("factory")
+        if isinstance(factory, dict) and "claim" in factory:
+            if not top:
+                self.refuse(place, "a field of a nested model is not taken from a claim", "take one of the row")
+            elif Renewed in markers:
+                self.refuse(
+                    place, "what is renewed at each write cannot be a claim, as code has no caller", "use a hook"
+                )
+        if Micro in markers and not _marked(description["type"], "datetime", "micro", value=True):
             self.refuse(place, "Micro is for a datetime", "remove it")
+        for marker in markers:
+            if not isinstance(marker, Stored):
+                continue
+            if marker.kind != "datetime" or not _marked(description["type"], "date", "stored", value=marker.kind):
+                self.refuse(place, f"{marker!r} is for a date that is kept as a datetime", "remove it")
         self.index([marker for marker in markers if isinstance(marker, Indexed)], description, place, top=top)
         self.access({marker for marker in markers if isinstance(marker, Access)}, description, place, top=top)
         self.reference([marker for marker in markers if isinstance(marker, Ref)], description, place)
@@ -104,7 +121,7 @@ class Marks:
             description["deletion"] = True
             if not top:
                 self.refuse(place, "a nested model is not deleted by itself", "mark the field of the row")
-            elif description["type"] != {"type": "optional", "of": {"type": "datetime"}}:
+            elif not (description["type"]["type"] == "optional" and _is_of_milliseconds(description["type"]["of"])):
                 self.refuse(place, "cannot hold when a row was deleted", "write deleted_at: DeletedAt")
         if not access:
             return
@@ -122,3 +139,5 @@ class Marks:
             self.refuse(place, "cannot identify rows", "make it a UUID, an int or a str that is always there")
         elif default is not None and "value" in default:
             self.refuse(place, "an id cannot have a constant default", "leave the default out")
+        elif default is not None and isinstance(default["factory"], dict):
+            self.refuse(place, "an id is no token and no claim", "use uuid7, uuid4 or object_id, or client_id=True")

@@ -42,9 +42,11 @@ _LISTS: dict[type[Any], str | None] = {
 }
 
 
-def describe(model: type[msgspec.Struct], *, int64: bool = False) -> tuple[Description | None, list[str]]:
+def describe(
+    model: type[msgspec.Struct], *, int64: bool = False, naive: str | None = None
+) -> tuple[Description | None, list[str]]:
     """The description of `model`, and what is wrong with it."""
-    walk = _StructWalk(int64=int64)
+    walk = _StructWalk(int64=int64, naive=naive)
     return walk.struct(inspect.type_info(model), model.__name__, top=True), walk.problems
 
 
@@ -128,7 +130,7 @@ class _StructWalk(Walk):
             case inspect.DateTimeType():
                 if info.tz is False:
                     self.refuse(place, "times without an offset are not supported natively", "use Meta(tz=True)")
-                return {"type": "datetime"}
+                return self.datetime()
             case inspect.TimeType():
                 if info.tz is True:
                     self.refuse(place, "times with an offset are not supported natively", "use a datetime")

@@ -47,6 +47,9 @@ class Ziggurat(Routes):
 
     With `int64="string"` the ints of models stand in strings in JSON unless their bounds keep them within 2**53 - 1, since JavaScript
     holds no greater one exactly; bodies may have them as numbers, too.
+
+    A datetime of a model has to say its offset from UTC. With `naive="utc"` one that does not is taken for a time in UTC, in bodies, in
+    filters and in what code gives; answers say `Z` as ever.
     """
 
     def __init__(
@@ -63,10 +66,13 @@ class Ziggurat(Routes):
         sync_threads: int | None = None,
         strict: bool = False,
         int64: Literal["number", "string"] = "number",
+        naive: Literal["refuse", "utc"] = "refuse",
     ) -> None:
         super().__init__()
         if int64 not in ("number", "string"):
             raise ConfigError(f"int64={int64!r} is no way to write ints", cure='write "number" or "string"')
+        if naive not in ("refuse", "utc"):
+            raise ConfigError(f"naive={naive!r} says of no time where it is", cure='write "refuse" or "utc"')
         self.title = title
         self.version = version
         self.description = description
@@ -78,6 +84,7 @@ class Ziggurat(Routes):
         self._sync_threads = sync_threads
         self._strict = strict
         self._int64 = int64
+        self._naive = naive
         self._lifespan = lifespan
         self._kept: dict[type[Model], _Kept] = {}
         self._startup: list[Hook] = []
@@ -132,7 +139,14 @@ class Ziggurat(Routes):
     ) -> str:
         from . import _schema
 
-        return _schema.describe(model, lax=lax, int64=self._int64 == "string", search=search, shard_key=shard_key)
+        return _schema.describe(
+            model,
+            lax=lax,
+            int64=self._int64 == "string",
+            naive="utc" if self._naive == "utc" else None,
+            search=search,
+            shard_key=shard_key,
+        )
 
     def descriptions(self) -> list[str]:
         """What the native side is told of each of the models, for those who look after a store."""

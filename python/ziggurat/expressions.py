@@ -20,7 +20,8 @@ __all__ = ["Claim", "Expression", "F", "FieldPath", "Operand", "Predicate"]
 class Claim:
     """What the caller's token says: `Claim("sub")`, or with dots what is inside of a claim: `Claim("org.id")`.
 
-    A caller who does not have it is let through by no comparison with it, and by none that is negated.
+    A caller who does not have it is let through by no comparison with it, and by none that is negated. As a default factory it is what a
+    field of a new row holds that is left out: `made_by: Annotated[str, ReadOnly] = Field(default_factory=Claim("sub"))`.
     """
 
     name: str
@@ -28,6 +29,10 @@ class Claim:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise TypeError(f"a claim is called by its name, as Claim('sub'), not by {self.name!r}")
+
+    def __call__(self) -> Any:
+        """As the default factory of a field it is filled in natively for clients; code has no caller."""
+        raise TypeError(f"there is no caller whose {self.name} could be taken; give the field a value")
 
 
 Operand: TypeAlias = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import sys
 import time
 import uuid
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import to_json
@@ -37,11 +38,13 @@ __all__ = [
     "ReadOnly",
     "Ref",
     "Renewed",
+    "Stored",
     "UnsupportedModelError",
     "UpdatedAt",
     "WriteOnly",
     "now",
     "object_id",
+    "token",
     "uuid7",
 ]
 
@@ -292,6 +295,15 @@ class Precision(Enum):
 Micro: Final = Precision.Micro
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How MongoDB keeps a field where other programs want it so: `born: Annotated[date, Stored("datetime")]` is a datetime there, the
+    midnight in UTC with which the day begins, and not a text. Nothing else differs.
+    """
+
+    kind: Literal["datetime"]
+
+
 class UnsupportedModelError(ConfigError):
     """A model asks for something that native CRUD cannot honour.
 
@@ -312,6 +324,20 @@ def now() -> datetime:
 def object_id() -> str:
     """A new ObjectId: `Field(default_factory=object_id)` is filled in natively."""
     return f"{int(time.time()) & 0xFFFFFFFF:08x}{os.urandom(8).hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class token:
+    """A text that nobody guesses, made of so many random bytes, 16 to 256: `key: str = Field(default_factory=token(32))` is filled in natively."""
+
+    bytes: int = 32
+
+    def __post_init__(self) -> None:
+        if isinstance(self.bytes, bool) or not isinstance(self.bytes, int) or not 16 <= self.bytes <= 256:
+            raise ValueError(f"a token is made of 16 to 256 bytes, not of {self.bytes!r}")
+
+    def __call__(self) -> str:
+        return secrets.token_urlsafe(self.bytes)
 
 
 def uuid7() -> uuid.UUID:

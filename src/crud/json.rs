@@ -185,6 +185,13 @@ pub fn write_datetime(out: &mut Vec<u8>, value: i64) {
     out.push(b'"');
 }
 
+/// Appends the day of a time in quotes, given in milliseconds since 1970.
+pub fn write_date(out: &mut Vec<u8>, value: i64) {
+    out.push(b'"');
+    out.extend_from_slice(date_text(value).as_bytes());
+    out.push(b'"');
+}
+
 /// Appends a time in quotes, given in microseconds since 1970.
 pub fn write_micros(out: &mut Vec<u8>, value: i64) {
     out.push(b'"');
@@ -256,6 +263,11 @@ pub fn datetime_text(value: i64) -> [u8; 24] {
     put(17, 2, ms / 1000 % 60);
     put(20, 3, ms % 1000);
     text
+}
+
+/// `2024-05-01`: the day of a time in UTC.
+pub fn date_text(value: i64) -> String {
+    String::from_utf8_lossy(&datetime_text(value)[..10]).into_owned()
 }
 
 /// `2024-05-01T12:00:00.000000Z`, as [`datetime_text`] writes its milliseconds.

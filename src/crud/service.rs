@@ -85,7 +85,7 @@ pub(super) fn route<C: Collection>(
         upsert: resource.options.upsert,
         bulk: resource.options.bulk,
         idempotency: resource.options.idempotency,
-        caller_claims: resource.options.policy.caller_claims(),
+        caller_claims: resource.options.policy.caller_claims(&resource.schema),
         running: Running::default(),
         needs_if_match: resource.options.concurrency == Concurrency::Required,
         policy: resource.options.policy.clone(),

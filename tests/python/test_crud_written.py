@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,19 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from ziggurat import CORE, ConfigError, DeletedAt, F, Indexed, Micro, Model, UnsupportedModelError, Ziggurat, now
+from ziggurat import (
+    CORE,
+    ConfigError,
+    DeletedAt,
+    F,
+    Indexed,
+    Micro,
+    Model,
+    Stored,
+    UnsupportedModelError,
+    Ziggurat,
+    now,
+)
 from ziggurat import new_event_loop as loop
 from ziggurat.testing import TestClient
 
@@ -40,7 +52,7 @@ class Order(Model):
 
 
 def served(store_url: str, model: type[Any], name: str = "", **options: Any) -> TestClient:
-    app = Ziggurat(store=store_url, **{key: options.pop(key) for key in ("int64",) if key in options})
+    app = Ziggurat(store=store_url, **{key: options.pop(key) for key in ("int64", "naive") if key in options})
     options = {"client_id": True, "bulk": True, "ops": CORE | {"group", "count", "export", "query"}, **options}
     app.crud(model, **options)(type("Routes", (), {}))
     return TestClient(app)
@@ -397,3 +409,103 @@ def test_bytes_that_are_read_and_written_otherwise_are_refused(tmp_path: Path) -
         app.crud(model)(type("Routes", (), {}))
         with pytest.raises(UnsupportedModelError, match=re.escape(what)):
             app.build()
+
+
+class Visit(Model):
+    id: int
+    at: Annotated[datetime, Indexed()]
+    exactly: Annotated[datetime, Micro] | None = None
+    gone: DeletedAt
+
+
+@pytest.mark.parametrize("coerce", ["strict", "pydantic"])
+def test_times_without_an_offset_may_be_in_utc(store_url: str, coerce: str) -> None:
+    with served(store_url, Visit, naive="utc", coerce=coerce) as client:
+        for number, at in enumerate(["2026-05-01T12:00:00", "2026-05-01T12:00:00.5Z", "2026-05-01T12:00:00+02:00"], 1):
+            made = client.post("/visit", json={"id": number, "at": at, "exactly": at})
+            assert made.status_code == 201, made.text
+        assert client.get("/visit/1").json() == {
+            "id": 1,
+            "at": "2026-05-01T12:00:00.000Z",
+            "exactly": "2026-05-01T12:00:00.000000Z",
+            "gone": None,
+        }
+        found = client.get("/visit?at=gte.2026-05-01T12:00:00&sort=at").json()["items"]
+        assert [item["id"] for item in found] == [1, 2]
+        asked = client.request("QUERY", "/visit", json={"filter": ["at", "lt", "2026-05-01T12:00:00"]})
+        assert [item["id"] for item in asked.json()["items"]] == [3]
+        # A day alone is a midnight to pydantic's lax mode.
+        day = client.post("/visit", json={"id": 9, "at": "2026-05-01"})
+        assert day.json()["at"] == "2026-05-01T00:00:00.000Z" if coerce == "pydantic" else day.status_code == 422
+        bad = client.post("/visit", json={"id": 9, "at": "2026-05-01T25:00:00"}).json()["errors"][0]
+        assert bad["code"].startswith("datetime_")
+
+
+def test_code_may_leave_the_offset_out(store_url: str) -> None:
+    app = Ziggurat(store=store_url, naive="utc")
+    app.keep(Visit)
+    native = app.build()
+
+    async def story() -> None:
+        visit = await Visit(id=1, at=datetime(2026, 5, 1, 12), gone=None).insert()
+        assert visit.at == datetime(2026, 5, 1, 12, tzinfo=UTC)
+        assert await Visit.find(Visit.at == datetime(2026, 5, 1, 12, tzinfo=UTC)).count() == 1
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(story())
+    native.close()
+
+
+def test_what_no_time_can_be_taken_for(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="naive='local' says of no time where it is"):
+        Ziggurat(naive="local")  # type: ignore[arg-type]
+
+
+class Person(Model):
+    id: int
+    born: Annotated[date, Stored("datetime"), Indexed()]
+    died: Annotated[date, Stored("datetime")] | None = None
+    days: list[Annotated[date, Stored("datetime")]] = []  # noqa: RUF012
+
+
+def test_dates_that_are_kept_as_datetimes_look_like_dates(store_url: str) -> None:
+    options = {"dimensions": ("month(born)", "born"), "measures": ("born",)}
+    with served(store_url, Person, **options) as client:
+        for number, born in enumerate(["1815-12-10", "1906-12-09", "0001-01-01", "9999-12-31", "1969-12-31"], 1):
+            row = {"id": number, "born": born, "died": None, "days": [born]}
+            made = client.post("/person", json=row)
+            assert made.json() == client.get(f"/person/{number}").json() == row, made.text
+
+        def ids(query: str) -> list[int]:
+            return [item["id"] for item in client.get(f"/person?{query}").json()["items"]]
+
+        assert ids("sort=born") == [3, 1, 2, 5, 4]
+        assert ids("born=1906-12-09") == ids("days=has.1906-12-09") == [2]
+        assert ids("born=between.(1815-12-11,1969-12-31)&sort=-born") == [5, 2]
+        first = client.get("/person?sort=born&limit=2").json()
+        assert ids(f"sort=born&limit=2&cursor={first['next']}") == [2, 5]
+        groups = client.get("/person/_group?by=month(born)&agg=count,min(born)&sort=month(born)").json()["items"]
+        assert [(group["by"]["month(born)"], group["min(born)"]) for group in groups] == [
+            ("0001-01", "0001-01-01"),
+            ("1815-12", "1815-12-10"),
+            ("1906-12", "1906-12-09"),
+            ("1969-12", "1969-12-31"),
+            ("9999-12", "9999-12-31"),
+        ]
+        assert client.patch("/person/1", json={"died": "1852-11-27"}).json()["died"] == "1852-11-27"
+        refused = client.post("/person", json={"id": 9, "born": "1906-12-09T00:00:00Z"}).json()["errors"][0]
+        assert refused["code"] == "date_parsing"
+
+
+def test_only_dates_are_kept_as_datetimes(tmp_path: Path) -> None:
+    class Wrong(Model):
+        id: int
+        at: Annotated[datetime, Stored("datetime")]
+        day: Annotated[date, Stored("text")]  # type: ignore[arg-type]
+
+    app = Ziggurat(store=f"sqlite:///{tmp_path}/a.db")
+    app.crud(Wrong)(type("Routes", (), {}))
+    with pytest.raises(UnsupportedModelError) as caught:
+        app.build()
+    assert "Wrong.at: Stored(kind='datetime') is for a date that is kept as a datetime" in str(caught.value)
+    assert "Wrong.day: Stored(kind='text') is for a date that is kept as a datetime" in str(caught.value)

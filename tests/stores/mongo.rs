@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Naive, Text, Type, Unknown};
 use ziggurat::crud::store::mongo::{MongoOptions, MongoStore};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{Collection, Expect, OpenError, Outcome, Store, StoreError};
@@ -158,7 +158,7 @@ async fn the_server_is_told_when_rows_expire() {
     let expiring = |ttl: Option<u32>| {
         let mut fields = note();
         let index = Index { ttl, ..Index::default() };
-        fields.push(Field::new("last", Type::Optional(Box::new(Type::DateTime))).index(index));
+        fields.push(Field::new("last", Type::Optional(Box::new(Type::DateTime(Naive::default())))).index(index));
         fields[2] = fields[2].clone().default(DefaultValue::Constant(Value::Null));
         fields
     };

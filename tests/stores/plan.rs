@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
-use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Naive, Text, Type, Unknown};
 use ziggurat::crud::store::mongo::{MongoOptions, MongoStore};
 use ziggurat::crud::store::sqlite::{self, SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{AnyStore, Collection, Expect, OpenError, Safety, Step, StepKind, Store};
@@ -218,8 +218,11 @@ async fn values_that_are_shared_are_found_under_the_new_shape(store: &impl Store
     assert_eq!(found, [(3, "1 3".to_owned())]);
     // Nulls do not count, nor do rows that are marked as deleted.
     assert_eq!(duplicates(unique(Field::new("age", optional(int())).index(Index::UNIQUE))).await, []);
-    let deleted =
-        || Field::new("gone", optional(Type::DateTime)).default(DefaultValue::Constant(Value::Null)).deletion();
+    let deleted = || {
+        Field::new("gone", optional(Type::DateTime(Naive::default())))
+            .default(DefaultValue::Constant(Value::Null))
+            .deletion()
+    };
     let mut fields = note();
     fields[1] = Field::new("body", str()).index(folding);
     fields.push(deleted());
@@ -347,7 +350,9 @@ async fn stale_indexes_of_mongodb_are_dropped_on_request() {
     let store = MongoStore::connect(&uri, MongoOptions::default()).await.unwrap();
     let last = |ttl: Option<u32>| {
         let index = Index { ttl, ..Index::default() };
-        Field::new("last", optional(Type::DateTime)).default(DefaultValue::Constant(Value::Null)).index(index)
+        Field::new("last", optional(Type::DateTime(Naive::default())))
+            .default(DefaultValue::Constant(Value::Null))
+            .index(index)
     };
     let fields = |body: Field, ttl: Option<u32>| model(vec![Field::new("id", int()), body, last(ttl)]);
     let unique = || Field::new("body", str()).index(Index::UNIQUE);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use uuid::Uuid;
-use ziggurat::crud::schema::{Access, Bounds, ChoiceSort, Field, Text, Type, Unknown};
+use ziggurat::crud::schema::{Access, Bounds, ChoiceSort, Field, Naive, Text, Type, Unknown};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{
     Change, Changes, ChangesError, Collection, Expect, Key, Many, Once, Outcome, Refusal, Row, RowError, Store,
@@ -204,7 +204,7 @@ pub async fn sharded<S: Store>(store: S) {
         ("Bool", Type::Bool, [Value::Bool(true), Value::Bool(false)]),
         ("Uuid", Type::Uuid, [Value::Uuid(Uuid::now_v7()), Value::Uuid(Uuid::new_v4())]),
         ("ObjectId", Type::ObjectId, [text("507f1f77bcf86cd799439011"), text("507f1f77bcf86cd799439012")]),
-        ("DateTime", Type::DateTime, [Value::DateTime(-1), Value::DateTime(1_700_000_000_123)]),
+        ("DateTime", Type::DateTime(Naive::default()), [Value::DateTime(-1), Value::DateTime(1_700_000_000_123)]),
         ("Date", Type::Date(Bounds::default()), [text("2026-01-31"), text("0001-01-01")]),
         ("Time", Type::Time(Bounds::default()), [text("23:59:59.000001"), text("00:00:00")]),
         ("Span", Type::Duration(Bounds::default()), [Value::Duration(-1), Value::Duration(5)]),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use ziggurat::crud::schema::{
-    Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, ListSort, Nested, Number, Tagged, Text, Type, Union,
-    Unknown, Variant,
+    Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, ListSort, Naive, Nested, Number, Tagged, Text, Type,
+    Union, Unknown, Variant,
 };
 use ziggurat::crud::{Comparison, Decimal, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
 
@@ -37,10 +37,13 @@ pub const EXACT: usize = 23;
 pub const MOMENT: usize = 24;
 pub const SERIALS: usize = 25;
 pub const HASH: usize = 26;
-pub const FIELDS: usize = 27;
+pub const MIDNIGHT: usize = 27;
+pub const FIELDS: usize = 28;
 /// What can be filtered and sorted by.
-pub const SCALARS: [usize; 18] =
-    [ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK, SPAN, PRICE, EXACT, MOMENT];
+pub const SCALARS: [usize; 19] = [
+    ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK, SPAN, PRICE, EXACT, MOMENT,
+    MIDNIGHT,
+];
 
 fn optional(kind: Type) -> Type {
     Type::Optional(Box::new(kind))
@@ -53,7 +56,11 @@ pub fn schema(name: &str) -> Arc<Schema> {
     let float = || Type::Float(Bounds::default());
     let place = Schema {
         name: "Place".into(),
-        fields: vec![Field::new("city", text()), Field::new("zip", optional(int())), Field::new("at", Type::DateTime)],
+        fields: vec![
+            Field::new("city", text()),
+            Field::new("zip", optional(int())),
+            Field::new("at", Type::DateTime(Naive::default())),
+        ],
         id: None,
         unknown: Unknown::Forbid,
     };
@@ -67,7 +74,7 @@ pub fn schema(name: &str) -> Arc<Schema> {
         Field::new("score", float()),
         Field::new("rate", optional(float())).index(Index::default()),
         Field::new("flag", Type::Bool),
-        Field::new("when", Type::DateTime).index(Index::default()),
+        Field::new("when", Type::DateTime(Naive::default())).index(Index::default()),
         Field::new("ref", optional(Type::Uuid)),
         Field::new("color", optional(Type::OneOf { values: color, sort: ChoiceSort::Literal })),
         Field::new("tags", Type::List { sort: ListSort::List, item: Box::new(text()), min: None, max: None }),
@@ -102,16 +109,23 @@ fn written() -> Vec<Field> {
         Type::List { sort: ListSort::List, item: Box::new(Type::IntText(Bounds::default())), min: None, max: None };
     vec![
         Field::new("exact", optional(Type::IntText(Bounds::default()))).index(Index::default()),
-        Field::new("moment", optional(Type::Micros)).index(Index::default()),
+        Field::new("moment", optional(Type::Micros(Naive::default()))).index(Index::default()),
         Field::new("serials", serials),
         Field::new("hash", Type::Bytes { form: BytesForm::Hex, min: None, max: None }),
+        Field::new("midnight", optional(Type::Midnight(Bounds::default()))).index(Index::default()),
     ]
 }
 
 /// What looks different in JSON.
 fn either() -> Type {
     let list = Type::List { sort: ListSort::List, item: Box::new(optional(Type::Uuid)), min: None, max: None };
-    let types = [Type::Float(Bounds::default()), Type::Int(Bounds::default()), Type::DateTime, Type::Bool, list];
+    let types = [
+        Type::Float(Bounds::default()),
+        Type::Int(Bounds::default()),
+        Type::DateTime(Naive::default()),
+        Type::Bool,
+        list,
+    ];
     optional(Type::Union(Union::new([types.as_slice(), &[Type::Tagged(shape())]].concat()).unwrap()))
 }
 
@@ -321,7 +335,7 @@ pub fn value(random: &mut Random, field: usize) -> Value<'static> {
             let value = text(&format!("{}@example.org", random.next()));
             random.maybe(value)
         }
-        DAY => {
+        DAY | MIDNIGHT => {
             let value = text(random.pick(&["0001-01-01", "1969-12-31", "2024-02-29", "2024-03-01", "9999-12-31"]));
             random.maybe(value)
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use tempfile::TempDir;
-use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Text, Type, Unknown};
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Naive, Text, Type, Unknown};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{ChangesError, Collection, OpenError, Store};
 use ziggurat::crud::{Expr, Schema, Value};
@@ -83,7 +83,7 @@ async fn json(rows: &impl Collection, id: i64) -> String {
 async fn rows_expire_and_nothing_is_written_while_none_does() {
     let folder = TempDir::new().unwrap();
     let mut fields = note();
-    let last = Field::new("last", Type::Optional(Box::new(Type::DateTime)));
+    let last = Field::new("last", Type::Optional(Box::new(Type::DateTime(Naive::default()))));
     fields.push(last.index(Index { ttl: Some(60), ..Index::default() }));
     let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     let store = SqliteStore::open(folder.path().join("rows.db"), options()).unwrap();

@@ -193,11 +193,11 @@ impl Components {
                 put("type", Some(json!("string")));
                 put("format", Some(json!("uuid")));
             }
-            Type::DateTime | Type::Micros => {
+            Type::DateTime(_) | Type::Micros(_) => {
                 put("type", Some(json!("string")));
                 put("format", Some(json!("date-time")));
             }
-            Type::Date(_) => {
+            Type::Date(_) | Type::Midnight(_) => {
                 put("type", Some(json!("string")));
                 put("format", Some(json!("date")));
             }

@@ -12,7 +12,7 @@ mod tree;
 use std::collections::BTreeSet;
 
 use super::query::{Expr, Path, text_value};
-use super::schema::{Type, validate};
+use super::schema::{DefaultValue, Type, validate};
 use super::{Comparison, Schema, Value};
 use crate::ConfigError;
 use crate::service::{Claims, Location, Problem, Violation, push_token};
@@ -107,9 +107,13 @@ impl Policy {
         [&self.read, &self.write, &self.create].into_iter().flatten().any(Rule::asks_who)
     }
 
-    /// The claims by which callers differ: who it is, and what the rules ask for.
-    pub(super) fn caller_claims(&self) -> Vec<String> {
+    /// The claims by which callers differ: who it is, what the rules ask for, and what rows take from them.
+    pub(super) fn caller_claims(&self, schema: &Schema) -> Vec<String> {
         let mut found = BTreeSet::new();
+        found.extend(schema.fields.iter().filter_map(|field| match &field.default {
+            Some(DefaultValue::Claim(claim)) => Some(&**claim),
+            _ => None,
+        }));
         for rule in [&self.read, &self.write, &self.create].into_iter().flatten() {
             rule.claims(&mut found);
         }
@@ -150,20 +154,19 @@ impl Policy {
     /// # Errors
     /// 403 when a claim that a field is to be set from is missing.
     pub(super) fn creation(&self, caller: Caller<'_>) -> Result<Admission, Problem> {
-        let Some(rule) = self.create_rule() else { return Ok(Admission::default()) };
-        let admission = caller.admission(rule);
+        let admission = self.create_rule().map(|rule| caller.admission(rule)).unwrap_or_default();
         match admission.unknown {
             Some(claim) => Err(Problem::forbidden(match caller.claims {
                 Some(_) => format!("the caller has no claim {claim} that rows could be given"),
                 None => "rows are made by callers who say who they are; send a token".to_owned(),
             })),
-            None => Ok(admission),
+            None => Ok(caller.giving(admission)),
         }
     }
 
     /// What the caller may turn a row into.
     pub(super) fn change(&self, caller: Caller<'_>) -> Admission {
-        self.write_rule().map(|rule| caller.admission(rule)).unwrap_or_default()
+        caller.giving(self.write_rule().map(|rule| caller.admission(rule)).unwrap_or_default())
     }
 }
 
@@ -357,7 +360,19 @@ impl Caller<'_> {
                 None => unknown = unknown.or_else(|| Some(claim.to_owned())),
             }
         }
-        Admission { rule: self.resolve(rule, false), pins, fields, unknown }
+        Admission { rule: self.resolve(rule, false), demanded: pins.len(), pins, fields, unknown }
+    }
+
+    /// With the fields that are taken from claims unless they are sent.
+    fn giving(self, mut admission: Admission) -> Admission {
+        for (field, own) in self.schema.fields.iter().enumerate() {
+            if let Some(DefaultValue::Claim(claim)) = &own.default
+                && let Some(value) = self.value(&field.into(), &Operand::claim(&**claim))
+            {
+                admission.pins.push(Pin { field, value, claim: claim.to_string() });
+            }
+        }
+        admission
     }
 }
 
@@ -376,6 +391,8 @@ fn typed(kind: &Type, claim: &serde_json::Value) -> Option<Value<'static>> {
 pub(super) struct Admission {
     rule: Expr,
     pins: Vec<Pin>,
+    /// So many of them, the first ones, are demanded by the policy.
+    demanded: usize,
     fields: Vec<usize>,
     /// A claim that a field would be set from and the caller does not have.
     unknown: Option<String>,
@@ -391,7 +408,7 @@ pub(crate) struct Pin {
 
 impl Default for Admission {
     fn default() -> Self {
-        Self { rule: Expr::True, pins: Vec::new(), fields: Vec::new(), unknown: None }
+        Self { rule: Expr::True, pins: Vec::new(), demanded: 0, fields: Vec::new(), unknown: None }
     }
 }
 
@@ -417,7 +434,8 @@ impl Admission {
     /// 422 when a field is not what the caller's claim says, 403 when anything else is not allowed.
     pub(super) fn check(&self, schema: &Schema, values: &[Value<'static>]) -> Result<(), Problem> {
         let differs = |pin: &&Pin| values.get(pin.field).is_some_and(|value| *value != pin.value);
-        let wrong: Vec<_> = self.pins.iter().filter(differs).filter_map(|pin| pin.violation(schema)).collect();
+        let demanded = self.pins.iter().take(self.demanded);
+        let wrong: Vec<_> = demanded.filter(differs).filter_map(|pin| pin.violation(schema)).collect();
         if !wrong.is_empty() {
             return Err(Problem::validation(wrong));
         }

@@ -197,13 +197,13 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
         Type::Uuid => check::uuid(text).map(Value::Uuid),
         Type::ObjectId => check::object_id(text).map(|()| Value::Str(text.to_owned().into())),
         // A plus sign that was not escaped arrives as a space: 12:00:00+02:00.
-        Type::DateTime | Type::Micros => check::datetime(text)
+        Type::DateTime(naive) | Type::Micros(naive) => check::datetime(text, *naive)
             .or_else(|fault| match text.len().checked_sub(6).filter(|at| text.as_bytes()[*at] == b' ') {
-                Some(at) => check::datetime(&format!("{}+{}", &text[..at], &text[at + 1..])),
+                Some(at) => check::datetime(&format!("{}+{}", &text[..at], &text[at + 1..]), *naive),
                 None => Err(fault),
             })
             .map(|time| kind.instant(time)),
-        Type::Date(_) => check::date(text).map(|date| Value::Str(String::from(date).into())),
+        Type::Date(_) | Type::Midnight(_) => check::date(text).map(|date| Value::Str(String::from(date).into())),
         Type::Time(_) => check::time(text).map(|time| Value::Str(String::from(time).into())),
         Type::Duration(_) => check::duration(text).map(Value::Duration),
         Type::Decimal(_) => check::decimal(text).map(Value::Decimal),

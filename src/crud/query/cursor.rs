@@ -70,6 +70,7 @@ fn boundary_type(kind: &Type) -> Type {
         Type::Float(_) => Type::Float(Bounds::default()),
         Type::Str(_) => Type::Str(Text::default()),
         Type::Date(_) => Type::Date(Bounds::default()),
+        Type::Midnight(_) => Type::Midnight(Bounds::default()),
         Type::Time(_) => Type::Time(Bounds::default()),
         Type::Duration(_) => Type::Duration(Bounds::default()),
         Type::Decimal(_) => Type::Decimal(Number::default()),

@@ -146,8 +146,10 @@ impl Dimension {
         let fits = match (part, kind) {
             (None, Type::OneOf { values, .. }) => !values.iter().any(|value| matches!(value, super::Value::Bool(_))),
             (None, kind) => kind.is_scalar(),
-            (Some(Part::Hour), kind) => matches!(kind, Type::DateTime | Type::Micros),
-            (Some(_), kind) => matches!(kind, Type::DateTime | Type::Micros | Type::Date(_)),
+            (Some(Part::Hour), kind) => matches!(kind, Type::DateTime(_) | Type::Micros(_)),
+            (Some(_), kind) => {
+                matches!(kind, Type::DateTime(_) | Type::Micros(_) | Type::Date(_) | Type::Midnight(_))
+            }
         };
         if fits {
             return Ok(Self { path, part });

@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use speedate::{MicrosecondsPrecisionOverflowBehavior, TimeConfig};
 use uuid::Uuid;
 
-use super::{Bounds, BytesForm, ChoiceSort, ListSort, Number, Tagged, Text, Type};
+use super::{Bounds, BytesForm, ChoiceSort, ListSort, Naive, Number, Tagged, Text, Type};
 use crate::crud::json::{FIRST_INSTANT, LAST_INSTANT, duration_text};
 use crate::crud::{Decimal, NotDecimal, Value};
 use crate::service::{Limit, Location, Violation};
@@ -45,8 +45,8 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
         Type::Float(_) => Fault::new("float_type", "must be a number"),
         Type::Str(_) | Type::ObjectId => Fault::new("string_type", "must be a string"),
         Type::Uuid => Fault::new("uuid_type", "must be a UUID in a string"),
-        Type::DateTime | Type::Micros => Fault::new("datetime_type", "must be a date and time in a string"),
-        Type::Date(_) => Fault::new("date_type", "must be a date in a string"),
+        Type::DateTime(_) | Type::Micros(_) => Fault::new("datetime_type", "must be a date and time in a string"),
+        Type::Date(_) | Type::Midnight(_) => Fault::new("date_type", "must be a date in a string"),
         Type::Time(_) => Fault::new("time_type", "must be a time in a string"),
         Type::Duration(_) => Fault::new("time_delta_type", "must be a duration in a string"),
         Type::Decimal(_) => Fault::new("decimal_type", "must be a number, or one in a string"),
@@ -204,6 +204,17 @@ pub(crate) fn new_object_id() -> String {
     let random = Uuid::new_v4().as_u128() as u64;
     // 32 bits of seconds last until 2106, and then begin anew, as in every driver.
     format!("{:08x}{random:016x}", now.as_secs() as u32)
+}
+
+/// A text that nobody guesses, made of so many random bytes.
+pub(crate) fn new_token(bytes: usize) -> String {
+    // All of a UUIDv4 is random but six bits of two of its bytes, which are left out.
+    let random = std::iter::repeat_with(|| {
+        let random = Uuid::new_v4().into_bytes();
+        random.into_iter().enumerate().filter(|(index, _)| !matches!(index, 6 | 8)).map(|(_, byte)| byte)
+    });
+    let random: Vec<u8> = random.flatten().take(bytes).collect();
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random)
 }
 
 /// A day as it is kept: `2024-05-01`.
@@ -379,15 +390,15 @@ pub(super) const CUT: TimeConfig = TimeConfig {
 };
 
 /// Microseconds since 1970 of an RFC 3339 time; finer digits are cut off.
-pub(crate) fn datetime(text: &str) -> Result<i64, Fault> {
+pub(crate) fn datetime(text: &str, naive: Naive) -> Result<i64, Fault> {
     let parsed = speedate::DateTime::parse_bytes_rfc3339_with_config(text.as_bytes(), &CUT)
         .map_err(|_| Fault::new("datetime_parsing", "must be a date and time, as 2024-05-01T12:00:00Z"))?;
-    instant(&parsed)
+    instant(&parsed, naive)
 }
 
 /// Microseconds since 1970 of a time, if Python has it.
-pub(super) fn instant(parsed: &speedate::DateTime) -> Result<i64, Fault> {
-    if parsed.time.tz_offset.is_none() {
+pub(super) fn instant(parsed: &speedate::DateTime, naive: Naive) -> Result<i64, Fault> {
+    if parsed.time.tz_offset.is_none() && naive == Naive::Refused {
         return Err(no_offset());
     }
     if !(FIRST_INSTANT..=LAST_INSTANT).contains(&parsed.timestamp_tz_ms()) {

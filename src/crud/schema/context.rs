@@ -147,6 +147,13 @@ impl<'s> Context<'s> {
             Some(DefaultValue::Uuid7) => Value::Uuid(Uuid::now_v7()),
             Some(DefaultValue::ObjectId) => Value::Str(check::new_object_id().into()),
             Some(DefaultValue::Now) => field.kind.instant(self.now()),
+            Some(DefaultValue::Token(bytes)) => Value::Str(check::new_token(*bytes).into()),
+            Some(DefaultValue::Claim(_)) if field.kind.is_nullable() => Value::Null,
+            Some(DefaultValue::Claim(name)) => {
+                let detail = format!("is taken from the caller's {name}, which is not known");
+                self.refuse_member(&field.name, Fault::new("missing", detail));
+                Value::Null
+            }
             None => {
                 self.refuse_member(&field.name, Fault::new("missing", "is required"));
                 Value::Null

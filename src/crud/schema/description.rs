@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::check::{self, Fault};
 use super::{
-    Access, Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, ListSort, Nested, Number, Schema, Tagged, Text,
-    Type, Union, Unknown, Variant, validate,
+    Access, Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, ListSort, Naive, Nested, Number, Schema, Tagged,
+    Text, Type, Union, Unknown, Variant, validate,
 };
 use crate::ConfigError;
 use crate::crud::{Decimal, Value};
@@ -102,6 +102,9 @@ enum Factory {
     Uuid7,
     ObjectId,
     Now,
+    Claim(String),
+    /// Of so many bytes.
+    Token(usize),
 }
 
 #[derive(Deserialize)]
@@ -142,12 +145,14 @@ enum TypeDescription {
         /// To the microsecond.
         #[serde(default)]
         micro: bool,
+        naive: Option<NaiveDescription>,
     },
     Date {
         gt: Option<String>,
         ge: Option<String>,
         lt: Option<String>,
         le: Option<String>,
+        stored: Option<StoredDescription>,
     },
     Time {
         gt: Option<String>,
@@ -232,6 +237,18 @@ struct VariantDescription {
     model: TypeDescription,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StoredDescription {
+    Datetime,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum NaiveDescription {
+    Utc,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum FormDescription {
@@ -282,6 +299,9 @@ impl Schema {
 #[derive(Default)]
 struct Open(Vec<Making>);
 
+/// How many random bytes a token has: enough that nobody guesses it, and no more than an index takes.
+const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
+
 /// A model that is being made, what those in it call it, and where it will be.
 struct Making {
     reference: String,
@@ -324,12 +344,16 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
                 DefaultDescription::Factory(Factory::Uuid7) => DefaultValue::Uuid7,
                 DefaultDescription::Factory(Factory::ObjectId) => DefaultValue::ObjectId,
                 DefaultDescription::Factory(Factory::Now) => DefaultValue::Now,
+                DefaultDescription::Factory(Factory::Claim(name)) => DefaultValue::Claim(name.into()),
+                DefaultDescription::Factory(Factory::Token(bytes)) => DefaultValue::Token(bytes),
                 DefaultDescription::Value(raw) => DefaultValue::Constant(constant(&field.kind, &raw, &place)?),
             };
             let fits = match (&default, field.kind.inner().0) {
                 (DefaultValue::Uuid4 | DefaultValue::Uuid7, kind) => matches!(kind, Type::Uuid),
                 (DefaultValue::ObjectId, kind) => matches!(kind, Type::ObjectId),
-                (DefaultValue::Now, kind) => matches!(kind, Type::DateTime | Type::Micros),
+                (DefaultValue::Now, kind) => matches!(kind, Type::DateTime(_) | Type::Micros(_)),
+                (DefaultValue::Token(bytes), kind) => matches!(kind, Type::Str(_)) && TOKEN_BYTES.contains(bytes),
+                (DefaultValue::Claim(_), kind) => kind.is_scalar(),
                 (DefaultValue::Constant(_), _) => true,
             };
             if !fits {
@@ -348,7 +372,7 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
                 return Err(ConfigError::new(format!("{place}: letters are compared where texts are unique"))
                     .cure("add unique, or leave case_insensitive out"));
             }
-            if ttl.is_some() && !matches!(kind, Type::DateTime) {
+            if ttl.is_some() && !matches!(kind, Type::DateTime(_)) {
                 return Err(ConfigError::new(format!(
                     "{place}: rows expire some time after a datetime of milliseconds"
                 ))
@@ -376,9 +400,14 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
             return Err(ConfigError::new(format!("{place} is made anew by each write, and clients could set it"))
                 .cure("give it a default and make it read-only"));
         }
+        if renew && matches!(field.default, Some(DefaultValue::Claim(_))) {
+            return Err(ConfigError::new(format!("{place}: what each write makes anew cannot be a claim"))
+                .cure("set it in a hook, as code has no caller"));
+        }
         if deletion {
             let is_null = matches!(field.default, Some(DefaultValue::Constant(Value::Null)));
-            if !matches!((field.kind.inner(), is_null), ((Type::DateTime, true), true)) || field.access.is_settable() {
+            if !matches!((field.kind.inner(), is_null), ((Type::DateTime(_), true), true)) || field.access.is_settable()
+            {
                 return Err(ConfigError::new(format!("{place} cannot hold when a row was deleted"))
                     .cure("make it an Optional datetime that is null by default and read-only"));
             }
@@ -441,14 +470,20 @@ fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<T
         }
         TypeDescription::Uuid {} => Type::Uuid,
         TypeDescription::ObjectId {} => Type::ObjectId,
-        TypeDescription::Datetime { micro } => {
-            if micro {
-                Type::Micros
-            } else {
-                Type::DateTime
+        TypeDescription::Datetime { micro, naive } => {
+            let naive = match naive {
+                None => Naive::Refused,
+                Some(NaiveDescription::Utc) => Naive::Utc,
+            };
+            if micro { Type::Micros(naive) } else { Type::DateTime(naive) }
+        }
+        TypeDescription::Date { gt, ge, lt, le, stored } => {
+            let bounds = bounds([gt, ge, lt, le], check::date, place)?;
+            match stored {
+                None => Type::Date(bounds),
+                Some(StoredDescription::Datetime) => Type::Midnight(bounds),
             }
         }
-        TypeDescription::Date { gt, ge, lt, le } => Type::Date(bounds([gt, ge, lt, le], check::date, place)?),
         TypeDescription::Time { gt, ge, lt, le } => Type::Time(bounds([gt, ge, lt, le], check::time, place)?),
         TypeDescription::Timedelta { gt, ge, lt, le } => Type::Duration(Bounds { gt, ge, lt, le, multiple_of: None }),
         TypeDescription::Decimal { gt, ge, lt, le, multiple_of, max_digits, decimal_places } => {

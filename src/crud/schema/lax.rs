@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use speedate::{DateTimeConfig, IntFloat, TimeConfig, TimestampUnit};
 
 use super::check::{self, CUT, Fault};
-use super::{ChoiceSort, Type};
+use super::{ChoiceSort, Naive, Type};
 use crate::crud::{Decimal, Value};
 
 /// A value that was refused as it stands.
@@ -44,8 +44,8 @@ pub(super) fn read<'a>(kind: &Type, found: Found<'_>, fault: Fault) -> Result<Va
         }
         .and_then(|value| check::float(value, bounds))
         .map(Value::Float),
-        Type::DateTime | Type::Micros => datetime(&found, fault).map(|time| kind.instant(time)),
-        Type::Date(bounds) => date(&found, fault).and_then(|day| {
+        Type::DateTime(naive) | Type::Micros(naive) => datetime(&found, *naive, fault).map(|time| kind.instant(time)),
+        Type::Date(bounds) | Type::Midnight(bounds) => date(&found, fault).and_then(|day| {
             let kept = check::moment(day.to_string().into(), bounds)?;
             check::day(day).map(|_| kept)
         }),
@@ -200,15 +200,18 @@ fn moment(found: &Found<'_>) -> Option<Result<speedate::DateTime, speedate::Pars
     }
 }
 
-fn datetime(found: &Found<'_>, fault: Fault) -> Result<i64, Fault> {
+fn datetime(found: &Found<'_>, naive: Naive, fault: Fault) -> Result<i64, Fault> {
     let year_0 = || Fault::new("datetime_parsing", "must be in the years 1 to 9999");
     match (moment(found), found) {
         (Some(Ok(parsed)), _) if parsed.date.year == 0 => Err(year_0()),
-        (Some(Ok(parsed)), _) => check::instant(&parsed),
+        (Some(Ok(parsed)), _) => check::instant(&parsed, naive),
         // A day is its midnight, of which it is not known where that is.
         (Some(Err(_)), Found::Text(text)) => match speedate::Date::parse_str(text) {
             Ok(day) if day.year == 0 => Err(year_0()),
-            Ok(_) => Err(check::no_offset()),
+            Ok(date) => {
+                let time = speedate::Time { hour: 0, minute: 0, second: 0, microsecond: 0, tz_offset: None };
+                check::instant(&speedate::DateTime { date, time }, naive)
+            }
             Err(_) => Err(Fault::new("datetime_from_date_parsing", "must be a date and time, as 2024-05-01T12:00:00Z")),
         },
         (Some(Err(_)), _) => {

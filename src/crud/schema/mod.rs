@@ -154,6 +154,19 @@ pub enum DefaultValue {
     ObjectId,
     /// The time of the request.
     Now,
+    /// What the caller's token says, as `sub`, or with dots what is inside of a claim. Where it says nothing that fits, the field is null or, where
+    /// it cannot be, missing.
+    Claim(Box<str>),
+    /// A text that nobody guesses: base64 of so many random bytes, of the alphabet that is safe in URLs.
+    Token(usize),
+}
+
+#[cfg(feature = "mongodb")]
+impl DefaultValue {
+    /// Whether each row has one of its own.
+    pub(crate) const fn is_unique(&self) -> bool {
+        matches!(self, Self::Uuid4 | Self::Uuid7 | Self::ObjectId | Self::Token(_))
+    }
 }
 
 /// An index over one field.
@@ -201,11 +214,13 @@ pub enum Type {
     /// An `ObjectId` of MongoDB: a text of 24 hexadecimal digits, which MongoDB keeps as such.
     ObjectId,
     /// `datetime`, in UTC, to the millisecond.
-    DateTime,
+    DateTime(Naive),
     /// `datetime`, in UTC, to the microsecond.
-    Micros,
+    Micros(Naive),
     /// `date`: the text `YYYY-MM-DD`, which sorts as the days do. Bounds are such texts.
     Date(Bounds<Box<str>>),
+    /// The same, which MongoDB keeps as a datetime: the midnight in UTC with which the day begins, as other programs do.
+    Midnight(Bounds<Box<str>>),
     /// `time` without an offset: the text `HH:MM:SS` or `HH:MM:SS.ffffff`, which sorts as the times do. Bounds are such texts.
     Time(Bounds<Box<str>>),
     /// `timedelta`, in microseconds.
@@ -260,6 +275,16 @@ pub enum Type {
     Tagged(Tagged),
     /// `Any`: whatever JSON holds.
     Any,
+}
+
+/// What a time is that does not say its offset from UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Naive {
+    /// A violation.
+    #[default]
+    Refused,
+    /// One in UTC.
+    Utc,
 }
 
 /// How bytes are written in a JSON string.
@@ -399,7 +424,7 @@ impl Type {
     /// A time as this type keeps it, given in microseconds since 1970.
     pub(crate) fn instant(&self, micros: i64) -> Value<'static> {
         match self.inner().0 {
-            Self::Micros => Value::Micros(micros),
+            Self::Micros(_) => Value::Micros(micros),
             _ => Value::DateTime(micros.div_euclid(1000)),
         }
     }

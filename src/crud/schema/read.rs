@@ -160,7 +160,7 @@ impl<'s> ValueSeed<'_, 's> {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
             Type::Uuid => check::uuid(&text).map(Value::Uuid),
             Type::ObjectId => check::object_id(&text).map(|()| Value::Str(text)),
-            kind @ (Type::DateTime | Type::Micros) => match check::datetime(&text) {
+            kind @ (Type::DateTime(naive) | Type::Micros(naive)) => match check::datetime(&text, *naive) {
                 Ok(time) => Ok(kind.instant(time)),
                 Err(fault) => return again(self.cx, kind, fault, Found::Text(&text)),
             },
@@ -168,10 +168,12 @@ impl<'s> ValueSeed<'_, 's> {
                 Ok(value) => Ok(Value::Int(value)),
                 Err(fault) => return again(self.cx, kind, fault, Found::Text(&text)),
             },
-            Type::Date(bounds) => match check::date(&text).and_then(|date| check::moment(date, bounds)) {
-                Err(fault) => return again(self.cx, self.kind(), fault, Found::Text(&text)),
-                date => date,
-            },
+            Type::Date(bounds) | Type::Midnight(bounds) => {
+                match check::date(&text).and_then(|date| check::moment(date, bounds)) {
+                    Err(fault) => return again(self.cx, self.kind(), fault, Found::Text(&text)),
+                    date => date,
+                }
+            }
             Type::Time(bounds) => check::time(&text).and_then(|time| check::moment(time, bounds)),
             Type::Bytes { form, min, max } => check::bytes(&text, *form, *min, *max),
             Type::Any => Ok(Value::Str(text)),

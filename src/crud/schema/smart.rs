@@ -38,14 +38,17 @@ fn fit(kind: &Type, json: &str) -> Fit {
         Type::ObjectId if is_text => Fit::Strict,
         Type::Decimal(_) => Fit::Strict,
         // A date may be the midnight of a time.
-        Type::Date(_) if is_text && !serde_json::from_str(json).is_ok_and(|text: String| lax::is_date(&text)) => {
+        Type::Date(_) | Type::Midnight(_)
+            if is_text && !serde_json::from_str(json).is_ok_and(|text: String| lax::is_date(&text)) =>
+        {
             Fit::Lax
         }
         Type::Str(_)
         | Type::Bytes { .. }
-        | Type::DateTime
-        | Type::Micros
+        | Type::DateTime(_)
+        | Type::Micros(_)
         | Type::Date(_)
+        | Type::Midnight(_)
         | Type::Time(_)
         | Type::Duration(_)
             if is_text =>

@@ -52,9 +52,10 @@ fn kinds(kind: &Type) -> u8 {
         Type::Str(_)
         | Type::Uuid
         | Type::ObjectId
-        | Type::DateTime
-        | Type::Micros
+        | Type::DateTime(_)
+        | Type::Micros(_)
         | Type::Date(_)
+        | Type::Midnight(_)
         | Type::Time(_)
         | Type::Duration(_)
         | Type::Bytes { .. } => kinds::TEXT,
@@ -106,7 +107,7 @@ impl Union {
                     matches!((one, other), (Type::Int(_), Type::Float(_)) | (Type::Float(_), Type::Int(_)));
                 // MongoDB keeps these as integers.
                 let is_kept_alike = |one: &Type, other: &Type| {
-                    matches!(one, Type::Duration(_) | Type::Micros)
+                    matches!(one, Type::Duration(_) | Type::Micros(_))
                         && kinds(other) & (kinds::INT | kinds::FRACTION) != 0
                 };
                 let is_alike = kinds(one) & kinds(other) != 0 && !is_numbers;
@@ -146,12 +147,12 @@ impl Union {
             | (Value::Int(_), Type::Int(_) | Type::IntText(_))
             | (Value::Float(_), Type::Float(_))
             | (Value::Uuid(_), Type::Uuid)
-            | (Value::DateTime(_), Type::DateTime)
-            | (Value::Micros(_), Type::Micros)
+            | (Value::DateTime(_), Type::DateTime(_))
+            | (Value::Micros(_), Type::Micros(_))
             | (Value::Duration(_), Type::Duration(_))
             | (Value::Decimal(_), Type::Decimal(_))
             | (Value::Bytes(_), Type::Bytes { .. })
-            | (Value::Str(_), Type::Str(_) | Type::ObjectId | Type::Date(_) | Type::Time(_))
+            | (Value::Str(_), Type::Str(_) | Type::ObjectId | Type::Date(_) | Type::Midnight(_) | Type::Time(_))
             | (Value::List(_), Type::List { .. } | Type::Fixed(_))
             | (Value::Map(_), Type::Map { .. })
             | (Value::Object(_), Type::Model(_))
@@ -172,8 +173,8 @@ fn name_of(kind: &Type) -> &str {
         Type::Str(_) => "str",
         Type::Uuid => "UUID",
         Type::ObjectId => "ObjectId",
-        Type::DateTime | Type::Micros => "datetime",
-        Type::Date(_) => "date",
+        Type::DateTime(_) | Type::Micros(_) => "datetime",
+        Type::Date(_) | Type::Midnight(_) => "date",
         Type::Time(_) => "time",
         Type::Duration(_) => "timedelta",
         Type::Decimal(_) => "Decimal",
@@ -304,7 +305,7 @@ impl<'de> Visitor<'de> for Member<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crud::schema::{Bounds, Text};
+    use crate::crud::schema::{Bounds, Naive, Text};
 
     fn int() -> Type {
         Type::Int(Bounds::default())
@@ -329,7 +330,7 @@ mod tests {
         assert!(fits(int(), text()) && fits(int(), float()) && fits(float(), int()) && fits(list(), text()));
         assert!(fits(Type::Bool, int()) && fits(Type::Uuid, int()) && fits(one_of(&["a".into()]), int()));
         assert!(fits(Type::Map { value: Box::new(int()), min: None, max: None }, list()));
-        assert!(!fits(text(), Type::Uuid) && !fits(Type::DateTime, Type::Date(Bounds::default())));
+        assert!(!fits(text(), Type::Uuid) && !fits(Type::DateTime(Naive::default()), Type::Date(Bounds::default())));
         assert!(!fits(one_of(&["a".into()]), text()) && !fits(one_of(&[1.into()]), float()) && !fits(Type::Any, int()));
         assert!(!fits(Type::Decimal(Default::default()), int()) && !fits(Type::Duration(Bounds::default()), int()));
     }

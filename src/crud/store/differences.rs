@@ -91,6 +91,7 @@ pub(super) fn words(kind: &Json) -> String {
     let Json::Object(members) = kind else {
         return match kind.as_str().unwrap_or("any") {
             "int_text" => "int in a string".into(),
+            "date_as_datetime" => "date as a datetime".into(),
             "datetime_us" => "datetime to the microsecond".into(),
             "bytes_base64" => "bytes as base64".into(),
             "bytes_utf8" => "bytes as UTF-8".into(),

@@ -205,7 +205,8 @@ fn default_of(field: &Field) -> String {
         Some(DefaultValue::Uuid4 | DefaultValue::Uuid7) => "with a new UUID".into(),
         Some(DefaultValue::ObjectId) => "with a new ObjectId".into(),
         Some(DefaultValue::Now) => "with the time at which it is added".into(),
-        None if field.kind.inner().1 => "with null".into(),
-        None => "which is required".into(),
+        Some(DefaultValue::Token(_)) => "with a new token".into(),
+        None | Some(DefaultValue::Claim(_)) if field.kind.inner().1 => "with null".into(),
+        None | Some(DefaultValue::Claim(_)) => "which is required".into(),
     }
 }

@@ -109,7 +109,8 @@ pub(super) fn value(name: &str, kind: &Type, value: RawBsonRef<'_>) -> Result<Va
         (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(name, value))?),
         (_, RawBsonRef::String(x)) => Value::Str(x.to_owned().into()),
         (_, RawBsonRef::ObjectId(x)) => Value::Str(encode::object_id(x).into()),
-        (Type::Micros, value) => Value::Micros(micros(value).ok_or_else(|| unfit(name, value))?),
+        (Type::Micros(_), value) => Value::Micros(micros(value).ok_or_else(|| unfit(name, value))?),
+        (Type::Midnight(_), RawBsonRef::DateTime(x)) => Value::Str(json::date_text(x.timestamp_millis()).into()),
         (_, RawBsonRef::DateTime(x)) => Value::DateTime(x.timestamp_millis()),
         (_, value) => Value::Int(integer(value).ok_or_else(|| unfit(name, value))?),
     })
@@ -125,8 +126,9 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         }
         (Type::ObjectId, RawBsonRef::String(x)) => json::write_str(out, x),
         (Type::Str(_) | Type::ObjectId, RawBsonRef::ObjectId(x)) => json::write_str(out, &encode::object_id(x)),
-        (Type::DateTime, RawBsonRef::DateTime(x)) => json::write_datetime(out, x.timestamp_millis()),
-        (Type::Micros, value) => json::write_micros(out, micros(value).ok_or_else(unfit)?),
+        (Type::DateTime(_), RawBsonRef::DateTime(x)) => json::write_datetime(out, x.timestamp_millis()),
+        (Type::Midnight(_), RawBsonRef::DateTime(x)) => json::write_date(out, x.timestamp_millis()),
+        (Type::Micros(_), value) => json::write_micros(out, micros(value).ok_or_else(unfit)?),
         (Type::IntText(_), value) => json::write_int_text(out, integer(value).ok_or_else(unfit)?),
         (Type::Int(_) | Type::OneOf { .. }, value) => json::write_int(out, integer(value).ok_or_else(unfit)?),
         (Type::Float(_), value) => json::write_float(out, float(value).ok_or_else(unfit)?),

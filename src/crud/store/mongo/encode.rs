@@ -4,7 +4,7 @@ use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Decimal128, Document, RawDocumentBuf};
 
-use crate::crud::schema::{Field, Text, Type};
+use crate::crud::schema::{Field, Naive, Text, Type};
 use crate::crud::store::{StoreError, names};
 use crate::crud::{Path, Schema, Value};
 
@@ -107,6 +107,11 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
         out.extend_from_slice(&id.bytes());
         return;
     }
+    if let (Value::Str(text), Type::Midnight(_)) = (value, alternative(kind, value))
+        && let Some(at) = midnight(text)
+    {
+        return element(out, name, &Type::DateTime(Naive::default()), &Value::DateTime(at));
+    }
     let code = match value {
         Value::Float(_) => 0x01,
         Value::Str(_) => 0x02,
@@ -178,6 +183,11 @@ fn alternative<'t>(kind: &'t Type, value: &Value<'_>) -> &'t Type {
     }
 }
 
+/// When a day begins in UTC, in milliseconds since 1970.
+fn midnight(day: &str) -> Option<i64> {
+    Some(speedate::Date::parse_str_rfc3339(day).ok()?.timestamp() * 1000)
+}
+
 /// What the values of a dict are.
 fn value_of(kind: &Type) -> &Type {
     match kind {
@@ -201,6 +211,10 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
         (Value::Str(x), Type::ObjectId) => match ObjectId::parse_str(x) {
             Ok(id) => Bson::ObjectId(id),
             Err(_) => Bson::String(x.to_string()),
+        },
+        (Value::Str(x), Type::Midnight(_)) => match midnight(x) {
+            Some(at) => Bson::DateTime(DateTime::from_millis(at)),
+            None => Bson::String(x.to_string()),
         },
         (Value::Str(x), _) => Bson::String(x.to_string()),
         (Value::Uuid(x), _) => Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: x.as_bytes().to_vec() }),
@@ -258,8 +272,9 @@ mod tests {
             Field::new("id", Type::Uuid),
             Field::new("f", Type::Float(Bounds::default())),
             Field::new("b", Type::Bool),
-            Field::new("w", Type::DateTime),
+            Field::new("w", Type::DateTime(Naive::default())),
             Field::new("t", Type::Duration(Bounds::default())),
+            Field::new("m", Type::Midnight(Bounds::default())),
             Field::new("d", Type::Decimal(Number::default())),
             Field::new("é", Type::Optional(Box::new(list))),
         ];
@@ -273,6 +288,7 @@ mod tests {
             Value::Bool(true),
             Value::DateTime(-5),
             Value::Duration(-6),
+            Value::Str("1969-12-31".into()),
             Value::Decimal(Decimal::parse("-1.50").unwrap()),
             Value::List(vec![item]),
         ];
@@ -284,11 +300,13 @@ mod tests {
             "b": true,
             "w": DateTime::from_millis(-5),
             "t": -6_i64,
+            "m": DateTime::from_millis(-86_400_000),
             "d": "-1.50".parse::<Decimal128>().unwrap(),
             "é": [{ "id": 1_i64, "t": "a\0b" }],
             "_v": 9_i64,
         };
         assert_eq!(ours.as_bytes(), theirs.to_vec().unwrap());
-        assert_eq!(bson(&schema.fields[7].kind, &values[7]), theirs["é"]);
+        assert_eq!(bson(&schema.fields[8].kind, &values[8]), theirs["é"]);
+        assert_eq!(bson(&schema.fields[6].kind, &values[6]), theirs["m"]);
     }
 }

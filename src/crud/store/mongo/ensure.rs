@@ -83,15 +83,15 @@ async fn migrate(
     }
     for (index, field) in schema.fields.iter().enumerate().filter(|(index, _)| schema.id != Some(*index)) {
         let key = encode::key(schema, index);
-        if let Some(default) = &field.default {
+        if let Some(default) = field.default.as_ref().filter(|own| !matches!(own, DefaultValue::Claim(_))) {
             let missing = doc! { key: { "$exists": false } };
-            let count = match default {
-                DefaultValue::Constant(_) | DefaultValue::Now => {
+            // Each row has one of its own.
+            let count = match default.is_unique() {
+                false => {
                     let value = doc! { "$set": { key: default_of(field, default) } };
                     rows.update_many(missing, value).await.map_err(failed)?.modified_count
                 }
-                // Each row has one of its own.
-                DefaultValue::Uuid4 | DefaultValue::Uuid7 | DefaultValue::ObjectId => {
+                true => {
                     give_each(&rows, schema, missing, || doc! { "$set": { key: default_of(field, default) } }).await?
                 }
             };
@@ -141,6 +141,8 @@ pub(super) fn default_of(field: &Field, default: &DefaultValue) -> Bson {
         DefaultValue::Uuid7 => Value::Uuid(Uuid::now_v7()),
         DefaultValue::ObjectId => Value::Str(check::new_object_id().into()),
         DefaultValue::Now => field.kind.instant(names::first_version()),
+        DefaultValue::Token(bytes) => Value::Str(check::new_token(*bytes).into()),
+        DefaultValue::Claim(_) => Value::Null,
     };
     encode::bson(&field.kind, &value)
 }
@@ -341,12 +343,12 @@ pub(super) fn unique_field(name: &str) -> Option<&str> {
 fn type_name(kind: &Type) -> Bson {
     match kind {
         Type::Bool => "bool".into(),
-        Type::Int(_) | Type::IntText(_) | Type::Float(_) | Type::Micros | Type::Duration(_) | Type::Decimal(_) => {
+        Type::Int(_) | Type::IntText(_) | Type::Float(_) | Type::Micros(_) | Type::Duration(_) | Type::Decimal(_) => {
             "number".into()
         }
         Type::Uuid => "binData".into(),
         Type::ObjectId => "objectId".into(),
-        Type::DateTime => "date".into(),
+        Type::DateTime(_) | Type::Midnight(_) => "date".into(),
         Type::OneOf { .. } => vec!["string", "number", "bool"].into(),
         _ => "string".into(),
     }

@@ -18,7 +18,7 @@ fn dimension(schema: &Schema, by: &Dimension) -> Result<Bson, StoreError> {
     let value = doc! { "$ifNull": [named(schema, &by.path)?, Bson::Null] };
     let Some(part) = by.part else { return Ok(value.into()) };
     Ok(match names::scalar(schema, &by.path)? {
-        kind @ (Type::DateTime | Type::Micros) => {
+        kind @ (Type::DateTime(_) | Type::Micros(_) | Type::Midnight(_)) => {
             let format = match part {
                 Part::Year => "%Y",
                 Part::Month => "%Y-%m",
@@ -26,7 +26,7 @@ fn dimension(schema: &Schema, by: &Dimension) -> Result<Bson, StoreError> {
                 Part::Hour => "%Y-%m-%dT%H",
             };
             let name = named(schema, &by.path)?;
-            let date = if matches!(kind, Type::Micros) { date_of(&name) } else { name.into() };
+            let date = if matches!(kind, Type::Micros(_)) { date_of(&name) } else { name.into() };
             doc! { "$dateToString": { "date": date, "format": format } }.into()
         }
         _ => {

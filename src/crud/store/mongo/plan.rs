@@ -9,7 +9,6 @@ use serde_json::Value as Json;
 use super::ensure::{self, META, Record, Sort, Stale, Wanted, existing, name_of, unique_field};
 use super::{encode, error, search};
 use crate::crud::Schema;
-use crate::crud::schema::DefaultValue;
 use crate::crud::store::plan::{Step, StepKind};
 use crate::crud::store::steps::{EXAMPLES, Found, Look, Steps};
 use crate::crud::store::{OpenError, StoreError, names, shape};
@@ -252,7 +251,7 @@ impl Planning<'_> {
             let deletion = self.schema.deletion().map(|index| &self.schema.fields[index]);
             for field in [Some(field), deletion].into_iter().flatten() {
                 let Some(default) = &field.default else { continue };
-                if matches!(default, DefaultValue::Uuid4 | DefaultValue::Uuid7 | DefaultValue::ObjectId) {
+                if default.is_unique() {
                     // Each row gets one of its own.
                     pipeline.push(doc! { "$match": { &*field.name: { "$exists": true } } });
                     continue;

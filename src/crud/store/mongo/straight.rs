@@ -113,12 +113,13 @@ fn value(out: &mut Vec<u8>, kind: &Type, code: u8, rest: &mut Rest<'_>) -> Optio
             [1] => b"true",
             _ => return None,
         }),
-        (Type::DateTime, 0x09) => json::write_datetime(out, i64::from_le_bytes(rest.take()?)),
+        (Type::DateTime(_), 0x09) => json::write_datetime(out, i64::from_le_bytes(rest.take()?)),
+        (Type::Midnight(_), 0x09) => json::write_date(out, i64::from_le_bytes(rest.take()?)),
         (Type::Uuid, 0x05) => json::write_uuid(out, &Uuid::from_slice(rest.binary(4)?).ok()?),
         (Type::ObjectId, 0x07) => {
             json::write_str(out, &encode::object_id(ObjectId::from_bytes(rest.take()?)));
         }
-        (Type::Micros, 0x12) => json::write_micros(out, i64::from_le_bytes(rest.take()?)),
+        (Type::Micros(_), 0x12) => json::write_micros(out, i64::from_le_bytes(rest.take()?)),
         (Type::IntText(_), 0x12) => json::write_int_text(out, i64::from_le_bytes(rest.take()?)),
         (Type::Duration(_), 0x12) => json::write_duration(out, i64::from_le_bytes(rest.take()?)),
         (Type::Decimal(_), 0x13) => json::write_decimal(out, Decimal::from_bytes(rest.take()?)?),
@@ -173,7 +174,7 @@ mod tests {
 
     use super::*;
     use crate::crud::Value;
-    use crate::crud::schema::{Bounds, BytesForm, ChoiceSort, Field, Index, ListSort, Number, Text, Unknown};
+    use crate::crud::schema::{Bounds, BytesForm, ChoiceSort, Field, Index, ListSort, Naive, Number, Text, Unknown};
     use crate::crud::store::mongo::decode;
 
     fn text() -> Type {
@@ -210,9 +211,10 @@ mod tests {
             (Type::Float(Bounds::default()), Value::Float(-0.0)),
             (Type::Bool, Value::Bool(true)),
             (Type::Bool, Value::Bool(false)),
-            (Type::DateTime, Value::DateTime(-5)),
-            (Type::Micros, Value::Micros(-5)),
+            (Type::DateTime(Naive::default()), Value::DateTime(-5)),
+            (Type::Micros(Naive::default()), Value::Micros(-5)),
             (Type::Date(Bounds::default()), Value::Str("2024-02-29".into())),
+            (Type::Midnight(Bounds::default()), Value::Str("1969-12-31".into())),
             (Type::Time(Bounds::default()), Value::Str("12:00:00".into())),
             (Type::Duration(Bounds::default()), Value::Duration(-6)),
             (Type::Decimal(Number::default()), Value::Decimal(Decimal::parse("-1.50").unwrap())),

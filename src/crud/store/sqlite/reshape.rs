@@ -220,8 +220,10 @@ fn missing(out: &mut Vec<u8>, at: &At<'_>, field: &Field) -> Result<(), Failure>
         Some(DefaultValue::Uuid7) => json::write_uuid(out, &Uuid::now_v7()),
         Some(DefaultValue::ObjectId) => json::write_str(out, &check::new_object_id()),
         Some(DefaultValue::Now) => json::write_scalar(out, &field.kind.instant(names::first_version())),
-        None if field.kind.inner().1 => out.extend_from_slice(b"null"),
-        None => return Err(Failure::Missing(At(Some(at), &field.name).to_string())),
+        Some(DefaultValue::Token(bytes)) => json::write_str(out, &check::new_token(*bytes)),
+        // Nobody asks for the row.
+        None | Some(DefaultValue::Claim(_)) if field.kind.inner().1 => out.extend_from_slice(b"null"),
+        None | Some(DefaultValue::Claim(_)) => return Err(Failure::Missing(At(Some(at), &field.name).to_string())),
     }
     Ok(())
 }

@@ -100,15 +100,16 @@ pub(super) fn unbind(kind: &Type, value: ValueRef<'_>) -> Option<Value<'static>>
         (_, ValueRef::Null) => Value::Null,
         (Type::Uuid, ValueRef::Blob(bytes)) => Value::Uuid(Uuid::from_slice(bytes).ok()?),
         (Type::Uuid, ValueRef::Text(text)) => Value::Uuid(Uuid::try_parse_ascii(text).ok()?),
-        (kind @ (Type::DateTime | Type::Micros), ValueRef::Text(text)) => kind.instant(micros(text)?),
+        (kind @ (Type::DateTime(_) | Type::Micros(_)), ValueRef::Text(text)) => kind.instant(micros(text)?),
         (Type::Bool, ValueRef::Integer(x)) => Value::Bool(x != 0),
         (Type::Float(_), ValueRef::Real(x)) => Value::Float(x),
         (Type::Duration(_), ValueRef::Integer(x)) => Value::Duration(x),
         (Type::Decimal(_), ValueRef::Blob(key)) => Value::Decimal(Decimal::from_key(key)?),
         (Type::Int(_) | Type::IntText(_) | Type::OneOf { .. }, ValueRef::Integer(x)) => Value::Int(x),
-        (Type::Str(_) | Type::ObjectId | Type::Date(_) | Type::Time(_) | Type::OneOf { .. }, ValueRef::Text(text)) => {
-            Value::Str(String::from_utf8(text.to_vec()).ok()?.into())
-        }
+        (
+            Type::Str(_) | Type::ObjectId | Type::Date(_) | Type::Midnight(_) | Type::Time(_) | Type::OneOf { .. },
+            ValueRef::Text(text),
+        ) => Value::Str(String::from_utf8(text.to_vec()).ok()?.into()),
         _ => return None,
     })
 }

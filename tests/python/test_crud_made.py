@@ -1,0 +1,193 @@
+"""What the server puts into fields that are left out: what the caller's token says, and tokens; on both stores."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel, Field
+from tokens import SECRET, bearer
+
+from ziggurat import (
+    CORE,
+    Claim,
+    ConfigError,
+    Indexed,
+    Model,
+    Policy,
+    ReadOnly,
+    Ziggurat,
+    layers,
+    new_event_loop,
+    token,
+)
+from ziggurat.expressions import F
+from ziggurat.models import Renewed
+from ziggurat.testing import TestClient
+
+pytestmark = pytest.mark.usefixtures("mode")
+
+
+class Share(Model):
+    id: UUID
+    name: str
+    made_by: Annotated[str, ReadOnly] = Field(default_factory=Claim("sub"))
+    org: int | None = Field(default_factory=Claim("org.id"))
+    key: Annotated[str, ReadOnly, Indexed(unique=True)] = Field(default_factory=token(24))
+
+
+def served(store_url: str, **options: Any) -> TestClient:
+    app = Ziggurat(store=store_url, layers=[layers.Jwt(secret=SECRET, required=False)])
+    options = {"ops": CORE | {"import"}, "bulk": True, "idempotency": True, **options}
+    app.crud(Share, **options)(type("Shares", (), {}))
+    return TestClient(app)
+
+
+def test_fields_are_taken_from_the_caller(store_url: str) -> None:
+    with served(store_url) as client:
+        ada = bearer(sub="ada", org={"id": 7})
+        row = client.post("/share", json={"name": "a"}, headers=ada).json()
+        assert (row["made_by"], row["org"]) == ("ada", 7)
+        assert len(base64.urlsafe_b64decode(row["key"])) == 24 and len(row["key"]) == 32
+        # Sent, it is what was sent; the caller only stands in for what is left out.
+        assert client.post("/share", json={"name": "b", "org": 8}, headers=ada).json()["org"] == 8
+        bob = bearer(sub="bob", org={"id": "x"})
+        assert client.post("/share", json={"name": "c"}, headers=bob).json()["org"] is None
+        refused = client.post("/share", json={"name": "c", "made_by": "eve"}, headers=bob)
+        assert [(e["pointer"], e["code"]) for e in refused.json()["errors"]] == [("/made_by", "read_only")]
+        nobody = client.post("/share", json={"name": "c"})
+        assert nobody.status_code == 422
+        assert nobody.json()["errors"] == [
+            {
+                "pointer": "/made_by",
+                "code": "missing",
+                "detail": "is taken from the caller's sub, which is not known",
+            }
+        ]
+        # A row that is replaced keeps what clients cannot set; what they can is the caller's again.
+        path = f"/share/{row['id']}"
+        put = client.put(path, json={"name": "d"}, headers=bearer(sub="bob", org={"id": 9})).json()
+        assert put == {**row, "name": "d", "org": 9}
+        assert client.patch(path, json={"name": "e"}, headers=bob).json() == {**put, "name": "e"}
+        made = client.post("/share", json=[{"name": str(number)} for number in range(20)], headers=ada)
+        many = made.json()["items"]
+        assert {item["made_by"] for item in many} == {"ada"} and len({item["key"] for item in many}) == 20
+        lines = b'{"name":"x"}\n{"name":"y"}\n'
+        told = client.post("/share/_import", content=lines, headers={**ada, "content-type": "application/x-ndjson"})
+        assert told.json()["created"] == 2, told.text
+        assert len(client.get("/share?made_by=ada&limit=100").json()["items"]) == 24
+
+
+def test_a_key_of_a_request_is_that_of_one_caller(store_url: str) -> None:
+    with served(store_url) as client:
+
+        def make(org: int) -> Any:
+            headers = {**bearer(sub="ada", org={"id": org}), "idempotency-key": "k"}
+            return client.post("/share", json={"name": "a"}, headers=headers).json()
+
+        first = make(1)
+        assert make(1) == first and make(2)["org"] == 2
+
+
+def test_a_policy_goes_before(store_url: str) -> None:
+    with served(store_url, policy=Policy(read=F.made_by == Claim("sub"))) as client:
+        row = client.post("/share", json={"name": "a"}, headers=bearer(sub="ada", org={"id": 7})).json()
+        assert (row["made_by"], row["org"]) == ("ada", 7)
+        assert client.post("/share", json={"name": "a"}).status_code == 403
+        assert client.get(f"/share/{row['id']}", headers=bearer(sub="bob")).status_code == 404
+
+
+def test_code_has_no_caller(store_url: str) -> None:
+    app = Ziggurat(store=store_url)
+    app.keep(Share)
+    native = app.build()
+
+    async def story() -> None:
+        id = UUID(int=1)
+        with pytest.raises(
+            TypeError, match=re.escape("there is no caller whose org.id could be taken; give the field a value")
+        ):
+            Share(id=id, name="a", made_by="code")
+        share = await Share(id=id, name="a", made_by="code", org=1).insert()
+        assert len(share.key) == 32 and await Share.get(id) == share
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(story())
+    native.close()
+
+
+class Older(Model):
+    id: UUID
+    name: str
+
+
+def test_rows_that_are_there_get_what_they_can(store_url: str) -> None:
+    class Newer(Older):
+        org: int | None = Field(default_factory=Claim("org.id"))
+        key: Annotated[str, Indexed(unique=True)] = Field(default_factory=token())
+
+    class Newest(Newer):
+        made_by: str = Field(default_factory=Claim("sub"))
+
+    for model in (Older, Newer, Newest):
+        model.__name__ = "Grown"
+    if store_url.startswith("sqlite"):
+        store_url += "?shared=true"
+
+    def grown(model: type[Any]) -> TestClient:
+        app = Ziggurat(store=store_url)
+        app.crud(model, bulk=True)(type("Routes", (), {}))
+        return TestClient(app)
+
+    with grown(Older) as client:
+        client.post("/grown", json=[{"name": "a"}, {"name": "b"}])
+    with grown(Newer) as client:
+        items = client.get("/grown").json()["items"]
+        assert [item["org"] for item in items] == [None, None]
+        assert len({item["key"] for item in items}) == 2 and {len(item["key"]) for item in items} == {43}
+    with pytest.raises(ConfigError, match=r"Grown\.made_by"), grown(Newest):
+        pass
+
+
+class Inner(BaseModel):
+    by: str = Field(default_factory=Claim("sub"))
+
+
+def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    class Nested(Model):
+        id: UUID
+        inner: Inner
+
+    class Anew(Model):
+        id: UUID
+        by: Annotated[str, ReadOnly, Renewed] = Field(default_factory=Claim("sub"))
+
+    class Number(Model):
+        id: UUID
+        key: int = Field(default_factory=token(16))
+
+    class Id(Model):
+        id: str = Field(default_factory=token(16))
+
+    class Many(Model):
+        id: UUID
+        by: list[str] = Field(default_factory=Claim("sub"))
+
+    for model, what in [
+        (Nested, "Nested.inner.by: a field of a nested model is not taken from a claim"),
+        (Anew, "Anew.by: what is renewed at each write cannot be a claim"),
+        (Number, "Number.key: the default factory does not make values of its type"),
+        (Id, "Id.id: an id is no token and no claim"),
+        (Many, "Many.by: the default factory does not make values of its type"),
+    ]:
+        app = Ziggurat(store=f"sqlite:///{tmp_path}/a.db")
+        app.crud(model)(type("Routes", (), {}))
+        with pytest.raises(ConfigError, match=re.escape(what)):
+            app.build()
+    with pytest.raises(ValueError, match="16 to 256 bytes, not of 8"):
+        token(8)
