@@ -216,6 +216,7 @@ class Ziggurat(Routes):
                     "measures": crud.measures,
                     "offset": crud.offset,
                     "envelope": crud.envelope,
+                    "cache": crud.cache,
                     "upsert": crud.upsert,
                     "bulk": crud.bulk,
                     "idempotency": crud.idempotency,

@@ -140,6 +140,7 @@ class CrudSpec:
     measures: tuple[str, ...]
     offset: bool
     envelope: bool
+    cache: str | None
     upsert: bool
     bulk: bool
     idempotency: bool
@@ -286,6 +287,7 @@ class Routes:
         measures: Iterable[str] = (),
         offset: bool = True,
         envelope: bool = True,
+        cache: str | None = None,
         upsert: bool = False,
         bulk: bool = False,
         idempotency: bool = False,
@@ -303,7 +305,8 @@ class Routes:
         With `client_id` clients choose the ids of new rows, and with `upsert` PUT makes a row that is not there. With `bulk` POST takes
         arrays of rows, too, which are added all or none; on MongoDB that needs a replica set. `concurrency="required"`
         refuses writes to a row that do not say with If-Match which version they are meant for. `offset=False` takes `?offset=` away
-        from lists, `envelope=False` answers them as bare arrays.
+        from lists, `envelope=False` answers them as bare arrays. `cache="public, max-age=30"` is the `Cache-Control` of rows, lists, counts and groups that
+        everybody may read; without it caches ask each time.
 
         With `idempotency` a POST, or a PATCH of a row, that comes again with the same Idempotency-Key within a day is answered as it was, and
         not done again; on MongoDB that needs a replica set, too. Other writes with a key are refused.
@@ -393,6 +396,7 @@ class Routes:
             measures=(measures,) if isinstance(measures, str) else tuple(measures),
             offset=offset,
             envelope=envelope,
+            cache=cache,
             upsert=upsert,
             bulk=bulk,
             idempotency=idempotency,

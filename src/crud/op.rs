@@ -145,6 +145,11 @@ impl Op {
         matches!(self, Self::Create | Self::Import)
     }
 
+    /// Whether caches may keep what it answers.
+    pub(super) const fn is_cached(self) -> bool {
+        matches!(self, Self::List | Self::Get | Self::Count | Self::Group)
+    }
+
     /// Whether it is done once, however often it comes with the same `Idempotency-Key`.
     pub(super) const fn takes_key(self) -> bool {
         matches!(self, Self::Create | Self::Patch)

@@ -137,6 +137,7 @@ pub struct ResourceOptions {
     pub(super) measures: Vec<String>,
     pub(super) offset: bool,
     pub(super) envelope: bool,
+    pub(super) cache: Option<String>,
     pub(super) upsert: bool,
     pub(super) bulk: bool,
     pub(super) idempotency: bool,
@@ -178,6 +179,7 @@ impl ResourceOptions {
             measures: Vec::new(),
             offset: true,
             envelope: true,
+            cache: None,
             upsert: false,
             bulk: false,
             idempotency: false,
@@ -277,6 +279,13 @@ impl ResourceOptions {
     /// Whether a list is `{"items": [...], "next": ...}`; else it is the bare array, and only `Link` leads on.
     pub const fn envelope(mut self, wanted: bool) -> Self {
         self.envelope = wanted;
+        self
+    }
+
+    /// What `Cache-Control` says of rows that are read one by one or in lists, of counts and of groups, as `public, max-age=30`; without it caches ask
+    /// each time. It is only for rows that everybody may read.
+    pub fn cache(mut self, control: impl Into<String>) -> Self {
+        self.cache = Some(control.into());
         self
     }
 

@@ -237,6 +237,22 @@ impl Resource {
                 .cure(format!("leave client_id out, or shard by {}", id.name)),
             );
         }
+        if let Some(control) = &self.options.cache {
+            if http::HeaderValue::from_str(control).is_err() || control.trim().is_empty() {
+                return wrong(
+                    ConfigError::new(format!("{name}: {control:?} is no value of Cache-Control"))
+                        .cure("write it as in \"public, max-age=30\""),
+                );
+            }
+            let guarded = self.ops().find(|op| op.is_cached() && self.is_guarded(*op));
+            if guarded.is_some() || self.options.policy.has_read() {
+                return wrong(
+                    ConfigError::new(format!("{name}: caches would show rows to callers who may not read them")).cure(
+                        "leave out cache, or let everybody read the rows: without policy and auth of what reads them",
+                    ),
+                );
+            }
+        }
         if !self.options.envelope && self.ops().any(|op| op == Op::Query) {
             return wrong(
                 ConfigError::new(format!("{name}: an answer to QUERY tells of the next page in the envelope only"))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use tower::service_fn;
 
 use super::etag::Condition;
@@ -34,6 +34,8 @@ pub(super) struct Served<C> {
     pub(super) client_id: bool,
     pub(super) list: ListRules,
     pub(super) envelope: bool,
+    /// What `Cache-Control` says of what this operation answers.
+    pub(super) cache: Option<HeaderValue>,
     pub(super) upsert: bool,
     pub(super) bulk: bool,
     pub(super) idempotency: bool,
@@ -82,6 +84,7 @@ pub(super) fn route<C: Collection>(
             measures: resource.measures().unwrap_or_default(),
         },
         envelope: resource.options.envelope,
+        cache: resource.options.cache.as_deref().filter(|_| op.is_cached()).and_then(|text| text.parse().ok()),
         upsert: resource.options.upsert,
         bulk: resource.options.bulk,
         idempotency: resource.options.idempotency,
@@ -129,6 +132,7 @@ where
     Route::new(service_fn(move |request: Request| {
         let answered = ops::idempotency::check(&served, request.headers()).map(|()| answer(served.clone(), request));
         let told = (served.errors != ErrorFormat::Problem).then(|| served.clone());
+        let cache = served.cache.clone();
         async move {
             let answered = match answered {
                 Ok(answer) => answer.await,
@@ -138,6 +142,11 @@ where
                 Some(served) => served.failure(problem),
                 None => problem.into_response(),
             });
+            if let Some(cache) =
+                cache.filter(|_| matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED))
+            {
+                response.headers_mut().insert(CACHE_CONTROL, cache);
+            }
             // Browsers must not guess that a row is a page or a script.
             response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             Ok::<_, Infallible>(response)

@@ -191,3 +191,40 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
             app.build()
     with pytest.raises(ValueError, match="16 to 256 bytes, not of 8"):
         token(8)
+
+
+class Open(Model):
+    id: UUID
+    name: str
+
+
+def test_caches_are_told_of_what_everybody_may_read(store_url: str, tmp_path: Path) -> None:
+    app = Ziggurat(store=store_url)
+    app.crud(Open, ops=CORE | {"count", "export"}, cache="public, max-age=30")(type("Routes", (), {}))
+    with TestClient(app) as client:
+        made = client.post("/open", json={"name": "a"})
+        path = f"/open/{made.json()['id']}"
+        for url in (path, "/open", "/open/_count"):
+            read = client.get(url)
+            assert read.headers["cache-control"] == "public, max-age=30", url
+        again = client.get(path, headers={"if-none-match": made.headers["etag"]})
+        assert (again.status_code, again.headers["cache-control"]) == (304, "public, max-age=30")
+        for answer in (made, client.patch(path, json={"name": "b"})):
+            assert answer.headers["cache-control"] == "private, no-cache"
+        assert client.get("/open/_export").headers["cache-control"] == "private, no-store"
+        assert "public" not in client.get("/open?nmae=1").headers.get("cache-control", "")
+        assert "public" not in client.get(f"/open/{UUID(int=1)}").headers.get("cache-control", "")
+
+    for options, what in [
+        ({"cache": "a\nb"}, 'Open: "a\\nb" is no value of Cache-Control'),
+        ({"cache": "public", "auth": True}, "Open: caches would show rows to callers who may not read them"),
+        (
+            {"cache": "public", "auth": {"get": ("a",)}},
+            "Open: caches would show rows to callers who may not read them",
+        ),
+        ({"cache": "public", "policy": Policy(read=F.name == "x")}, "Open: caches would show rows to callers"),
+    ]:
+        app = Ziggurat(store=f"sqlite:///{tmp_path}/c.db", layers=[layers.Jwt(secret=SECRET, required=False)])
+        app.crud(Open, **options)(type("Routes", (), {}))  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match=re.escape(what)):
+            app.build()

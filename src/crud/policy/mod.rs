@@ -102,6 +102,11 @@ impl Policy {
         if create { self.create_rule() } else { self.write_rule() }.is_some_and(Rule::asks_who)
     }
 
+    /// Whether there are rows that some callers may not read.
+    pub(super) const fn has_read(&self) -> bool {
+        self.read.is_some()
+    }
+
     /// Whether any rule asks for a claim.
     pub fn uses_claims(&self) -> bool {
         [&self.read, &self.write, &self.create].into_iter().flatten().any(Rule::asks_who)

@@ -144,6 +144,9 @@ impl Draft {
         if let Some(bytes) = given.body_limit {
             options = options.body_limit(bytes);
         }
+        if let Some(control) = given.cache {
+            options = options.cache(control);
+        }
         if let Some(names) = given.filterable {
             options = options.filterable(names);
         }

@@ -57,6 +57,7 @@ pub(super) struct CrudSettings<'a> {
     pub(super) measures: Vec<String>,
     pub(super) offset: bool,
     pub(super) envelope: bool,
+    pub(super) cache: Option<String>,
     pub(super) upsert: bool,
     pub(super) bulk: bool,
     pub(super) idempotency: bool,
