@@ -111,7 +111,9 @@ def test_what_is_no_json_is_a_422() -> None:
             ):
                 [error] = detail(answer, 422)
                 assert (error["type"], error["msg"]) == ("json_invalid", "JSON decode error")
-                assert error["loc"] == ["body", raised.value.pos], body
+                # From Python 3.13 on it is the comma that is wrong, and not what follows it.
+                at = raised.value.pos + raised.value.msg.startswith("Illegal trailing comma")
+                assert error["loc"] == ["body", at], body
                 assert [*error["ctx"]] == ["error"]
         [error] = detail(client.post("/users", content="[{},", headers=JSON), 422)
         assert (error["type"], error["loc"]) == ("json_invalid", ["body", 4])
