@@ -44,7 +44,8 @@ def describe(
     shard_key: str | None = None,
 ) -> str:
     """The description of `model` that the native side compiles, as JSON; with `lax` bodies are read as pydantic does in that mode, with
-    `int64` great ints stand in strings, with `naive` times without an offset are taken for such of that zone, the words of the texts in `search` are looked for, and rows are spread over shards by `shard_key`.
+    `int64` great ints stand in strings, with `naive` times without an offset are taken for such of that zone, the words of the texts in
+    `search` are looked for, and rows are spread over shards by `shard_key`.
 
     Raises `UnsupportedModelError` with every field that cannot be honoured.
     """
@@ -427,7 +428,7 @@ class Walk(Marks):
         of = [self.kind(choice, place, config) for choice in some]
         if None in of:
             return None
-        union: Description | None = of[0] if len(of) == 1 else {"type": "union", "of": of}
+        union: Description | None = of[0] if len(of) == 1 else {"type": "union", "of": as_numbers(of)}
         return {"type": "optional", "of": union} if len(some) < len(nodes) else union
 
     def tagged(self, node: _Node, place: str, config: _Node) -> Description | None:
@@ -584,6 +585,14 @@ _NO_MISSING = enum.Enum._missing_.__func__  # type: ignore[attr-defined]
 _FACTORIES: dict[object, str] = {uuid.uuid4: "uuid4", uuid7: "uuid7", object_id: "object_id", now: "now"}
 if hasattr(uuid, "uuid7"):
     _FACTORIES[uuid.uuid7] = "uuid7"
+
+
+def as_numbers(kinds: list[Any]) -> list[Any]:
+    """Ints beside other types stand as numbers: a string would be taken for one of those."""
+    for kind in kinds:
+        if kind["type"] == "int":
+            kind.pop("text", None)
+    return kinds
 
 
 def _fits_a_double(bounds: Description) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import NODEFAULT, inspect
 
 from ._jsonable import jsonable
-from ._schema import Walk, annotated
+from ._schema import Walk, annotated, as_numbers
 from ._schema_marks import NOT_SINGLE, Description, bare
 
 __all__ = ["describe"]
@@ -186,7 +186,7 @@ class _StructWalk(Walk):
             of.append(self.told_apart(structs, place))
         if None in of:
             return None
-        union: Description | None = of[0] if len(of) == 1 else {"type": "union", "of": of}
+        union: Description | None = of[0] if len(of) == 1 else {"type": "union", "of": as_numbers(of)}
         return {"type": "optional", "of": union} if len(some) < len(info.types) else union
 
     def told_apart(self, structs: list[Any], place: str) -> Description | None:

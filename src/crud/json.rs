@@ -265,6 +265,11 @@ pub fn datetime_text(value: i64) -> [u8; 24] {
     text
 }
 
+/// Whether a day begins in UTC, in milliseconds since 1970.
+pub const fn is_midnight(value: i64) -> bool {
+    value.rem_euclid(MS_PER_DAY) == 0
+}
+
 /// `2024-05-01`: the day of a time in UTC.
 pub fn date_text(value: i64) -> String {
     String::from_utf8_lossy(&datetime_text(value)[..10]).into_owned()

@@ -142,8 +142,9 @@ where
                 Some(served) => served.failure(problem),
                 None => problem.into_response(),
             });
+            let is_open = response.extensions().get::<ops::answer::Expanded>().is_none();
             if let Some(cache) =
-                cache.filter(|_| matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED))
+                cache.filter(|_| is_open && matches!(response.status(), StatusCode::OK | StatusCode::NOT_MODIFIED))
             {
                 response.headers_mut().insert(CACHE_CONTROL, cache);
             }

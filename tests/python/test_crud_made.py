@@ -17,10 +17,12 @@ from ziggurat import (
     CORE,
     Claim,
     ConfigError,
+    HookContext,
     Indexed,
     Model,
     Policy,
     ReadOnly,
+    Ref,
     Ziggurat,
     layers,
     new_event_loop,
@@ -134,17 +136,19 @@ def test_rows_that_are_there_get_what_they_can(store_url: str) -> None:
     class Newest(Newer):
         made_by: str = Field(default_factory=Claim("sub"))
 
-    for model in (Older, Newer, Newest):
+    class Old(Older): ...
+
+    for model in (Old, Newer, Newest):
         model.__name__ = "Grown"
     if store_url.startswith("sqlite"):
         store_url += "?shared=true"
 
     def grown(model: type[Any]) -> TestClient:
-        app = Ziggurat(store=store_url)
+        app = Ziggurat(store=store_url, layers=[layers.Jwt(secret=SECRET, required=False)])
         app.crud(model, bulk=True)(type("Routes", (), {}))
         return TestClient(app)
 
-    with grown(Older) as client:
+    with grown(Old) as client:
         client.post("/grown", json=[{"name": "a"}, {"name": "b"}])
     with grown(Newer) as client:
         items = client.get("/grown").json()["items"]
@@ -178,17 +182,26 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
         id: UUID
         by: list[str] = Field(default_factory=Claim("sub"))
 
+    class Coded(Model):
+        id: UUID
+        code: Annotated[str, Field(max_length=20)] = Field(default_factory=token(16))
+
     for model, what in [
+        (Coded, "Coded.code: the default factory does not make values of its type"),
         (Nested, "Nested.inner.by: a field of a nested model is not taken from a claim"),
         (Anew, "Anew.by: what is renewed at each write cannot be a claim"),
         (Number, "Number.key: the default factory does not make values of its type"),
         (Id, "Id.id: an id is no token and no claim"),
         (Many, "Many.by: the default factory does not make values of its type"),
     ]:
-        app = Ziggurat(store=f"sqlite:///{tmp_path}/a.db")
+        app = Ziggurat(store=f"sqlite:///{tmp_path}/a.db", layers=[layers.Jwt(secret=SECRET)])
         app.crud(model)(type("Routes", (), {}))
         with pytest.raises(ConfigError, match=re.escape(what)):
             app.build()
+    app = Ziggurat(store=f"sqlite:///{tmp_path}/a.db")
+    app.crud(Share)(type("Routes", (), {}))
+    with pytest.raises(ConfigError, match="Share, which takes a field from a claim, asks for a token"):
+        app.build()
     with pytest.raises(ValueError, match="16 to 256 bytes, not of 8"):
         token(8)
 
@@ -228,3 +241,75 @@ def test_caches_are_told_of_what_everybody_may_read(store_url: str, tmp_path: Pa
         app.crud(Open, **options)(type("Routes", (), {}))  # type: ignore[arg-type]
         with pytest.raises(ConfigError, match=re.escape(what)):
             app.build()
+
+
+class Note(Model):
+    id: UUID
+    name: str
+    org: str = ""
+
+
+class Writer(Model):
+    id: UUID
+    owner: str
+
+
+class Volume(Model):
+    id: UUID
+    writer: Annotated[UUID | None, Ref(Writer)] = None
+
+
+def test_caches_are_told_nothing_of_rows_of_other_models(store_url: str) -> None:
+    app = Ziggurat(store=store_url, layers=[layers.Jwt(secret=SECRET, required=False)])
+    app.crud(Writer, policy=Policy(read=F.owner == Claim("sub")))(type("Writers", (), {}))
+    app.crud(Volume, cache="public, max-age=30")(type("Volumes", (), {}))
+    with TestClient(app) as client:
+        writer = client.post("/writer", json={}, headers=bearer(sub="ada")).json()["id"]
+        path = "/volume/" + client.post("/volume", json={"writer": writer}).json()["id"]
+        for url in (path, "/volume"):
+            assert client.get(url).headers["cache-control"] == "public, max-age=30"
+            shown = client.get(f"{url}?expand=writer", headers=bearer(sub="ada"))
+            assert "ada" in shown.text and shown.headers["cache-control"] == "private, no-cache"
+            again = {**bearer(sub="ada"), "if-none-match": shown.headers["etag"]}
+            still = client.get(f"{url}?expand=writer", headers=again)
+            assert (still.status_code, still.headers["cache-control"]) == (304, "private, no-cache")
+
+
+class Short(Model):
+    id: UUID
+    by: Annotated[str, Field(max_length=3)] = Field(default_factory=Claim("sub"))
+    level: Annotated[int, Field(ge=1)] | None = Field(default_factory=Claim("level"))
+
+
+def test_a_claim_that_breaks_the_rules_is_none(store_url: str) -> None:
+    app = Ziggurat(store=store_url, layers=[layers.Jwt(secret=SECRET, required=False)])
+    app.crud(Short)(type("Shorts", (), {}))
+    with TestClient(app) as client:
+        row = client.post("/short", json={}, headers=bearer(sub="ada", level=0)).json()
+        assert (row["by"], row["level"]) == ("ada", None)
+        refused = client.post("/short", json={}, headers=bearer(sub="adam", level=1))
+        assert [(e["pointer"], e["code"]) for e in refused.json()["errors"]] == [("/by", "missing")]
+
+
+def test_callers_of_several_issuers_and_of_hooks_are_told_apart(store_url: str) -> None:
+    app = Ziggurat(store=store_url, layers=[layers.Jwt(secret=SECRET, required=False)])
+
+    class Notes:
+        async def before_create(self, ctx: HookContext, doc: Note) -> Note:
+            doc.org = str(ctx.request.auth["org"])
+            return doc
+
+    app.crud(Note, idempotency=True)(Notes)
+    app.crud(Older, path="/plainly", idempotency=True)(type("Routes", (), {}))
+    with TestClient(app) as client:
+
+        def make(path: str, **claims: Any) -> Any:
+            headers = {**bearer(sub="ada", **claims), "idempotency-key": "k"}
+            answer = client.post(path, json={"name": "a"}, headers=headers)
+            assert answer.status_code == 201, answer.text
+            return answer.json()
+
+        first = make("/note", org=1, iat=1)
+        assert make("/note", org=1, iat=2) == first and make("/note", org=2)["org"] == "2"
+        first = make("/plainly", iss="a")
+        assert make("/plainly", iss="a") == first and make("/plainly", iss="b")["id"] != first["id"]

@@ -54,6 +54,10 @@ pub(super) fn not_modified(tag: HeaderValue) -> Response {
     response
 }
 
+/// Says of an answer that it shows rows of other models, which not every caller may read.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::crud) struct Expanded;
+
 /// 304, as it was answered before.
 pub(super) fn still(headers: HeaderMap) -> Response {
     let mut response = Response::new(Body::empty());

@@ -41,9 +41,14 @@ pub(in crate::crud) async fn get<C: Collection>(served: Arc<Served<C>>, request:
         body = Some(whole);
     }
     let tag = etag::of_view(version, &view);
-    if none_match.is_some_and(|condition| condition.has(version, &view)) {
-        return Ok(answer::not_modified(tag));
+    let mut response = if none_match.is_some_and(|condition| condition.has(version, &view)) {
+        answer::not_modified(tag)
+    } else {
+        let body = body.map_or_else(|| served.show(&shown, row.json), Ok)?;
+        answer::document(StatusCode::OK, body, tag)
+    };
+    if !expansion.is_empty() {
+        response.extensions_mut().insert(answer::Expanded);
     }
-    let body = body.map_or_else(|| served.show(&shown, row.json), Ok)?;
-    Ok(answer::document(StatusCode::OK, body, tag))
+    Ok(response)
 }

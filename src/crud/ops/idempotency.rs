@@ -1,6 +1,6 @@
 //! Requests that may come again without being done again (draft-ietf-httpapi-idempotency-key-header).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use http::StatusCode;
@@ -14,6 +14,8 @@ use crate::crud::store::{Key, Once, Refusal, Write, WriteError};
 use crate::crud::{Collection, Outcome, Row, Value, etag};
 use crate::service::{Claims, Location, Problem, Violation};
 
+/// Claims of a token that say nothing of the caller.
+const OF_THE_TOKEN: [&str; 4] = ["exp", "iat", "jti", "nbf"];
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says of an answer that it was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -79,13 +81,9 @@ pub(super) async fn begin<'s, C: Collection>(
     body: &[u8],
 ) -> Result<Begun<'s>, Problem> {
     let Some(text) = sent(served, &parts.headers)? else { return Ok(Begun::First(None)) };
-    let mut name = format!("{} {}", parts.method, parts.uri.path());
-    for claim in &served.caller_claims {
-        // JSON, so that none can be taken for two.
-        let claim = parts.extensions.get::<Claims>().and_then(|claims| claims.get(claim));
-        name = format!("{name} {}", claim.map(ToString::to_string).unwrap_or_default());
-    }
-    let key = Key { name: format!("{name} {text}"), fingerprint: etag::digest(body).cast_signed() };
+    let caller = caller(served, parts.extensions.get::<Claims>());
+    let name = format!("{} {}{caller} {text}", parts.method, parts.uri.path());
+    let key = Key { name, fingerprint: etag::digest(body).cast_signed() };
     // Before the store is asked: what another has kept is there when it lets go.
     let taken = served.running.take(&key.name).then(|| Taken { key: key.clone(), running: &served.running });
     match served.done(served.collection.recall(key).await)? {
@@ -94,6 +92,24 @@ pub(super) async fn begin<'s, C: Collection>(
         Some(Once::Other) => Err(reused()),
         Some(Once::Done(_) | Once::Running) => Err(running()),
     }
+}
+
+/// By what a caller differs from others.
+fn caller<C: Collection>(served: &Served<C>, claims: Option<&Claims>) -> String {
+    // A hook may ask for any of them, but for those that each token has of its own.
+    if served.hooks.has(served.op) {
+        let all: Option<BTreeMap<String, serde_json::Value>> = claims.and_then(|claims| claims.to().ok());
+        let told = all.unwrap_or_default().into_iter().filter(|(name, _)| !OF_THE_TOKEN.contains(&&**name));
+        // As a digest: no key in a store is as long as tokens are.
+        let told = serde_json::Value::Object(told.collect()).to_string();
+        return format!(" {:016x}", etag::digest(told.as_bytes()));
+    }
+    // JSON, so that none can be taken for two.
+    let told = |name: &String| claims.and_then(|claims| claims.get(name)).map(ToString::to_string);
+    served
+        .caller_claims
+        .iter()
+        .fold(String::new(), |caller, name| format!("{caller} {}", told(name).unwrap_or_default()))
 }
 
 impl Taken<'_> {

@@ -95,6 +95,9 @@ async fn page<C: Collection>(
     } else {
         answer::document(StatusCode::OK, body.into(), tag.clone())
     };
+    if !expansion.is_empty() {
+        response.extensions_mut().insert(answer::Expanded);
+    }
     let headers = response.headers_mut();
     if let Some(link) = cursor.filter(|_| linked).and_then(|cursor| next_link(&parts.uri, &cursor, served.envelope)) {
         headers.insert(LINK, link);

@@ -16,7 +16,7 @@ pub(super) mod patch;
 pub(super) mod replace;
 pub(super) mod restore;
 
-mod answer;
+pub(super) mod answer;
 mod body;
 mod lines;
 mod prefer;

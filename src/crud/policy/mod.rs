@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use super::query::{Expr, Path, text_value};
 use super::schema::{DefaultValue, Type, validate};
-use super::{Comparison, Schema, Value};
+use super::{Comparison, Schema, Value, json};
 use crate::ConfigError;
 use crate::service::{Claims, Location, Problem, Violation, push_token};
 
@@ -122,8 +122,9 @@ impl Policy {
         for rule in [&self.read, &self.write, &self.create].into_iter().flatten() {
             rule.claims(&mut found);
         }
-        found.remove("sub");
-        ["sub"].into_iter().chain(found).map(str::to_owned).collect()
+        let who = ["iss", "sub"];
+        found.retain(|name| !who.contains(name));
+        who.into_iter().chain(found).map(str::to_owned).collect()
     }
 
     /// The fields that are set from claims when rows are made, or replaced.
@@ -360,7 +361,7 @@ impl Caller<'_> {
         rule.fields(&mut fields);
         let mut pins = Vec::with_capacity(found.len());
         for (field, claim) in found {
-            match self.value(&field.into(), &Operand::claim(claim)) {
+            match self.given(field, claim) {
                 Some(value) => pins.push(Pin { field, value, claim: claim.to_owned() }),
                 None => unknown = unknown.or_else(|| Some(claim.to_owned())),
             }
@@ -368,11 +369,19 @@ impl Caller<'_> {
         Admission { rule: self.resolve(rule, false), demanded: pins.len(), pins, fields, unknown }
     }
 
+    /// A claim as a field may hold it: one that breaks its rules is as one that the caller does not have.
+    fn given(self, field: usize, claim: &str) -> Option<Value<'static>> {
+        let value = self.value(&field.into(), &Operand::claim(claim))?;
+        let (kind, mut json) = (&self.schema.fields.get(field)?.kind, Vec::new());
+        json::write_value(&mut json, kind, &value);
+        validate::value(kind, &json).ok().map(Value::into_owned)
+    }
+
     /// With the fields that are taken from claims unless they are sent.
     fn giving(self, mut admission: Admission) -> Admission {
         for (field, own) in self.schema.fields.iter().enumerate() {
             if let Some(DefaultValue::Claim(claim)) = &own.default
-                && let Some(value) = self.value(&field.into(), &Operand::claim(&**claim))
+                && let Some(value) = self.given(field, claim)
             {
                 admission.pins.push(Pin { field, value, claim: claim.to_string() });
             }

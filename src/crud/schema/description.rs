@@ -299,6 +299,14 @@ impl Schema {
 #[derive(Default)]
 struct Open(Vec<Making>);
 
+/// Whether every token of so many bytes is a text of this type, as it stands.
+fn takes_token(kind: &Type, bytes: usize) -> bool {
+    let Type::Str(rules) = kind else { return false };
+    let length = check::new_token(bytes).len();
+    let fits = rules.min.is_none_or(|min| min <= length) && rules.max.is_none_or(|max| length <= max);
+    fits && rules.pattern.is_none() && !rules.lower && !rules.upper
+}
+
 /// How many random bytes a token has: enough that nobody guesses it, and no more than an index takes.
 const TOKEN_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
 
@@ -352,7 +360,7 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
                 (DefaultValue::Uuid4 | DefaultValue::Uuid7, kind) => matches!(kind, Type::Uuid),
                 (DefaultValue::ObjectId, kind) => matches!(kind, Type::ObjectId),
                 (DefaultValue::Now, kind) => matches!(kind, Type::DateTime(_) | Type::Micros(_)),
-                (DefaultValue::Token(bytes), kind) => matches!(kind, Type::Str(_)) && TOKEN_BYTES.contains(bytes),
+                (DefaultValue::Token(bytes), kind) => TOKEN_BYTES.contains(bytes) && takes_token(kind, *bytes),
                 (DefaultValue::Claim(_), kind) => kind.is_scalar(),
                 (DefaultValue::Constant(_), _) => true,
             };

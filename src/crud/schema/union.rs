@@ -110,8 +110,10 @@ impl Union {
                     matches!(one, Type::Duration(_) | Type::Micros(_))
                         && kinds(other) & (kinds::INT | kinds::FRACTION) != 0
                 };
+                // In Python 1 in a string may be True.
+                let is_truth = matches!((one, other), (Type::IntText(_), Type::Bool) | (Type::Bool, Type::IntText(_)));
                 let is_alike = kinds(one) & kinds(other) != 0 && !is_numbers;
-                if is_alike || is_kept_alike(one, other) || is_kept_alike(other, one) {
+                if is_truth || is_alike || is_kept_alike(one, other) || is_kept_alike(other, one) {
                     let (one, other) = (name_of(one), name_of(other));
                     return Err(format!("{one} and {other} look the same in JSON or to a store"));
                 }

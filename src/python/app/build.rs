@@ -13,6 +13,7 @@ use tower::service_fn;
 use super::migrate::{self, Migrate, Target};
 use super::settings::{AppSettings, CrudSettings, parse};
 
+use crate::crud::schema::DefaultValue;
 use crate::crud::store::{AnyCollection, AnyStore};
 use crate::crud::{Op, OpenError, Policy, References, Resource, ResourceOptions, Rows, Schema, Store, openapi_of};
 use crate::layers::jwt::RequireAuth;
@@ -160,6 +161,9 @@ impl Draft {
                 self.check_auth(&format!("the policy of {}", schema.name), &given.location)?;
             }
             options = options.policy(policy);
+        }
+        if schema.fields.iter().any(|field| matches!(field.default, Some(DefaultValue::Claim(_)))) {
+            self.check_auth(&format!("{}, which takes a field from a claim,", schema.name), &given.location)?;
         }
         for (op, scopes) in given.auth {
             let Some(scopes) = scopes else { continue };

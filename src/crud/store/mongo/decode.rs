@@ -109,8 +109,10 @@ pub(super) fn value(name: &str, kind: &Type, value: RawBsonRef<'_>) -> Result<Va
         (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(name, value))?),
         (_, RawBsonRef::String(x)) => Value::Str(x.to_owned().into()),
         (_, RawBsonRef::ObjectId(x)) => Value::Str(encode::object_id(x).into()),
-        (Type::Micros(_), value) => Value::Micros(micros(value).ok_or_else(|| unfit(name, value))?),
-        (Type::Midnight(_), RawBsonRef::DateTime(x)) => Value::Str(json::date_text(x.timestamp_millis()).into()),
+        (Type::Micros(_), value) => Value::Micros(integer(value).ok_or_else(|| unfit(name, value))?),
+        (Type::Midnight(_), value) => {
+            Value::Str(json::date_text(midnight(value).ok_or_else(|| unfit(name, value))?).into())
+        }
         (_, RawBsonRef::DateTime(x)) => Value::DateTime(x.timestamp_millis()),
         (_, value) => Value::Int(integer(value).ok_or_else(|| unfit(name, value))?),
     })
@@ -127,8 +129,8 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         (Type::ObjectId, RawBsonRef::String(x)) => json::write_str(out, x),
         (Type::Str(_) | Type::ObjectId, RawBsonRef::ObjectId(x)) => json::write_str(out, &encode::object_id(x)),
         (Type::DateTime(_), RawBsonRef::DateTime(x)) => json::write_datetime(out, x.timestamp_millis()),
-        (Type::Midnight(_), RawBsonRef::DateTime(x)) => json::write_date(out, x.timestamp_millis()),
-        (Type::Micros(_), value) => json::write_micros(out, micros(value).ok_or_else(unfit)?),
+        (Type::Midnight(_), value) => json::write_date(out, midnight(value).ok_or_else(unfit)?),
+        (Type::Micros(_), value) => json::write_micros(out, integer(value).ok_or_else(unfit)?),
         (Type::IntText(_), value) => json::write_int_text(out, integer(value).ok_or_else(unfit)?),
         (Type::Int(_) | Type::OneOf { .. }, value) => json::write_int(out, integer(value).ok_or_else(unfit)?),
         (Type::Float(_), value) => json::write_float(out, float(value).ok_or_else(unfit)?),
@@ -243,11 +245,11 @@ fn integer(value: RawBsonRef<'_>) -> Option<i64> {
     }
 }
 
-/// A time in microseconds, also one that others have kept as a date.
-fn micros(value: RawBsonRef<'_>) -> Option<i64> {
+/// The beginning of a day. Another time of the day would be shown as that, and be found and sorted as what it is.
+fn midnight(value: RawBsonRef<'_>) -> Option<i64> {
     match value {
-        RawBsonRef::DateTime(x) => x.timestamp_millis().checked_mul(1000),
-        value => integer(value),
+        RawBsonRef::DateTime(x) => Some(x.timestamp_millis()).filter(|x| json::is_midnight(*x)),
+        _ => None,
     }
 }
 
@@ -285,7 +287,7 @@ mod tests {
     use bson::{Bson, RawDocumentBuf, doc};
 
     use super::*;
-    use crate::crud::schema::{Bounds, Text, Unknown};
+    use crate::crud::schema::{Bounds, Naive, Text, Unknown};
 
     fn schema() -> Schema {
         let fields = vec![
@@ -310,6 +312,27 @@ mod tests {
         assert_eq!(read(doc! { "_id": "a", "_v": 7, "more": [1] }), (7, r#"{"id":"a","n":3,"x":null}"#.into()));
         let nan = doc! { "_id": "a", "id": "not the id", "n": 1_i64, "x": f64::NAN };
         assert_eq!(read(nan), (0, r#"{"id":"a","n":1,"x":null}"#.into()));
+    }
+
+    #[test]
+    fn what_would_be_found_as_something_else_is_an_error() {
+        let day = Field::new("day", Type::Midnight(Bounds::default()));
+        let at = Field::new("at", Type::Micros(Naive::default()));
+        let schema = Schema { fields: vec![day, at], id: None, ..schema() };
+        let read = |day: Bson, at: Bson| {
+            let raw = RawDocumentBuf::try_from(&doc! { "day": day, "at": at }).unwrap();
+            let mut out = Vec::new();
+            super::document(&mut out, &schema, &raw).map(|_| String::from_utf8(out).unwrap())
+        };
+        let date = |ms| Bson::DateTime(bson::DateTime::from_millis(ms));
+        let found = read(date(-86_400_000), Bson::Int64(1)).unwrap();
+        assert_eq!(found, r#"{"day":"1969-12-31","at":"1970-01-01T00:00:00.000001Z"}"#);
+        let noon = read(date(43_200_000), Bson::Int64(1)).unwrap_err().to_string();
+        assert!(noon.contains("stored day is DateTime"), "{noon}");
+        let text = read(Bson::from("1969-12-31"), Bson::Int64(1)).unwrap_err().to_string();
+        assert!(text.contains("stored day is String"), "{text}");
+        let millis = read(date(0), date(1)).unwrap_err().to_string();
+        assert!(millis.contains("stored at is DateTime"), "{millis}");
     }
 
     #[test]

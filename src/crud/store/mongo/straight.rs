@@ -114,7 +114,9 @@ fn value(out: &mut Vec<u8>, kind: &Type, code: u8, rest: &mut Rest<'_>) -> Optio
             _ => return None,
         }),
         (Type::DateTime(_), 0x09) => json::write_datetime(out, i64::from_le_bytes(rest.take()?)),
-        (Type::Midnight(_), 0x09) => json::write_date(out, i64::from_le_bytes(rest.take()?)),
+        (Type::Midnight(_), 0x09) => {
+            json::write_date(out, Some(i64::from_le_bytes(rest.take()?)).filter(|at| json::is_midnight(*at))?);
+        }
         (Type::Uuid, 0x05) => json::write_uuid(out, &Uuid::from_slice(rest.binary(4)?).ok()?),
         (Type::ObjectId, 0x07) => {
             json::write_str(out, &encode::object_id(ObjectId::from_bytes(rest.take()?)));

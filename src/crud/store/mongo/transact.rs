@@ -101,7 +101,7 @@ pub(super) async fn run(
     }
     let client = store.inner.client.clone();
     let work = async move {
-        let done = all(&client, &planned, None).await;
+        let done = all(&client, &planned, None, &mut None).await;
         Ok(done.map_err(|stopped| stopped.told(&planned)))
     };
     store.run(work).await?
@@ -118,7 +118,8 @@ pub(super) async fn once(collection: &MongoCollection, writes: Vec<Write>, key: 
     let (client, keys) = (inner.client.clone(), keys::collection(&inner.database));
     let work = async move {
         keys::forget(&keys, &schema, &key).await?;
-        let refused = match all(&client, &planned, Some(Keep { keys: &keys, key: &key })).await {
+        let mut before = None;
+        let refused = match all(&client, &planned, Some(Keep { keys: &keys, key: &key }), &mut before).await {
             Ok(rows) => return Ok(Ok(Once::Done(rows.into_iter().flatten().collect()))),
             Err(Stopped::Refused(refused)) => Some(refused),
             Err(Stopped::Kept) => None,
@@ -129,6 +130,11 @@ pub(super) async fn once(collection: &MongoCollection, writes: Vec<Write>, key: 
         };
         // What was in the way may be what the same request has written, which was quicker.
         Ok(match keys::recall(&keys, &schema, &key).await? {
+            Some(Once::Before(kept)) => Ok(match before.map(|rows| rows.into_iter().flatten().collect::<Vec<_>>()) {
+                // It was this request, whose end was not heard.
+                Some(rows) if rows.first().is_some_and(|row| row.version == kept.version) => Once::Done(rows),
+                _ => Once::Before(kept),
+            }),
             Some(once) => Ok(once),
             // Or what it is about to write: a conflict tells nothing of how it will end.
             None => refused.map_or(Ok(Once::Running), Err),
@@ -144,11 +150,15 @@ struct Keep<'a> {
     key: &'a Key,
 }
 
-/// Does all of it in one transaction, which is begun anew when others are in its way.
-async fn all(client: &Client, planned: &[Planned], keep: Option<Keep<'_>>) -> Result<Vec<Option<Row>>, Stopped> {
+/// Does all of it in one transaction, which is begun anew when others are in its way. `before` is what the transaction before the last has
+/// written, which may have come to its end unheard.
+async fn all(
+    client: &Client,
+    planned: &[Planned],
+    keep: Option<Keep<'_>>,
+    before: &mut Option<Vec<Option<Row>>>,
+) -> Result<Vec<Option<Row>>, Stopped> {
     let mut tries = 0_u8;
-    // What the transaction before has written, which may have come to its end unheard.
-    let mut before: Option<Vec<Option<Row>>> = None;
     loop {
         tries += 1;
         let mut session = client.start_session().await.map_err(|failure| Stopped::Failed(0, failure))?;
@@ -159,13 +169,13 @@ async fn all(client: &Client, planned: &[Planned], keep: Option<Keep<'_>>) -> Re
             Stopped::Failed(_, failure)
                 if failure.contains_label(TRANSIENT_TRANSACTION_ERROR) && usize::from(tries) < transaction::TRIES =>
             {
-                before = (written.len() == planned.len()).then_some(written);
+                *before = (written.len() == planned.len()).then_some(written);
                 // Those that are in each other's way do not come back all at once.
                 let pause = uuid::Uuid::new_v4().as_bytes()[0] % (8 * tries);
                 tokio::time::sleep(std::time::Duration::from_millis(pause.into())).await;
             }
             Stopped::Refused(WriteError { index, why: Refusal::Store(StoreError::Duplicate { field }) }) => {
-                if let Some(before) = before
+                if let Some(before) = before.take()
                     && let Some(Planned { rows, schema, work: Work::Insert { id, row, .. } }) = planned.get(index)
                     && is_kept(rows, schema, id, row).await.map_err(|error| Stopped::Refused(error.into()))?
                 {
