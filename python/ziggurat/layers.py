@@ -25,6 +25,7 @@ __all__ = [
     "CatchPanic",
     "Compression",
     "Cors",
+    "Hosts",
     "Jwt",
     "Layer",
     "RequestId",
@@ -38,6 +39,7 @@ Coding = Literal["br", "zstd", "gzip", "deflate"]
 Level = Literal["trace", "debug", "info", "warning", "error", "off"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 _SYMMETRIC = ("HS256", "HS384", "HS512")
 _ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 _CODINGS = ("br", "zstd", "gzip", "deflate")
@@ -308,6 +310,21 @@ class Cors(Layer):
             if self.allow_credentials and "*" in value:
                 # A browser ignores the wildcard for requests with credentials (Fetch standard).
                 raise self._wrong(f'{field}=["*"] cannot go with allow_credentials', "name them one by one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hosts(Layer):
+    """Answers 421 to a request that is meant for another host than these, and 400 to one that does not say one host."""
+
+    names: Sequence[str]
+    """Hosts without scheme, port and path: `example.org`, `*.example.org` for all below it, `10.0.0.7`, `[::1]`."""
+
+    def __post_init__(self) -> None:
+        self._freeze("names", empty=False)
+        for name in self.names:
+            if not _HOST.fullmatch(name):
+                cure = "write it without scheme, port and path, as example.org, *.example.org, 10.0.0.7 or [::1]"
+                raise self._wrong(f"names holds {name!r}, which is no host", cure)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@
 //! | [`CatchPanicLayer`] | `catch-panic` | a panic becomes one 500 |
 //! | [`RequestIdLayer`] | `request-id` | an id for each request |
 //! | [`TraceLayer`] | `trace` | the access log |
+//! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
 //! | [`TimeoutLayer`] | `timeout` | 504 when there is no answer in time |
 //! | [`SensitiveHeadersLayer`] | `sensitive-headers` | keeps header values out of `Debug` output |
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
@@ -27,6 +28,8 @@ pub mod catch_panic;
 pub mod compression;
 #[cfg(feature = "cors")]
 pub mod cors;
+#[cfg(feature = "hosts")]
+pub mod hosts;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "request-id")]
@@ -48,6 +51,8 @@ pub use catch_panic::CatchPanicLayer;
 pub use compression::CompressionLayer;
 #[cfg(feature = "cors")]
 pub use cors::CorsLayer;
+#[cfg(feature = "hosts")]
+pub use hosts::HostsLayer;
 #[cfg(feature = "jwt")]
 pub use jwt::{Claims, JwtLayer, RequireAuth};
 #[cfg(feature = "request-id")]
@@ -65,6 +70,7 @@ pub use trace::TraceLayer;
 #[cfg(any(
     feature = "catch-panic",
     feature = "compression",
+    feature = "hosts",
     feature = "jwt",
     feature = "limit",
     feature = "request-id",
@@ -92,6 +98,7 @@ macro_rules! inner_accessors {
 #[cfg(any(
     feature = "catch-panic",
     feature = "compression",
+    feature = "hosts",
     feature = "jwt",
     feature = "limit",
     feature = "request-id",

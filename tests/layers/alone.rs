@@ -9,8 +9,8 @@ use tower_service::Service;
 use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, JwtLayer, RequestId, RequestIdLayer, RequireAuth,
-    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestId, RequestIdLayer,
+    RequireAuth, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -63,6 +63,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&CatchPanicLayer::new());
     is_shared(&RequestIdLayer::new());
     is_shared(&TraceLayer::new());
+    is_shared(&HostsLayer::new(["a.example"]).unwrap());
     is_shared(&TimeoutLayer::default());
     is_shared(&SensitiveHeadersLayer::default());
     is_shared(&CorsLayer::new().build().unwrap());
@@ -70,6 +71,51 @@ fn layers_are_cheap_to_share() {
     is_shared(&BodyLimitLayer::default());
     is_shared(&JwtLayer::secret(SECRET).unwrap());
     is_shared(&RequireAuth::new());
+}
+
+#[tokio::test]
+async fn what_is_meant_for_another_host_never_arrives() {
+    let layer = HostsLayer::new(["Example.org", "*.example.org", "[::1]"]).unwrap();
+    let (mut service, mut inner) = mock::spawn_layer::<Request, Response, _>(layer);
+    let cases: [(&str, &[&str], u16); 16] = [
+        ("/", &["example.org"], 200),
+        ("/", &["EXAMPLE.ORG.:65535"], 200),
+        ("/", &["a.b.example.org"], 200),
+        ("/", &["[::1]:80"], 200),
+        ("http://example.org/", &[], 200),
+        ("http://example.org/", &["a.example.org"], 200),
+        ("/", &["evil.example"], 421),
+        ("/", &["notexample.org"], 421),
+        ("/", &["example.org.evil.example"], 421),
+        ("/", &["[::2]"], 421),
+        // As HTTP/2 sends it, and both have to be known.
+        ("http://evil.example/", &["example.org"], 421),
+        ("http://example.org/", &["evil.example"], 421),
+        ("/", &[], 400),
+        ("/", &[""], 400),
+        ("/", &["example.org", "example.org"], 400),
+        ("/", &["user@example.org"], 400),
+    ];
+    for (target, hosts, wanted) in cases {
+        let hosts: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+        inner.allow(1);
+        assert!(service.poll_ready().is_ready());
+        let answer = service.call(get(target, &hosts));
+        if wanted == 200 {
+            inner.next_request().await.unwrap().1.send_response(Response::default());
+        }
+        assert_eq!(answer.await.unwrap().status().as_u16(), wanted, "{target} {hosts:?}");
+    }
+}
+
+#[test]
+fn hosts_are_written_bare() {
+    for name in ["", "*", "*.", "*.*.a", "a.*", "a:80", "http://a", "a/b", "u@a", "a.", "*.[::1]", "a b", "::1"] {
+        let error = HostsLayer::new([name]).unwrap_err().to_string();
+        assert!(error.contains(&format!("{name:?} is no host")) && error.contains("; "), "{error}");
+    }
+    let none: [&str; 0] = [];
+    assert!(HostsLayer::new(none).unwrap_err().to_string().contains("no host is known"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,8 +14,8 @@ use serde_json::json;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, JwtLayer, RequestIdLayer, RequireAuth,
-    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer,
+    RequireAuth, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, token};
@@ -38,12 +38,14 @@ fn router() -> Router {
         .layer(cors())
         .layer(SensitiveHeadersLayer::default())
         .layer(TimeoutLayer::new(Duration::from_secs(5)))
+        .layer(HostsLayer::new(["axum.example"]).unwrap())
         .layer(TraceLayer::new())
         .layer(RequestIdLayer::new())
         .layer(CatchPanicLayer::new())
 }
 
 async fn ask(request: http::request::Builder, body: axum::body::Body) -> (http::response::Parts, Bytes) {
+    let request = request.header("host", "axum.example");
     let (parts, body) = router().oneshot(request.body(body).unwrap()).await.unwrap().into_parts();
     (parts, body.collect().await.unwrap().to_bytes())
 }
@@ -92,6 +94,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(CatchPanicLayer::new())
         .layer(RequestIdLayer::new())
         .layer(TraceLayer::new())
+        .layer(HostsLayer::new(["hyper.example"]).unwrap())
         .layer(TimeoutLayer::default())
         .layer(SensitiveHeadersLayer::default())
         .layer(cors())
@@ -110,6 +113,7 @@ async fn every_layer_works_in_bare_hyper() {
 
     let ask = |body: &'static str| {
         Request::post("/")
+            .header("host", "hyper.example")
             .header("accept-encoding", "zstd")
             .header("authorization", format!("Bearer {}", token(json!({}))))
             .body(Full::<Bytes>::from(body))
@@ -122,6 +126,10 @@ async fn every_layer_works_in_bare_hyper() {
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(decode("zstd", &body), "ann\n".repeat(200).as_bytes());
 
+    client.ready().await.unwrap();
+    let mut other = ask("small");
+    other.headers_mut().insert("host", "axum.example".parse().unwrap());
+    assert_eq!(client.send_request(other).await.unwrap().status(), 421);
     client.ready().await.unwrap();
     assert_eq!(client.send_request(ask("much too large")).await.unwrap().status(), 413);
 }

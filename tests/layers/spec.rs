@@ -29,6 +29,7 @@ async fn a_whole_stack_of_data_answers() {
     let list = serde_json::json!([
         {"type": "Trace", "format": "json", "level": "warn"},
         {"type": "SensitiveHeaders", "headers": ["x-key"]},
+        {"type": "Hosts", "names": ["a.example"]},
         {"type": "Cors", "allow_origins": ["https://a.example"], "allow_methods": ["*"], "allow_headers": ["*"]},
         {"type": "Compression", "algorithms": ["gzip"], "min_size": 10, "level": 9},
         {"type": "BodyLimit", "max_bytes": 5},
@@ -44,15 +45,24 @@ async fn a_whole_stack_of_data_answers() {
     let route = built.iter().rev().fold(Route::new(leaf), |route, layer| layer.apply(route));
 
     let token = format!("Bearer {}", token(serde_json::json!({"iss": "me"})));
-    let response =
-        route.clone().oneshot(get("/", &[("authorization", &token), ("origin", "https://a.example")])).await.unwrap();
+    let host = ("host", "a.example");
+    let response = route
+        .clone()
+        .oneshot(get("/", &[host, ("authorization", &token), ("origin", "https://a.example")]))
+        .await
+        .unwrap();
     assert_eq!(response.headers()["access-control-allow-origin"], "https://a.example");
     assert_eq!(text(response).await, "0 bytes ".repeat(20));
     let response =
-        route.clone().oneshot(get("/", &[("authorization", &token), ("accept-encoding", "gzip")])).await.unwrap();
+        route.clone().oneshot(get("/", &[host, ("authorization", &token), ("accept-encoding", "gzip")])).await.unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");
-    assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 401);
-    let large = http::Request::post("/").header("authorization", &token).body(Body::from("123456")).unwrap();
+    assert_eq!(route.clone().oneshot(get("/", &[host])).await.unwrap().status(), 401);
+    assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 400);
+    let large = http::Request::post("/")
+        .header("host", "a.example")
+        .header("authorization", &token)
+        .body(Body::from("123456"))
+        .unwrap();
     assert_eq!(route.oneshot(large).await.unwrap().status(), 413);
 }
 
@@ -99,6 +109,8 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Trace","level":"loud"}"#, "loud"),
         (r#"{"type":"RequestId","header":"a b"}"#, "a b"),
         (r#"{"type":"SensitiveHeaders","headers":[]}"#, "empty"),
+        (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
+        (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
         (r#"{"type":"Compression","level":10}"#, "level"),
         (r#"{"type":"Compression","algorithms":[]}"#, "algorithms"),
         (r#"{"type":"Cors","allow_origins":["*"],"allow_credentials":true}"#, "allow_credentials"),

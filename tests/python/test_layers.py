@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ziggurat import ConfigError, Ziggurat, layers
+from ziggurat.testing import TestClient
 
 SECRET = "0123456789abcdef0123456789abcdef"
 PUBLIC_PEM = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
@@ -43,6 +44,7 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Cors(allow_origins=["*"], allow_headers=["*"], max_age=0),
         layers.Cors(allow_origin_regex=r"https://.*\.example"),
         layers.BodyLimit(max_bytes=10),
+        layers.Hosts(names=["example.org", "*.example.org", "10.0.0.7", "[::1]"]),
         layers.SensitiveHeaders(headers=["x-key"]),
     ],
     ids=lambda layer: layer.name,
@@ -88,6 +90,12 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Cors", {"allow_origins": ["*"], "allow_credentials": True}, "cannot go with allow_credentials"),
         ("Cors", {"allow_origins": ["*", "https://a.example"]}, 'names "*" and others'),
         ("BodyLimit", {"max_bytes": 0}, "max_bytes=0 is out of range"),
+        ("Hosts", {"names": []}, "names is empty"),
+        ("Hosts", {"names": "example.org"}, "names must be a list of strings"),
+        ("Hosts", {"names": ["https://a.example"]}, "names holds 'https://a.example', which is no host"),
+        ("Hosts", {"names": ["a.example:80"]}, "which is no host; write it without scheme, port and path"),
+        ("Hosts", {"names": ["*"]}, "'*', which is no host"),
+        ("Hosts", {"names": ["a.example."]}, "which is no host"),
         ("SensitiveHeaders", {"headers": []}, "headers is empty"),
     ],
 )
@@ -130,3 +138,25 @@ def test_every_setting_has_a_doc() -> None:
 def test_what_is_not_a_layer_is_refused(given: Any) -> None:
     with pytest.raises(ConfigError, match="is not a layer"):
         Ziggurat(layers=[given]).build()
+
+
+def test_requests_for_other_hosts_are_refused() -> None:
+    app = Ziggurat(layers=[layers.Hosts(names=["example.org", "*.example.org"])])
+
+    @app.get("/")
+    async def root() -> str:
+        return "in"
+
+    with TestClient(app) as client:
+
+        def asked(host: str) -> int:
+            return client.get("/", headers={"host": host}).status_code
+
+        for host in ("example.org", "EXAMPLE.org:8000", "example.org.", "a.example.org", "a.b.example.org:1"):
+            assert asked(host) == 200, host
+        for host in ("evil.example", "example.org.evil.example", "evilexample.org", ".example.org", "127.0.0.1"):
+            assert asked(host) == 421, host
+        for host in ("a@example.org", "example.org/", "ex ample.org", ":80"):
+            assert asked(host) == 400, host
+        refused = client.get("/", headers={"host": "evil.example"})
+        assert refused.headers["content-type"] == "application/problem+json" and "evil" not in refused.text

@@ -15,8 +15,8 @@ use super::{
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, CompressionLayer, CorsLayer, JwtLayer, RequestIdLayer, SensitiveHeadersLayer, TimeoutLayer,
-    TraceLayer,
+    CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer, SensitiveHeadersLayer,
+    TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -57,6 +57,7 @@ impl LayerSpec {
         let wrap: Arc<dyn Fn(Route) -> Route + Send + Sync> = match self {
             Self::CatchPanic(_) => same_bodies(CatchPanicLayer::new()),
             Self::RequestId(spec) => same_bodies(request_id(spec)?),
+            Self::Hosts(spec) => same_bodies(HostsLayer::new(spec.names)?),
             Self::Timeout(spec) => same_bodies(timeout(&spec)?),
             Self::SensitiveHeaders(spec) => same_bodies(sensitive_headers(spec)?),
             Self::Cors(spec) => same_bodies(cors(spec)?),

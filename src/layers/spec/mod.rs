@@ -39,7 +39,7 @@ use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, JwtSpec, OneOrMany, RequestIdSpec, Secret,
+    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, HostsSpec, JwtSpec, OneOrMany, RequestIdSpec, Secret,
     SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
@@ -56,6 +56,8 @@ pub enum LayerSpec {
     RequestId(RequestIdSpec),
     /// A [`TraceLayer`](crate::layers::TraceLayer).
     Trace(TraceSpec),
+    /// A [`HostsLayer`](crate::layers::HostsLayer).
+    Hosts(HostsSpec),
     /// A [`TimeoutLayer`](crate::layers::TimeoutLayer).
     Timeout(TimeoutSpec),
     /// A [`SensitiveHeadersLayer`](crate::layers::SensitiveHeadersLayer).
@@ -95,6 +97,7 @@ impl LayerSpec {
             Self::CatchPanic(_) => "CatchPanic",
             Self::RequestId(_) => "RequestId",
             Self::Trace(_) => "Trace",
+            Self::Hosts(_) => "Hosts",
             Self::Timeout(_) => "Timeout",
             Self::SensitiveHeaders(_) => "SensitiveHeaders",
             Self::Cors(_) => "Cors",

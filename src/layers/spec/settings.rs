@@ -45,6 +45,14 @@ impl Default for TraceSpec {
     }
 }
 
+/// Settings of `Hosts`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostsSpec {
+    /// The hosts that are known: `example.org`, `*.example.org`.
+    pub names: Vec<String>,
+}
+
 /// Settings of `Timeout`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
