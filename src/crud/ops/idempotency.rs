@@ -96,20 +96,18 @@ pub(super) async fn begin<'s, C: Collection>(
 
 /// By what a caller differs from others.
 fn caller<C: Collection>(served: &Served<C>, claims: Option<&Claims>) -> String {
-    // A hook may ask for any of them, but for those that each token has of its own.
+    // JSON, so that none can be taken for two.
+    let told = |name: &String| claims.and_then(|claims| claims.get(name)).map(ToString::to_string).unwrap_or_default();
+    let mut caller: String = served.caller_claims.iter().map(|name| format!(" {}", told(name))).collect();
+    // A hook may ask for any other, but for those that each token has of its own.
     if served.hooks.has(served.op) {
         let all: Option<BTreeMap<String, serde_json::Value>> = claims.and_then(|claims| claims.to().ok());
         let told = all.unwrap_or_default().into_iter().filter(|(name, _)| !OF_THE_TOKEN.contains(&&**name));
         // As a digest: no key in a store is as long as tokens are.
         let told = serde_json::Value::Object(told.collect()).to_string();
-        return format!(" {:016x}", etag::digest(told.as_bytes()));
+        caller.push_str(&format!(" {:016x}", etag::digest(told.as_bytes())));
     }
-    // JSON, so that none can be taken for two.
-    let told = |name: &String| claims.and_then(|claims| claims.get(name)).map(ToString::to_string);
-    served
-        .caller_claims
-        .iter()
-        .fold(String::new(), |caller, name| format!("{caller} {}", told(name).unwrap_or_default()))
+    caller
 }
 
 impl Taken<'_> {
