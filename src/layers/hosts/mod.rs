@@ -49,11 +49,9 @@
 //! # }
 //! ```
 
-mod future;
 mod layer;
 mod names;
 mod service;
 
-pub use future::ResponseFuture;
 pub use layer::HostsLayer;
 pub use service::Hosts;

@@ -1,10 +1,11 @@
+use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{Request, Response};
 use tower_service::Service;
 
-use super::ResponseFuture;
 use super::names::Names;
 
 /// Refuses requests that are meant for another host; see the [module](super) for examples.
@@ -25,7 +26,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -33,8 +34,8 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.names.check(request.uri(), request.headers()) {
-            Ok(()) => ResponseFuture::answering(self.inner.call(request)),
-            Err(problem) => ResponseFuture::refusing(problem),
+            Ok(()) => Either::Left(self.inner.call(request)),
+            Err(problem) => Either::Right(ready(Ok(problem.into_response()))),
         }
     }
 }
