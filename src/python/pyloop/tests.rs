@@ -88,7 +88,8 @@ pub(super) fn with_python<R>(f: impl for<'py> FnOnce(Python<'py>) -> R) -> R {
 
 /// A PyLoop, not yet running.
 pub(super) struct Fixture {
-    pub(super) event_loop: Py<PyAny>,
+    /// Never let go of, as that wants the GIL.
+    pub(super) event_loop: &'static Py<PyAny>,
     pub(super) handle: LoopHandle,
 }
 
@@ -102,7 +103,7 @@ impl Fixture {
             let class = py.import("ziggurat._loop").unwrap().getattr("PyLoop").unwrap();
             let event_loop = class.call((), Some(&options)).unwrap();
             let handle = event_loop.cast::<LoopCore>().unwrap().get().handle();
-            Self { event_loop: event_loop.unbind(), handle }
+            Self { event_loop: Box::leak(Box::new(event_loop.unbind())), handle }
         })
     }
 
@@ -126,7 +127,9 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        with_python(|py| self.event_loop.call_method0(py, "close").unwrap());
+        with_python(|py| {
+            self.event_loop.call_method0(py, "close").unwrap();
+        });
     }
 }
 
@@ -211,7 +214,7 @@ fn an_interrupt_ends_the_run_and_the_job() {
     let fixture = Fixture::new(&[]);
     let (_kept, outcome) = fixture.submit("interrupt", 0);
     let error = fixture.run(1.0).unwrap_err();
-    with_python(|py| assert!(error.is_instance_of::<PyKeyboardInterrupt>(py)));
+    with_python(move |py| assert!(error.is_instance_of::<PyKeyboardInterrupt>(py)));
     assert!(matches!(outcome.try_recv().unwrap(), Outcome::Raised(name, _) if name == "KeyboardInterrupt"));
 }
 
@@ -481,7 +484,7 @@ fn an_interrupt_while_a_result_is_taken_ends_the_run_once() {
     let kept = fixture.handle.submit(Box::new(Interrupted(outcome)));
     let (_kept, other) = fixture.submit("after_a_turn", 1);
     let error = fixture.run(1.0).unwrap_err();
-    with_python(|py| assert!(error.is_instance_of::<PyKeyboardInterrupt>(py)));
+    with_python(move |py| assert!(error.is_instance_of::<PyKeyboardInterrupt>(py)));
     assert_eq!(answered.try_recv().unwrap(), Outcome::Inline, "it was answered all the same");
     fixture.run(0.01).unwrap();
     assert_eq!(other.try_recv().unwrap(), result("2"));
@@ -496,7 +499,7 @@ fn a_cancellation_that_is_interrupted_comes_again() {
     fixture.run(0.01).unwrap();
     drop(submitted);
     let error = fixture.run(1.0).unwrap_err();
-    with_python(|py| assert!(error.is_instance_of::<PyKeyboardInterrupt>(py)));
+    with_python(move |py| assert!(error.is_instance_of::<PyKeyboardInterrupt>(py)));
     fixture.run(0.05).unwrap();
     assert!(matches!(outcome.try_recv().unwrap(), Outcome::Raised(name, _) if name == "CancelledError"));
 }
