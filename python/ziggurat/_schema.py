@@ -203,8 +203,8 @@ class Walk(Marks):
         # A TypedDict ignores what it does not know also where nobody said so.
         own = fields.get("extra_behavior") if node["type"] == "model" else None
         extra = own or config.get("extra_fields_behavior") or "forbid"
-        if extra not in ("forbid", "ignore"):
-            self.refuse(place, f"extra={extra!r} is not supported natively", 'use extra="forbid" or extra="ignore"')
+        if fields.get("extras_schema") or fields.get("extras_keys_schema"):
+            self.refuse(place, "typed extra members are not supported natively", "leave __pydantic_extra__ unannotated")
         description: Description = {"name": cls.__name__, "unknown": extra}
         if top:
             description["id"] = "id"

@@ -13,6 +13,11 @@ Description = dict[str, Any]
 
 NOT_SINGLE = ("list", "fixed", "model", "back", "dict", "bytes", "union", "tagged", "any")
 
+_STORED = {"datetime": "date", "pythonLegacy": "uuid", "javaLegacy": "uuid", "csharpLegacy": "uuid"}
+"""What may be stored so."""
+
+_NAMES = {"date": "date", "uuid": "UUID"}
+
 
 def bare(kind: Description) -> Description:
     while kind["type"] == "optional":
@@ -69,8 +74,11 @@ class Marks:
         for marker in markers:
             if not isinstance(marker, Stored):
                 continue
-            if marker.kind != "datetime" or not _marked(description["type"], "date", "stored", value=marker.kind):
-                self.refuse(place, f"{marker!r} is for a date that is kept as a datetime", "remove it")
+            of = _STORED.get(marker.kind)
+            if of is None:
+                self.refuse(place, f"{marker!r} is none of {', '.join(map(repr, _STORED))}", "choose one of these")
+            elif not _marked(description["type"], of, "stored", value=marker.kind):
+                self.refuse(place, f"{marker!r} is for a {_NAMES[of]}", "remove it")
         self.index([marker for marker in markers if isinstance(marker, Indexed)], description, place, top=top)
         self.access({marker for marker in markers if isinstance(marker, Access)}, description, place, top=top)
         self.reference([marker for marker in markers if isinstance(marker, Ref)], description, place)

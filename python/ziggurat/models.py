@@ -297,11 +297,15 @@ Micro: Final = Precision.Micro
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """How MongoDB keeps a field where other programs want it so: `born: Annotated[date, Stored("datetime")]` is a datetime there, the
-    midnight in UTC with which the day begins, and not a text. Nothing else differs.
+    """How MongoDB keeps a field where other programs want it so. Nothing else differs.
+
+    - `born: Annotated[date, Stored("datetime")]` is a datetime there, the midnight in UTC with which the day begins, and not a
+      text.
+    - `id: Annotated[UUID, Stored("pythonLegacy")]` is binary of the legacy subtype 3 there, in the order of bytes in which PyMongo
+      wrote it (`javaLegacy`, `csharpLegacy`: as the drivers of these languages did), and not of subtype 4.
     """
 
-    kind: Literal["datetime"]
+    kind: Literal["datetime", "pythonLegacy", "javaLegacy", "csharpLegacy"]
 
 
 class UnsupportedModelError(ConfigError):

@@ -63,7 +63,7 @@ pub fn document(schema: &Schema, document: &Value<'_>) -> Bytes {
     out.into()
 }
 
-/// Appends an object: one value for each field of `schema`, in its order.
+/// Appends an object: one value for each field of `schema`, in its order, and behind them what it has beside these.
 pub fn write_object(out: &mut Vec<u8>, schema: &Schema, values: &[Value<'_>]) {
     out.push(b'{');
     for (index, (field, value)) in schema.fields.iter().zip(values).enumerate() {
@@ -72,6 +72,14 @@ pub fn write_object(out: &mut Vec<u8>, schema: &Schema, values: &[Value<'_>]) {
         }
         out.extend_from_slice(field.key());
         write_value(out, &field.kind, value);
+    }
+    for (index, (name, value)) in schema.extras(values).iter().enumerate() {
+        if index > 0 || !schema.fields.is_empty() {
+            out.push(b',');
+        }
+        write_str(out, name);
+        out.push(b':');
+        write_value(out, &Type::Any, value);
     }
     out.push(b'}');
 }

@@ -160,7 +160,7 @@ impl<C: Collection> Served<C> {
     pub(super) fn path_id(&self, parts: &http::request::Parts) -> Result<Value<'static>, Problem> {
         let text = parts.extensions.get::<PathParams>().and_then(|params| params.get("id")).unwrap_or_default();
         let id = match self.schema.fields[self.id].kind {
-            Type::Uuid => check::uuid(text).ok().map(Value::Uuid),
+            Type::Uuid | Type::LegacyUuid(_) => check::uuid(text).ok().map(Value::Uuid),
             Type::ObjectId => check::object_id(text).ok().map(|()| Value::Str(text.to_owned().into())),
             // One row has one path: 007 and +7 are not 7.
             Type::Int(_) | Type::IntText(_) => {

@@ -35,7 +35,8 @@ pub enum Value<'a> {
     Bytes(Cow<'a, [u8]>),
     /// A list.
     List(Vec<Value<'a>>),
-    /// A model: one value for each field of its schema, in the schema's order.
+    /// A model: one value for each field of its schema, in the schema's order; last, where the schema allows them
+    /// ([`Unknown::Allow`](super::schema::Unknown::Allow)), a [`Map`](Self::Map) of the members that are none of its fields.
     Object(Vec<Value<'a>>),
     /// A model of a tagged union: which of its variants, and what [`Object`](Self::Object) holds.
     Tagged(usize, Vec<Value<'a>>),

@@ -193,10 +193,15 @@ def test_unknown_fields_are_forbidden_unless_the_model_says_otherwise() -> None:
         model_config = ConfigDict(extra="ignore")
         id: uuid.UUID
 
-    assert [json.loads(describe(model))["unknown"] for model in (Plain, Ours, Lenient)] == [
+    class Open(Model):
+        model_config = ConfigDict(extra="allow")
+        id: uuid.UUID
+
+    assert [json.loads(describe(model))["unknown"] for model in (Plain, Ours, Lenient, Open)] == [
         "forbid",
         "forbid",
         "ignore",
+        "allow",
     ]
 
 
@@ -544,7 +549,6 @@ def test_a_custom_init_is_refused() -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        ConfigDict(extra="allow"),
         ConfigDict(coerce_numbers_to_str=True),
     ],
 )

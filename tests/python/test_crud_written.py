@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -509,15 +510,38 @@ def test_dates_that_are_kept_as_datetimes_look_like_dates(store_url: str) -> Non
         assert refused["code"] == "date_parsing"
 
 
+class Legacy(Model):
+    id: Annotated[UUID, Stored("javaLegacy")]
+    friends: list[Annotated[UUID, Stored("csharpLegacy")]] = []  # noqa: RUF012
+    best: Annotated[UUID, Stored("pythonLegacy"), Indexed(unique=True)] | None = None
+
+
+def test_uuids_that_are_kept_as_old_drivers_did_look_like_uuids(store_url: str) -> None:
+    with served(store_url, Legacy) as client:
+        first = client.post("/legacy", json={}).json()
+        assert UUID(first["id"]).version == 7
+        row = {"friends": [first["id"]], "best": first["id"]}
+        made = client.post("/legacy", json=row).json()
+        assert made == client.get(f"/legacy/{made['id']}").json() == {"id": made["id"], **row}
+        for query in (f"best={first['id']}", f"friends=has.{first['id']}", f"id={made['id']}"):
+            assert client.get(f"/legacy?{query}").json()["items"] == [made], query
+        assert client.post("/legacy", json=row).json()["errors"][0]["pointer"] == "/best"
+        pages = [client.get("/legacy?limit=1").json()]
+        pages.append(client.get(f"/legacy?limit=1&cursor={pages[0]['next']}").json())
+        assert sorted(page["items"][0]["id"] for page in pages) == sorted([first["id"], made["id"]])
+
+
 def test_only_dates_are_kept_as_datetimes(tmp_path: Path) -> None:
     class Wrong(Model):
         id: int
         at: Annotated[datetime, Stored("datetime")]
         day: Annotated[date, Stored("text")]  # type: ignore[arg-type]
+        when: Annotated[date, Stored("javaLegacy")]
 
     app = Ziggurat(store=f"sqlite:///{tmp_path}/a.db")
     app.crud(Wrong)(type("Routes", (), {}))
     with pytest.raises(UnsupportedModelError) as caught:
         app.build()
-    assert "Wrong.at: Stored(kind='datetime') is for a date that is kept as a datetime" in str(caught.value)
-    assert "Wrong.day: Stored(kind='text') is for a date that is kept as a datetime" in str(caught.value)
+    assert "Wrong.at: Stored(kind='datetime') is for a date" in str(caught.value)
+    assert "Wrong.day: Stored(kind='text') is none of 'datetime', 'pythonLegacy'" in str(caught.value)
+    assert "Wrong.when: Stored(kind='javaLegacy') is for a UUID" in str(caught.value)

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, Naive, Text, Type, Unknown};
+use bson::UuidRepresentation;
+use ziggurat::crud::schema::{Bounds, DefaultValue, Field, Index, LegacyUuid, ListSort, Naive, Text, Type, Unknown};
 use ziggurat::crud::store::mongo::{MongoOptions, MongoStore};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{Collection, Expect, OpenError, Outcome, Store, StoreError};
@@ -45,6 +46,7 @@ keeps! {
     many(30);
     changes();
     copied();
+    extras();
     once();
     once_refused();
     once_together();
@@ -201,6 +203,91 @@ async fn rows_of_other_programs_have_version_0_and_can_be_changed() {
     assert_eq!(row.version, 1);
     let kept = foreign.find_one(bson::doc! { "_id": 7 }).await.unwrap().unwrap();
     assert_eq!(kept, bson::doc! { "_id": 7, "body": "ours", "more": [1, 2], "_v": 1_i64 });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uuids_of_other_programs_are_read_and_written_in_their_order() {
+    if is_off() {
+        return;
+    }
+    let mongo = Mongo::shared();
+    let uri = mongo.database();
+    let store = connect(&uri).await;
+    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+    for (order, theirs) in [
+        (LegacyUuid::Python, UuidRepresentation::PythonLegacy),
+        (LegacyUuid::Java, UuidRepresentation::JavaLegacy),
+        (LegacyUuid::CSharp, UuidRepresentation::CSharpLegacy),
+    ] {
+        let name = format!("{order:?}");
+        let foreign = client.default_database().unwrap().collection::<bson::Document>(match order {
+            LegacyUuid::CSharp => "csharp",
+            LegacyUuid::Java => "java",
+            LegacyUuid::Python => "python",
+        });
+        let kind = || Type::LegacyUuid(order);
+        let refs = Type::List { sort: ListSort::List, item: Box::new(kind()), min: None, max: None };
+        let fields =
+            vec![Field::new("id", kind()), Field::new("mail", kind()).index(Index::UNIQUE), Field::new("refs", refs)];
+        let rows = store.open(Arc::new(Schema { name, fields, id: Some(0), unknown: Unknown::Forbid })).await.unwrap();
+        let ids: Vec<_> = (0..5).map(|_| uuid::Uuid::new_v4()).collect();
+        let stored = |id: uuid::Uuid| {
+            bson::Bson::Binary(bson::Binary::from_uuid_with_representation(
+                bson::Uuid::from_bytes(id.into_bytes()),
+                theirs,
+            ))
+        };
+        for id in &ids[..4] {
+            let row = bson::doc! { "_id": stored(*id), "mail": stored(*id), "refs": [stored(*id)] };
+            foreign.insert_one(row).await.unwrap();
+        }
+        let json = |id: uuid::Uuid| format!(r#"{{"id":"{id}","mail":"{id}","refs":["{id}"]}}"#);
+        let row = rows.get(Value::Uuid(ids[0]), Expr::True).await.unwrap().unwrap();
+        assert_eq!(row.json, json(ids[0]));
+        let same = Expr::equal(1.into(), Value::Uuid(ids[1]));
+        assert_eq!(rows.count(same).await.unwrap(), 1);
+        let has = Expr::Has { field: 2.into(), values: vec![Value::Uuid(ids[2])] };
+        assert_eq!(rows.count(has).await.unwrap(), 1);
+        // No row is lost between pages.
+        let mut seen = Vec::new();
+        let mut query = Query {
+            filter: Expr::True,
+            sort: vec![Sort { field: 0, descending: false }],
+            limit: 1,
+            offset: 0,
+            after: None,
+        };
+        loop {
+            let page = rows.list(query.clone()).await.unwrap();
+            seen.push(page.items.to_vec());
+            let Some(next) = page.next else { break };
+            query.after = Some(next);
+        }
+        seen.sort_unstable();
+        let mut all: Vec<_> = ids[..4].iter().map(|id| json(*id).into_bytes()).collect();
+        all.sort_unstable();
+        assert_eq!(seen, all);
+        let ours = |mail| Value::Object(vec![Value::Uuid(ids[4]), Value::Uuid(mail), Value::List(vec![])]);
+        assert!(rows.insert(ours(ids[3])).await.is_err(), "theirs is taken");
+        rows.insert(ours(ids[4])).await.unwrap();
+        assert!(
+            foreign.find_one(bson::doc! { "_id": stored(ids[4]), "mail": stored(ids[4]) }).await.unwrap().is_some()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_uri_does_not_say_how_uuids_are_kept() {
+    if is_off() {
+        return;
+    }
+    let mongo = Mongo::shared();
+    let uri = mongo.database();
+    let and = if uri.contains('?') { '&' } else { '?' };
+    MongoStore::connect(&format!("{uri}{and}uuidRepresentation=standard"), MongoOptions::default()).await.unwrap();
+    let legacy = format!("{uri}{and}uuidRepresentation=pythonLegacy");
+    let error = MongoStore::connect(&legacy, MongoOptions::default()).await.unwrap_err().to_string();
+    assert!(error.contains("uuidRepresentation") && error.contains("pythonLegacy"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use uuid::Uuid;
-use ziggurat::crud::schema::{Access, Bounds, ChoiceSort, Field, Naive, Text, Type, Unknown};
+use ziggurat::crud::schema::{Access, Bounds, ChoiceSort, Field, LegacyUuid, Naive, Text, Type, Unknown};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{
     Change, Changes, ChangesError, Collection, Expect, Key, Many, Once, Outcome, Refusal, Row, RowError, Store,
@@ -203,6 +203,11 @@ pub async fn sharded<S: Store>(store: S) {
         ("Int", Type::Int(Bounds::default()), [Value::Int(i64::MIN), Value::Int(7)]),
         ("Bool", Type::Bool, [Value::Bool(true), Value::Bool(false)]),
         ("Uuid", Type::Uuid, [Value::Uuid(Uuid::now_v7()), Value::Uuid(Uuid::new_v4())]),
+        (
+            "LegacyUuid",
+            Type::LegacyUuid(LegacyUuid::Java),
+            [Value::Uuid(Uuid::now_v7()), Value::Uuid(Uuid::from_u128(1))],
+        ),
         ("ObjectId", Type::ObjectId, [text("507f1f77bcf86cd799439011"), text("507f1f77bcf86cd799439012")]),
         ("DateTime", Type::DateTime(Naive::default()), [Value::DateTime(-1), Value::DateTime(1_700_000_000_123)]),
         ("Date", Type::Date(Bounds::default()), [text("2026-01-31"), text("0001-01-01")]),
@@ -745,6 +750,48 @@ pub async fn copied<S: Store>(store: S) {
     }
     let again = (object(&data[0]), 7);
     assert!(matches!(rows.import(vec![again]).await, Err(RowError { error: StoreError::Duplicate { .. }, .. })));
+    other.close().await;
+}
+
+/// What is no field is kept beside the fields, goes with a row that takes the place of another, and is copied.
+pub async fn extras<S: Store>(store: S) {
+    let schema = Arc::new(Schema { unknown: Unknown::Allow, ..(*schema("Extras")).clone() });
+    let rows = store.open(Arc::clone(&schema)).await.unwrap();
+    let mut random = Random(29);
+    let make = |random: &mut Random| [row(random), vec![crate::rows::extras(random)]].concat();
+    let done = |outcome| match outcome {
+        Outcome::Done(row) => row,
+        other => panic!("{other:?}"),
+    };
+    for _ in 0..25 {
+        let mut row = make(&mut random);
+        let id = row[ID].clone();
+        let stored = async || rows.get(id.clone(), Expr::True).await.unwrap().unwrap();
+        let made = rows.insert(object(&row)).await.unwrap();
+        assert_eq!((string(&made), stored().await), (&*text_of(&schema, &row), made.clone()));
+        row[AGE] = Value::Int(77);
+        let changed = done(rows.update(id.clone(), vec![(AGE, row[AGE].clone())], Expect::any()).await.unwrap());
+        assert_eq!((string(&changed), stored().await), (&*text_of(&schema, &row), changed.clone()));
+        row = make(&mut random);
+        row[ID] = id.clone();
+        let replaced = done(rows.replace(object(&row), Expect::versions(vec![changed.version])).await.unwrap());
+        assert_eq!(replaced.version, changed.version + 1);
+        assert_eq!((string(&replaced), stored().await), (&*text_of(&schema, &row), replaced.clone()));
+        let stale = rows.replace(object(&row), Expect::versions(vec![changed.version])).await.unwrap();
+        assert_eq!(stale, Outcome::Changed);
+        row = make(&mut random);
+        row[ID] = id.clone();
+        let written = store.transact(vec![(rows.clone(), Write::Replace(object(&row), Expect::any()))]).await.unwrap();
+        assert_eq!(
+            (string(written[0].as_ref().unwrap()), stored().await.version),
+            (&*text_of(&schema, &row), made.version + 3)
+        );
+    }
+    let other = SqliteStore::in_memory(SqliteOptions::default()).unwrap();
+    let place = other.open(Arc::clone(&schema)).await.unwrap();
+    assert_eq!(copy_rows(&schema, &rows, &place, |_| ()).await.unwrap(), 25);
+    rows.delete_all(Expr::True, 100).await.unwrap();
+    assert_eq!(copy_rows(&schema, &place, &rows, |_| ()).await.unwrap(), 25);
     other.close().await;
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use ziggurat::crud::schema::{
-    Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, ListSort, Naive, Nested, Number, Tagged, Text, Type,
-    Union, Unknown, Variant,
+    Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, LegacyUuid, ListSort, Naive, Nested, Number, Tagged,
+    Text, Type, Union, Unknown, Variant,
 };
 use ziggurat::crud::{Comparison, Decimal, Expr, Path, Pattern, Query, Schema, Sort, Value, json};
 
@@ -38,11 +38,12 @@ pub const MOMENT: usize = 24;
 pub const SERIALS: usize = 25;
 pub const HASH: usize = 26;
 pub const MIDNIGHT: usize = 27;
-pub const FIELDS: usize = 28;
+pub const OLD: usize = 28;
+pub const FIELDS: usize = 29;
 /// What can be filtered and sorted by.
-pub const SCALARS: [usize; 19] = [
+pub const SCALARS: [usize; 20] = [
     ID, NAME, NICK, AGE, BIG, SCORE, RATE, FLAG, WHEN, REF, COLOR, MAIL, DAY, CLOCK, SPAN, PRICE, EXACT, MOMENT,
-    MIDNIGHT,
+    MIDNIGHT, OLD,
 ];
 
 fn optional(kind: Type) -> Type {
@@ -113,6 +114,7 @@ fn written() -> Vec<Field> {
         Field::new("serials", serials),
         Field::new("hash", Type::Bytes { form: BytesForm::Hex, min: None, max: None }),
         Field::new("midnight", optional(Type::Midnight(Bounds::default()))).index(Index::default()),
+        Field::new("old", optional(Type::LegacyUuid(LegacyUuid::Python))).index(Index::default()),
     ]
 }
 
@@ -166,6 +168,13 @@ fn entries(random: &mut Random, value: fn(&mut Random, usize) -> Value<'static>,
         entries.push((name.into(), value(random, depth)));
     }
     Value::Map(entries)
+}
+
+/// Members that are no fields; the name of the id is the store's own.
+pub fn extras(random: &mut Random) -> Value<'static> {
+    let Value::Map(mut extras) = entries(random, anything, 2) else { unreachable!() };
+    extras.retain(|(name, _)| name != "_id");
+    Value::Map(extras)
 }
 
 /// Whatever JSON holds.
@@ -316,7 +325,7 @@ pub fn value(random: &mut Random, field: usize) -> Value<'static> {
         }
         FLAG => Value::Bool(random.below(2) == 0),
         WHEN => Value::DateTime(random.pick(&TIMES)),
-        REF => {
+        REF | OLD => {
             let value = Value::Uuid(Uuid::from_u128(random.below(4) as u128));
             random.maybe(value)
         }

@@ -41,6 +41,7 @@ keeps! {
     many(60);
     changes();
     copied();
+    extras();
     once();
     once_refused();
     once_together();

@@ -120,8 +120,10 @@ impl Components {
         if !required.is_empty() {
             object["required"] = json!(required);
         }
-        if purpose != Purpose::Answer && schema.unknown == Unknown::Forbid {
-            object["additionalProperties"] = json!(false);
+        match schema.unknown {
+            Unknown::Allow => object["additionalProperties"] = json!(true),
+            Unknown::Forbid if purpose != Purpose::Answer => object["additionalProperties"] = json!(false),
+            Unknown::Forbid | Unknown::Ignore => {}
         }
         object
     }
@@ -189,7 +191,7 @@ impl Components {
                 put("type", Some(json!("string")));
                 put("pattern", Some(json!("^[0-9a-f]{24}$")));
             }
-            Type::Uuid => {
+            Type::Uuid | Type::LegacyUuid(_) => {
                 put("type", Some(json!("string")));
                 put("format", Some(json!("uuid")));
             }

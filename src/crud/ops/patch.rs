@@ -85,7 +85,8 @@ fn plan(schema: &Schema, changes: Vec<(usize, Change<'_>)>, admission: &Admissio
     if changes.is_empty() {
         return Plan::Nothing;
     }
-    let is_checked = |field: usize| admission.concerns(field) || schema.fields[field].access.is_fixed();
+    let is_fixed = |field: usize| schema.fields.get(field).is_some_and(|field| field.access.is_fixed());
+    let is_checked = |field: usize| admission.concerns(field) || is_fixed(field);
     if has_hooks || changes.iter().any(|(field, _)| is_checked(*field)) {
         return Plan::Merge;
     }

@@ -194,7 +194,7 @@ pub(crate) fn value(kind: &Type, text: &str) -> Result<Value<'static>, Fault> {
             _ => Err(Fault::new("float_parsing", "must be a number")),
         },
         Type::Str(rules) => Ok(Value::Str(check::normalise(Cow::Borrowed(text), rules).into_owned().into())),
-        Type::Uuid => check::uuid(text).map(Value::Uuid),
+        Type::Uuid | Type::LegacyUuid(_) => check::uuid(text).map(Value::Uuid),
         Type::ObjectId => check::object_id(text).map(|()| Value::Str(text.to_owned().into())),
         // A plus sign that was not escaped arrives as a space: 12:00:00+02:00.
         Type::DateTime(naive) | Type::Micros(naive) => check::datetime(text, *naive)

@@ -6,6 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::value::RawValue;
 
 use super::Path;
+use crate::crud::json;
 use crate::crud::schema::{Schema, Type};
 
 /// A choice of fields.
@@ -177,18 +178,31 @@ impl<'de> Visitor<'de> for Model<'_> {
         self.out.push(b'{');
         let mut first = true;
         while let Some(found) = members.next_key_seed(Member { schema: self.schema, shown: self.shown })? {
-            let Some((index, inner)) = found else {
-                members.next_value::<serde::de::IgnoredAny>()?;
-                continue;
-            };
-            let field = &self.schema.fields[index];
-            if !std::mem::take(&mut first) {
+            if found != Found::Unseen && !std::mem::take(&mut first) {
                 self.out.push(b',');
             }
-            self.out.extend_from_slice(field.key());
-            match field.kind.inner().0 {
-                Type::Model(model) => members.next_value_seed(Model { schema: model, shown: inner, out: self.out })?,
-                _ => self.out.extend_from_slice(members.next_value::<&RawValue>()?.get().as_bytes()),
+            let nested = match found {
+                Found::Unseen => {
+                    members.next_value::<serde::de::IgnoredAny>()?;
+                    continue;
+                }
+                Found::Field(index, inner) => {
+                    let field = &self.schema.fields[index];
+                    self.out.extend_from_slice(field.key());
+                    match field.kind.inner().0 {
+                        Type::Model(model) => Some((&**model, inner)),
+                        _ => None,
+                    }
+                }
+                Found::Extra(name) => {
+                    json::write_str(self.out, &name);
+                    self.out.push(b':');
+                    None
+                }
+            };
+            match nested {
+                Some((schema, shown)) => members.next_value_seed(Model { schema, shown, out: self.out })?,
+                None => self.out.extend_from_slice(members.next_value::<&RawValue>()?.get().as_bytes()),
             }
         }
         self.out.push(b'}');
@@ -196,14 +210,24 @@ impl<'de> Visitor<'de> for Model<'_> {
     }
 }
 
-/// The name of a member: which field it is, if it is shown.
+/// What a member is.
+#[derive(PartialEq)]
+enum Found<'a> {
+    /// The field with this index, and what is shown of it.
+    Field(usize, &'a Shown),
+    /// One that is no field.
+    Extra(String),
+    Unseen,
+}
+
+/// The name of a member.
 struct Member<'a> {
     schema: &'a Schema,
     shown: &'a Shown,
 }
 
 impl<'de, 'a> DeserializeSeed<'de> for Member<'a> {
-    type Value = Option<(usize, &'a Shown)>;
+    type Value = Found<'a>;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_str(self)
@@ -211,7 +235,7 @@ impl<'de, 'a> DeserializeSeed<'de> for Member<'a> {
 }
 
 impl<'a> Visitor<'_> for Member<'a> {
-    type Value = Option<(usize, &'a Shown)>;
+    type Value = Found<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a field")
@@ -220,11 +244,15 @@ impl<'a> Visitor<'_> for Member<'a> {
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
         let is = |index: usize| self.schema.fields.get(index).is_some_and(|field| *field.name == *name);
         Ok(match self.shown {
-            Shown::All => {
-                let index = self.schema.field(name).filter(|index| self.schema.fields[*index].access.is_shown());
-                index.map(|index| (index, &Shown::All))
-            }
-            Shown::Some(fields) => fields.iter().find(|(index, _)| is(*index)).map(|(index, inner)| (*index, inner)),
+            Shown::All => match self.schema.field(name) {
+                Some(index) if self.schema.fields[index].access.is_shown() => Found::Field(index, &Shown::All),
+                None if self.schema.is_open() => Found::Extra(name.to_owned()),
+                _ => Found::Unseen,
+            },
+            Shown::Some(fields) => fields
+                .iter()
+                .find(|(index, _)| is(*index))
+                .map_or(Found::Unseen, |(index, inner)| Found::Field(*index, inner)),
         })
     }
 }

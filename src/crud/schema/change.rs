@@ -1,5 +1,6 @@
 //! What a merge patch says (RFC 7396).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -8,12 +9,20 @@ use serde_json::value::RawValue;
 
 use super::Type;
 use super::context::Context;
-use super::read::{Member, ValueSeed, read_entries, read_part, read_slots};
+use super::read::{Extras, Member, ValueSeed, read_entries, read_part, read_slots};
 use super::validate::Change;
 
 impl<'de> Member<'de> for Change<'de> {
     fn read<'s, A: MapAccess<'de>>(cx: &Context<'s>, kind: &'s Type, map: &mut A) -> Result<Self, A::Error> {
         map.next_value_seed(ChangeSeed { value: ValueSeed { cx, kind } })
+    }
+}
+
+impl<'de> Extras<'de> for Change<'de> {
+    type Each = Option<Self>;
+
+    fn of(entries: Vec<(Cow<'de, str>, Option<Self>)>) -> Self {
+        Self::Entries(entries)
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn wrong_kind(kind: &Type) -> Fault {
         Type::IntText(_) => Fault::new("int_type", "must be a whole number, or one in a string"),
         Type::Float(_) => Fault::new("float_type", "must be a number"),
         Type::Str(_) | Type::ObjectId => Fault::new("string_type", "must be a string"),
-        Type::Uuid => Fault::new("uuid_type", "must be a UUID in a string"),
+        Type::Uuid | Type::LegacyUuid(_) => Fault::new("uuid_type", "must be a UUID in a string"),
         Type::DateTime(_) | Type::Micros(_) => Fault::new("datetime_type", "must be a date and time in a string"),
         Type::Date(_) | Type::Midnight(_) => Fault::new("date_type", "must be a date in a string"),
         Type::Time(_) => Fault::new("time_type", "must be a time in a string"),
@@ -341,6 +341,14 @@ pub(crate) fn name(name: &str) -> Result<(), Fault> {
         return Err(Fault::new("invalid_key", "the name must not be empty, begin with $ or hold . or NUL"));
     }
     Ok(())
+}
+
+/// Whether a member that is no field may have a name.
+pub(crate) fn extra(extra: &str) -> Result<(), Fault> {
+    if matches!(extra, "_id" | "_v" | "_k") {
+        return Err(Fault::new("invalid_key", "the name must not be _id, _v or _k, which are the store's own"));
+    }
+    name(extra)
 }
 
 /// Whether a text cannot be the id of a row: what begins with `_` is a route, and clients take `.` and `..` out of a path before

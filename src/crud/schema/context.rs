@@ -161,8 +161,14 @@ impl<'s> Context<'s> {
         }
     }
 
-    /// One value for each field of `schema`.
+    /// One value for each field of `schema`, and one for what it does not have, where that is allowed.
     pub(super) fn fill<'a>(&self, schema: &Schema, slots: Vec<Option<Value<'a>>>) -> Vec<Value<'a>> {
-        schema.fields.iter().zip(slots).map(|(field, slot)| slot.unwrap_or_else(|| self.left_out(field))).collect()
+        let mut slots = slots.into_iter();
+        let fields = schema.fields.iter().zip(slots.by_ref());
+        let mut values: Vec<_> = fields.map(|(field, slot)| slot.unwrap_or_else(|| self.left_out(field))).collect();
+        if schema.is_open() {
+            values.push(slots.next().flatten().unwrap_or_else(|| Value::Map(Vec::new())));
+        }
+        values
     }
 }

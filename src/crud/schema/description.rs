@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::check::{self, Fault};
 use super::{
-    Access, Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, ListSort, Naive, Nested, Number, Schema, Tagged,
-    Text, Type, Union, Unknown, Variant, validate,
+    Access, Bounds, BytesForm, ChoiceSort, DefaultValue, Field, Index, LegacyUuid, ListSort, Naive, Nested, Number,
+    Schema, Tagged, Text, Type, Union, Unknown, Variant, validate,
 };
 use crate::ConfigError;
 use crate::crud::{Decimal, Value};
@@ -43,6 +43,7 @@ enum UnknownDescription {
     #[default]
     Forbid,
     Ignore,
+    Allow,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +140,9 @@ enum TypeDescription {
         #[serde(default)]
         upper: bool,
     },
-    Uuid {},
+    Uuid {
+        stored: Option<LegacyDescription>,
+    },
     ObjectId {},
     Datetime {
         /// To the microsecond.
@@ -241,6 +244,17 @@ struct VariantDescription {
 #[serde(rename_all = "lowercase")]
 enum StoredDescription {
     Datetime,
+}
+
+/// Named as the drivers' `uuidRepresentation`.
+#[derive(Deserialize)]
+enum LegacyDescription {
+    #[serde(rename = "pythonLegacy")]
+    Python,
+    #[serde(rename = "javaLegacy")]
+    Java,
+    #[serde(rename = "csharpLegacy")]
+    Csharp,
 }
 
 #[derive(Deserialize)]
@@ -357,7 +371,7 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
                 DefaultDescription::Value(raw) => DefaultValue::Constant(constant(&field.kind, &raw, &place)?),
             };
             let fits = match (&default, field.kind.inner().0) {
-                (DefaultValue::Uuid4 | DefaultValue::Uuid7, kind) => matches!(kind, Type::Uuid),
+                (DefaultValue::Uuid4 | DefaultValue::Uuid7, kind) => matches!(kind, Type::Uuid | Type::LegacyUuid(_)),
                 (DefaultValue::ObjectId, kind) => matches!(kind, Type::ObjectId),
                 (DefaultValue::Now, kind) => matches!(kind, Type::DateTime(_) | Type::Micros(_)),
                 (DefaultValue::Token(bytes), kind) => TOKEN_BYTES.contains(bytes) && takes_token(kind, *bytes),
@@ -428,6 +442,7 @@ fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, Co
     let unknown = match description.unknown {
         UnknownDescription::Forbid => Unknown::Forbid,
         UnknownDescription::Ignore => Unknown::Ignore,
+        UnknownDescription::Allow => Unknown::Allow,
     };
     let mut schema = Schema { name: model, fields, id: None, unknown };
     if let Some(id) = description.id {
@@ -442,7 +457,10 @@ fn check_id(schema: &Schema, id: &str) -> Result<usize, ConfigError> {
             .cure("add a field `id: UUID`"));
     };
     let field = &schema.fields[index];
-    if !matches!(field.kind, Type::Uuid | Type::ObjectId | Type::Int(_) | Type::IntText(_) | Type::Str(_)) {
+    if !matches!(
+        field.kind,
+        Type::Uuid | Type::LegacyUuid(_) | Type::ObjectId | Type::Int(_) | Type::IntText(_) | Type::Str(_)
+    ) {
         return Err(ConfigError::new(format!("{}.{id} cannot identify rows", schema.name))
             .cure("make it a UUID, an int or a str"));
     }
@@ -476,7 +494,12 @@ fn compile_type(kind: TypeDescription, place: &str, open: &mut Open) -> Result<T
             })?;
             Type::Str(Text { min: min_length, max: max_length, pattern, strip, lower, upper })
         }
-        TypeDescription::Uuid {} => Type::Uuid,
+        TypeDescription::Uuid { stored } => match stored {
+            None => Type::Uuid,
+            Some(LegacyDescription::Python) => Type::LegacyUuid(LegacyUuid::Python),
+            Some(LegacyDescription::Java) => Type::LegacyUuid(LegacyUuid::Java),
+            Some(LegacyDescription::Csharp) => Type::LegacyUuid(LegacyUuid::CSharp),
+        },
         TypeDescription::ObjectId {} => Type::ObjectId,
         TypeDescription::Datetime { micro, naive } => {
             let naive = match naive {

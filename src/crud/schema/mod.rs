@@ -14,6 +14,7 @@ pub(crate) mod suggest;
 mod union;
 pub(crate) mod validate;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use access::Access;
@@ -194,6 +195,8 @@ pub enum Unknown {
     Forbid,
     /// They are left out.
     Ignore,
+    /// They are kept as they are: whatever JSON holds, under names that no field has and MongoDB can hold.
+    Allow,
 }
 
 /// What a field holds.
@@ -211,6 +214,8 @@ pub enum Type {
     Str(Text),
     /// `UUID`
     Uuid,
+    /// The same, which MongoDB keeps as drivers of this language did before there was a BSON subtype for it: in subtype 3.
+    LegacyUuid(LegacyUuid),
     /// An `ObjectId` of MongoDB: a text of 24 hexadecimal digits, which MongoDB keeps as such.
     ObjectId,
     /// `datetime`, in UTC, to the millisecond.
@@ -285,6 +290,17 @@ pub enum Naive {
     Refused,
     /// One in UTC.
     Utc,
+}
+
+/// In which order drivers of a language wrote the bytes of a UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegacyUuid {
+    /// As they are.
+    Python,
+    /// Each half from its end.
+    Java,
+    /// Each of the first three groups from its end.
+    CSharp,
 }
 
 /// How bytes are written in a JSON string.
@@ -418,7 +434,7 @@ impl Type {
 
     /// Whether the server chooses ids of this type.
     pub const fn is_made_here(&self) -> bool {
-        matches!(self, Self::Uuid | Self::ObjectId)
+        matches!(self, Self::Uuid | Self::LegacyUuid(_) | Self::ObjectId)
     }
 
     /// A time as this type keeps it, given in microseconds since 1970.
@@ -473,6 +489,19 @@ impl Schema {
             self.fields[index].searched = true;
         }
         Ok(self)
+    }
+
+    /// Whether documents hold more than the fields ([`Unknown::Allow`]).
+    pub fn is_open(&self) -> bool {
+        self.unknown == Unknown::Allow
+    }
+
+    /// The members of a document of this schema that are none of its fields.
+    pub(crate) fn extras<'v, 'a>(&self, values: &'v [Value<'a>]) -> &'v [(Cow<'a, str>, Value<'a>)] {
+        match values.get(self.fields.len()) {
+            Some(Value::Map(extras)) if self.is_open() => extras,
+            _ => &[],
+        }
     }
 
     /// The fields whose words are looked for by a search.

@@ -158,7 +158,7 @@ impl<'s> ValueSeed<'_, 's> {
     fn text<'a>(&self, text: Cow<'a, str>) -> Value<'a> {
         let checked = match self.kind() {
             Type::Str(rules) => check::text(text, rules).map(Value::Str),
-            Type::Uuid => check::uuid(&text).map(Value::Uuid),
+            Type::Uuid | Type::LegacyUuid(_) => check::uuid(&text).map(Value::Uuid),
             Type::ObjectId => check::object_id(&text).map(|()| Value::Str(text)),
             kind @ (Type::DateTime(naive) | Type::Micros(naive)) => match check::datetime(&text, *naive) {
                 Ok(time) => Ok(kind.instant(time)),
@@ -391,6 +391,22 @@ impl<'de> Member<'de> for Value<'de> {
     }
 }
 
+/// What the members of an object are read as that are none of its fields.
+pub(super) trait Extras<'de>: Member<'de> {
+    /// What each of them is read as.
+    type Each: Member<'de>;
+
+    fn of(entries: Vec<(Cow<'de, str>, Self::Each)>) -> Self;
+}
+
+impl<'de> Extras<'de> for Value<'de> {
+    type Each = Self;
+
+    fn of(entries: Vec<(Cow<'de, str>, Self)>) -> Self {
+        Value::Map(entries)
+    }
+}
+
 /// Reads the members of a dict, in their order.
 pub(super) fn read_entries<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
     cx: &Context<'s>,
@@ -442,14 +458,14 @@ impl<'de> Visitor<'de> for NameSeed {
     }
 }
 
-/// Reads the members of an object into one slot for each field.
-pub(super) fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
+/// Reads the members of an object into one slot for each field, and one for what is none of them, where that is allowed.
+pub(super) fn read_slots<'de, 's, T: Extras<'de>, A: MapAccess<'de>>(
     cx: &Context<'s>,
     schema: &'s Schema,
     map: &mut A,
 ) -> Result<Vec<Option<T>>, A::Error> {
     let mut slots: Vec<Option<T>> = schema.fields.iter().map(|_| None).collect();
-    let mut next = 0;
+    let (mut next, mut extras) = (0, Vec::<(Cow<'de, str>, T::Each)>::new());
     while let Some(key) = map.next_key_seed(KeySeed { schema, next, inside: cx.inside })? {
         match key {
             Key::Known(index) => {
@@ -461,6 +477,19 @@ pub(super) fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
                     continue;
                 }
                 slots[index] = Some(cx.step(Step::Field(&field.name), || T::read(cx, &field.kind, map))?);
+            }
+            Key::Extra(name) => {
+                let fault = match check::extra(&name) {
+                    Ok(()) if !extras.iter().any(|(own, _)| **own == *name) => {
+                        let value = cx.step(Step::Name(name.clone()), || T::Each::read(cx, &Type::Any, map))?;
+                        extras.push((Cow::Owned(name), value));
+                        continue;
+                    }
+                    Ok(()) => Fault::new("duplicate_key", "is there more than once"),
+                    Err(fault) => fault,
+                };
+                cx.refuse_member(&name.chars().take(LONGEST_NAME).collect::<String>(), fault);
+                map.next_value_seed(Skip)?;
             }
             Key::Unknown(name) => {
                 if let Some(name) = name {
@@ -474,6 +503,9 @@ pub(super) fn read_slots<'de, 's, T: Member<'de>, A: MapAccess<'de>>(
                 map.next_value_seed(Skip)?;
             }
         }
+    }
+    if schema.is_open() {
+        slots.push((!extras.is_empty()).then(|| T::of(extras)));
     }
     Ok(slots)
 }
@@ -496,7 +528,7 @@ impl<'c, 's, T> ObjectSeed<'c, 's, T> {
     }
 }
 
-impl<'de, T: Member<'de>> DeserializeSeed<'de> for ObjectSeed<'_, '_, T> {
+impl<'de, T: Extras<'de>> DeserializeSeed<'de> for ObjectSeed<'_, '_, T> {
     type Value = Option<Vec<Option<T>>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -504,7 +536,7 @@ impl<'de, T: Member<'de>> DeserializeSeed<'de> for ObjectSeed<'_, '_, T> {
     }
 }
 
-impl<'de, T: Member<'de>> Visitor<'de> for ObjectSeed<'_, '_, T> {
+impl<'de, T: Extras<'de>> Visitor<'de> for ObjectSeed<'_, '_, T> {
     type Value = Option<Vec<Option<T>>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -547,6 +579,8 @@ impl<'de, T: Member<'de>> Visitor<'de> for ObjectSeed<'_, '_, T> {
 
 enum Key {
     Known(usize),
+    /// One that is kept.
+    Extra(String),
     /// Its name where that is a violation.
     Unknown(Option<String>),
 }
@@ -576,11 +610,12 @@ impl Visitor<'_> for KeySeed<'_> {
     fn visit_str<E>(self, key: &str) -> Result<Key, E> {
         let expected = self.schema.fields.get(self.next).filter(|field| *field.name == *key).map(|_| self.next);
         let found = expected.or_else(|| self.schema.field(key));
-        Ok(match found.filter(|index| self.inside || self.schema.fields[*index].access.is_known()) {
-            Some(index) => Key::Known(index),
-            None => {
-                Key::Unknown((self.schema.unknown == Unknown::Forbid).then(|| key.chars().take(LONGEST_NAME).collect()))
-            }
+        Ok(match found {
+            Some(index) if self.inside || self.schema.fields[index].access.is_known() => Key::Known(index),
+            None if self.schema.is_open() => Key::Extra(key.to_owned()),
+            // A hidden field is none that is kept beside it.
+            _ if self.schema.unknown == Unknown::Ignore => Key::Unknown(None),
+            _ => Key::Unknown(Some(key.chars().take(LONGEST_NAME).collect())),
         })
     }
 }

@@ -34,7 +34,7 @@ fn fit(kind: &Type, json: &str) -> Fit {
                 Fit::Exact
             }
         }
-        Type::Uuid => Fit::Exact,
+        Type::Uuid | Type::LegacyUuid(_) => Fit::Exact,
         Type::ObjectId if is_text => Fit::Strict,
         Type::Decimal(_) => Fit::Strict,
         // A date may be the midnight of a time.

@@ -51,6 +51,7 @@ fn kinds(kind: &Type) -> u8 {
         Type::Decimal(_) => kinds::INT | kinds::FRACTION | kinds::TEXT,
         Type::Str(_)
         | Type::Uuid
+        | Type::LegacyUuid(_)
         | Type::ObjectId
         | Type::DateTime(_)
         | Type::Micros(_)
@@ -148,7 +149,7 @@ impl Union {
             (Value::Bool(_), Type::Bool)
             | (Value::Int(_), Type::Int(_) | Type::IntText(_))
             | (Value::Float(_), Type::Float(_))
-            | (Value::Uuid(_), Type::Uuid)
+            | (Value::Uuid(_), Type::Uuid | Type::LegacyUuid(_))
             | (Value::DateTime(_), Type::DateTime(_))
             | (Value::Micros(_), Type::Micros(_))
             | (Value::Duration(_), Type::Duration(_))
@@ -173,7 +174,7 @@ fn name_of(kind: &Type) -> &str {
         Type::IntText(_) => "an int in a string",
         Type::Float(_) => "float",
         Type::Str(_) => "str",
-        Type::Uuid => "UUID",
+        Type::Uuid | Type::LegacyUuid(_) => "UUID",
         Type::ObjectId => "ObjectId",
         Type::DateTime(_) | Type::Micros(_) => "datetime",
         Type::Date(_) | Type::Midnight(_) => "date",

@@ -160,6 +160,12 @@ impl Replacement {
                 *slot = Some(pin.map_or_else(|| cx.left_out(field), |pin| pin.value.clone()));
             }
         }
+        if schema.is_open()
+            && let Some(extras) = slots.last_mut()
+        {
+            // What is not sent is gone.
+            extras.get_or_insert_with(|| Value::Map(Vec::new()));
+        }
         finish(cx, Self(slots.into_iter().map(|slot| slot.map(Value::into_owned)).collect()))
     }
 
@@ -182,6 +188,10 @@ impl Replacement {
                 check_fixed(&cx, field, value, sent);
                 *value = sent.clone();
             }
+        }
+        let own = schema.fields.len();
+        if let (Some(Some(extras)), Some(kept)) = (self.0.get(own), stored.get_mut(own)) {
+            *kept = extras.clone();
         }
         finish(cx, stored)
     }
@@ -265,7 +275,14 @@ pub(crate) fn patch_many(
     };
     let mut set = Vec::new();
     for (index, change) in slots.into_iter().enumerate().filter_map(|(index, slot)| Some((index, slot?))) {
-        let field = &schema.fields[index];
+        let Some(field) = schema.fields.get(index) else {
+            if let Change::Entries(extras) = &change {
+                for (name, _) in extras {
+                    cx.refuse_member(name, Fault::new("nested_change", "is no field, and is changed row by row"));
+                }
+            }
+            continue;
+        };
         let fault = match change {
             _ if schema.id == Some(index) => Fault::new("read_only", "rows keep their ids; leave it out"),
             _ if field.access.is_fixed() => Fault::new(fixed_code(field.access), "cannot be changed; leave it out"),
@@ -290,7 +307,8 @@ pub(crate) fn merge(
     coerce: Coerce,
 ) -> Result<(), Rejection> {
     let cx = Context::of_client(coerce);
-    let fixed = changes.iter().filter(|(index, _)| schema.fields[*index].access.is_fixed());
+    let is_fixed = |index: usize| schema.fields.get(index).is_some_and(|field| field.access.is_fixed());
+    let fixed = changes.iter().filter(|(index, _)| is_fixed(*index));
     let before: Vec<_> = fixed.map(|(index, _)| (*index, values[*index].clone())).collect();
     merge_into(&cx, schema, values, changes);
     for (index, before) in before {
@@ -306,8 +324,10 @@ fn merge_into<'s>(
     changes: Vec<(usize, Change<'_>)>,
 ) {
     for (index, change) in changes {
-        let field = &schema.fields[index];
-        cx.inside(&field.name, || put(cx, &field.kind, &mut values[index], change));
+        match schema.fields.get(index) {
+            Some(field) => cx.inside(&field.name, || put(cx, &field.kind, &mut values[index], change)),
+            None => put(cx, &Type::Any, &mut values[index], change),
+        }
     }
 }
 
@@ -389,11 +409,13 @@ fn put_entries<'s>(
 
 /// A new object from a patch: RFC 7396 merges into an empty one.
 fn build<'s>(cx: &Context<'s>, schema: &'s Schema, changes: Vec<(usize, Change<'_>)>) -> Vec<Value<'static>> {
-    let mut slots: Vec<Option<Value<'static>>> = schema.fields.iter().map(|_| None).collect();
+    let mut slots = vec![None; schema.fields.len() + usize::from(schema.is_open())];
     for (index, change) in changes {
-        let field = &schema.fields[index];
         let mut value = Value::Null;
-        cx.inside(&field.name, || put(cx, &field.kind, &mut value, change));
+        match schema.fields.get(index) {
+            Some(field) => cx.inside(&field.name, || put(cx, &field.kind, &mut value, change)),
+            None => put(cx, &Type::Any, &mut value, change),
+        }
         slots[index] = Some(value);
     }
     cx.fill(schema, slots)

@@ -14,6 +14,8 @@ pub(super) enum Difference<'j> {
     Gone(String),
     /// It was of this type and is now of that.
     Type(String, &'j Json, &'j Json),
+    /// The model at the path, which is empty for the outermost, keeps members that it does not have, or does so no longer.
+    Open(String, bool),
     /// The fields of the model at the path, which is empty for the outermost, are in another order.
     Order(String),
 }
@@ -44,6 +46,10 @@ fn walk<'j>(at: &str, old: &'j Json, new: &'j Json, found: &mut Vec<Difference<'
         }
         return;
     };
+    let is_open = new.get("open").is_some();
+    if old.get("open").is_some() != is_open {
+        found.push(Difference::Open(at.to_owned(), is_open));
+    }
     let below = |field: &Json| {
         let name = field[0].as_str().unwrap_or_default();
         if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }

@@ -55,7 +55,9 @@ pub(super) fn check(schema: &Schema) -> Result<usize, ConfigError> {
         return Err(ConfigError::new(format!("{} has no id", schema.name)).cure("add a field `id: UUID`"));
     };
     match schema.fields.get(id).map(|field| &field.kind) {
-        Some(Type::Uuid | Type::ObjectId | Type::Str(_) | Type::Int(_) | Type::IntText(_)) => Ok(id),
+        Some(Type::Uuid | Type::LegacyUuid(_) | Type::ObjectId | Type::Str(_) | Type::Int(_) | Type::IntText(_)) => {
+            Ok(id)
+        }
         _ => Err(ConfigError::new(format!("the id of {} is of a type that cannot be an id", schema.name))
             .cure("declare it as UUID, str or int")),
     }

@@ -3,13 +3,16 @@
 use serde_json::{Value as Json, json};
 
 use crate::crud::json::write_value;
-use crate::crud::schema::{BytesForm, Nested, Type};
+use crate::crud::schema::{BytesForm, LegacyUuid, Nested, Type};
 use crate::crud::{Schema, Value};
 
-/// `{"model":[["id","uuid"],["age",{"optional":"int"}]]}`. Bounds and patterns are left out: they concern new rows only.
+/// `{"model":[["id","uuid"],["age",{"optional":"int"}]]}`, and `"open":true` where members are kept that are no fields. Bounds and patterns are left out: they concern new rows only.
 pub(super) fn of(schema: &Schema) -> Json {
     let fields: Vec<_> = schema.fields.iter().map(|field| json!([&*field.name, of_type(&field.kind)])).collect();
-    json!({ "model": fields })
+    match schema.is_open() {
+        true => json!({ "model": fields, "open": true }),
+        false => json!({ "model": fields }),
+    }
 }
 
 fn of_type(kind: &Type) -> Json {
@@ -20,6 +23,11 @@ fn of_type(kind: &Type) -> Json {
         Type::Float(_) => json!("float"),
         Type::Str(_) => json!("str"),
         Type::Uuid => json!("uuid"),
+        Type::LegacyUuid(order) => json!(match order {
+            LegacyUuid::Python => "uuid_python",
+            LegacyUuid::Java => "uuid_java",
+            LegacyUuid::CSharp => "uuid_csharp",
+        }),
         Type::ObjectId => json!("object_id"),
         Type::DateTime(_) => json!("datetime"),
         Type::Micros(_) => json!("datetime_us"),

@@ -145,6 +145,14 @@ impl<'s> Steps<'s> {
                         self.safe(Some(&path), StepKind::NewType, text, written);
                     }
                 }
+                Difference::Open(path, is_open) => {
+                    let field = (!path.is_empty()).then_some(&*path);
+                    let text = match is_open {
+                        true => "members that are no fields are kept and shown".to_owned(),
+                        false => format!("members that are no fields are not shown any more; {kept}"),
+                    };
+                    self.safe(field, StepKind::NewType, text, written);
+                }
                 Difference::Order(path) => {
                     let field = (!path.is_empty()).then_some(&*path);
                     self.safe(field, StepKind::Order, "the fields are in another order", written);

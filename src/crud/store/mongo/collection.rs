@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use futures_util::StreamExt;
-use mongodb::options::{CollectionOptions, ReadPreference, ReturnDocument, SelectionCriteria};
+use mongodb::options::{CollectionOptions, ReadPreference, ReturnDocument, SelectionCriteria, UpdateModifications};
 use mongodb::raw_batch_cursor::RawBatchCursor;
 
 use super::gather::{Asked, Gather, Lane};
@@ -112,14 +112,27 @@ impl MongoCollection {
         Ok(set)
     }
 
-    /// Every field but the id and the shard key, which a row keeps.
-    pub(super) fn set_all(&self, values: &[Value<'static>]) -> Document {
+    /// The update that puts a document in the place of a row, and counts the version up in the same step.
+    ///
+    /// Every field is set but the id and the shard key, which a row keeps; what other programs keep beside ours stays. Where the
+    /// schema is open that is ours as well, and goes: the literal stands for itself, whatever its texts begin with.
+    pub(super) fn replacement(&self, values: &[Value<'static>]) -> Result<UpdateModifications, StoreError> {
+        if self.schema.is_open() {
+            let document = encode::document(&self.schema, values, 0)?;
+            if document.as_bytes().len() > MAX_DOCUMENT {
+                return Err(StoreError::TooLarge { limit: MAX_DOCUMENT });
+            }
+            let document = Document::try_from(document).map_err(|error| StoreError::Internal(error.into()))?;
+            let version = doc! { "_v": { "$add": [{ "$ifNull": ["$_v", 0_i64] }, 1_i64] } };
+            let whole = doc! { "$mergeObjects": [{ "$literal": document }, version] };
+            return Ok(UpdateModifications::Pipeline(vec![doc! { "$replaceWith": whole }]));
+        }
         let mut set = Document::new();
         let kept = [Some(self.id), self.schema.shard_key()];
         for (index, value) in values.iter().enumerate().filter(|(index, _)| !kept.contains(&Some(*index))) {
             encode::set(&mut set, &self.schema, index, value);
         }
-        set
+        update(set).map(Into::into)
     }
 
     /// The row with this id, if `only` holds for it. Reads with a predicate are not asked for together: each has its own.
@@ -135,11 +148,11 @@ impl MongoCollection {
             .await
     }
 
-    /// Sets fields and counts the version up, if there is such a row of such a version.
+    /// Does an update that counts the version up, if there is such a row of such a version.
     async fn change(
         &self,
         id: Bson,
-        set: Document,
+        update: UpdateModifications,
         expect: Expect,
         whole: bool,
     ) -> Result<Outcome<RawDocumentBuf>, StoreError> {
@@ -150,10 +163,8 @@ impl MongoCollection {
                 let failed = |e| error::of(e, &schema);
                 let this = shard::located(&rows, &schema, this(&schema, &id, &expect)?, None).await.map_err(failed)?;
                 let Some(this) = this else { return not_done(&rows, &schema, &id, &expect).await };
-                let mut change = rows
-                    .find_one_and_update(this, update(set)?)
-                    .return_document(ReturnDocument::After)
-                    .max_time(timeout);
+                let mut change =
+                    rows.find_one_and_update(this, update).return_document(ReturnDocument::After).max_time(timeout);
                 if !whole {
                     change = change.projection(doc! { "_v": 1 });
                 }
@@ -468,11 +479,9 @@ impl Collection for MongoCollection {
 
     async fn replace(&self, document: Value<'static>, expect: Expect) -> Result<Outcome<Row>, StoreError> {
         let (values, id) = taken_apart(&self.schema, &document)?;
-        // Setting every field, not replacing the document: the version can be counted up in the same step, and fields
-        // that other programs keep beside ours stay.
-        let set = self.set_all(values);
+        let replacement = self.replacement(values)?;
         let expect = expect.in_shard_of(&self.schema, &document);
-        Ok(self.change(id, set, expect, false).await?.map(|changed| {
+        Ok(self.change(id, replacement, expect, false).await?.map(|changed| {
             let version = decode::version(&changed);
             Row { version, json: json::document(&self.schema, &document) }
         }))
@@ -485,8 +494,8 @@ impl Collection for MongoCollection {
         expect: Expect,
     ) -> Result<Outcome<Row>, StoreError> {
         let Some(id) = encode::id(&self.schema, &id) else { return Ok(Outcome::NotFound) };
-        let set = self.set(&changes)?;
-        Ok(match self.change(id, set, expect, true).await? {
+        let set = update(self.set(&changes)?)?;
+        Ok(match self.change(id, set.into(), expect, true).await? {
             Outcome::Done(document) => Outcome::Done(row(&self.schema, &document)?),
             Outcome::NotFound => Outcome::NotFound,
             Outcome::Changed => Outcome::Changed,

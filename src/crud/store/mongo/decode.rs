@@ -1,20 +1,23 @@
 //! BSON to JSON, guided by the schema, straight from the bytes of the reply.
 //!
-//! What others have written is read as far as it has one meaning: any number type for a number, legacy and textual UUIDs,
-//! fields in any order, fields that are missing. What does not fit its field's type is an error that names the field.
+//! What others have written is read as far as it has one meaning: any number type for a number, textual UUIDs, fields
+//! in any order, fields that are missing. What does not fit its field's type is an error that names the field, and so are UUIDs of another subtype
+//! than the field's: they would be shown, and be found by nobody.
 
 use bson::spec::BinarySubtype;
 use bson::{RawArray, RawBsonRef, RawDocument};
 use uuid::Uuid;
 
-use super::{encode, straight};
-use crate::crud::schema::{BytesForm, DefaultValue, Field, Tagged, Type, Union};
+use super::{encode, legacy, straight};
+use crate::crud::schema::{BytesForm, DefaultValue, Tagged, Type, Union, check};
 use crate::crud::store::StoreError;
 use crate::crud::{Decimal, Schema, Value, json};
 
 /// What is known of a document after one pass over its elements.
 struct Members<'a> {
     values: Vec<Option<RawBsonRef<'a>>>,
+    /// What is no field, where that is shown.
+    extras: Vec<(&'a str, RawBsonRef<'a>)>,
     version: i64,
 }
 
@@ -23,11 +26,24 @@ fn broken(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
 }
 
 fn unfit(field: &str, value: RawBsonRef<'_>) -> StoreError {
+    if let RawBsonRef::Binary(binary) = value
+        && let subtype @ (BinarySubtype::Uuid | BinarySubtype::UuidOld) = binary.subtype
+    {
+        let cure = match subtype {
+            BinarySubtype::Uuid => "it is a UUID without Stored(...)",
+            _ => {
+                "say in which order of bytes by Stored(\"pythonLegacy\"), \"javaLegacy\" or \"csharpLegacy\" at the field"
+            }
+        };
+        let subtype = u8::from(subtype);
+        let text = format!("a stored {field} is a UUID of the binary subtype {subtype}, which its type is not: {cure}");
+        return StoreError::Internal(text.into());
+    }
     StoreError::Internal(format!("a stored {field} is {:?}, which does not fit its type", value.element_type()).into())
 }
 
 fn members<'a>(schema: &Schema, document: &'a RawDocument) -> Result<Members<'a>, StoreError> {
-    let mut members = Members { values: vec![None; schema.fields.len()], version: 0 };
+    let mut members = Members { values: vec![None; schema.fields.len()], extras: Vec::new(), version: 0 };
     // Our own documents have their fields in the order of the schema, so each is nearly always the next one.
     let mut next = 0;
     for element in document.iter_elements() {
@@ -45,6 +61,13 @@ fn members<'a>(schema: &Schema, document: &'a RawDocument) -> Result<Members<'a>
                     .chain(0..next)
                     .find(|index| schema.id != Some(*index) && schema.fields[*index].name.as_bytes() == name);
                 next = found.map_or(next, |index| index + 1);
+                if found.is_none() && schema.is_open() {
+                    let name = element.key().as_str();
+                    // The name of the id, which MongoDB has a name of its own for, is no other member's.
+                    if check::extra(name).is_ok() && schema.field(name).is_none() {
+                        members.extras.push((name, element.value().map_err(broken)?));
+                    }
+                }
                 found
             }
         };
@@ -75,10 +98,18 @@ pub(super) fn general(out: &mut Vec<u8>, schema: &Schema, document: &RawDocument
         }
         out.extend_from_slice(field.key());
         match (value, &field.default) {
-            (Some(value), _) => write(out, field, &field.kind, *value)?,
+            (Some(value), _) => write(out, &field.name, &field.kind, *value)?,
             (None, Some(DefaultValue::Constant(value))) => json::write_value(out, &field.kind, value),
             (None, _) => out.extend_from_slice(b"null"),
         }
+    }
+    for (index, (name, value)) in members.extras.iter().enumerate() {
+        if index > 0 || !schema.fields.is_empty() {
+            out.push(b',');
+        }
+        json::write_str(out, name);
+        out.push(b':');
+        write(out, name, &Type::Any, *value)?;
     }
     out.push(b'}');
     Ok(members.version)
@@ -106,7 +137,9 @@ pub(super) fn value(name: &str, kind: &Type, value: RawBsonRef<'_>) -> Result<Va
         (Type::Decimal(_), value) => Value::Decimal(decimal(value).ok_or_else(|| unfit(name, value))?),
         (Type::Duration(_), value) => Value::Duration(integer(value).ok_or_else(|| unfit(name, value))?),
         (Type::Float(_), value) => Value::Float(float(value).ok_or_else(|| unfit(name, value))?),
-        (Type::Uuid, value) => Value::Uuid(uuid(value).ok_or_else(|| unfit(name, value))?),
+        (kind @ (Type::Uuid | Type::LegacyUuid(_)), value) => {
+            Value::Uuid(uuid(kind, value).ok_or_else(|| unfit(name, value))?)
+        }
         (_, RawBsonRef::String(x)) => Value::Str(x.to_owned().into()),
         (_, RawBsonRef::ObjectId(x)) => Value::Str(encode::object_id(x).into()),
         (Type::Micros(_), value) => Value::Micros(integer(value).ok_or_else(|| unfit(name, value))?),
@@ -118,8 +151,8 @@ pub(super) fn value(name: &str, kind: &Type, value: RawBsonRef<'_>) -> Result<Va
     })
 }
 
-fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -> Result<(), StoreError> {
-    let unfit = || unfit(&field.name, value);
+fn write(out: &mut Vec<u8>, field: &str, kind: &Type, value: RawBsonRef<'_>) -> Result<(), StoreError> {
+    let unfit = || unfit(field, value);
     match (kind.inner().0, value) {
         (_, RawBsonRef::Null | RawBsonRef::Undefined) => out.extend_from_slice(b"null"),
         (Type::Bool | Type::OneOf { .. }, RawBsonRef::Boolean(x)) => json::write_scalar(out, &Value::Bool(x)),
@@ -136,7 +169,9 @@ fn write(out: &mut Vec<u8>, field: &Field, kind: &Type, value: RawBsonRef<'_>) -
         (Type::Float(_), value) => json::write_float(out, float(value).ok_or_else(unfit)?),
         (Type::Duration(_), value) => json::write_duration(out, integer(value).ok_or_else(unfit)?),
         (Type::Decimal(_), value) => json::write_decimal(out, decimal(value).ok_or_else(unfit)?),
-        (Type::Uuid, value) => json::write_uuid(out, &uuid(value).ok_or_else(unfit)?),
+        (kind @ (Type::Uuid | Type::LegacyUuid(_)), value) => {
+            json::write_uuid(out, &uuid(kind, value).ok_or_else(unfit)?);
+        }
         (Type::Model(schema), RawBsonRef::Document(inner)) => general(out, schema, inner).map(drop)?,
         (Type::Tagged(tagged), RawBsonRef::Document(inner)) => {
             let schema = variant(tagged, inner).and_then(|variant| tagged.schema(variant)).ok_or_else(unfit)?;
@@ -170,13 +205,13 @@ fn variant(tagged: &Tagged, document: &RawDocument) -> Option<usize> {
 }
 
 /// A value of the first type of a union that it fits. Numbers are tried as what they are first.
-fn alternative(out: &mut Vec<u8>, field: &Field, union: &Union, value: RawBsonRef<'_>) -> Result<(), StoreError> {
+fn alternative(out: &mut Vec<u8>, field: &str, union: &Union, value: RawBsonRef<'_>) -> Result<(), StoreError> {
     let is_float = |kind: &&Type| matches!(kind, Type::Float(_));
     let (floats, others): (Vec<_>, Vec<_>) = union.alternatives().iter().partition(is_float);
     let ordered =
         if matches!(value, RawBsonRef::Double(_)) { [floats, others].concat() } else { [others, floats].concat() };
     let begun = out.len();
-    let mut failure = unfit(&field.name, value);
+    let mut failure = unfit(field, value);
     for kind in ordered {
         match write(out, field, kind, value) {
             Ok(()) => return Ok(()),
@@ -187,7 +222,7 @@ fn alternative(out: &mut Vec<u8>, field: &Field, union: &Union, value: RawBsonRe
     Err(failure)
 }
 
-fn write_items(out: &mut Vec<u8>, field: &Field, kind: &Type, items: &RawArray) -> Result<(), StoreError> {
+fn write_items(out: &mut Vec<u8>, field: &str, kind: &Type, items: &RawArray) -> Result<(), StoreError> {
     out.push(b'[');
     for (index, value) in items.into_iter().enumerate() {
         if index > 0 {
@@ -199,7 +234,7 @@ fn write_items(out: &mut Vec<u8>, field: &Field, kind: &Type, items: &RawArray) 
     Ok(())
 }
 
-fn write_entries(out: &mut Vec<u8>, field: &Field, kind: &Type, inner: &RawDocument) -> Result<(), StoreError> {
+fn write_entries(out: &mut Vec<u8>, field: &str, kind: &Type, inner: &RawDocument) -> Result<(), StoreError> {
     out.push(b'{');
     for (index, element) in inner.iter_elements().enumerate() {
         let element = element.map_err(broken)?;
@@ -225,7 +260,7 @@ fn write_any(out: &mut Vec<u8>, value: RawBsonRef<'_>) -> Option<()> {
         RawBsonRef::ObjectId(x) => json::write_str(out, &encode::object_id(x)),
         RawBsonRef::DateTime(x) => json::write_datetime(out, x.timestamp_millis()),
         value @ RawBsonRef::Decimal128(_) => json::write_decimal(out, decimal(value)?),
-        RawBsonRef::Binary(x) => match uuid(value) {
+        RawBsonRef::Binary(x) => match uuid(&Type::Uuid, value) {
             Some(uuid) => json::write_uuid(out, &uuid),
             None => json::write_bytes(out, x.bytes, BytesForm::default()),
         },
@@ -272,12 +307,13 @@ fn decimal(value: RawBsonRef<'_>) -> Option<Decimal> {
     }
 }
 
-fn uuid(value: RawBsonRef<'_>) -> Option<Uuid> {
-    match value {
-        RawBsonRef::Binary(x) if matches!(x.subtype, BinarySubtype::Uuid | BinarySubtype::UuidOld) => {
-            Uuid::from_slice(x.bytes).ok()
+fn uuid(kind: &Type, value: RawBsonRef<'_>) -> Option<Uuid> {
+    match (value, kind) {
+        (RawBsonRef::Binary(x), Type::LegacyUuid(order)) if x.subtype == BinarySubtype::UuidOld => {
+            Some(legacy::reorder(*order, Uuid::from_slice(x.bytes).ok()?))
         }
-        RawBsonRef::String(x) => Uuid::try_parse(x).ok(),
+        (RawBsonRef::Binary(x), Type::Uuid) if x.subtype == BinarySubtype::Uuid => Uuid::from_slice(x.bytes).ok(),
+        (RawBsonRef::String(x), _) => Uuid::try_parse(x).ok(),
         _ => None,
     }
 }
@@ -287,7 +323,7 @@ mod tests {
     use bson::{Bson, RawDocumentBuf, doc};
 
     use super::*;
-    use crate::crud::schema::{Bounds, Naive, Text, Unknown};
+    use crate::crud::schema::{Bounds, Field, LegacyUuid, Naive, Text, Unknown};
 
     fn schema() -> Schema {
         let fields = vec![
@@ -333,6 +369,27 @@ mod tests {
         assert!(text.contains("stored day is String"), "{text}");
         let millis = read(date(0), date(1)).unwrap_err().to_string();
         assert!(millis.contains("stored at is DateTime"), "{millis}");
+    }
+
+    #[test]
+    fn uuids_are_read_as_their_field_says() {
+        let binary = |subtype, byte| Bson::Binary(bson::Binary { subtype, bytes: [&[byte][..], &[0; 15]].concat() });
+        let read = |kind, stored: Bson| {
+            let schema = Schema { fields: vec![Field::new("u", kind)], id: None, ..schema() };
+            let raw = RawDocumentBuf::try_from(&doc! { "u": stored, "_v": 1_i64 }).unwrap();
+            let mut out = Vec::new();
+            let read = super::document(&mut out, &schema, &raw).map_err(|error| error.to_string());
+            assert_eq!(read.is_ok(), scalar(&schema, 0, &raw).is_ok());
+            read.map(|_| String::from_utf8(out).unwrap())
+        };
+        let java = || Type::LegacyUuid(LegacyUuid::Java);
+        let found = read(java(), binary(BinarySubtype::UuidOld, 1)).unwrap();
+        assert_eq!(found, r#"{"u":"00000000-0000-0001-0000-000000000000"}"#);
+        let error = read(Type::Uuid, binary(BinarySubtype::UuidOld, 1)).unwrap_err();
+        assert!(error.contains("stored u") && error.contains("pythonLegacy"), "{error}");
+        let error = read(java(), binary(BinarySubtype::Uuid, 1)).unwrap_err();
+        assert!(error.contains("stored u") && error.contains("without Stored"), "{error}");
+        assert!(read(Type::Uuid, binary(BinarySubtype::Generic, 1)).is_err());
     }
 
     #[test]

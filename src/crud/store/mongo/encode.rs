@@ -1,9 +1,12 @@
-//! Typed values to BSON: integers are always 64 bits wide, UUIDs binary of subtype 4, times milliseconds.
+//! Typed values to BSON: integers are always 64 bits wide, UUIDs binary of subtype 4 unless their field says otherwise, times
+//! milliseconds.
 
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, DateTime, Decimal128, Document, RawDocumentBuf};
+use uuid::Uuid;
 
+use super::legacy;
 use crate::crud::schema::{Field, Naive, Text, Type};
 use crate::crud::store::{StoreError, names};
 use crate::crud::{Path, Schema, Value};
@@ -79,6 +82,9 @@ fn members(out: &mut Vec<u8>, schema: &Schema, values: &[Value<'_>]) {
             element(out, &field.name, &field.kind, value);
         }
     }
+    for (name, value) in schema.extras(values) {
+        element(out, name, &Type::Any, value);
+    }
 }
 
 /// Appends a document whose length is filled in when it is known.
@@ -140,10 +146,11 @@ fn element(out: &mut Vec<u8>, name: &str, kind: &Type, value: &Value<'_>) {
             out.extend_from_slice(x.as_bytes());
             out.push(0);
         }
-        (Value::Uuid(x), _) => {
+        (Value::Uuid(x), kind) => {
+            let (subtype, uuid) = uuid(kind, *x);
             out.extend_from_slice(&length(16));
-            out.push(4);
-            out.extend_from_slice(x.as_bytes());
+            out.push(subtype.into());
+            out.extend_from_slice(uuid.as_bytes());
         }
         (Value::Bytes(x), _) => {
             out.extend_from_slice(&length(x.len()));
@@ -183,6 +190,14 @@ fn alternative<'t>(kind: &'t Type, value: &Value<'_>) -> &'t Type {
     }
 }
 
+/// A UUID as it is kept.
+fn uuid(kind: &Type, uuid: Uuid) -> (BinarySubtype, Uuid) {
+    match kind {
+        Type::LegacyUuid(order) => (legacy::SUBTYPE.into(), legacy::reorder(*order, uuid)),
+        _ => (BinarySubtype::Uuid, uuid),
+    }
+}
+
 /// When a day begins in UTC, in milliseconds since 1970.
 fn midnight(day: &str) -> Option<i64> {
     Some(speedate::Date::parse_str_rfc3339(day).ok()?.timestamp() * 1000)
@@ -200,7 +215,9 @@ fn value_of(kind: &Type) -> &Type {
 pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
     let object = |schema: &Schema, values: &[Value<'_>]| {
         let members = schema.fields.iter().zip(values);
-        Bson::Document(members.map(|(field, value)| (field.name.to_string(), bson(&field.kind, value))).collect())
+        let members = members.map(|(field, value)| (field.name.to_string(), bson(&field.kind, value)));
+        let extras = schema.extras(values).iter().map(|(name, value)| (name.to_string(), bson(&Type::Any, value)));
+        Bson::Document(members.chain(extras).collect())
     };
     match (value, alternative(kind, value)) {
         (Value::Null, _) => Bson::Null,
@@ -217,7 +234,10 @@ pub(super) fn bson(kind: &Type, value: &Value<'_>) -> Bson {
             None => Bson::String(x.to_string()),
         },
         (Value::Str(x), _) => Bson::String(x.to_string()),
-        (Value::Uuid(x), _) => Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: x.as_bytes().to_vec() }),
+        (Value::Uuid(x), kind) => {
+            let (subtype, uuid) = uuid(kind, *x);
+            Bson::Binary(Binary { subtype, bytes: uuid.into_bytes().to_vec() })
+        }
         (Value::DateTime(x), _) => Bson::DateTime(DateTime::from_millis(*x)),
         (Value::Bytes(x), _) => Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: x.to_vec() }),
         (Value::Map(entries), kind) => {
@@ -254,11 +274,9 @@ pub(super) fn object_id(id: ObjectId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::crud::Decimal;
-    use crate::crud::schema::{Bounds, Field, ListSort, Number, Text, Unknown};
+    use crate::crud::schema::{Bounds, Field, LegacyUuid, ListSort, Number, Text, Unknown};
 
     #[test]
     fn bytes_are_what_the_driver_would_write() {
@@ -270,6 +288,7 @@ mod tests {
         let fields = vec![
             Field::new("n", Type::Optional(Box::new(int()))),
             Field::new("id", Type::Uuid),
+            Field::new("old", Type::LegacyUuid(LegacyUuid::CSharp)),
             Field::new("f", Type::Float(Bounds::default())),
             Field::new("b", Type::Bool),
             Field::new("w", Type::DateTime(Naive::default())),
@@ -284,6 +303,7 @@ mod tests {
         let values = [
             Value::Null,
             Value::Uuid(uuid),
+            Value::Uuid(Uuid::from_u128(0x0102_0304 << 96)),
             Value::Float(-0.0),
             Value::Bool(true),
             Value::DateTime(-5),
@@ -296,6 +316,7 @@ mod tests {
         let theirs = bson::doc! {
             "_id": Binary { subtype: BinarySubtype::Uuid, bytes: uuid.as_bytes().to_vec() },
             "n": Bson::Null,
+            "old": Binary { subtype: BinarySubtype::UuidOld, bytes: [&[4, 3, 2, 1][..], &[0; 12]].concat() },
             "f": -0.0,
             "b": true,
             "w": DateTime::from_millis(-5),
@@ -306,7 +327,8 @@ mod tests {
             "_v": 9_i64,
         };
         assert_eq!(ours.as_bytes(), theirs.to_vec().unwrap());
-        assert_eq!(bson(&schema.fields[8].kind, &values[8]), theirs["é"]);
-        assert_eq!(bson(&schema.fields[6].kind, &values[6]), theirs["m"]);
+        assert_eq!(bson(&schema.fields[9].kind, &values[9]), theirs["é"]);
+        assert_eq!(bson(&schema.fields[7].kind, &values[7]), theirs["m"]);
+        assert_eq!(bson(&schema.fields[2].kind, &values[2]), theirs["old"]);
     }
 }

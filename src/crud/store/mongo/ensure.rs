@@ -346,7 +346,7 @@ fn type_name(kind: &Type) -> Bson {
         Type::Int(_) | Type::IntText(_) | Type::Float(_) | Type::Micros(_) | Type::Duration(_) | Type::Decimal(_) => {
             "number".into()
         }
-        Type::Uuid => "binData".into(),
+        Type::Uuid | Type::LegacyUuid(_) => "binData".into(),
         Type::ObjectId => "objectId".into(),
         Type::DateTime(_) | Type::Midnight(_) => "date".into(),
         Type::OneOf { .. } => vec!["string", "number", "bool"].into(),

@@ -17,6 +17,7 @@ mod error;
 mod gather;
 mod group;
 mod keys;
+mod legacy;
 mod plan;
 mod search;
 mod shard;
@@ -30,7 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bson::doc;
-use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, WriteConcern};
+use mongodb::options::{Acknowledgment, ClientOptions, ConnectionString, ReadConcern, WriteConcern};
 use mongodb::{Client, Database};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
@@ -133,7 +134,13 @@ impl MongoStore {
     }
 
     async fn connected(uri: &str, options: MongoOptions) -> Result<Self, OpenError> {
-        let mut client = ClientOptions::parse(uri).await.map_err(|error| misread(uri, &error))?;
+        let given = ConnectionString::parse(with_known_options(uri)).map_err(|error| misread(uri, &error))?;
+        if given.uuid_representation.is_some() {
+            return Err(ConfigError::new("the MongoDB URI asks for another uuidRepresentation than standard")
+                .cure("remove it, and say at each field what it is: Annotated[UUID, Stored(\"pythonLegacy\")]")
+                .into());
+        }
+        let mut client = ClientOptions::parse(given).await.map_err(|error| misread(uri, &error))?;
         client.app_name.get_or_insert_with(|| "ziggurat".into());
         client.server_selection_timeout.get_or_insert(options.server_selection_timeout);
         client.connect_timeout.get_or_insert(options.server_selection_timeout);
@@ -207,6 +214,13 @@ impl MongoStore {
         }
         Ok(under_way)
     }
+}
+
+/// A URI without what other drivers know and this one does not, where it says what is so anyway.
+fn with_known_options(uri: &str) -> String {
+    let Some((before, options)) = uri.split_once('?') else { return uri.to_owned() };
+    let is_known = |option: &&str| !option.eq_ignore_ascii_case("uuidRepresentation=standard");
+    format!("{before}?{}", options.split('&').filter(is_known).collect::<Vec<_>>().join("&"))
 }
 
 fn closed() -> StoreError {

@@ -7,8 +7,9 @@ use mongodb::{Collection, Database, IndexModel};
 use serde_json::Value as Json;
 
 use super::ensure::{self, META, Record, Sort, Stale, Wanted, existing, name_of, unique_field};
-use super::{encode, error, search};
+use super::{encode, error, legacy, search};
 use crate::crud::Schema;
+use crate::crud::schema::Type;
 use crate::crud::store::plan::{Step, StepKind};
 use crate::crud::store::steps::{EXAMPLES, Found, Look, Steps};
 use crate::crud::store::{OpenError, StoreError, names, shape};
@@ -165,7 +166,7 @@ impl Planning<'_> {
                 self.rows.find(filter).projection(doc! { "_id": 1 }).limit(i64::try_from(EXAMPLES).unwrap_or(1));
             let mut found = first.await.map_err(|e| self.failed(e))?;
             while found.advance().await.map_err(|e| self.failed(e))? {
-                ids.push(id(found.deserialize_current().map_err(|e| self.failed(e))?.get("_id")));
+                ids.push(self.id(found.deserialize_current().map_err(|e| self.failed(e))?.get("_id")));
             }
         }
         Ok(Found { rows, ids })
@@ -286,8 +287,8 @@ impl Planning<'_> {
         while groups.advance().await.map_err(|e| self.failed(e))? {
             let group = groups.deserialize_current().map_err(|e| self.failed(e))?;
             let rows = group.get("rows").and_then(number).unwrap_or(2);
-            all.add(rows.saturating_sub(1), || id(group.get("first")));
-            all.add(1, || id(group.get("last")));
+            all.add(rows.saturating_sub(1), || self.id(group.get("first")));
+            all.add(1, || self.id(group.get("last")));
         }
         Ok(all)
     }
@@ -302,17 +303,33 @@ impl Planning<'_> {
             let Ok(text) = row.get_str(name) else { continue };
             match first.entry(names::folded(text)) {
                 std::collections::hash_map::Entry::Vacant(place) => {
-                    place.insert(Some(id(row.get("_id"))));
+                    place.insert(Some(self.id(row.get("_id"))));
                 }
                 std::collections::hash_map::Entry::Occupied(mut place) => {
                     if let Some(before) = place.get_mut().take() {
                         all.add(1, || before);
                     }
-                    all.add(1, || id(row.get("_id")));
+                    all.add(1, || self.id(row.get("_id")));
                 }
             }
         }
         Ok(all)
+    }
+
+    /// An id as JSON.
+    fn id(&self, id: Option<&Bson>) -> String {
+        let kind = self.schema.id.map(|index| &self.schema.fields[index].kind);
+        match id {
+            Some(Bson::String(text)) => Json::from(text.as_str()).to_string(),
+            Some(Bson::Binary(bytes)) => match (uuid::Uuid::from_slice(&bytes.bytes), kind) {
+                (Ok(id), Some(Type::LegacyUuid(order))) => format!("\"{}\"", legacy::reorder(*order, id)),
+                (Ok(id), _) => format!("\"{id}\""),
+                (Err(_), _) => "null".into(),
+            },
+            Some(Bson::ObjectId(id)) => format!("\"{}\"", id.to_hex()),
+            Some(id) => id.to_string(),
+            None => "null".into(),
+        }
     }
 }
 
@@ -321,19 +338,5 @@ fn number(value: &Bson) -> Option<u64> {
         Bson::Int32(x) => u64::try_from(*x).ok(),
         Bson::Int64(x) => u64::try_from(*x).ok(),
         _ => None,
-    }
-}
-
-/// An id as JSON.
-fn id(id: Option<&Bson>) -> String {
-    match id {
-        Some(Bson::String(text)) => Json::from(text.as_str()).to_string(),
-        Some(Bson::Binary(bytes)) => match uuid::Uuid::from_slice(&bytes.bytes) {
-            Ok(id) => format!("\"{id}\""),
-            Err(_) => "null".into(),
-        },
-        Some(Bson::ObjectId(id)) => format!("\"{}\"", id.to_hex()),
-        Some(id) => id.to_string(),
-        None => "null".into(),
     }
 }

@@ -88,6 +88,10 @@ impl<'a> Rest<'a> {
 }
 
 fn members(out: &mut Vec<u8>, schema: &Schema, rest: &mut Rest<'_>) -> Option<()> {
+    if schema.is_open() {
+        // What it holds is not known.
+        return None;
+    }
     out.push(b'{');
     for (index, field) in schema.fields.iter().enumerate() {
         if index > 0 {

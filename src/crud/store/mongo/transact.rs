@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR};
-use mongodb::options::ReturnDocument;
+use mongodb::options::{ReturnDocument, UpdateModifications};
 use mongodb::{Client, ClientSession, Collection};
 
 use super::collection::{MongoCollection, Rows, is_kept, row, taken_apart, this, update, visible};
@@ -29,7 +29,7 @@ enum Work {
     Change {
         this: Document,
         there: Document,
-        update: Document,
+        update: UpdateModifications,
     },
     Delete {
         this: Document,
@@ -57,13 +57,13 @@ fn plan(collection: &MongoCollection, write: Write) -> Result<Planned, StoreErro
         }
         Write::Replace(document, expect) => {
             let (values, id) = taken_apart(&schema, &document)?;
-            let update = update(collection.set_all(values))?;
+            let update = collection.replacement(values)?;
             let expect = expect.in_shard_of(&schema, &document);
             Work::Change { this: this(&schema, &id, &expect)?, there: visible(&schema, &id, &expect.only)?, update }
         }
         Write::Update(id, changes, expect) => match encode::id(&schema, &id) {
             Some(id) => {
-                let update = update(collection.set(&changes)?)?;
+                let update = update(collection.set(&changes)?)?.into();
                 Work::Change { this: this(&schema, &id, &expect)?, there: visible(&schema, &id, &expect.only)?, update }
             }
             None => Work::Nothing,

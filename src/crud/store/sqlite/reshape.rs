@@ -83,6 +83,9 @@ fn model(schema: &Schema, at: &At<'_>, doc: &str, rest: Option<&str>) -> Result<
         out.extend_from_slice(field.key());
         one(&mut out, at, field, &mut members, &mut kept)?;
     }
+    if schema.is_open() {
+        extras(&mut out, doc, &mut members, &mut kept)?;
+    }
     out.push(b'}');
     kept.extend(members);
     let rest = if kept.is_empty() { None } else { Some(serde_json::to_string(&kept)?) };
@@ -110,8 +113,35 @@ pub(super) fn attempt(
             failures.push(failure);
         }
     }
+    if schema.is_open() {
+        extras(&mut out, doc, &mut members, &mut kept)?;
+    }
     out.push(b'}');
     Ok((String::from_utf8_lossy(&out).into_owned(), failures))
+}
+
+/// Writes what is no field: in the order of the row, and behind it what was kept aside and may be shown now.
+fn extras<'a>(
+    out: &mut Vec<u8>,
+    doc: &'a str,
+    members: &mut Members<'a>,
+    kept: &mut Members<'a>,
+) -> Result<(), serde_json::Error> {
+    let order: json::Members<'a> = serde_json::from_str(doc)?;
+    let own = order.0.into_iter().filter_map(|(name, _)| members.remove_entry(&*name)).collect::<Vec<_>>();
+    let (known, others): (Members<'a>, Members<'a>) = std::mem::take(kept)
+        .into_iter()
+        .partition(|(name, _)| check::extra(name).is_err() || own.iter().any(|(other, _)| other == name));
+    *kept = known;
+    for (name, raw) in own.into_iter().chain(others) {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        json::write_str(out, &name);
+        out.push(b':');
+        out.extend_from_slice(raw.get().as_bytes());
+    }
+    Ok(())
 }
 
 /// Writes the value of a field, as it is, was, or would be if it were left out.

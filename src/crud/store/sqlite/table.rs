@@ -98,8 +98,8 @@ impl Table {
 pub(super) fn unbind(kind: &Type, value: ValueRef<'_>) -> Option<Value<'static>> {
     Some(match (kind.inner().0, value) {
         (_, ValueRef::Null) => Value::Null,
-        (Type::Uuid, ValueRef::Blob(bytes)) => Value::Uuid(Uuid::from_slice(bytes).ok()?),
-        (Type::Uuid, ValueRef::Text(text)) => Value::Uuid(Uuid::try_parse_ascii(text).ok()?),
+        (Type::Uuid | Type::LegacyUuid(_), ValueRef::Blob(bytes)) => Value::Uuid(Uuid::from_slice(bytes).ok()?),
+        (Type::Uuid | Type::LegacyUuid(_), ValueRef::Text(text)) => Value::Uuid(Uuid::try_parse_ascii(text).ok()?),
         (kind @ (Type::DateTime(_) | Type::Micros(_)), ValueRef::Text(text)) => kind.instant(micros(text)?),
         (Type::Bool, ValueRef::Integer(x)) => Value::Bool(x != 0),
         (Type::Float(_), ValueRef::Real(x)) => Value::Float(x),
