@@ -2,8 +2,8 @@
 
 Give them outermost first: `Ziggurat(layers=[layers.Trace(), layers.Compression(), layers.Jwt(secret=...)])`. Each runs in Rust
 for native and Python routes alike. `CatchPanic`, `RequestId`, `Timeout` and `BodyLimit` are always there, outermost and
-in this order, with a `Trace` that comes first in your list among them; name one yourself to choose its settings and its
-place.
+in this order, with `Trace` and `SecurityHeaders` among them where your list begins with these; name one yourself to
+choose its settings and its place.
 
 A setting that cannot be meant is refused here, when the object is made, with the line of your code.
 """
@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from ._location import user_location
 from .exceptions import ConfigError
@@ -29,6 +29,7 @@ __all__ = [
     "Jwt",
     "Layer",
     "RequestId",
+    "SecurityHeaders",
     "SensitiveHeaders",
     "Timeout",
     "Trace",
@@ -36,6 +37,19 @@ __all__ = [
 
 JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
 Coding = Literal["br", "zstd", "gzip", "deflate"]
+FrameOptions = Literal["DENY", "SAMEORIGIN"]
+ReferrerPolicy = Literal[
+    "no-referrer",
+    "no-referrer-when-downgrade",
+    "origin",
+    "origin-when-cross-origin",
+    "same-origin",
+    "strict-origin",
+    "strict-origin-when-cross-origin",
+    "unsafe-url",
+]
+OpenerPolicy = Literal["same-origin", "same-origin-allow-popups", "noopener-allow-popups", "unsafe-none"]
+ResourcePolicy = Literal["same-origin", "same-site", "cross-origin"]
 Level = Literal["trace", "debug", "info", "warning", "error", "off"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -310,6 +324,67 @@ class Cors(Layer):
             if self.allow_credentials and "*" in value:
                 # A browser ignores the wildcard for requests with credentials (Fetch standard).
                 raise self._wrong(f'{field}=["*"] cannot go with allow_credentials', "name them one by one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecurityHeaders(Layer):
+    """Sets the headers by which browsers protect their users, on every answer that does not have them.
+
+    The values are those of the OWASP Secure Headers Project, where they ask nothing of the application. None leaves one out.
+    """
+
+    hsts_seconds: int | None = None
+    """For how many seconds browsers come over TLS only (RFC 6797), as 63072000. Only for what clients reach over TLS."""
+    hsts_include_subdomains: bool = False
+    """Whether that holds for all hosts below this one, too."""
+    hsts_preload: bool = False
+    """Whether browsers may keep the host in the lists that they come with. It is hard to get out of these again."""
+    content_type_options: bool = True
+    """Whether `X-Content-Type-Options: nosniff` is sent: data is never run as a script, because it looks like one."""
+    frame_options: FrameOptions | None = "DENY"
+    """`X-Frame-Options`: who may show a page in a frame."""
+    referrer_policy: ReferrerPolicy | None = "no-referrer"
+    """`Referrer-Policy`: what other sites are told of the page that led to them."""
+    content_security_policy: str | None = None
+    """`Content-Security-Policy`. For a service without pages: `default-src 'none'; frame-ancestors 'none'`."""
+    permissions_policy: str | None = None
+    """`Permissions-Policy`, as `camera=(), geolocation=(self)`."""
+    cross_origin_opener_policy: OpenerPolicy | None = "same-origin"
+    """`Cross-Origin-Opener-Policy`: which windows may reach into a page."""
+    cross_origin_resource_policy: ResourcePolicy | None = "same-origin"
+    """`Cross-Origin-Resource-Policy`: which pages may embed an answer. `Cors` allows more for itself."""
+
+    def __post_init__(self) -> None:
+        self._check_int("hsts_seconds", 0)
+        self._check_bool("hsts_include_subdomains", "hsts_preload", "content_type_options")
+        self._check_choice("frame_options", get_args(FrameOptions))
+        self._check_choice("referrer_policy", get_args(ReferrerPolicy))
+        self._check_choice("cross_origin_opener_policy", get_args(OpenerPolicy))
+        self._check_choice("cross_origin_resource_policy", get_args(ResourcePolicy))
+        self._check_text("content_security_policy", "permissions_policy")
+        for field in ("hsts_include_subdomains", "hsts_preload"):
+            if self.hsts_seconds is None and getattr(self, field):
+                raise self._wrong(
+                    f"{field} is given without hsts_seconds", "give hsts_seconds, as 63072000 for two years"
+                )
+        if self.hsts_preload and (not self.hsts_include_subdomains or (self.hsts_seconds or 0) < 31_536_000):
+            raise self._wrong(
+                "preload is for hosts with all below them, for a year at least",
+                "include the subdomains and give a max-age from 31536000 seconds, or leave preload out",
+            )
+        for field, header in (
+            ("content_security_policy", "Content-Security-Policy"),
+            ("permissions_policy", "Permissions-Policy"),
+        ):
+            value = getattr(self, field)
+            if value is not None and not (value.strip(" ") and re.fullmatch(r"[ -~]+", value)):
+                raise self._wrong(
+                    f"{value!r} cannot be sent as {header}", "write it in one line of ASCII, or leave the header out"
+                )
+
+    def to_spec(self) -> dict[str, Any]:
+        """As of every layer; but what is None is told, as it is not the default."""
+        return {"type": self.name} | {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
 @dataclass(frozen=True, kw_only=True)

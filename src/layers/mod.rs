@@ -9,6 +9,7 @@
 //! | [`CatchPanicLayer`] | `catch-panic` | a panic becomes one 500 |
 //! | [`RequestIdLayer`] | `request-id` | an id for each request |
 //! | [`TraceLayer`] | `trace` | the access log |
+//! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
 //! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
 //! | [`TimeoutLayer`] | `timeout` | 504 when there is no answer in time |
 //! | [`SensitiveHeadersLayer`] | `sensitive-headers` | keeps header values out of `Debug` output |
@@ -34,6 +35,8 @@ pub mod hosts;
 pub mod jwt;
 #[cfg(feature = "request-id")]
 pub mod request_id;
+#[cfg(feature = "security-headers")]
+pub mod security_headers;
 #[cfg(feature = "sensitive-headers")]
 pub mod sensitive_headers;
 #[cfg(feature = "layers")]
@@ -57,6 +60,8 @@ pub use hosts::HostsLayer;
 pub use jwt::{Claims, JwtLayer, RequireAuth};
 #[cfg(feature = "request-id")]
 pub use request_id::{RequestId, RequestIdLayer};
+#[cfg(feature = "security-headers")]
+pub use security_headers::SecurityHeadersLayer;
 #[cfg(feature = "sensitive-headers")]
 pub use sensitive_headers::SensitiveHeadersLayer;
 #[cfg(feature = "layers")]
@@ -74,6 +79,7 @@ pub use trace::TraceLayer;
     feature = "jwt",
     feature = "limit",
     feature = "request-id",
+    feature = "security-headers",
     feature = "timeout",
     feature = "trace"
 ))]
@@ -102,6 +108,7 @@ macro_rules! inner_accessors {
     feature = "jwt",
     feature = "limit",
     feature = "request-id",
+    feature = "security-headers",
     feature = "timeout",
     feature = "trace"
 ))]

@@ -10,7 +10,7 @@ use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestId, RequestIdLayer,
-    RequireAuth, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -49,6 +49,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(CatchPanicLayer::new()).await;
     is_transparent::<Body, _>(RequestIdLayer::new()).await;
     is_transparent::<Body, _>(TraceLayer::new()).await;
+    is_transparent::<Body, _>(SecurityHeadersLayer::new()).await;
     is_transparent::<Body, _>(TimeoutLayer::default()).await;
     is_transparent::<Body, _>(SensitiveHeadersLayer::default()).await;
     is_transparent::<Body, _>(CorsLayer::new().build().unwrap()).await;
@@ -63,6 +64,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&CatchPanicLayer::new());
     is_shared(&RequestIdLayer::new());
     is_shared(&TraceLayer::new());
+    is_shared(&SecurityHeadersLayer::new());
     is_shared(&HostsLayer::new(["a.example"]).unwrap());
     is_shared(&TimeoutLayer::default());
     is_shared(&SensitiveHeadersLayer::default());

@@ -15,7 +15,7 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer,
-    RequireAuth, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, token};
@@ -39,6 +39,7 @@ fn router() -> Router {
         .layer(SensitiveHeadersLayer::default())
         .layer(TimeoutLayer::new(Duration::from_secs(5)))
         .layer(HostsLayer::new(["axum.example"]).unwrap())
+        .layer(SecurityHeadersLayer::new())
         .layer(TraceLayer::new())
         .layer(RequestIdLayer::new())
         .layer(CatchPanicLayer::new())
@@ -59,6 +60,7 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!(decode("gzip", &body), "many steps ".repeat(100).as_bytes());
     assert_eq!(head.headers["access-control-allow-origin"], "https://app.example");
     assert!(head.headers.contains_key("x-request-id"));
+    assert_eq!(head.headers["x-content-type-options"], "nosniff");
     // Axum cuts the body off outside of the layers, and announces its length.
     let (cut, nothing) = ask(Request::head("/").header("accept-encoding", "gzip"), empty()).await;
     assert_eq!((&cut.headers["content-encoding"], nothing.len()), (&head.headers["content-encoding"], 0));
@@ -94,6 +96,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(CatchPanicLayer::new())
         .layer(RequestIdLayer::new())
         .layer(TraceLayer::new())
+        .layer(SecurityHeadersLayer::new())
         .layer(HostsLayer::new(["hyper.example"]).unwrap())
         .layer(TimeoutLayer::default())
         .layer(SensitiveHeadersLayer::default())
@@ -122,6 +125,7 @@ async fn every_layer_works_in_bare_hyper() {
     let response = client.send_request(ask("small")).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.headers().contains_key("x-request-id"));
+    assert_eq!(response.headers()["x-frame-options"], "DENY");
     assert_eq!(response.headers()["content-encoding"], "zstd");
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(decode("zstd", &body), "ann\n".repeat(200).as_bytes());

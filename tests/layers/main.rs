@@ -10,6 +10,7 @@ mod cors;
 mod examples;
 mod foreign;
 mod jwt;
+mod security_headers;
 mod spec;
 mod support;
 mod trace;

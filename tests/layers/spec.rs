@@ -20,6 +20,10 @@ fn the_foundation_is_added_where_it_is_missing() {
         ["CatchPanic", "RequestId", "BodyLimit", "Compression", "Timeout", "Trace"]
     );
     assert_eq!(names(r#"[{"type":"Trace"}]"#), ["CatchPanic", "RequestId", "Trace", "Timeout", "BodyLimit"]);
+    assert_eq!(
+        names(r#"[{"type":"SecurityHeaders"},{"type":"Trace"},{"type":"Hosts","names":["a.example"]}]"#),
+        ["CatchPanic", "RequestId", "SecurityHeaders", "Trace", "Timeout", "BodyLimit", "Hosts"]
+    );
     let all = r#"[{"type":"BodyLimit"},{"type":"Timeout"},{"type":"RequestId"},{"type":"CatchPanic"}]"#;
     assert_eq!(names(all), ["BodyLimit", "Timeout", "RequestId", "CatchPanic"]);
 }
@@ -28,6 +32,7 @@ fn the_foundation_is_added_where_it_is_missing() {
 async fn a_whole_stack_of_data_answers() {
     let list = serde_json::json!([
         {"type": "Trace", "format": "json", "level": "warn"},
+        {"type": "SecurityHeaders", "hsts_seconds": 5, "frame_options": null},
         {"type": "SensitiveHeaders", "headers": ["x-key"]},
         {"type": "Hosts", "names": ["a.example"]},
         {"type": "Cors", "allow_origins": ["https://a.example"], "allow_methods": ["*"], "allow_headers": ["*"]},
@@ -52,6 +57,8 @@ async fn a_whole_stack_of_data_answers() {
         .await
         .unwrap();
     assert_eq!(response.headers()["access-control-allow-origin"], "https://a.example");
+    assert_eq!(response.headers()["strict-transport-security"], "max-age=5");
+    assert!(!response.headers().contains_key("x-frame-options"));
     assert_eq!(text(response).await, "0 bytes ".repeat(20));
     let response =
         route.clone().oneshot(get("/", &[host, ("authorization", &token), ("accept-encoding", "gzip")])).await.unwrap();
@@ -63,7 +70,11 @@ async fn a_whole_stack_of_data_answers() {
         .header("authorization", &token)
         .body(Body::from("123456"))
         .unwrap();
-    assert_eq!(route.oneshot(large).await.unwrap().status(), 413);
+    let refused = route.oneshot(large).await.unwrap();
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["referrer-policy"]),
+        (413, &"no-referrer".parse().unwrap())
+    );
 }
 
 #[tokio::test]
@@ -87,6 +98,7 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"type":"Zip"}"#, "layer Zip: unknown variant `Zip`, expected one of `CatchPanic`"),
         (r#"{"format":"json"}"#, "missing field `type`"),
         (r#"{"type":"Trace","format":"xml"}"#, "layer Trace: unknown variant `xml`, expected `text` or `json`"),
+        (r#"{"type":"SecurityHeaders","frame_options":"deny"}"#, "layer SecurityHeaders: unknown variant `deny`"),
         (r#"{"type":"BodyLimit","max_bytes":-1}"#, "layer BodyLimit: invalid value"),
         (r#"{"type":"Compression","algorithms":["lzma"]}"#, "layer Compression: unknown variant `lzma`"),
         ("nonsense", "layer: expected"),
@@ -109,6 +121,12 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Trace","level":"loud"}"#, "loud"),
         (r#"{"type":"RequestId","header":"a b"}"#, "a b"),
         (r#"{"type":"SensitiveHeaders","headers":[]}"#, "empty"),
+        (r#"{"type":"SecurityHeaders","hsts_preload":true}"#, "hsts_preload is given without hsts_seconds"),
+        (r#"{"type":"SecurityHeaders","hsts_seconds":9,"hsts_preload":true}"#, "for a year at least"),
+        (
+            r#"{"type":"SecurityHeaders","content_security_policy":"a\r\nb: c"}"#,
+            "cannot be sent as Content-Security-Policy",
+        ),
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
         (r#"{"type":"Compression","level":10}"#, "level"),

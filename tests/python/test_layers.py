@@ -45,6 +45,19 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Cors(allow_origin_regex=r"https://.*\.example"),
         layers.BodyLimit(max_bytes=10),
         layers.Hosts(names=["example.org", "*.example.org", "10.0.0.7", "[::1]"]),
+        layers.SecurityHeaders(),
+        layers.SecurityHeaders(
+            hsts_seconds=63_072_000,
+            hsts_include_subdomains=True,
+            hsts_preload=True,
+            content_type_options=False,
+            frame_options=None,
+            referrer_policy="unsafe-url",
+            content_security_policy="default-src 'none'",
+            permissions_policy="camera=()",
+            cross_origin_opener_policy="noopener-allow-popups",
+            cross_origin_resource_policy="cross-origin",
+        ),
         layers.SensitiveHeaders(headers=["x-key"]),
     ],
     ids=lambda layer: layer.name,
@@ -96,6 +109,25 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Hosts", {"names": ["a.example:80"]}, "which is no host; write it without scheme, port and path"),
         ("Hosts", {"names": ["*"]}, "'*', which is no host"),
         ("Hosts", {"names": ["a.example."]}, "which is no host"),
+        ("SecurityHeaders", {"hsts_seconds": -1}, "hsts_seconds=-1 is out of range"),
+        ("SecurityHeaders", {"hsts_seconds": True}, "hsts_seconds=True is not a whole number"),
+        ("SecurityHeaders", {"hsts_preload": True}, "hsts_preload is given without hsts_seconds"),
+        ("SecurityHeaders", {"hsts_include_subdomains": True}, "hsts_include_subdomains is given without hsts_seconds"),
+        ("SecurityHeaders", {"hsts_seconds": 63_072_000, "hsts_preload": True}, "preload is for hosts with all below"),
+        (
+            "SecurityHeaders",
+            {"hsts_seconds": 9, "hsts_include_subdomains": True, "hsts_preload": True},
+            "for a year at least; include the subdomains",
+        ),
+        ("SecurityHeaders", {"content_type_options": "nosniff"}, "content_type_options='nosniff' is not a bool"),
+        ("SecurityHeaders", {"frame_options": "deny"}, "frame_options='deny' is not known; known are DENY, SAMEORIGIN"),
+        ("SecurityHeaders", {"referrer_policy": "none"}, "referrer_policy='none' is not known"),
+        ("SecurityHeaders", {"cross_origin_opener_policy": True}, "cross_origin_opener_policy=True is not known"),
+        ("SecurityHeaders", {"cross_origin_resource_policy": "all"}, "known are same-origin, same-site, cross-origin"),
+        ("SecurityHeaders", {"content_security_policy": "a\r\nb: c"}, "cannot be sent as Content-Security-Policy"),
+        ("SecurityHeaders", {"content_security_policy": ""}, "'' cannot be sent as Content-Security-Policy"),
+        ("SecurityHeaders", {"permissions_policy": "caméra=()"}, "cannot be sent as Permissions-Policy"),
+        ("SecurityHeaders", {"permissions_policy": 1}, "permissions_policy must be a string, not int"),
         ("SensitiveHeaders", {"headers": []}, "headers is empty"),
     ],
 )
@@ -160,3 +192,27 @@ def test_requests_for_other_hosts_are_refused() -> None:
             assert asked(host) == 400, host
         refused = client.get("/", headers={"host": "evil.example"})
         assert refused.headers["content-type"] == "application/problem+json" and "evil" not in refused.text
+
+
+def test_every_answer_has_the_headers_that_browsers_heed() -> None:
+    headers = layers.SecurityHeaders(hsts_seconds=60, referrer_policy=None)
+    app = Ziggurat(layers=[headers, layers.Hosts(names=["example.org"])])
+    assert headers.to_spec()["referrer_policy"] is None
+
+    @app.get("/")
+    async def root() -> str:
+        return "in"
+
+    with TestClient(app) as client:
+        large = {"host": "example.org", "content-length": str(1 << 30)}
+        for answer, status in (
+            (client.get("/", headers={"host": "example.org"}), 200),
+            (client.get("/nowhere", headers={"host": "example.org"}), 404),
+            (client.get("/", headers={"host": "evil.example"}), 421),
+            (client.post("/", headers=large, content=b""), 413),
+        ):
+            assert answer.status_code == status
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["strict-transport-security"] == "max-age=60"
+            assert "referrer-policy" not in answer.headers

@@ -9,14 +9,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    BodyLimitSpec, CompressionSpec, CorsSpec, JwtSpec, LayerSpec, RequestIdSpec, SensitiveHeadersSpec, TimeoutSpec,
-    TraceSpec,
+    BodyLimitSpec, CompressionSpec, CorsSpec, JwtSpec, LayerSpec, RequestIdSpec, SecurityHeadersSpec,
+    SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
+use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer, SensitiveHeadersLayer,
-    TimeoutLayer, TraceLayer,
+    CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer, SecurityHeadersLayer,
+    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -57,6 +58,7 @@ impl LayerSpec {
         let wrap: Arc<dyn Fn(Route) -> Route + Send + Sync> = match self {
             Self::CatchPanic(_) => same_bodies(CatchPanicLayer::new()),
             Self::RequestId(spec) => same_bodies(request_id(spec)?),
+            Self::SecurityHeaders(spec) => same_bodies(security_headers(&spec)?),
             Self::Hosts(spec) => same_bodies(HostsLayer::new(spec.names)?),
             Self::Timeout(spec) => same_bodies(timeout(&spec)?),
             Self::SensitiveHeaders(spec) => same_bodies(sensitive_headers(spec)?),
@@ -112,6 +114,29 @@ fn seconds(field: &str, value: f64, least: f64) -> Result<Duration, ConfigError>
 fn request_id(spec: RequestIdSpec) -> Result<RequestIdLayer, ConfigError> {
     let header = header_name("RequestId", &spec.header)?;
     Ok(RequestIdLayer::new().header(header).trust_incoming(spec.trust_incoming))
+}
+
+fn security_headers(spec: &SecurityHeadersSpec) -> Result<SecurityHeadersLayer, ConfigError> {
+    let without = [("hsts_include_subdomains", spec.hsts_include_subdomains), ("hsts_preload", spec.hsts_preload)];
+    if let (None, Some((field, _))) = (spec.hsts_seconds, without.iter().find(|(_, given)| *given)) {
+        return Err(ConfigError::new(format!("SecurityHeaders: {field} is given without hsts_seconds"))
+            .cure("give hsts_seconds, as 63072000 for two years"));
+    }
+    let hsts = spec.hsts_seconds.map(|seconds| {
+        Hsts::new()
+            .max_age(Duration::from_secs(seconds))
+            .include_subdomains(spec.hsts_include_subdomains)
+            .preload(spec.hsts_preload)
+    });
+    SecurityHeadersLayer::none()
+        .hsts(hsts)?
+        .content_type_options(spec.content_type_options)
+        .frame_options(spec.frame_options)
+        .referrer_policy(spec.referrer_policy)
+        .cross_origin_opener_policy(spec.cross_origin_opener_policy)
+        .cross_origin_resource_policy(spec.cross_origin_resource_policy)
+        .content_security_policy(spec.content_security_policy.as_deref())?
+        .permissions_policy(spec.permissions_policy.as_deref())
 }
 
 fn timeout(spec: &TimeoutSpec) -> Result<TimeoutLayer, ConfigError> {

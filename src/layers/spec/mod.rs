@@ -40,7 +40,7 @@ use serde_json::value::RawValue;
 pub use build::BuiltLayer;
 pub use settings::{
     BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, HostsSpec, JwtSpec, OneOrMany, RequestIdSpec, Secret,
-    SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -56,6 +56,8 @@ pub enum LayerSpec {
     RequestId(RequestIdSpec),
     /// A [`TraceLayer`](crate::layers::TraceLayer).
     Trace(TraceSpec),
+    /// A [`SecurityHeadersLayer`](crate::layers::SecurityHeadersLayer).
+    SecurityHeaders(SecurityHeadersSpec),
     /// A [`HostsLayer`](crate::layers::HostsLayer).
     Hosts(HostsSpec),
     /// A [`TimeoutLayer`](crate::layers::TimeoutLayer).
@@ -97,6 +99,7 @@ impl LayerSpec {
             Self::CatchPanic(_) => "CatchPanic",
             Self::RequestId(_) => "RequestId",
             Self::Trace(_) => "Trace",
+            Self::SecurityHeaders(_) => "SecurityHeaders",
             Self::Hosts(_) => "Hosts",
             Self::Timeout(_) => "Timeout",
             Self::SensitiveHeaders(_) => "SensitiveHeaders",
@@ -131,8 +134,8 @@ fn unreadable(json: &str, error: &serde_json::Error) -> ConfigError {
 /// Adds the layers that every app should have, where `given` does not have them: `CatchPanic`, `RequestId`, `Timeout` of
 /// 60 seconds and `BodyLimit` of 1 MiB.
 ///
-/// They come outermost, in this order. Only `Trace`, when it is the outermost of `given`, stays outside of `Timeout` and
-/// `BodyLimit`, so that their refusals are logged too.
+/// They come outermost, in this order. Only `Trace` and `SecurityHeaders`, when `given` begins with them, stay outside of
+/// `Timeout` and `BodyLimit`, so that their refusals are logged and have those headers too.
 pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
     let lacks = |name: &str| !given.iter().any(|spec| spec.name() == name);
     let mut outer = Vec::with_capacity(given.len() + 4);
@@ -150,8 +153,15 @@ pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
         inner.push(LayerSpec::BodyLimit(BodyLimitSpec::default()));
     }
     let mut given = given.into_iter().peekable();
-    outer.extend(given.next_if(|spec| matches!(spec, LayerSpec::Trace(_))));
+    while let Some(spec) = given.next_if(stays_outside) {
+        outer.push(spec);
+    }
     outer.extend(inner);
     outer.extend(given);
     outer
+}
+
+/// Whether the refusals of other layers are its concern as well.
+fn stays_outside(spec: &LayerSpec) -> bool {
+    matches!(spec, LayerSpec::Trace(_) | LayerSpec::SecurityHeaders(_))
 }

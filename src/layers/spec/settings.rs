@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::layers::compression::Coding;
 use crate::layers::jwt::Algorithm;
+use crate::layers::security_headers::{FrameOptions, OpenerPolicy, ReferrerPolicy, ResourcePolicy};
 use crate::layers::trace::Format;
 
 /// `CatchPanic` has no settings.
@@ -42,6 +43,49 @@ pub struct TraceSpec {
 impl Default for TraceSpec {
     fn default() -> Self {
         Self { format: Format::Text, level: "info".to_owned() }
+    }
+}
+
+/// Settings of `SecurityHeaders`; what is null is not sent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecurityHeadersSpec {
+    /// For how many seconds browsers come over TLS only.
+    pub hsts_seconds: Option<u64>,
+    /// Whether that holds for all hosts below this one, too.
+    pub hsts_include_subdomains: bool,
+    /// Whether browsers may keep the host in the lists that they come with.
+    pub hsts_preload: bool,
+    /// Whether `X-Content-Type-Options: nosniff` is sent.
+    pub content_type_options: bool,
+    /// `X-Frame-Options`.
+    pub frame_options: Option<FrameOptions>,
+    /// `Referrer-Policy`.
+    pub referrer_policy: Option<ReferrerPolicy>,
+    /// `Content-Security-Policy`.
+    pub content_security_policy: Option<String>,
+    /// `Permissions-Policy`.
+    pub permissions_policy: Option<String>,
+    /// `Cross-Origin-Opener-Policy`.
+    pub cross_origin_opener_policy: Option<OpenerPolicy>,
+    /// `Cross-Origin-Resource-Policy`.
+    pub cross_origin_resource_policy: Option<ResourcePolicy>,
+}
+
+impl Default for SecurityHeadersSpec {
+    fn default() -> Self {
+        Self {
+            hsts_seconds: None,
+            hsts_include_subdomains: false,
+            hsts_preload: false,
+            content_type_options: true,
+            frame_options: Some(FrameOptions::Deny),
+            referrer_policy: Some(ReferrerPolicy::NoReferrer),
+            content_security_policy: None,
+            permissions_policy: None,
+            cross_origin_opener_policy: Some(OpenerPolicy::SameOrigin),
+            cross_origin_resource_policy: Some(ResourcePolicy::SameOrigin),
+        }
     }
 }
 
