@@ -2,8 +2,8 @@
 
 Give them outermost first: `Ziggurat(layers=[layers.Trace(), layers.Compression(), layers.Jwt(secret=...)])`. Each runs in Rust
 for native and Python routes alike. `CatchPanic`, `RequestId`, `Timeout` and `BodyLimit` are always there, outermost and
-in this order, with `Trace` and `SecurityHeaders` among them where your list begins with these; name one yourself to
-choose its settings and its place.
+in this order, with `Trace` and `SecurityHeaders` among them where your list begins with these, and `BodyLimit` inside of a
+`NormalizePath`; name one yourself to choose its settings and its place.
 
 A setting that cannot be meant is refused here, when the object is made, with the line of your code.
 """
@@ -28,6 +28,7 @@ __all__ = [
     "Hosts",
     "Jwt",
     "Layer",
+    "NormalizePath",
     "RequestId",
     "SecurityHeaders",
     "SensitiveHeaders",
@@ -400,6 +401,17 @@ class Hosts(Layer):
             if not _HOST.fullmatch(name):
                 cure = "write it without scheme, port and path, as example.org, *.example.org, 10.0.0.7 or [::1]"
                 raise self._wrong(f"names holds {name!r}, which is no host", cure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalizePath(Layer):
+    """Answers `/users/` as `/users`, or sends clients there. No route may end with a slash then."""
+
+    redirect: bool = False
+    """Whether clients are sent to the path without the slash by a 308, so that there is one address only."""
+
+    def __post_init__(self) -> None:
+        self._check_bool("redirect")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@
 //! | [`TimeoutLayer`] | `timeout` | 504 when there is no answer in time |
 //! | [`SensitiveHeadersLayer`] | `sensitive-headers` | keeps header values out of `Debug` output |
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
+//! | [`NormalizePathLayer`] | `normalize-path` | one address: paths without slashes at their end |
 //! | [`CompressionLayer`] | `compression` | br, zstd, gzip and deflate, also for event streams |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`JwtLayer`], [`RequireAuth`] | `jwt` | bearer tokens, claims and scopes |
@@ -33,6 +34,8 @@ pub mod cors;
 pub mod hosts;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(feature = "normalize-path")]
+pub mod normalize_path;
 #[cfg(feature = "request-id")]
 pub mod request_id;
 #[cfg(feature = "security-headers")]
@@ -58,6 +61,8 @@ pub use cors::CorsLayer;
 pub use hosts::HostsLayer;
 #[cfg(feature = "jwt")]
 pub use jwt::{Claims, JwtLayer, RequireAuth};
+#[cfg(feature = "normalize-path")]
+pub use normalize_path::NormalizePathLayer;
 #[cfg(feature = "request-id")]
 pub use request_id::{RequestId, RequestIdLayer};
 #[cfg(feature = "security-headers")]
@@ -78,6 +83,7 @@ pub use trace::TraceLayer;
     feature = "hosts",
     feature = "jwt",
     feature = "limit",
+    feature = "normalize-path",
     feature = "request-id",
     feature = "security-headers",
     feature = "timeout",
@@ -107,6 +113,7 @@ macro_rules! inner_accessors {
     feature = "hosts",
     feature = "jwt",
     feature = "limit",
+    feature = "normalize-path",
     feature = "request-id",
     feature = "security-headers",
     feature = "timeout",

@@ -9,8 +9,8 @@ use tower_service::Service;
 use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestId, RequestIdLayer,
-    RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, NormalizePathLayer, RequestId,
+    RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -53,6 +53,8 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(TimeoutLayer::default()).await;
     is_transparent::<Body, _>(SensitiveHeadersLayer::default()).await;
     is_transparent::<Body, _>(CorsLayer::new().build().unwrap()).await;
+    is_transparent::<Body, _>(NormalizePathLayer::trim()).await;
+    is_transparent::<Body, _>(NormalizePathLayer::redirect()).await;
     is_transparent::<Body, _>(CompressionLayer::new()).await;
     is_transparent::<LimitedBody<Body>, _>(BodyLimitLayer::default()).await;
     is_transparent::<Body, _>(JwtLayer::secret(SECRET).unwrap().required(false)).await;
@@ -69,6 +71,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&TimeoutLayer::default());
     is_shared(&SensitiveHeadersLayer::default());
     is_shared(&CorsLayer::new().build().unwrap());
+    is_shared(&NormalizePathLayer::trim());
     is_shared(&CompressionLayer::new());
     is_shared(&BodyLimitLayer::default());
     is_shared(&JwtLayer::secret(SECRET).unwrap());

@@ -14,8 +14,8 @@ use serde_json::json;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer,
-    RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, NormalizePathLayer,
+    RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, token};
@@ -101,6 +101,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(TimeoutLayer::default())
         .layer(SensitiveHeadersLayer::default())
         .layer(cors())
+        .layer(NormalizePathLayer::redirect())
         .layer(CompressionLayer::new())
         .layer(JwtLayer::secret(SECRET).unwrap())
         .layer(RequireAuth::new())
@@ -136,4 +137,9 @@ async fn every_layer_works_in_bare_hyper() {
     assert_eq!(client.send_request(other).await.unwrap().status(), 421);
     client.ready().await.unwrap();
     assert_eq!(client.send_request(ask("much too large")).await.unwrap().status(), 413);
+    client.ready().await.unwrap();
+    let mut slashed = ask("small");
+    *slashed.uri_mut() = "/page/?of=2".parse().unwrap();
+    let moved = client.send_request(slashed).await.unwrap();
+    assert_eq!((moved.status().as_u16(), &moved.headers()["location"]), (308, &"/page?of=2".parse().unwrap()));
 }

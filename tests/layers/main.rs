@@ -10,6 +10,7 @@ mod cors;
 mod examples;
 mod foreign;
 mod jwt;
+mod normalize_path;
 mod security_headers;
 mod spec;
 mod support;

@@ -24,6 +24,14 @@ fn the_foundation_is_added_where_it_is_missing() {
         names(r#"[{"type":"SecurityHeaders"},{"type":"Trace"},{"type":"Hosts","names":["a.example"]}]"#),
         ["CatchPanic", "RequestId", "SecurityHeaders", "Trace", "Timeout", "BodyLimit", "Hosts"]
     );
+    assert_eq!(
+        names(r#"[{"type":"Trace"},{"type":"Compression"},{"type":"NormalizePath"},{"type":"RequestId"}]"#),
+        ["CatchPanic", "Trace", "Timeout", "Compression", "NormalizePath", "BodyLimit", "RequestId"]
+    );
+    assert_eq!(
+        names(r#"[{"type":"BodyLimit"},{"type":"NormalizePath"}]"#),
+        ["CatchPanic", "RequestId", "Timeout", "BodyLimit", "NormalizePath"]
+    );
     let all = r#"[{"type":"BodyLimit"},{"type":"Timeout"},{"type":"RequestId"},{"type":"CatchPanic"}]"#;
     assert_eq!(names(all), ["BodyLimit", "Timeout", "RequestId", "CatchPanic"]);
 }
@@ -99,6 +107,7 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"format":"json"}"#, "missing field `type`"),
         (r#"{"type":"Trace","format":"xml"}"#, "layer Trace: unknown variant `xml`, expected `text` or `json`"),
         (r#"{"type":"SecurityHeaders","frame_options":"deny"}"#, "layer SecurityHeaders: unknown variant `deny`"),
+        (r#"{"type":"NormalizePath","redirect":"yes"}"#, "layer NormalizePath: invalid type"),
         (r#"{"type":"BodyLimit","max_bytes":-1}"#, "layer BodyLimit: invalid value"),
         (r#"{"type":"Compression","algorithms":["lzma"]}"#, "layer Compression: unknown variant `lzma`"),
         ("nonsense", "layer: expected"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ziggurat import ConfigError, Ziggurat, layers
+from ziggurat import ConfigError, Request, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -45,6 +45,8 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Cors(allow_origin_regex=r"https://.*\.example"),
         layers.BodyLimit(max_bytes=10),
         layers.Hosts(names=["example.org", "*.example.org", "10.0.0.7", "[::1]"]),
+        layers.NormalizePath(),
+        layers.NormalizePath(redirect=True),
         layers.SecurityHeaders(),
         layers.SecurityHeaders(
             hsts_seconds=63_072_000,
@@ -109,6 +111,7 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Hosts", {"names": ["a.example:80"]}, "which is no host; write it without scheme, port and path"),
         ("Hosts", {"names": ["*"]}, "'*', which is no host"),
         ("Hosts", {"names": ["a.example."]}, "which is no host"),
+        ("NormalizePath", {"redirect": 308}, "redirect=308 is not a bool"),
         ("SecurityHeaders", {"hsts_seconds": -1}, "hsts_seconds=-1 is out of range"),
         ("SecurityHeaders", {"hsts_seconds": True}, "hsts_seconds=True is not a whole number"),
         ("SecurityHeaders", {"hsts_preload": True}, "hsts_preload is given without hsts_seconds"),
@@ -216,3 +219,39 @@ def test_every_answer_has_the_headers_that_browsers_heed() -> None:
             assert answer.headers["x-frame-options"] == "DENY"
             assert answer.headers["strict-transport-security"] == "max-age=60"
             assert "referrer-policy" not in answer.headers
+
+
+@pytest.mark.parametrize("redirect", [False, True])
+def test_slashes_at_the_end_of_a_path(redirect: bool) -> None:
+    app = Ziggurat(layers=[layers.NormalizePath(redirect=redirect), layers.BodyLimit(at={"/small": 1})])
+
+    @app.get("/users/{id}")
+    async def user(id: int, q: str = "") -> str:
+        return f"{id}{q}"
+
+    @app.post("/small")
+    async def small(request: Request) -> str:
+        return str(len(await request.body()))
+
+    with TestClient(app) as client:
+        assert client.get("/users/1").status_code == 200
+        answer = client.get("/users/1/?q=/")
+        if redirect:
+            assert (answer.status_code, answer.headers["location"]) == (308, "/users/1?q=/")
+            assert client.post("/small/", content=b"12").headers["location"] == "/small"
+            assert "location" not in client.get("http://testserver//evil.example/").headers
+        else:
+            assert (answer.status_code, answer.text) == (200, "1/")
+            assert client.post("/small/", content=b"12").status_code == 413
+        assert client.get("http://testserver//evil.example/").status_code == 404
+
+
+def test_a_route_that_nothing_would_reach_is_refused() -> None:
+    app = Ziggurat(layers=[layers.NormalizePath()])
+
+    @app.get("/users/")
+    async def users() -> None: ...
+
+    with pytest.raises(ConfigError, match="users at /users/ is reached by no request") as caught:
+        app.build()
+    assert "without the slash" in str(caught.value) and __file__ in str(caught.value)

@@ -9,15 +9,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    BodyLimitSpec, CompressionSpec, CorsSpec, JwtSpec, LayerSpec, RequestIdSpec, SecurityHeadersSpec,
-    SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CompressionSpec, CorsSpec, JwtSpec, LayerSpec, NormalizePathSpec, RequestIdSpec,
+    SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer, SecurityHeadersLayer,
-    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, NormalizePathLayer, RequestIdLayer,
+    SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -63,6 +63,8 @@ impl LayerSpec {
             Self::Timeout(spec) => same_bodies(timeout(&spec)?),
             Self::SensitiveHeaders(spec) => same_bodies(sensitive_headers(spec)?),
             Self::Cors(spec) => same_bodies(cors(spec)?),
+            Self::NormalizePath(NormalizePathSpec { redirect: false }) => same_bodies(NormalizePathLayer::trim()),
+            Self::NormalizePath(NormalizePathSpec { redirect: true }) => same_bodies(NormalizePathLayer::redirect()),
             Self::Jwt(spec) => same_bodies(jwt(spec)?),
             Self::Trace(spec) => {
                 let layer = trace(&spec)?;

@@ -39,8 +39,8 @@ use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, HostsSpec, JwtSpec, OneOrMany, RequestIdSpec, Secret,
-    SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, HostsSpec, JwtSpec, NormalizePathSpec, OneOrMany,
+    RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -66,6 +66,8 @@ pub enum LayerSpec {
     SensitiveHeaders(SensitiveHeadersSpec),
     /// A [`CorsLayer`](crate::layers::CorsLayer).
     Cors(CorsSpec),
+    /// A [`NormalizePathLayer`](crate::layers::NormalizePathLayer).
+    NormalizePath(NormalizePathSpec),
     /// A [`CompressionLayer`](crate::layers::CompressionLayer).
     Compression(CompressionSpec),
     /// A [`BodyLimitLayer`](crate::layers::BodyLimitLayer).
@@ -104,6 +106,7 @@ impl LayerSpec {
             Self::Timeout(_) => "Timeout",
             Self::SensitiveHeaders(_) => "SensitiveHeaders",
             Self::Cors(_) => "Cors",
+            Self::NormalizePath(_) => "NormalizePath",
             Self::Compression(_) => "Compression",
             Self::BodyLimit(_) => "BodyLimit",
             Self::Jwt(_) => "Jwt",
@@ -135,11 +138,13 @@ fn unreadable(json: &str, error: &serde_json::Error) -> ConfigError {
 /// 60 seconds and `BodyLimit` of 1 MiB.
 ///
 /// They come outermost, in this order. Only `Trace` and `SecurityHeaders`, when `given` begins with them, stay outside of
-/// `Timeout` and `BodyLimit`, so that their refusals are logged and have those headers too.
+/// `Timeout` and `BodyLimit`, so that their refusals are logged and have those headers too, and a
+/// `BodyLimit` comes directly inside of `NormalizePath`, since it may go by paths.
 pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
     let lacks = |name: &str| !given.iter().any(|spec| spec.name() == name);
     let mut outer = Vec::with_capacity(given.len() + 4);
     let mut inner = Vec::new();
+    let mut limit = None;
     if lacks("CatchPanic") {
         outer.push(LayerSpec::CatchPanic(CatchPanicSpec::default()));
     }
@@ -150,14 +155,22 @@ pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
         inner.push(LayerSpec::Timeout(TimeoutSpec::default()));
     }
     if lacks("BodyLimit") {
-        inner.push(LayerSpec::BodyLimit(BodyLimitSpec::default()));
+        limit = Some(LayerSpec::BodyLimit(BodyLimitSpec::default()));
+    }
+    let is_normal = |spec: &LayerSpec| matches!(spec, LayerSpec::NormalizePath(_));
+    if !given.iter().any(is_normal) {
+        inner.extend(limit.take());
     }
     let mut given = given.into_iter().peekable();
     while let Some(spec) = given.next_if(stays_outside) {
         outer.push(spec);
     }
     outer.extend(inner);
-    outer.extend(given);
+    for spec in given {
+        let limit = if is_normal(&spec) { limit.take() } else { None };
+        outer.push(spec);
+        outer.extend(limit);
+    }
     outer
 }
 

@@ -159,6 +159,14 @@ impl Default for CorsSpec {
     }
 }
 
+/// Settings of `NormalizePath`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NormalizePathSpec {
+    /// Whether clients are sent to the path without slashes at its end, rather than answered as if they had sent it.
+    pub redirect: bool,
+}
+
 /// Settings of `Compression`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

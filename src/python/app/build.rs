@@ -12,6 +12,7 @@ use tower::service_fn;
 
 use super::migrate::{self, Migrate, Target};
 use super::settings::{AppSettings, CrudSettings, parse};
+use super::unreached;
 
 use crate::crud::schema::DefaultValue;
 use crate::crud::store::{AnyCollection, AnyStore};
@@ -343,6 +344,7 @@ impl Draft {
             resource.mount_with(collection, &references, &mut table)?;
         }
         let dispatcher = Dispatcher::new(table.build()?);
+        unreached::check(&layers, dispatcher.table())?;
         let leaves = Leaves(dispatcher.clone());
         let mut builder = Stack::builder();
         for mut spec in foundation(layers) {

@@ -5,6 +5,7 @@ mod embed;
 mod migrate;
 mod serving;
 mod settings;
+mod unreached;
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
