@@ -97,3 +97,29 @@ impl fmt::Display for BodyTooLarge {
 }
 
 impl std::error::Error for BodyTooLarge {}
+
+/// A request body could not be decompressed while it was read.
+///
+/// Readers that meet it answer 400 or 413; [`Problem::unreadable`](crate::Problem::unreadable) does so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// It is not what its content coding makes, or was cut off.
+    Malformed,
+    /// It grew by more than this factor.
+    Ratio {
+        /// The greatest factor that would have been allowed.
+        most: u32,
+    },
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("the content coding of the body is malformed"),
+            Self::Ratio { most } => write!(f, "the body has more than {most} times the bytes that were sent"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}

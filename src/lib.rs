@@ -72,5 +72,5 @@ pub mod python;
 pub mod service;
 
 pub use body::Body;
-pub use error::{BodyTooLarge, BoxError, ConfigError};
+pub use error::{BodyTooLarge, BoxError, ConfigError, DecodeError};
 pub use service::{Problem, Request, Response, Route};

@@ -25,6 +25,7 @@ __all__ = [
     "CatchPanic",
     "Compression",
     "Cors",
+    "Decompression",
     "Hosts",
     "Jwt",
     "Layer",
@@ -252,6 +253,26 @@ class Compression(Layer):
         self._freeze("algorithms", allowed=_CODINGS, empty=False)
         self._check_int("min_size", 0)
         self._check_int("level", 1, 9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decompression(Layer):
+    """Decompresses request bodies, and answers 413 to those that grow too much, 415 to other codings.
+
+    A `BodyLimit` outside of it counts what is sent, one inside what came out; in both places the smaller limit counts.
+    """
+
+    algorithms: Sequence[Coding] = ("br", "zstd", "gzip", "deflate")
+    """Codings that clients may send."""
+    max_bytes: int = 1024 * 1024
+    """The most bytes that a body may have, before and after it is decompressed."""
+    max_ratio: int = 200
+    """How many times the bytes that were sent a body may have, where these are more than 64 KiB."""
+
+    def __post_init__(self) -> None:
+        self._freeze("algorithms", allowed=_CODINGS, empty=False)
+        self._check_int("max_bytes", 1)
+        self._check_int("max_ratio", 1, 2**32 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)

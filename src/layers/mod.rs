@@ -17,6 +17,7 @@
 //! | [`NormalizePathLayer`] | `normalize-path` | one address: paths without slashes at their end |
 //! | [`CompressionLayer`] | `compression` | br, zstd, gzip and deflate, also for event streams |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
+//! | [`DecompressionLayer`] | `decompression` | request bodies in br, zstd, gzip and deflate, and no bombs |
 //! | [`JwtLayer`], [`RequireAuth`] | `jwt` | bearer tokens, claims and scopes |
 //!
 //! The table lists them in the order in which they are best applied, outermost first. [`LayerSpec`] describes any of them
@@ -30,6 +31,8 @@ pub mod catch_panic;
 pub mod compression;
 #[cfg(feature = "cors")]
 pub mod cors;
+#[cfg(feature = "decompression")]
+pub mod decompression;
 #[cfg(feature = "hosts")]
 pub mod hosts;
 #[cfg(feature = "jwt")]
@@ -57,6 +60,8 @@ pub use catch_panic::CatchPanicLayer;
 pub use compression::CompressionLayer;
 #[cfg(feature = "cors")]
 pub use cors::CorsLayer;
+#[cfg(feature = "decompression")]
+pub use decompression::DecompressionLayer;
 #[cfg(feature = "hosts")]
 pub use hosts::HostsLayer;
 #[cfg(feature = "jwt")]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::Response;
+use crate::DecodeError;
 use crate::body::ReadError;
 
 mod fastapi;
@@ -163,12 +164,19 @@ impl Problem {
     }
 
     /// The answer when reading a request body failed with `error`: 413 past a limit, 408 when the client was too slow,
-    /// otherwise 400. All of them close the connection.
+    /// otherwise 400. Those of a body that was cut off or came too slowly close the connection.
     pub fn unreadable(error: &(dyn std::error::Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(cause) = next {
             if let Some(too_large) = cause.downcast_ref::<crate::BodyTooLarge>() {
                 return Self::too_large(too_large.limit);
+            }
+            match cause.downcast_ref::<DecodeError>() {
+                Some(error @ DecodeError::Malformed) => return Self::bad_request(error.to_string()),
+                Some(error @ DecodeError::Ratio { .. }) => {
+                    return Self::of(StatusCode::PAYLOAD_TOO_LARGE).detail(error.to_string());
+                }
+                None => {}
             }
             if cause.is::<http_body_util::LengthLimitError>() {
                 return Self::of(StatusCode::PAYLOAD_TOO_LARGE).detail("the body is larger than this route accepts");

@@ -8,9 +8,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
+use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, NormalizePathLayer, RequestId,
-    RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, DecompressionLayer, HostsLayer, JwtLayer,
+    NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer,
+    TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -57,6 +59,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(NormalizePathLayer::redirect()).await;
     is_transparent::<Body, _>(CompressionLayer::new()).await;
     is_transparent::<LimitedBody<Body>, _>(BodyLimitLayer::default()).await;
+    is_transparent::<DecompressedBody<Body>, _>(DecompressionLayer::new()).await;
     is_transparent::<Body, _>(JwtLayer::secret(SECRET).unwrap().required(false)).await;
 }
 
@@ -74,6 +77,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&NormalizePathLayer::trim());
     is_shared(&CompressionLayer::new());
     is_shared(&BodyLimitLayer::default());
+    is_shared(&DecompressionLayer::new());
     is_shared(&JwtLayer::secret(SECRET).unwrap());
     is_shared(&RequireAuth::new());
 }

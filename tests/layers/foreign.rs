@@ -13,12 +13,14 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
+use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, NormalizePathLayer,
-    RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, DecompressionLayer, HostsLayer, JwtLayer,
+    NormalizePathLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer,
+    TraceLayer,
 };
 
-use crate::support::{SECRET, decode, token};
+use crate::support::{SECRET, decode, gzip, token};
 
 fn cors() -> CorsLayer {
     CorsLayer::new().allow_origins(["https://app.example"]).build().unwrap()
@@ -34,6 +36,7 @@ fn router() -> Router {
         .route("/slow", get(std::future::pending::<&'static str>))
         .layer(JwtLayer::secret(SECRET).unwrap().required(false))
         .layer(BodyLimitLayer::new(10))
+        .layer(DecompressionLayer::new())
         .layer(CompressionLayer::new())
         .layer(cors())
         .layer(SensitiveHeadersLayer::default())
@@ -75,6 +78,11 @@ async fn every_layer_works_in_an_axum_router() {
     let streamed = axum::body::Body::from_stream(futures_util::stream::iter(chunks));
     assert_eq!(ask(Request::post("/echo"), streamed).await.0.status, 413);
 
+    let coded = |body: Bytes| ask(Request::post("/echo").header("content-encoding", "gzip"), body.into());
+    assert_eq!(coded(gzip(b"0123456789")).await.1, "0123456789");
+    assert_eq!(coded(gzip(b"0123456789x")).await.0.status, 413);
+    assert_eq!(coded("0123456789".into()).await.0.status, 400);
+
     assert_eq!(ask(Request::get("/guarded"), empty()).await.0.status, 401);
     let with = |token: String| Request::get("/guarded").header("authorization", format!("Bearer {token}"));
     assert_eq!(ask(with(token(json!({}))), empty()).await.0.status, 403);
@@ -84,10 +92,12 @@ async fn every_layer_works_in_an_axum_router() {
 
 #[tokio::test]
 async fn every_layer_works_in_bare_hyper() {
-    let greet = service_fn(|request: Request<LimitedBody<hyper::body::Incoming>>| async move {
+    let greet = service_fn(|request: Request<LimitedBody<DecompressedBody<hyper::body::Incoming>>>| async move {
         let name = request.extensions().get::<Claims>().unwrap().subject().unwrap_or("nobody").to_owned();
         let response = match request.into_body().collect().await {
-            Ok(_) => Response::builder().header("content-type", "text/plain"),
+            Ok(body) => {
+                Response::builder().header("x-read", body.to_bytes().len()).header("content-type", "text/plain")
+            }
             Err(_) => Response::builder().status(400),
         };
         Ok::<_, Infallible>(response.body(Full::<Bytes>::from(format!("{name}\n").repeat(200))).unwrap())
@@ -105,6 +115,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(CompressionLayer::new())
         .layer(JwtLayer::secret(SECRET).unwrap())
         .layer(RequireAuth::new())
+        .layer(DecompressionLayer::new())
         .layer(BodyLimitLayer::new(10))
         .service(greet);
 
@@ -137,6 +148,16 @@ async fn every_layer_works_in_bare_hyper() {
     assert_eq!(client.send_request(other).await.unwrap().status(), 421);
     client.ready().await.unwrap();
     assert_eq!(client.send_request(ask("much too large")).await.unwrap().status(), 413);
+    client.ready().await.unwrap();
+    let coded = |text: &str| {
+        let mut coded = ask("").map(|_| Full::from(gzip(text.as_bytes())));
+        coded.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+        coded
+    };
+    let response = client.send_request(coded("small")).await.unwrap();
+    assert_eq!((response.status().as_u16(), &response.headers()["x-read"]), (200, &"5".parse().unwrap()));
+    client.ready().await.unwrap();
+    assert_eq!(client.send_request(coded("much too large")).await.unwrap().status(), 413);
     client.ready().await.unwrap();
     let mut slashed = ask("small");
     *slashed.uri_mut() = "/page/?of=2".parse().unwrap();

@@ -7,6 +7,7 @@ mod alone;
 mod body_limit;
 mod compression;
 mod cors;
+mod decompression;
 mod examples;
 mod foreign;
 mod jwt;

@@ -108,6 +108,7 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"type":"Trace","format":"xml"}"#, "layer Trace: unknown variant `xml`, expected `text` or `json`"),
         (r#"{"type":"SecurityHeaders","frame_options":"deny"}"#, "layer SecurityHeaders: unknown variant `deny`"),
         (r#"{"type":"NormalizePath","redirect":"yes"}"#, "layer NormalizePath: invalid type"),
+        (r#"{"type":"Decompression","algorithms":["lzma"]}"#, "layer Decompression: unknown variant `lzma`"),
         (r#"{"type":"BodyLimit","max_bytes":-1}"#, "layer BodyLimit: invalid value"),
         (r#"{"type":"Compression","algorithms":["lzma"]}"#, "layer Compression: unknown variant `lzma`"),
         ("nonsense", "layer: expected"),
@@ -139,7 +140,10 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
         (r#"{"type":"Compression","level":10}"#, "level"),
-        (r#"{"type":"Compression","algorithms":[]}"#, "algorithms"),
+        (r#"{"type":"Compression","algorithms":[]}"#, "Compression: algorithms is empty"),
+        (r#"{"type":"Decompression","algorithms":[]}"#, "Decompression: algorithms is empty"),
+        (r#"{"type":"Decompression","algorithms":["br","br"]}"#, "names \"br\" twice"),
+        (r#"{"type":"Decompression","max_ratio":0}"#, "max_ratio is 0"),
         (r#"{"type":"Cors","allow_origins":["*"],"allow_credentials":true}"#, "allow_credentials"),
     ] {
         let error = LayerSpec::from_json(json).unwrap().build().unwrap_err().to_string();

@@ -1,7 +1,7 @@
 //! What the tests of several layers need.
 
 use std::convert::Infallible;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -91,6 +91,13 @@ pub fn channel() -> (mpsc::UnboundedSender<Result<Bytes, BoxError>>, Body) {
         receiver.recv().await.map(|chunk| (chunk, receiver))
     });
     (sender, Body::from_stream(chunks))
+}
+
+/// Made by an encoder that has nothing to do with ours.
+pub fn gzip(text: &[u8]) -> Bytes {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap().into()
 }
 
 /// Decodes as much of `coded` as can be decoded, by decoders that have nothing to do with ours.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import inspect
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from ziggurat import ConfigError, Request, Ziggurat, layers
+from ziggurat import Body, ConfigError, Request, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -45,6 +46,7 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Cors(allow_origin_regex=r"https://.*\.example"),
         layers.BodyLimit(max_bytes=10),
         layers.Hosts(names=["example.org", "*.example.org", "10.0.0.7", "[::1]"]),
+        layers.Decompression(algorithms=["zstd"], max_bytes=10, max_ratio=1),
         layers.NormalizePath(),
         layers.NormalizePath(redirect=True),
         layers.SecurityHeaders(),
@@ -111,6 +113,11 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Hosts", {"names": ["a.example:80"]}, "which is no host; write it without scheme, port and path"),
         ("Hosts", {"names": ["*"]}, "'*', which is no host"),
         ("Hosts", {"names": ["a.example."]}, "which is no host"),
+        ("Decompression", {"algorithms": ["lzma"]}, "algorithms holds 'lzma', which is not known"),
+        ("Decompression", {"algorithms": []}, "algorithms is empty"),
+        ("Decompression", {"max_bytes": 0}, "max_bytes=0 is out of range"),
+        ("Decompression", {"max_ratio": 0}, "max_ratio=0 is out of range"),
+        ("Decompression", {"max_ratio": 1.5}, "max_ratio=1.5 is not a whole number"),
         ("NormalizePath", {"redirect": 308}, "redirect=308 is not a bool"),
         ("SecurityHeaders", {"hsts_seconds": -1}, "hsts_seconds=-1 is out of range"),
         ("SecurityHeaders", {"hsts_seconds": True}, "hsts_seconds=True is not a whole number"),
@@ -255,3 +262,35 @@ def test_a_route_that_nothing_would_reach_is_refused() -> None:
     with pytest.raises(ConfigError, match="users at /users/ is reached by no request") as caught:
         app.build()
     assert "without the slash" in str(caught.value) and __file__ in str(caught.value)
+
+
+def test_bodies_are_decompressed_and_bombs_refused() -> None:
+    app = Ziggurat(layers=[layers.Decompression(max_bytes=100_000)])
+
+    @app.post("/")
+    async def total(numbers: Annotated[list[int], Body()]) -> int:
+        return sum(numbers)
+
+    @app.post("/raw")
+    async def raw(request: Request) -> int:
+        return len(await request.body())
+
+    with TestClient(app) as client:
+
+        def sent(path: str, body: bytes, coding: str = "gzip") -> tuple[int, Any]:
+            headers = {"content-encoding": coding, "content-type": "application/json"}
+            answer = client.post(path, content=body, headers=headers)
+            if answer.status_code == 415:
+                assert answer.headers["accept-encoding"] == "br, zstd, gzip, deflate"
+            return answer.status_code, answer.json()
+
+        assert sent("/", gzip.compress(b"[1, 2, 3]")) == (200, 6)
+        assert sent("/", b"[1, 2, 3]", "identity") == (200, 6)
+        for path in ("/", "/raw"):
+            assert sent(path, gzip.compress(b" " * 100_001))[0] == 413
+            assert sent(path, b"[1, 2, 3]")[0] == 400
+            assert sent(path, gzip.compress(b"[1, 2, 3]")[:-9])[0] == 400
+            assert sent(path, b"[]", "compress")[0] == 415
+            assert sent(path, b"[]", "gzip, gzip")[0] == 415
+        status, problem = sent("/raw", gzip.compress(b" " * 90_000))
+        assert (status, problem["detail"]) == (413, "the body has more than 200 times the bytes that were sent")

@@ -1,5 +1,9 @@
+use std::sync::Arc;
+
 use http::HeaderValue;
 use serde::Deserialize;
+
+use crate::ConfigError;
 
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -30,6 +34,27 @@ impl Coding {
             Self::Gzip => "gzip",
             Self::Deflate => "deflate",
         }
+    }
+
+    /// Whether `name` is its name.
+    pub(crate) fn is_called(self, name: &str) -> bool {
+        // RFC 9110, 8.4.1.3: x-gzip is another name of gzip.
+        name.eq_ignore_ascii_case(self.as_str()) || (self == Self::Gzip && name.eq_ignore_ascii_case("x-gzip"))
+    }
+
+    /// The codings that a layer was given.
+    pub(crate) fn list(layer: &str, codings: impl IntoIterator<Item = Self>) -> Result<Arc<[Self]>, ConfigError> {
+        let codings: Vec<Self> = codings.into_iter().collect();
+        if codings.is_empty() {
+            return Err(ConfigError::new(format!("{layer}: algorithms is empty, so the layer could do nothing"))
+                .cure("list at least one out of \"br\", \"zstd\", \"gzip\" and \"deflate\", or leave it out"));
+        }
+        if let Some((_, twice)) = codings.iter().enumerate().find(|(index, coding)| codings[..*index].contains(coding))
+        {
+            return Err(ConfigError::new(format!("{layer}: algorithms names {:?} twice", twice.as_str()))
+                .cure("name each once"));
+        }
+        Ok(codings.into())
     }
 
     pub(super) const fn header(self) -> HeaderValue {

@@ -39,17 +39,7 @@ impl<P> CompressionLayer<P> {
     /// # Errors
     /// When there is none, or one is named twice.
     pub fn codings(mut self, codings: impl IntoIterator<Item = Coding>) -> Result<Self, ConfigError> {
-        let codings: Vec<Coding> = codings.into_iter().collect();
-        if codings.is_empty() {
-            return Err(ConfigError::new("Compression: algorithms is empty, so nothing could be compressed")
-                .cure("list at least one out of \"br\", \"zstd\", \"gzip\" and \"deflate\", or leave it out"));
-        }
-        if let Some((_, twice)) = codings.iter().enumerate().find(|(index, coding)| codings[..*index].contains(coding))
-        {
-            return Err(ConfigError::new(format!("Compression: algorithms names {:?} twice", twice.as_str()))
-                .cure("name each once"));
-        }
-        self.settings.codings = codings.into();
+        self.settings.codings = Coding::list("Compression", codings)?;
         Ok(self)
     }
 

@@ -23,7 +23,7 @@
 //! # Limits
 //! - A secret that is compressed together with text of an attacker's choice can be guessed from lengths (BREACH). Do not
 //!   compress pages that mix the two, or mask the secret anew each time.
-//! - Requests are not decompressed.
+//! - Requests are not decompressed; the layer `Decompression` does that.
 //! - `deflate` is the zlib format, as RFC 9110 says.
 //! - Bodies have to be `Unpin`, as all boxed ones are.
 //!

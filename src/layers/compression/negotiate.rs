@@ -24,7 +24,7 @@ pub(super) fn negotiate(headers: &HeaderMap, offered: &[Coding]) -> Choice {
             any = any.or(Some(weight));
         } else if name.eq_ignore_ascii_case("identity") {
             identity = identity.or(Some(weight));
-        } else if let Some(place) = offered.iter().position(|coding| is_called(*coding, name)) {
+        } else if let Some(place) = offered.iter().position(|coding| coding.is_called(name)) {
             named[place] = named[place].or(Some(weight));
         }
     }
@@ -39,11 +39,6 @@ pub(super) fn negotiate(headers: &HeaderMap, offered: &[Coding]) -> Choice {
     let coding =
         best.filter(|(_, weight)| identity.is_none_or(|identity| *weight >= identity)).map(|(coding, _)| coding);
     Choice { coding, identity_refused: identity.or(any) == Some(0) }
-}
-
-fn is_called(coding: Coding, name: &str) -> bool {
-    // RFC 9110, 8.4.1.3: x-gzip is another name of gzip.
-    name.eq_ignore_ascii_case(coding.as_str()) || (coding == Coding::Gzip && name.eq_ignore_ascii_case("x-gzip"))
 }
 
 /// Names and weights. Elements that are not well-formed are passed over.

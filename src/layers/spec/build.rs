@@ -9,10 +9,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    BodyLimitSpec, CompressionSpec, CorsSpec, JwtSpec, LayerSpec, NormalizePathSpec, RequestIdSpec,
+    BodyLimitSpec, CompressionSpec, CorsSpec, DecompressionSpec, JwtSpec, LayerSpec, NormalizePathSpec, RequestIdSpec,
     SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
+use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
@@ -78,6 +79,11 @@ impl LayerSpec {
                 let layer = BodyLimitLayer::new(max_bytes);
                 let layer = at.iter().try_fold(layer, |layer, (path, max_bytes)| layer.at(path, *max_bytes))?;
                 let request_of: fn(Request<LimitedBody<Body>>) -> Request = |request| request.map(Body::from);
+                Arc::new(move |route| Route::new(layer.layer(MapRequest::new(route, request_of))))
+            }
+            Self::Decompression(spec) => {
+                let layer = decompression(spec)?;
+                let request_of: fn(Request<DecompressedBody<Body>>) -> Request = |request| request.map(Body::from);
                 Arc::new(move |route| Route::new(layer.layer(MapRequest::new(route, request_of))))
             }
         };
@@ -176,6 +182,14 @@ fn compression(spec: CompressionSpec) -> Result<CompressionLayer, ConfigError> {
     }
     if let Some(level) = spec.level {
         layer = layer.level(level)?;
+    }
+    Ok(layer)
+}
+
+fn decompression(spec: DecompressionSpec) -> Result<DecompressionLayer, ConfigError> {
+    let mut layer = DecompressionLayer::new().max_bytes(spec.max_bytes).max_ratio(spec.max_ratio)?;
+    if let Some(codings) = spec.algorithms {
+        layer = layer.codings(codings)?;
     }
     Ok(layer)
 }

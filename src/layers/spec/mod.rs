@@ -39,8 +39,8 @@ use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, HostsSpec, JwtSpec, NormalizePathSpec, OneOrMany,
-    RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, DecompressionSpec, HostsSpec, JwtSpec, NormalizePathSpec,
+    OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -72,6 +72,8 @@ pub enum LayerSpec {
     Compression(CompressionSpec),
     /// A [`BodyLimitLayer`](crate::layers::BodyLimitLayer).
     BodyLimit(BodyLimitSpec),
+    /// A [`DecompressionLayer`](crate::layers::DecompressionLayer).
+    Decompression(DecompressionSpec),
     /// A [`JwtLayer`](crate::layers::JwtLayer).
     Jwt(JwtSpec),
 }
@@ -109,6 +111,7 @@ impl LayerSpec {
             Self::NormalizePath(_) => "NormalizePath",
             Self::Compression(_) => "Compression",
             Self::BodyLimit(_) => "BodyLimit",
+            Self::Decompression(_) => "Decompression",
             Self::Jwt(_) => "Jwt",
         }
     }

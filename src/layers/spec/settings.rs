@@ -201,6 +201,24 @@ impl Default for BodyLimitSpec {
     }
 }
 
+/// Settings of `Decompression`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecompressionSpec {
+    /// What clients may send; all when it is left out.
+    pub algorithms: Option<Vec<Coding>>,
+    /// How many bytes a body may have, before and after it is decompressed.
+    pub max_bytes: usize,
+    /// How many times the bytes that were sent a body may have.
+    pub max_ratio: u32,
+}
+
+impl Default for DecompressionSpec {
+    fn default() -> Self {
+        Self { algorithms: None, max_bytes: 1 << 20, max_ratio: 200 }
+    }
+}
+
 /// Settings of `Jwt`. One of `secret` and `public_key_pem` has to be given.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
