@@ -29,6 +29,7 @@ __all__ = [
     "Hosts",
     "Jwt",
     "Layer",
+    "LoadShed",
     "NormalizePath",
     "RequestId",
     "SecurityHeaders",
@@ -304,6 +305,26 @@ class Timeout(Layer):
 
     def __post_init__(self) -> None:
         self._check_number("seconds", 0.001, 86_400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadShed(Layer):
+    """Answers 503 with `Retry-After` while too many requests are under way, each until its answer has been sent.
+
+    Event streams count as long as they last. Each worker process counts for itself.
+    """
+
+    max_concurrent: int
+    """How many requests may be under way at a time."""
+    queue: int = 0
+    """How many more may wait for their turn."""
+    wait: float = 1.0
+    """For how many seconds these wait at most."""
+
+    def __post_init__(self) -> None:
+        self._check_int("max_concurrent", 1, 1_000_000)
+        self._check_int("queue", 0, 1_000_000)
+        self._check_number("wait", 0.001, 86_400)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@
 //! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
 //! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
 //! | [`TimeoutLayer`] | `timeout` | 504 when there is no answer in time |
+//! | [`LoadShedLayer`] | `load-shed` | 503 while too many requests are under way |
 //! | [`SensitiveHeadersLayer`] | `sensitive-headers` | keeps header values out of `Debug` output |
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
 //! | [`NormalizePathLayer`] | `normalize-path` | one address: paths without slashes at their end |
@@ -37,6 +38,8 @@ pub mod decompression;
 pub mod hosts;
 #[cfg(feature = "jwt")]
 pub mod jwt;
+#[cfg(feature = "load-shed")]
+pub mod load_shed;
 #[cfg(feature = "normalize-path")]
 pub mod normalize_path;
 #[cfg(feature = "request-id")]
@@ -66,6 +69,8 @@ pub use decompression::DecompressionLayer;
 pub use hosts::HostsLayer;
 #[cfg(feature = "jwt")]
 pub use jwt::{Claims, JwtLayer, RequireAuth};
+#[cfg(feature = "load-shed")]
+pub use load_shed::LoadShedLayer;
 #[cfg(feature = "normalize-path")]
 pub use normalize_path::NormalizePathLayer;
 #[cfg(feature = "request-id")]
@@ -88,6 +93,7 @@ pub use trace::TraceLayer;
     feature = "hosts",
     feature = "jwt",
     feature = "limit",
+    feature = "load-shed",
     feature = "normalize-path",
     feature = "request-id",
     feature = "security-headers",
@@ -118,6 +124,7 @@ macro_rules! inner_accessors {
     feature = "hosts",
     feature = "jwt",
     feature = "limit",
+    feature = "load-shed",
     feature = "normalize-path",
     feature = "request-id",
     feature = "security-headers",

@@ -11,8 +11,8 @@ use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, DecompressionLayer, HostsLayer, JwtLayer,
-    NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer,
-    TimeoutLayer, TraceLayer,
+    LoadShedLayer, NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
+    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -53,6 +53,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(TraceLayer::new()).await;
     is_transparent::<Body, _>(SecurityHeadersLayer::new()).await;
     is_transparent::<Body, _>(TimeoutLayer::default()).await;
+    is_transparent::<Body, _>(LoadShedLayer::new(1).unwrap()).await;
     is_transparent::<Body, _>(SensitiveHeadersLayer::default()).await;
     is_transparent::<Body, _>(CorsLayer::new().build().unwrap()).await;
     is_transparent::<Body, _>(NormalizePathLayer::trim()).await;
@@ -72,6 +73,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&SecurityHeadersLayer::new());
     is_shared(&HostsLayer::new(["a.example"]).unwrap());
     is_shared(&TimeoutLayer::default());
+    is_shared(&LoadShedLayer::new(1).unwrap());
     is_shared(&SensitiveHeadersLayer::default());
     is_shared(&CorsLayer::new().build().unwrap());
     is_shared(&NormalizePathLayer::trim());

@@ -16,8 +16,8 @@ use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, DecompressionLayer, HostsLayer, JwtLayer,
-    NormalizePathLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer,
-    TraceLayer,
+    LoadShedLayer, NormalizePathLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer,
+    TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -40,6 +40,7 @@ fn router() -> Router {
         .layer(CompressionLayer::new())
         .layer(cors())
         .layer(SensitiveHeadersLayer::default())
+        .layer(LoadShedLayer::new(1).unwrap())
         .layer(TimeoutLayer::new(Duration::from_secs(5)))
         .layer(HostsLayer::new(["axum.example"]).unwrap())
         .layer(SecurityHeadersLayer::new())
@@ -70,6 +71,10 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!(cut.headers["content-length"], body.len().to_string());
 
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
+    let app = router();
+    let slow = || Request::get("/slow").header("host", "axum.example").body(empty()).unwrap();
+    let (first, second) = tokio::join!(app.clone().oneshot(slow()), app.oneshot(slow()));
+    assert_eq!((first.unwrap().status().as_u16(), second.unwrap().status().as_u16()), (504, 503));
     assert_eq!(ask(Request::get("/slow"), empty()).await.0.status, 504);
     assert_eq!(ask(Request::post("/echo"), "0123456789".into()).await.1, "0123456789");
     assert_eq!(ask(Request::post("/echo"), "0123456789x".into()).await.0.status, 413);
@@ -109,6 +114,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(SecurityHeadersLayer::new())
         .layer(HostsLayer::new(["hyper.example"]).unwrap())
         .layer(TimeoutLayer::default())
+        .layer(LoadShedLayer::new(1).unwrap())
         .layer(SensitiveHeadersLayer::default())
         .layer(cors())
         .layer(NormalizePathLayer::redirect())

@@ -11,6 +11,7 @@ mod decompression;
 mod examples;
 mod foreign;
 mod jwt;
+mod load_shed;
 mod normalize_path;
 mod security_headers;
 mod spec;

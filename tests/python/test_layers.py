@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import inspect
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import pytest
@@ -47,6 +49,8 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.BodyLimit(max_bytes=10),
         layers.Hosts(names=["example.org", "*.example.org", "10.0.0.7", "[::1]"]),
         layers.Decompression(algorithms=["zstd"], max_bytes=10, max_ratio=1),
+        layers.LoadShed(max_concurrent=1),
+        layers.LoadShed(max_concurrent=1_000_000, queue=1_000_000, wait=0.5),
         layers.NormalizePath(),
         layers.NormalizePath(redirect=True),
         layers.SecurityHeaders(),
@@ -118,6 +122,10 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Decompression", {"max_bytes": 0}, "max_bytes=0 is out of range"),
         ("Decompression", {"max_ratio": 0}, "max_ratio=0 is out of range"),
         ("Decompression", {"max_ratio": 1.5}, "max_ratio=1.5 is not a whole number"),
+        ("LoadShed", {"max_concurrent": 0}, "max_concurrent=0 is out of range"),
+        ("LoadShed", {"max_concurrent": 1.5}, "max_concurrent=1.5 is not a whole number"),
+        ("LoadShed", {"max_concurrent": 1, "queue": -1}, "queue=-1 is out of range"),
+        ("LoadShed", {"max_concurrent": 1, "queue": 1, "wait": 0}, "wait=0 is out of range"),
         ("NormalizePath", {"redirect": 308}, "redirect=308 is not a bool"),
         ("SecurityHeaders", {"hsts_seconds": -1}, "hsts_seconds=-1 is out of range"),
         ("SecurityHeaders", {"hsts_seconds": True}, "hsts_seconds=True is not a whole number"),
@@ -294,3 +302,24 @@ def test_bodies_are_decompressed_and_bombs_refused() -> None:
             assert sent(path, b"[]", "gzip, gzip")[0] == 415
         status, problem = sent("/raw", gzip.compress(b" " * 90_000))
         assert (status, problem["detail"]) == (413, "the body has more than 200 times the bytes that were sent")
+
+
+def test_what_is_too_much_is_refused_at_once() -> None:
+    app = Ziggurat(layers=[layers.LoadShed(max_concurrent=1, queue=1, wait=0.05)])
+    entered, leave = threading.Event(), threading.Event()
+
+    @app.get("/")
+    def slow() -> str:
+        entered.set()
+        leave.wait(10)
+        return "done"
+
+    with TestClient(app) as client, ThreadPoolExecutor() as pool:
+        first = pool.submit(client.get, "/")
+        assert entered.wait(10)
+        late = client.get("/")
+        assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+        assert late.headers["content-type"] == "application/problem+json"
+        leave.set()
+        assert first.result().text == "done"
+        assert client.get("/").status_code == 200

@@ -9,16 +9,16 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    BodyLimitSpec, CompressionSpec, CorsSpec, DecompressionSpec, JwtSpec, LayerSpec, NormalizePathSpec, RequestIdSpec,
-    SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CompressionSpec, CorsSpec, DecompressionSpec, JwtSpec, LayerSpec, LoadShedSpec, NormalizePathSpec,
+    RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
 use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, NormalizePathLayer, RequestIdLayer,
-    SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
+    RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -69,6 +69,10 @@ impl LayerSpec {
             Self::Jwt(spec) => same_bodies(jwt(spec)?),
             Self::Trace(spec) => {
                 let layer = trace(&spec)?;
+                Arc::new(move |route| Route::new(MapResponse::new(layer.layer(route), response_of)))
+            }
+            Self::LoadShed(spec) => {
+                let layer = load_shed(&spec)?;
                 Arc::new(move |route| Route::new(MapResponse::new(layer.layer(route), response_of)))
             }
             Self::Compression(spec) => {
@@ -149,6 +153,10 @@ fn security_headers(spec: &SecurityHeadersSpec) -> Result<SecurityHeadersLayer, 
 
 fn timeout(spec: &TimeoutSpec) -> Result<TimeoutLayer, ConfigError> {
     seconds("Timeout: seconds", spec.seconds, 0.000_001).map(TimeoutLayer::new)
+}
+
+fn load_shed(spec: &LoadShedSpec) -> Result<LoadShedLayer, ConfigError> {
+    LoadShedLayer::new(spec.max_concurrent)?.queue(spec.queue, seconds("LoadShed: wait", spec.wait, 0.001)?)
 }
 
 fn sensitive_headers(spec: SensitiveHeadersSpec) -> Result<SensitiveHeadersLayer, ConfigError> {

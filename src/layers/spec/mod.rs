@@ -39,8 +39,9 @@ use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, DecompressionSpec, HostsSpec, JwtSpec, NormalizePathSpec,
-    OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, DecompressionSpec, HostsSpec, JwtSpec, LoadShedSpec,
+    NormalizePathSpec, OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec,
+    TraceSpec,
 };
 
 use crate::ConfigError;
@@ -62,6 +63,8 @@ pub enum LayerSpec {
     Hosts(HostsSpec),
     /// A [`TimeoutLayer`](crate::layers::TimeoutLayer).
     Timeout(TimeoutSpec),
+    /// A [`LoadShedLayer`](crate::layers::LoadShedLayer).
+    LoadShed(LoadShedSpec),
     /// A [`SensitiveHeadersLayer`](crate::layers::SensitiveHeadersLayer).
     SensitiveHeaders(SensitiveHeadersSpec),
     /// A [`CorsLayer`](crate::layers::CorsLayer).
@@ -106,6 +109,7 @@ impl LayerSpec {
             Self::SecurityHeaders(_) => "SecurityHeaders",
             Self::Hosts(_) => "Hosts",
             Self::Timeout(_) => "Timeout",
+            Self::LoadShed(_) => "LoadShed",
             Self::SensitiveHeaders(_) => "SensitiveHeaders",
             Self::Cors(_) => "Cors",
             Self::NormalizePath(_) => "NormalizePath",

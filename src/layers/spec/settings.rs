@@ -111,6 +111,24 @@ impl Default for TimeoutSpec {
     }
 }
 
+/// Settings of `LoadShed`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadShedSpec {
+    /// How many requests may be under way at a time.
+    pub max_concurrent: usize,
+    /// How many more may wait for their turn.
+    #[serde(default)]
+    pub queue: usize,
+    /// For how many seconds.
+    #[serde(default = "one_second")]
+    pub wait: f64,
+}
+
+fn one_second() -> f64 {
+    1.0
+}
+
 /// Settings of `SensitiveHeaders`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
