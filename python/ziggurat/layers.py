@@ -26,6 +26,7 @@ __all__ = [
     "Compression",
     "Cors",
     "Decompression",
+    "Etag",
     "Hosts",
     "Jwt",
     "Layer",
@@ -254,6 +255,23 @@ class Compression(Layer):
         self._freeze("algorithms", allowed=_CODINGS, empty=False)
         self._check_int("min_size", 0)
         self._check_int("level", 1, 9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Etag(Layer):
+    """Gives answers to GET an entity tag, and answers 304 without a body to clients that have them already.
+
+    It goes after `Compression` in the list. What is saved is what would be sent: handlers are called as before.
+    """
+
+    weak: bool = False
+    """Whether tags are weak, for programs on the way that change bytes and drop strong tags then."""
+    max_bytes: int = 1024 * 1024
+    """Longer bodies get no tag."""
+
+    def __post_init__(self) -> None:
+        self._check_bool("weak")
+        self._check_int("max_bytes", 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
 //! | [`NormalizePathLayer`] | `normalize-path` | one address: paths without slashes at their end |
 //! | [`CompressionLayer`] | `compression` | br, zstd, gzip and deflate, also for event streams |
+//! | [`EtagLayer`] | `etag` | 304 to clients that have the answer already |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`DecompressionLayer`] | `decompression` | request bodies in br, zstd, gzip and deflate, and no bombs |
 //! | [`JwtLayer`], [`RequireAuth`] | `jwt` | bearer tokens, claims and scopes |
@@ -34,6 +35,8 @@ pub mod compression;
 pub mod cors;
 #[cfg(feature = "decompression")]
 pub mod decompression;
+#[cfg(feature = "etag")]
+pub mod etag;
 #[cfg(feature = "hosts")]
 pub mod hosts;
 #[cfg(feature = "jwt")]
@@ -65,6 +68,8 @@ pub use compression::CompressionLayer;
 pub use cors::CorsLayer;
 #[cfg(feature = "decompression")]
 pub use decompression::DecompressionLayer;
+#[cfg(feature = "etag")]
+pub use etag::EtagLayer;
 #[cfg(feature = "hosts")]
 pub use hosts::HostsLayer;
 #[cfg(feature = "jwt")]
@@ -90,6 +95,7 @@ pub use trace::TraceLayer;
 #[cfg(any(
     feature = "catch-panic",
     feature = "compression",
+    feature = "etag",
     feature = "hosts",
     feature = "jwt",
     feature = "limit",
@@ -121,6 +127,7 @@ macro_rules! inner_accessors {
 #[cfg(any(
     feature = "catch-panic",
     feature = "compression",
+    feature = "etag",
     feature = "hosts",
     feature = "jwt",
     feature = "limit",

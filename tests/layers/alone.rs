@@ -10,7 +10,7 @@ use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, DecompressionLayer, HostsLayer, JwtLayer,
+    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, DecompressionLayer, EtagLayer, HostsLayer, JwtLayer,
     LoadShedLayer, NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
     SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
@@ -59,6 +59,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(NormalizePathLayer::trim()).await;
     is_transparent::<Body, _>(NormalizePathLayer::redirect()).await;
     is_transparent::<Body, _>(CompressionLayer::new()).await;
+    is_transparent::<Body, _>(EtagLayer::new()).await;
     is_transparent::<LimitedBody<Body>, _>(BodyLimitLayer::default()).await;
     is_transparent::<DecompressedBody<Body>, _>(DecompressionLayer::new()).await;
     is_transparent::<Body, _>(JwtLayer::secret(SECRET).unwrap().required(false)).await;
@@ -78,6 +79,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&CorsLayer::new().build().unwrap());
     is_shared(&NormalizePathLayer::trim());
     is_shared(&CompressionLayer::new());
+    is_shared(&EtagLayer::new());
     is_shared(&BodyLimitLayer::default());
     is_shared(&DecompressionLayer::new());
     is_shared(&JwtLayer::secret(SECRET).unwrap());

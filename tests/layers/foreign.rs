@@ -15,9 +15,9 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, DecompressionLayer, HostsLayer, JwtLayer,
-    LoadShedLayer, NormalizePathLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer,
-    TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, DecompressionLayer, EtagLayer, HostsLayer,
+    JwtLayer, LoadShedLayer, NormalizePathLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
+    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -37,6 +37,7 @@ fn router() -> Router {
         .layer(JwtLayer::secret(SECRET).unwrap().required(false))
         .layer(BodyLimitLayer::new(10))
         .layer(DecompressionLayer::new())
+        .layer(EtagLayer::new())
         .layer(CompressionLayer::new())
         .layer(cors())
         .layer(SensitiveHeadersLayer::default())
@@ -69,6 +70,10 @@ async fn every_layer_works_in_an_axum_router() {
     let (cut, nothing) = ask(Request::head("/").header("accept-encoding", "gzip"), empty()).await;
     assert_eq!((&cut.headers["content-encoding"], nothing.len()), (&head.headers["content-encoding"], 0));
     assert_eq!(cut.headers["content-length"], body.len().to_string());
+    assert_eq!(cut.headers["etag"], head.headers["etag"]);
+    let again = Request::get("/").header("accept-encoding", "gzip").header("if-none-match", &head.headers["etag"]);
+    let (again, nothing) = ask(again, empty()).await;
+    assert_eq!((again.status.as_u16(), &again.headers["etag"], nothing.len()), (304, &head.headers["etag"], 0));
 
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
     let app = router();
@@ -119,6 +124,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(cors())
         .layer(NormalizePathLayer::redirect())
         .layer(CompressionLayer::new())
+        .layer(EtagLayer::new())
         .layer(JwtLayer::secret(SECRET).unwrap())
         .layer(RequireAuth::new())
         .layer(DecompressionLayer::new())
@@ -148,6 +154,14 @@ async fn every_layer_works_in_bare_hyper() {
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(decode("zstd", &body), "ann\n".repeat(200).as_bytes());
 
+    client.ready().await.unwrap();
+    let mut page = ask("");
+    *page.method_mut() = http::Method::GET;
+    let tag = client.send_request(page.clone()).await.unwrap().headers()["etag"].clone();
+    assert!(tag.to_str().unwrap().ends_with(".zstd\""));
+    client.ready().await.unwrap();
+    page.headers_mut().insert("if-none-match", tag);
+    assert_eq!(client.send_request(page).await.unwrap().status(), 304);
     client.ready().await.unwrap();
     let mut other = ask("small");
     other.headers_mut().insert("host", "axum.example".parse().unwrap());

@@ -8,6 +8,7 @@ mod body_limit;
 mod compression;
 mod cors;
 mod decompression;
+mod etag;
 mod examples;
 mod foreign;
 mod jwt;

@@ -46,6 +46,7 @@ async fn a_whole_stack_of_data_answers() {
         {"type": "Hosts", "names": ["a.example"]},
         {"type": "Cors", "allow_origins": ["https://a.example"], "allow_methods": ["*"], "allow_headers": ["*"]},
         {"type": "Compression", "algorithms": ["gzip"], "min_size": 10, "level": 9},
+        {"type": "Etag", "weak": true, "max_bytes": 1000},
         {"type": "BodyLimit", "max_bytes": 5},
         {"type": "Jwt", "secret": SECRET, "algorithms": ["HS256"], "issuer": ["me", "you"], "leeway": 5, "required": true},
     ]);
@@ -68,6 +69,7 @@ async fn a_whole_stack_of_data_answers() {
     assert_eq!(response.headers()["access-control-allow-origin"], "https://a.example");
     assert_eq!(response.headers()["strict-transport-security"], "max-age=5");
     assert!(!response.headers().contains_key("x-frame-options"));
+    assert!(response.headers()["etag"].to_str().unwrap().starts_with("W/"));
     assert_eq!(text(response).await, "0 bytes ".repeat(20));
     let response =
         route.clone().oneshot(get("/", &[host, ("authorization", &token), ("accept-encoding", "gzip")])).await.unwrap();
@@ -89,7 +91,7 @@ async fn a_whole_stack_of_data_answers() {
 #[tokio::test]
 async fn layers_that_leave_a_body_alone_do_not_box_it() {
     let leaf = service_fn(|_: Request| async { Ok::<Response, Infallible>(Response::new(Body::from("as it was"))) });
-    let route = ["Compression", "BodyLimit", "CatchPanic", "RequestId", "Timeout"]
+    let route = ["Compression", "Etag", "BodyLimit", "CatchPanic", "RequestId", "Timeout"]
         .iter()
         .fold(Route::new(leaf), |route, name| {
             LayerSpec::from_json(&format!(r#"{{"type":"{name}"}}"#)).unwrap().build().unwrap().apply(route)
@@ -111,6 +113,7 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"type":"NormalizePath","redirect":"yes"}"#, "layer NormalizePath: invalid type"),
         (r#"{"type":"Decompression","algorithms":["lzma"]}"#, "layer Decompression: unknown variant `lzma`"),
         (r#"{"type":"LoadShed"}"#, "layer LoadShed: missing field `max_concurrent`"),
+        (r#"{"type":"Etag","max_bytes":-1}"#, "layer Etag: invalid value"),
         (r#"{"type":"BodyLimit","max_bytes":-1}"#, "layer BodyLimit: invalid value"),
         (r#"{"type":"Compression","algorithms":["lzma"]}"#, "layer Compression: unknown variant `lzma`"),
         ("nonsense", "layer: expected"),

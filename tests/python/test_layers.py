@@ -49,6 +49,8 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.BodyLimit(max_bytes=10),
         layers.Hosts(names=["example.org", "*.example.org", "10.0.0.7", "[::1]"]),
         layers.Decompression(algorithms=["zstd"], max_bytes=10, max_ratio=1),
+        layers.Etag(),
+        layers.Etag(weak=True, max_bytes=0),
         layers.LoadShed(max_concurrent=1),
         layers.LoadShed(max_concurrent=1_000_000, queue=1_000_000, wait=0.5),
         layers.NormalizePath(),
@@ -122,6 +124,8 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Decompression", {"max_bytes": 0}, "max_bytes=0 is out of range"),
         ("Decompression", {"max_ratio": 0}, "max_ratio=0 is out of range"),
         ("Decompression", {"max_ratio": 1.5}, "max_ratio=1.5 is not a whole number"),
+        ("Etag", {"weak": "W/"}, "weak='W/' is not a bool"),
+        ("Etag", {"max_bytes": -1}, "max_bytes=-1 is out of range"),
         ("LoadShed", {"max_concurrent": 0}, "max_concurrent=0 is out of range"),
         ("LoadShed", {"max_concurrent": 1.5}, "max_concurrent=1.5 is not a whole number"),
         ("LoadShed", {"max_concurrent": 1, "queue": -1}, "queue=-1 is out of range"),
@@ -323,3 +327,25 @@ def test_what_is_too_much_is_refused_at_once() -> None:
         leave.set()
         assert first.result().text == "done"
         assert client.get("/").status_code == 200
+
+
+def test_what_a_client_has_is_not_sent_again() -> None:
+    app = Ziggurat(layers=[layers.Compression(), layers.Etag()])
+    called = 0
+
+    @app.get("/")
+    async def page() -> str:
+        nonlocal called
+        called += 1
+        return "many steps " * 100
+
+    with TestClient(app) as client:
+        for coding in ("identity", "gzip"):
+            first = client.get("/", headers={"accept-encoding": coding})
+            tag = first.headers["etag"]
+            assert (first.status_code, tag.endswith('.gzip"')) == (200, coding == "gzip")
+            for held, status in ((tag, 304), (f'"other", W/{tag}', 304), ('"other"', 200)):
+                again = client.get("/", headers={"accept-encoding": coding, "if-none-match": held})
+                assert (again.status_code, again.headers["etag"]) == (status, tag)
+                assert (again.content == b"") == (status == 304)
+    assert called == 8

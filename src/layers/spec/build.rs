@@ -9,15 +9,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    BodyLimitSpec, CompressionSpec, CorsSpec, DecompressionSpec, JwtSpec, LayerSpec, LoadShedSpec, NormalizePathSpec,
-    RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CompressionSpec, CorsSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec, LoadShedSpec,
+    NormalizePathSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
 use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
+    CatchPanicLayer, CompressionLayer, CorsLayer, EtagLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
     RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
@@ -77,6 +77,10 @@ impl LayerSpec {
             }
             Self::Compression(spec) => {
                 let layer = compression(spec)?;
+                Arc::new(move |route| Route::new(MapResponse::new(layer.layer(route), response_of)))
+            }
+            Self::Etag(EtagSpec { weak, max_bytes }) => {
+                let layer = EtagLayer::new().weak(weak).max_bytes(max_bytes);
                 Arc::new(move |route| Route::new(MapResponse::new(layer.layer(route), response_of)))
             }
             Self::BodyLimit(BodyLimitSpec { max_bytes, at }) => {

@@ -39,9 +39,9 @@ use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, DecompressionSpec, HostsSpec, JwtSpec, LoadShedSpec,
-    NormalizePathSpec, OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec,
-    TraceSpec,
+    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, DecompressionSpec, EtagSpec, HostsSpec, JwtSpec,
+    LoadShedSpec, NormalizePathSpec, OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec,
+    TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -73,6 +73,8 @@ pub enum LayerSpec {
     NormalizePath(NormalizePathSpec),
     /// A [`CompressionLayer`](crate::layers::CompressionLayer).
     Compression(CompressionSpec),
+    /// An [`EtagLayer`](crate::layers::EtagLayer).
+    Etag(EtagSpec),
     /// A [`BodyLimitLayer`](crate::layers::BodyLimitLayer).
     BodyLimit(BodyLimitSpec),
     /// A [`DecompressionLayer`](crate::layers::DecompressionLayer).
@@ -114,6 +116,7 @@ impl LayerSpec {
             Self::Cors(_) => "Cors",
             Self::NormalizePath(_) => "NormalizePath",
             Self::Compression(_) => "Compression",
+            Self::Etag(_) => "Etag",
             Self::BodyLimit(_) => "BodyLimit",
             Self::Decompression(_) => "Decompression",
             Self::Jwt(_) => "Jwt",

@@ -203,6 +203,22 @@ impl Default for CompressionSpec {
     }
 }
 
+/// Settings of `Etag`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EtagSpec {
+    /// Whether tags are weak.
+    pub weak: bool,
+    /// Longer bodies get no tag.
+    pub max_bytes: u64,
+}
+
+impl Default for EtagSpec {
+    fn default() -> Self {
+        Self { weak: false, max_bytes: 1 << 20 }
+    }
+}
+
 /// Settings of `BodyLimit`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
