@@ -25,6 +25,7 @@ __all__ = [
     "CatchPanic",
     "Compression",
     "Cors",
+    "Csrf",
     "Decompression",
     "Etag",
     "Hosts",
@@ -58,6 +59,7 @@ Level = Literal["trace", "debug", "info", "warning", "error", "off"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
+_ORIGIN = re.compile(r"(https?)://(?:\[[0-9a-f:.]+\]|[0-9a-z_-]+(?:\.[0-9a-z_-]+)*)(?::([1-9][0-9]{0,4}))?")
 _SYMMETRIC = ("HS256", "HS384", "HS512")
 _ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 _CODINGS = ("br", "zstd", "gzip", "deflate")
@@ -446,6 +448,37 @@ class SecurityHeaders(Layer):
     def to_spec(self) -> dict[str, Any]:
         """As of every layer; but what is None is told, as it is not the default."""
         return {"type": self.name} | {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Csrf(Layer):
+    """Answers 403 to requests other than GET, HEAD and OPTIONS that a browser sends for a page of another origin.
+
+    By `Sec-Fetch-Site`, and by `Origin` where a browser does not send that; the rules are those of Go's
+    `net/http.CrossOriginProtection`. There is no need of tokens in forms.
+    """
+
+    trusted_origins: Sequence[str] = ()
+    """Origins whose pages may send anything, as `https://app.example.org`. `Cors` is asked besides."""
+    exempt: Sequence[str] = ()
+    """Paths where nothing is checked, as `/hooks/{name}`, for what others call without cookies."""
+
+    def __post_init__(self) -> None:
+        self._freeze("trusted_origins")
+        self._freeze("exempt")
+        for origin in self.trusted_origins:
+            read = _ORIGIN.fullmatch(origin)
+            if not read or read.groups() in (("http", "80"), ("https", "443")):
+                raise self._wrong(
+                    f"{origin!r} is not an origin as browsers send it",
+                    "write scheme and host in small letters, and a port only where it is not the scheme's own,"
+                    " as https://example.org",
+                )
+        for path in self.exempt:
+            if not path.startswith("/"):
+                raise self._wrong(
+                    f"an exempt path {path!r}: it begins without a slash", 'write a path as "/hooks/{name}"'
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

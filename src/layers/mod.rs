@@ -15,6 +15,7 @@
 //! | [`LoadShedLayer`] | `load-shed` | 503 while too many requests are under way |
 //! | [`SensitiveHeadersLayer`] | `sensitive-headers` | keeps header values out of `Debug` output |
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
+//! | [`CsrfLayer`] | `csrf` | 403 for what pages of other origins have their readers send |
 //! | [`NormalizePathLayer`] | `normalize-path` | one address: paths without slashes at their end |
 //! | [`CompressionLayer`] | `compression` | br, zstd, gzip and deflate, also for event streams |
 //! | [`EtagLayer`] | `etag` | 304 to clients that have the answer already |
@@ -33,6 +34,8 @@ pub mod catch_panic;
 pub mod compression;
 #[cfg(feature = "cors")]
 pub mod cors;
+#[cfg(feature = "csrf")]
+pub mod csrf;
 #[cfg(feature = "decompression")]
 pub mod decompression;
 #[cfg(feature = "etag")]
@@ -66,6 +69,8 @@ pub use catch_panic::CatchPanicLayer;
 pub use compression::CompressionLayer;
 #[cfg(feature = "cors")]
 pub use cors::CorsLayer;
+#[cfg(feature = "csrf")]
+pub use csrf::CsrfLayer;
 #[cfg(feature = "decompression")]
 pub use decompression::DecompressionLayer;
 #[cfg(feature = "etag")]

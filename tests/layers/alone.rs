@@ -10,8 +10,8 @@ use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, DecompressionLayer, EtagLayer, HostsLayer, JwtLayer,
-    LoadShedLayer, NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
+    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HostsLayer,
+    JwtLayer, LoadShedLayer, NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
     SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
@@ -56,6 +56,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(LoadShedLayer::new(1).unwrap()).await;
     is_transparent::<Body, _>(SensitiveHeadersLayer::default()).await;
     is_transparent::<Body, _>(CorsLayer::new().build().unwrap()).await;
+    is_transparent::<Body, _>(CsrfLayer::new()).await;
     is_transparent::<Body, _>(NormalizePathLayer::trim()).await;
     is_transparent::<Body, _>(NormalizePathLayer::redirect()).await;
     is_transparent::<Body, _>(CompressionLayer::new()).await;
@@ -77,6 +78,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&LoadShedLayer::new(1).unwrap());
     is_shared(&SensitiveHeadersLayer::default());
     is_shared(&CorsLayer::new().build().unwrap());
+    is_shared(&CsrfLayer::new().exempt("/open").unwrap());
     is_shared(&NormalizePathLayer::trim());
     is_shared(&CompressionLayer::new());
     is_shared(&EtagLayer::new());

@@ -15,8 +15,8 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, DecompressionLayer, EtagLayer, HostsLayer,
-    JwtLayer, LoadShedLayer, NormalizePathLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
+    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer,
+    HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
     SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
@@ -39,6 +39,7 @@ fn router() -> Router {
         .layer(DecompressionLayer::new())
         .layer(EtagLayer::new())
         .layer(CompressionLayer::new())
+        .layer(CsrfLayer::new())
         .layer(cors())
         .layer(SensitiveHeadersLayer::default())
         .layer(LoadShedLayer::new(1).unwrap())
@@ -93,6 +94,7 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!(coded(gzip(b"0123456789x")).await.0.status, 413);
     assert_eq!(coded("0123456789".into()).await.0.status, 400);
 
+    assert_eq!(ask(Request::post("/echo").header("sec-fetch-site", "cross-site"), "x".into()).await.0.status, 403);
     assert_eq!(ask(Request::get("/guarded"), empty()).await.0.status, 401);
     let with = |token: String| Request::get("/guarded").header("authorization", format!("Bearer {token}"));
     assert_eq!(ask(with(token(json!({}))), empty()).await.0.status, 403);
@@ -122,6 +124,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(LoadShedLayer::new(1).unwrap())
         .layer(SensitiveHeadersLayer::default())
         .layer(cors())
+        .layer(CsrfLayer::new())
         .layer(NormalizePathLayer::redirect())
         .layer(CompressionLayer::new())
         .layer(EtagLayer::new())
@@ -178,6 +181,10 @@ async fn every_layer_works_in_bare_hyper() {
     assert_eq!((response.status().as_u16(), &response.headers()["x-read"]), (200, &"5".parse().unwrap()));
     client.ready().await.unwrap();
     assert_eq!(client.send_request(coded("much too large")).await.unwrap().status(), 413);
+    client.ready().await.unwrap();
+    let mut foreign = ask("small");
+    foreign.headers_mut().insert("origin", "https://evil.example".parse().unwrap());
+    assert_eq!(client.send_request(foreign).await.unwrap().status(), 403);
     client.ready().await.unwrap();
     let mut slashed = ask("small");
     *slashed.uri_mut() = "/page/?of=2".parse().unwrap();

@@ -7,6 +7,7 @@ mod alone;
 mod body_limit;
 mod compression;
 mod cors;
+mod csrf;
 mod decompression;
 mod etag;
 mod examples;

@@ -45,6 +45,7 @@ async fn a_whole_stack_of_data_answers() {
         {"type": "SensitiveHeaders", "headers": ["x-key"]},
         {"type": "Hosts", "names": ["a.example"]},
         {"type": "Cors", "allow_origins": ["https://a.example"], "allow_methods": ["*"], "allow_headers": ["*"]},
+        {"type": "Csrf", "trusted_origins": ["https://a.example"], "exempt": ["/hooks/{name}"]},
         {"type": "Compression", "algorithms": ["gzip"], "min_size": 10, "level": 9},
         {"type": "Etag", "weak": true, "max_bytes": 1000},
         {"type": "BodyLimit", "max_bytes": 5},
@@ -76,6 +77,8 @@ async fn a_whole_stack_of_data_answers() {
     assert_eq!(response.headers()["content-encoding"], "gzip");
     assert_eq!(route.clone().oneshot(get("/", &[host])).await.unwrap().status(), 401);
     assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 400);
+    let foreign = http::Request::post("/").header("host", "a.example").header("origin", "https://b.example");
+    assert_eq!(route.clone().oneshot(foreign.body(Body::empty()).unwrap()).await.unwrap().status(), 403);
     let large = http::Request::post("/")
         .header("host", "a.example")
         .header("authorization", &token)
@@ -144,6 +147,8 @@ fn contradictions_are_refused_by_name() {
         ),
         (r#"{"type":"LoadShed","max_concurrent":0}"#, "max_concurrent is 0, so every request would be refused"),
         (r#"{"type":"LoadShed","max_concurrent":1,"queue":1,"wait":0}"#, "LoadShed: wait is 0"),
+        (r#"{"type":"Csrf","trusted_origins":["https://A.example"]}"#, "is not an origin as browsers send it"),
+        (r#"{"type":"Csrf","exempt":["/{x"]}"#, "an exempt path \"/{x\""),
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
         (r#"{"type":"Compression","level":10}"#, "level"),

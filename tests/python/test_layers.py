@@ -49,6 +49,8 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.BodyLimit(max_bytes=10),
         layers.Hosts(names=["example.org", "*.example.org", "10.0.0.7", "[::1]"]),
         layers.Decompression(algorithms=["zstd"], max_bytes=10, max_ratio=1),
+        layers.Csrf(),
+        layers.Csrf(trusted_origins=["https://a.example", "http://[::1]:3000"], exempt=["/hooks/{name}"]),
         layers.Etag(),
         layers.Etag(weak=True, max_bytes=0),
         layers.LoadShed(max_concurrent=1),
@@ -124,6 +126,13 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Decompression", {"max_bytes": 0}, "max_bytes=0 is out of range"),
         ("Decompression", {"max_ratio": 0}, "max_ratio=0 is out of range"),
         ("Decompression", {"max_ratio": 1.5}, "max_ratio=1.5 is not a whole number"),
+        ("Csrf", {"trusted_origins": ["*"]}, "'*' is not an origin as browsers send it"),
+        ("Csrf", {"trusted_origins": ["https://A.example"]}, "write scheme and host in small letters"),
+        ("Csrf", {"trusted_origins": ["https://a.example/"]}, "is not an origin"),
+        ("Csrf", {"trusted_origins": ["https://a.example:443"]}, "is not an origin"),
+        ("Csrf", {"trusted_origins": "https://a.example"}, "trusted_origins must be a list of strings"),
+        ("Csrf", {"exempt": ["hooks"]}, "an exempt path 'hooks': it begins without a slash"),
+        ("Csrf", {"exempt": ["/a", "/a"]}, "exempt names something twice"),
         ("Etag", {"weak": "W/"}, "weak='W/' is not a bool"),
         ("Etag", {"max_bytes": -1}, "max_bytes=-1 is out of range"),
         ("LoadShed", {"max_concurrent": 0}, "max_concurrent=0 is out of range"),
@@ -349,3 +358,41 @@ def test_what_a_client_has_is_not_sent_again() -> None:
                 assert (again.status_code, again.headers["etag"]) == (status, tag)
                 assert (again.content == b"") == (status == 304)
     assert called == 8
+
+
+def test_pages_of_other_origins_send_nothing() -> None:
+    app = Ziggurat(layers=[layers.Csrf(trusted_origins=["https://app.example"], exempt=["/hooks/{name}"])])
+
+    @app.post("/transfer")
+    async def transfer() -> None: ...
+
+    @app.post("/hooks/{name}")
+    async def hook(name: str) -> None: ...
+
+    @app.get("/transfer")
+    async def form() -> None: ...
+
+    with TestClient(app) as client:
+        evil = {"origin": "https://evil.example"}
+        site = {"sec-fetch-site": "cross-site"}
+        for path, headers, passes in (
+            ("/transfer", {}, True),
+            ("/transfer", {"sec-fetch-site": "same-origin"}, True),
+            ("/transfer", {"origin": "http://testserver"}, True),
+            ("/transfer", {"origin": "https://app.example"} | site, True),
+            ("/hooks/paid", evil | site, True),
+            ("/transfer", evil, False),
+            ("/transfer", site, False),
+            ("/transfer", {"origin": "null"}, False),
+            ("/hooks/paid/x", evil, False),
+        ):
+            answer = client.post(path, headers=headers)
+            assert (answer.status_code != 403) == passes, (path, headers)
+            if not passes:
+                assert answer.headers["content-type"] == "application/problem+json"
+        assert client.get("/transfer", headers=evil | site).status_code == 200
+
+
+def test_an_exempt_path_that_cannot_be_read_is_refused_when_the_app_is_built() -> None:
+    with pytest.raises(ConfigError, match="an exempt path"):
+        Ziggurat(layers=[layers.Csrf(exempt=["/{x"])]).build()

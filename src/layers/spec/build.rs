@@ -9,7 +9,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    BodyLimitSpec, CompressionSpec, CorsSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec, LoadShedSpec,
+    BodyLimitSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec, LoadShedSpec,
     NormalizePathSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
@@ -17,8 +17,8 @@ use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, CompressionLayer, CorsLayer, EtagLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
-    RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HostsLayer, JwtLayer, LoadShedLayer,
+    NormalizePathLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -64,6 +64,7 @@ impl LayerSpec {
             Self::Timeout(spec) => same_bodies(timeout(&spec)?),
             Self::SensitiveHeaders(spec) => same_bodies(sensitive_headers(spec)?),
             Self::Cors(spec) => same_bodies(cors(spec)?),
+            Self::Csrf(spec) => same_bodies(csrf(&spec)?),
             Self::NormalizePath(NormalizePathSpec { redirect: false }) => same_bodies(NormalizePathLayer::trim()),
             Self::NormalizePath(NormalizePathSpec { redirect: true }) => same_bodies(NormalizePathLayer::redirect()),
             Self::Jwt(spec) => same_bodies(jwt(spec)?),
@@ -185,6 +186,11 @@ fn cors(spec: CorsSpec) -> Result<CorsLayer, ConfigError> {
         cors = cors.allow_origin_regex(pattern);
     }
     cors.build()
+}
+
+fn csrf(spec: &CsrfSpec) -> Result<CsrfLayer, ConfigError> {
+    let layer = spec.trusted_origins.iter().try_fold(CsrfLayer::new(), |layer, origin| layer.trusted_origin(origin))?;
+    spec.exempt.iter().try_fold(layer, |layer, path| layer.exempt(path))
 }
 
 fn compression(spec: CompressionSpec) -> Result<CompressionLayer, ConfigError> {

@@ -39,9 +39,9 @@ use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, DecompressionSpec, EtagSpec, HostsSpec, JwtSpec,
-    LoadShedSpec, NormalizePathSpec, OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec,
-    TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HostsSpec,
+    JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec,
+    SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -69,6 +69,8 @@ pub enum LayerSpec {
     SensitiveHeaders(SensitiveHeadersSpec),
     /// A [`CorsLayer`](crate::layers::CorsLayer).
     Cors(CorsSpec),
+    /// A [`CsrfLayer`](crate::layers::CsrfLayer).
+    Csrf(CsrfSpec),
     /// A [`NormalizePathLayer`](crate::layers::NormalizePathLayer).
     NormalizePath(NormalizePathSpec),
     /// A [`CompressionLayer`](crate::layers::CompressionLayer).
@@ -114,6 +116,7 @@ impl LayerSpec {
             Self::LoadShed(_) => "LoadShed",
             Self::SensitiveHeaders(_) => "SensitiveHeaders",
             Self::Cors(_) => "Cors",
+            Self::Csrf(_) => "Csrf",
             Self::NormalizePath(_) => "NormalizePath",
             Self::Compression(_) => "Compression",
             Self::Etag(_) => "Etag",

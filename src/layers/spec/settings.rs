@@ -177,6 +177,16 @@ impl Default for CorsSpec {
     }
 }
 
+/// Settings of `Csrf`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CsrfSpec {
+    /// Origins whose pages may send anything.
+    pub trusted_origins: Vec<String>,
+    /// Paths where nothing is checked, which may have parameters as `/hooks/{name}`.
+    pub exempt: Vec<String>,
+}
+
 /// Settings of `NormalizePath`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
