@@ -2,7 +2,7 @@
 
 Give them outermost first: `Ziggurat(layers=[layers.Trace(), layers.Compression(), layers.Jwt(secret=...)])`. Each runs in Rust
 for native and Python routes alike. `CatchPanic`, `RequestId`, `Timeout` and `BodyLimit` are always there, outermost and
-in this order, with `Trace` and `SecurityHeaders` among them where your list begins with these, and `BodyLimit` inside of a
+in this order, with `Trace`, `SecurityHeaders` and `HealthCheck` among them where your list begins with these, and `BodyLimit` inside of a
 `NormalizePath`; name one yourself to choose its settings and its place.
 
 A setting that cannot be meant is refused here, when the object is made, with the line of your code.
@@ -28,6 +28,7 @@ __all__ = [
     "Csrf",
     "Decompression",
     "Etag",
+    "HealthCheck",
     "Hosts",
     "Jwt",
     "Layer",
@@ -478,6 +479,25 @@ class Csrf(Layer):
             if not path.startswith("/"):
                 raise self._wrong(
                     f"an exempt path {path!r}: it begins without a slash", 'write a path as "/hooks/{name}"'
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck(Layer):
+    """Answers load balancers that ask whether the app is alive, which it is from its start to its stop.
+
+    Nothing further in sees these requests, neither checks of hosts and tokens nor limits: let it come first in the list.
+    """
+
+    paths: Sequence[str] = ("/healthz", "/readyz")
+    """The paths that are answered to GET and HEAD. No route may have one of them."""
+
+    def __post_init__(self) -> None:
+        self._freeze("paths", empty=False)
+        for path in self.paths:
+            if not path.startswith("/") or set(path) & set("?#{}"):
+                raise self._wrong(
+                    f"{path!r} is no path", "begin it with a slash and write it without parameters, as /healthz"
                 )
 
 

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`CatchPanicLayer`] | `catch-panic` | a panic becomes one 500 |
 //! | [`RequestIdLayer`] | `request-id` | an id for each request |
+//! | [`HealthCheckLayer`] | `health-check` | answers whether the service is alive and ready |
 //! | [`TraceLayer`] | `trace` | the access log |
 //! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
 //! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
@@ -40,6 +41,8 @@ pub mod csrf;
 pub mod decompression;
 #[cfg(feature = "etag")]
 pub mod etag;
+#[cfg(feature = "health-check")]
+pub mod health_check;
 #[cfg(feature = "hosts")]
 pub mod hosts;
 #[cfg(feature = "jwt")]
@@ -75,6 +78,8 @@ pub use csrf::CsrfLayer;
 pub use decompression::DecompressionLayer;
 #[cfg(feature = "etag")]
 pub use etag::EtagLayer;
+#[cfg(feature = "health-check")]
+pub use health_check::HealthCheckLayer;
 #[cfg(feature = "hosts")]
 pub use hosts::HostsLayer;
 #[cfg(feature = "jwt")]
@@ -101,6 +106,7 @@ pub use trace::TraceLayer;
     feature = "catch-panic",
     feature = "compression",
     feature = "etag",
+    feature = "health-check",
     feature = "hosts",
     feature = "jwt",
     feature = "limit",
@@ -133,6 +139,7 @@ macro_rules! inner_accessors {
     feature = "catch-panic",
     feature = "compression",
     feature = "etag",
+    feature = "health-check",
     feature = "hosts",
     feature = "jwt",
     feature = "limit",

@@ -10,9 +10,9 @@ use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HostsLayer,
-    JwtLayer, LoadShedLayer, NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
-    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer,
+    HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth,
+    SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -50,6 +50,7 @@ where
 async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(CatchPanicLayer::new()).await;
     is_transparent::<Body, _>(RequestIdLayer::new()).await;
+    is_transparent::<Body, _>(HealthCheckLayer::new()).await;
     is_transparent::<Body, _>(TraceLayer::new()).await;
     is_transparent::<Body, _>(SecurityHeadersLayer::new()).await;
     is_transparent::<Body, _>(TimeoutLayer::default()).await;
@@ -71,6 +72,7 @@ fn layers_are_cheap_to_share() {
     fn is_shared<T: Send + Sync + Clone + std::fmt::Debug + 'static>(_: &T) {}
     is_shared(&CatchPanicLayer::new());
     is_shared(&RequestIdLayer::new());
+    is_shared(&HealthCheckLayer::new());
     is_shared(&TraceLayer::new());
     is_shared(&SecurityHeadersLayer::new());
     is_shared(&HostsLayer::new(["a.example"]).unwrap());

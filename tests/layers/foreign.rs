@@ -16,8 +16,8 @@ use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer,
-    HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
-    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RequestIdLayer, RequireAuth,
+    SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -47,6 +47,7 @@ fn router() -> Router {
         .layer(HostsLayer::new(["axum.example"]).unwrap())
         .layer(SecurityHeadersLayer::new())
         .layer(TraceLayer::new())
+        .layer(HealthCheckLayer::new())
         .layer(RequestIdLayer::new())
         .layer(CatchPanicLayer::new())
 }
@@ -76,6 +77,9 @@ async fn every_layer_works_in_an_axum_router() {
     let (again, nothing) = ask(again, empty()).await;
     assert_eq!((again.status.as_u16(), &again.headers["etag"], nothing.len()), (304, &head.headers["etag"], 0));
 
+    // Nothing further in is asked: neither for the host, nor for a token.
+    let alive = router().oneshot(Request::get("/healthz").body(empty()).unwrap()).await.unwrap();
+    assert_eq!((alive.status().as_u16(), &alive.headers()["cache-control"]), (200, &"no-store".parse().unwrap()));
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
     let app = router();
     let slow = || Request::get("/slow").header("host", "axum.example").body(empty()).unwrap();
@@ -117,6 +121,7 @@ async fn every_layer_works_in_bare_hyper() {
     let service = ServiceBuilder::new()
         .layer(CatchPanicLayer::new())
         .layer(RequestIdLayer::new())
+        .layer(HealthCheckLayer::new())
         .layer(TraceLayer::new())
         .layer(SecurityHeadersLayer::new())
         .layer(HostsLayer::new(["hyper.example"]).unwrap())
@@ -186,6 +191,13 @@ async fn every_layer_works_in_bare_hyper() {
     foreign.headers_mut().insert("origin", "https://evil.example".parse().unwrap());
     assert_eq!(client.send_request(foreign).await.unwrap().status(), 403);
     client.ready().await.unwrap();
+    for method in ["GET", "HEAD"] {
+        let request = Request::builder().method(method).uri("/healthz").body(Full::default()).unwrap();
+        let alive = client.send_request(request).await.unwrap();
+        assert_eq!((alive.status().as_u16(), &alive.headers()["content-length"]), (200, &"3".parse().unwrap()));
+        assert_eq!(alive.into_body().collect().await.unwrap().to_bytes(), if method == "GET" { "ok\n" } else { "" });
+        client.ready().await.unwrap();
+    }
     let mut slashed = ask("small");
     *slashed.uri_mut() = "/page/?of=2".parse().unwrap();
     let moved = client.send_request(slashed).await.unwrap();

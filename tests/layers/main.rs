@@ -12,6 +12,7 @@ mod decompression;
 mod etag;
 mod examples;
 mod foreign;
+mod health_check;
 mod jwt;
 mod load_shed;
 mod normalize_path;

@@ -21,8 +21,10 @@ fn the_foundation_is_added_where_it_is_missing() {
     );
     assert_eq!(names(r#"[{"type":"Trace"}]"#), ["CatchPanic", "RequestId", "Trace", "Timeout", "BodyLimit"]);
     assert_eq!(
-        names(r#"[{"type":"SecurityHeaders"},{"type":"Trace"},{"type":"Hosts","names":["a.example"]}]"#),
-        ["CatchPanic", "RequestId", "SecurityHeaders", "Trace", "Timeout", "BodyLimit", "Hosts"]
+        names(
+            r#"[{"type":"HealthCheck"},{"type":"SecurityHeaders"},{"type":"Trace"},{"type":"Hosts","names":["a.example"]}]"#
+        ),
+        ["CatchPanic", "RequestId", "HealthCheck", "SecurityHeaders", "Trace", "Timeout", "BodyLimit", "Hosts"]
     );
     assert_eq!(
         names(r#"[{"type":"Trace"},{"type":"Compression"},{"type":"NormalizePath"},{"type":"RequestId"}]"#),
@@ -40,6 +42,7 @@ fn the_foundation_is_added_where_it_is_missing() {
 async fn a_whole_stack_of_data_answers() {
     let list = serde_json::json!([
         {"type": "Trace", "format": "json", "level": "warn"},
+        {"type": "HealthCheck", "paths": ["/up"]},
         {"type": "SecurityHeaders", "hsts_seconds": 5, "frame_options": null},
         {"type": "LoadShed", "max_concurrent": 2, "queue": 1},
         {"type": "SensitiveHeaders", "headers": ["x-key"]},
@@ -77,6 +80,7 @@ async fn a_whole_stack_of_data_answers() {
     assert_eq!(response.headers()["content-encoding"], "gzip");
     assert_eq!(route.clone().oneshot(get("/", &[host])).await.unwrap().status(), 401);
     assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 400);
+    assert_eq!(text(route.clone().oneshot(get("/up", &[])).await.unwrap()).await, "ok\n");
     let foreign = http::Request::post("/").header("host", "a.example").header("origin", "https://b.example");
     assert_eq!(route.clone().oneshot(foreign.body(Body::empty()).unwrap()).await.unwrap().status(), 403);
     let large = http::Request::post("/")
@@ -149,6 +153,8 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"LoadShed","max_concurrent":1,"queue":1,"wait":0}"#, "LoadShed: wait is 0"),
         (r#"{"type":"Csrf","trusted_origins":["https://A.example"]}"#, "is not an origin as browsers send it"),
         (r#"{"type":"Csrf","exempt":["/{x"]}"#, "an exempt path \"/{x\""),
+        (r#"{"type":"HealthCheck","paths":["/{x}"]}"#, "is no path"),
+        (r#"{"type":"HealthCheck","paths":["/a","/a"]}"#, "is named twice"),
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
         (r#"{"type":"Compression","level":10}"#, "level"),

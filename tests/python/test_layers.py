@@ -53,6 +53,8 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Csrf(trusted_origins=["https://a.example", "http://[::1]:3000"], exempt=["/hooks/{name}"]),
         layers.Etag(),
         layers.Etag(weak=True, max_bytes=0),
+        layers.HealthCheck(),
+        layers.HealthCheck(paths=["/up"]),
         layers.LoadShed(max_concurrent=1),
         layers.LoadShed(max_concurrent=1_000_000, queue=1_000_000, wait=0.5),
         layers.NormalizePath(),
@@ -135,6 +137,10 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Csrf", {"exempt": ["/a", "/a"]}, "exempt names something twice"),
         ("Etag", {"weak": "W/"}, "weak='W/' is not a bool"),
         ("Etag", {"max_bytes": -1}, "max_bytes=-1 is out of range"),
+        ("HealthCheck", {"paths": []}, "paths is empty"),
+        ("HealthCheck", {"paths": ["up"]}, "'up' is no path; begin it with a slash"),
+        ("HealthCheck", {"paths": ["/{x}"]}, "'/{x}' is no path"),
+        ("HealthCheck", {"paths": ["/up", "/up"]}, "paths names something twice"),
         ("LoadShed", {"max_concurrent": 0}, "max_concurrent=0 is out of range"),
         ("LoadShed", {"max_concurrent": 1.5}, "max_concurrent=1.5 is not a whole number"),
         ("LoadShed", {"max_concurrent": 1, "queue": -1}, "queue=-1 is out of range"),
@@ -274,15 +280,20 @@ def test_slashes_at_the_end_of_a_path(redirect: bool) -> None:
         assert client.get("http://testserver//evil.example/").status_code == 404
 
 
-def test_a_route_that_nothing_would_reach_is_refused() -> None:
-    app = Ziggurat(layers=[layers.NormalizePath()])
+@pytest.mark.parametrize(
+    ("layer", "path"),
+    [(layers.NormalizePath(), "/users/"), (layers.HealthCheck(paths=["/up"]), "/up")],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_route_that_nothing_would_reach_is_refused(layer: layers.Layer, path: str) -> None:
+    app = Ziggurat(layers=[layer])
 
-    @app.get("/users/")
+    @app.get(path)
     async def users() -> None: ...
 
-    with pytest.raises(ConfigError, match="users at /users/ is reached by no request") as caught:
+    with pytest.raises(ConfigError, match=f"users at {path} is reached by no request: {layer.name}") as caught:
         app.build()
-    assert "without the slash" in str(caught.value) and __file__ in str(caught.value)
+    assert f"or leave layers.{layer.name} out" in str(caught.value) and __file__ in str(caught.value)
 
 
 def test_bodies_are_decompressed_and_bombs_refused() -> None:
@@ -396,3 +407,21 @@ def test_pages_of_other_origins_send_nothing() -> None:
 def test_an_exempt_path_that_cannot_be_read_is_refused_when_the_app_is_built() -> None:
     with pytest.raises(ConfigError, match="an exempt path"):
         Ziggurat(layers=[layers.Csrf(exempt=["/{x"])]).build()
+
+
+def test_checks_of_health_are_answered_before_all_else() -> None:
+    app = Ziggurat(layers=[layers.HealthCheck(), layers.Hosts(names=["example.org"]), layers.Jwt(secret=SECRET)])
+
+    @app.post("/healthz")
+    async def posted() -> None: ...
+
+    @app.get("/{rest:path}")
+    async def page(rest: str) -> None: ...
+
+    with TestClient(app) as client:
+        for path in ("/healthz", "/readyz"):
+            alive = client.get(path, headers={"host": "10.0.0.7"})
+            assert (alive.status_code, alive.text, alive.headers["cache-control"]) == (200, "ok\n", "no-store")
+            assert client.head(path).status_code == 200
+        assert client.get("/healthz/").status_code == 421
+        assert client.post("/healthz").status_code == 421

@@ -17,8 +17,9 @@ use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HostsLayer, JwtLayer, LoadShedLayer,
-    NormalizePathLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer,
+    LoadShedLayer, NormalizePathLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer,
+    TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -60,6 +61,7 @@ impl LayerSpec {
             Self::CatchPanic(_) => same_bodies(CatchPanicLayer::new()),
             Self::RequestId(spec) => same_bodies(request_id(spec)?),
             Self::SecurityHeaders(spec) => same_bodies(security_headers(&spec)?),
+            Self::HealthCheck(spec) => same_bodies(HealthCheckLayer::at(spec.paths)?),
             Self::Hosts(spec) => same_bodies(HostsLayer::new(spec.names)?),
             Self::Timeout(spec) => same_bodies(timeout(&spec)?),
             Self::SensitiveHeaders(spec) => same_bodies(sensitive_headers(spec)?),

@@ -39,8 +39,8 @@ use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HostsSpec,
-    JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec,
+    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HealthCheckSpec,
+    HostsSpec, JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec,
     SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
@@ -55,6 +55,8 @@ pub enum LayerSpec {
     CatchPanic(CatchPanicSpec),
     /// A [`RequestIdLayer`](crate::layers::RequestIdLayer).
     RequestId(RequestIdSpec),
+    /// A [`HealthCheckLayer`](crate::layers::HealthCheckLayer).
+    HealthCheck(HealthCheckSpec),
     /// A [`TraceLayer`](crate::layers::TraceLayer).
     Trace(TraceSpec),
     /// A [`SecurityHeadersLayer`](crate::layers::SecurityHeadersLayer).
@@ -109,6 +111,7 @@ impl LayerSpec {
         match self {
             Self::CatchPanic(_) => "CatchPanic",
             Self::RequestId(_) => "RequestId",
+            Self::HealthCheck(_) => "HealthCheck",
             Self::Trace(_) => "Trace",
             Self::SecurityHeaders(_) => "SecurityHeaders",
             Self::Hosts(_) => "Hosts",
@@ -150,8 +153,8 @@ fn unreadable(json: &str, error: &serde_json::Error) -> ConfigError {
 /// Adds the layers that every app should have, where `given` does not have them: `CatchPanic`, `RequestId`, `Timeout` of
 /// 60 seconds and `BodyLimit` of 1 MiB.
 ///
-/// They come outermost, in this order. Only `Trace` and `SecurityHeaders`, when `given` begins with them, stay outside of
-/// `Timeout` and `BodyLimit`, so that their refusals are logged and have those headers too, and a
+/// They come outermost, in this order. Only `Trace`, `SecurityHeaders` and `HealthCheck`, when `given` begins with them, stay
+/// outside of `Timeout` and `BodyLimit`, so that their refusals are logged and have those headers too, and a
 /// `BodyLimit` comes directly inside of `NormalizePath`, since it may go by paths.
 pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
     let lacks = |name: &str| !given.iter().any(|spec| spec.name() == name);
@@ -187,7 +190,7 @@ pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
     outer
 }
 
-/// Whether the refusals of other layers are its concern as well.
+/// Whether it has to stand outside of layers that refuse requests: to see their refusals, or not to be refused.
 fn stays_outside(spec: &LayerSpec) -> bool {
-    matches!(spec, LayerSpec::Trace(_) | LayerSpec::SecurityHeaders(_))
+    matches!(spec, LayerSpec::Trace(_) | LayerSpec::SecurityHeaders(_) | LayerSpec::HealthCheck(_))
 }

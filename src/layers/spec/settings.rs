@@ -28,6 +28,20 @@ impl Default for RequestIdSpec {
     }
 }
 
+/// Settings of `HealthCheck`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthCheckSpec {
+    /// The paths that are answered.
+    pub paths: Vec<String>,
+}
+
+impl Default for HealthCheckSpec {
+    fn default() -> Self {
+        Self { paths: ["/healthz", "/readyz"].map(str::to_owned).into() }
+    }
+}
+
 /// Settings of `Trace`.
 ///
 /// When the program has no log yet, one is set up that writes to standard error in this format, at least from `info` on.

@@ -1,22 +1,35 @@
 //! Routes that no request can reach.
 
+use http::Method;
+
 use crate::ConfigError;
 use crate::layers::LayerSpec;
-use crate::service::RouteTable;
+use crate::service::{LeafInfo, RouteTable};
 
-/// Where slashes are taken off the end of paths, no route may end with one.
+/// Refuses a route whose requests a layer keeps to itself.
 pub(super) fn check(layers: &[LayerSpec], table: &RouteTable) -> Result<(), ConfigError> {
-    if !layers.iter().any(|layer| matches!(layer, LayerSpec::NormalizePath(_))) {
-        return Ok(());
-    }
-    let unreached = table.leaves().iter().find(|leaf| leaf.path.len() > 1 && leaf.path.ends_with('/'));
-    unreached.map_or(Ok(()), |leaf| {
-        let what = format!(
-            "{} at {} is reached by no request: NormalizePath takes the slash at the end off",
-            leaf.name, leaf.path
-        );
-        Err(ConfigError::new(what)
-            .cure("write its path without the slash, or leave layers.NormalizePath out")
-            .at_if_known(&leaf.location))
+    layers.iter().try_for_each(|layer| match layer {
+        LayerSpec::NormalizePath(_) => {
+            let ends_with_slash = |leaf: &LeafInfo| leaf.path.len() > 1 && leaf.path.ends_with('/');
+            refuse(table, ends_with_slash, "NormalizePath", "takes the slash at the end off")
+        }
+        LayerSpec::HealthCheck(spec) => {
+            let is_asked = |leaf: &LeafInfo| matches!(leaf.method, None | Some(Method::GET | Method::HEAD));
+            let is_kept = |leaf: &LeafInfo| is_asked(leaf) && spec.paths.iter().any(|path| **path == *leaf.path);
+            refuse(table, is_kept, "HealthCheck", "answers there")
+        }
+        _ => Ok(()),
     })
+}
+
+fn refuse(
+    table: &RouteTable,
+    is_unreached: impl Fn(&LeafInfo) -> bool,
+    layer: &str,
+    why: &str,
+) -> Result<(), ConfigError> {
+    let Some(leaf) = table.leaves().iter().find(|leaf| is_unreached(leaf)) else { return Ok(()) };
+    Err(ConfigError::new(format!("{} at {} is reached by no request: {layer} {why}", leaf.name, leaf.path))
+        .cure(format!("give it another path, or leave layers.{layer} out"))
+        .at_if_known(&leaf.location))
 }
