@@ -34,6 +34,7 @@ __all__ = [
     "Layer",
     "LoadShed",
     "NormalizePath",
+    "Redirect",
     "RequestId",
     "SecurityHeaders",
     "SensitiveHeaders",
@@ -61,6 +62,7 @@ Level = Literal["trace", "debug", "info", "warning", "error", "off"]
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 _ORIGIN = re.compile(r"(https?)://(?:\[[0-9a-f:.]+\]|[0-9a-z_-]+(?:\.[0-9a-z_-]+)*)(?::([1-9][0-9]{0,4}))?")
+_PLACE = re.compile(r"(?:/(?![/\\])|https?://[0-9A-Za-z_\[])[!-\[\]-~]*")
 _SYMMETRIC = ("HS256", "HS384", "HS512")
 _ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 _CODINGS = ("br", "zstd", "gzip", "deflate")
@@ -525,6 +527,43 @@ class NormalizePath(Layer):
 
     def __post_init__(self) -> None:
         self._check_bool("redirect")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redirect(Layer):
+    """Sends clients to where they should have asked. Only hosts that are named here are led to."""
+
+    https: Sequence[str] = ()
+    """Hosts that are reached over TLS only. A proxy that ends TLS has to tell of it in `X-Forwarded-Proto`."""
+    hosts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Hosts and the one that each leads to, as `{"www.example.org": "example.org"}`."""
+    paths: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Paths and where each leads to, as `{"/old": "/new", "/blog": "https://blog.example.org/"}`."""
+    status: Literal[301, 302, 307, 308] = 308
+    """308 and 301 are kept by clients, 307 and 302 are not; 308 and 307 keep the method."""
+
+    def __post_init__(self) -> None:
+        self._freeze("https")
+        for field in ("hosts", "paths"):
+            pairs = getattr(self, field)
+            if not isinstance(pairs, Mapping) or not all(
+                isinstance(text, str) for pair in pairs.items() for text in pair
+            ):
+                raise self._wrong(f"{field} must be a dict of strings", 'write it as {"from": "to"}')
+            object.__setattr__(self, field, MappingProxyType(dict(pairs)))
+        if not (self.https or self.hosts or self.paths):
+            raise self._wrong("nothing is redirected", "give https, hosts or paths")
+        if self.status not in (301, 302, 307, 308) or isinstance(self.status, bool):
+            raise self._wrong(f"status is {self.status!r}", "give 308 or 307, or 301 or 302 for old clients")
+        for host in (*self.https, *self.hosts, *self.hosts.values()):
+            if host.startswith("*") or not _HOST.fullmatch(host):
+                raise self._wrong(f"{host!r} is no host", "write it without scheme, port and path, as example.org")
+        for path, place in self.paths.items():
+            if not path.startswith("/") or set(path) & set("?#"):
+                raise self._wrong(f"{path!r} is no path", "begin it with a slash, as /old")
+            if not _PLACE.fullmatch(place):
+                cure = "write a path that begins with one slash, or a whole address, as https://example.org/new"
+                raise self._wrong(f"{place!r} is no place to go", cure)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@
 //! | [`TraceLayer`] | `trace` | the access log |
 //! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
 //! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
+//! | [`RedirectLayer`] | `redirect` | leads to `https`, one host, and the new places of paths |
 //! | [`TimeoutLayer`] | `timeout` | 504 when there is no answer in time |
 //! | [`LoadShedLayer`] | `load-shed` | 503 while too many requests are under way |
 //! | [`SensitiveHeadersLayer`] | `sensitive-headers` | keeps header values out of `Debug` output |
@@ -51,6 +52,8 @@ pub mod jwt;
 pub mod load_shed;
 #[cfg(feature = "normalize-path")]
 pub mod normalize_path;
+#[cfg(feature = "redirect")]
+pub mod redirect;
 #[cfg(feature = "request-id")]
 pub mod request_id;
 #[cfg(feature = "security-headers")]
@@ -88,6 +91,8 @@ pub use jwt::{Claims, JwtLayer, RequireAuth};
 pub use load_shed::LoadShedLayer;
 #[cfg(feature = "normalize-path")]
 pub use normalize_path::NormalizePathLayer;
+#[cfg(feature = "redirect")]
+pub use redirect::RedirectLayer;
 #[cfg(feature = "request-id")]
 pub use request_id::{RequestId, RequestIdLayer};
 #[cfg(feature = "security-headers")]
@@ -112,6 +117,7 @@ pub use trace::TraceLayer;
     feature = "limit",
     feature = "load-shed",
     feature = "normalize-path",
+    feature = "redirect",
     feature = "request-id",
     feature = "security-headers",
     feature = "timeout",
@@ -145,6 +151,7 @@ macro_rules! inner_accessors {
     feature = "limit",
     feature = "load-shed",
     feature = "normalize-path",
+    feature = "redirect",
     feature = "request-id",
     feature = "security-headers",
     feature = "timeout",

@@ -11,8 +11,8 @@ use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer,
-    HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RequestId, RequestIdLayer, RequireAuth,
-    SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestId,
+    RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -53,6 +53,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(HealthCheckLayer::new()).await;
     is_transparent::<Body, _>(TraceLayer::new()).await;
     is_transparent::<Body, _>(SecurityHeadersLayer::new()).await;
+    is_transparent::<Body, _>(RedirectLayer::new().path("/old", "/new").unwrap()).await;
     is_transparent::<Body, _>(TimeoutLayer::default()).await;
     is_transparent::<Body, _>(LoadShedLayer::new(1).unwrap()).await;
     is_transparent::<Body, _>(SensitiveHeadersLayer::default()).await;
@@ -76,6 +77,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&TraceLayer::new());
     is_shared(&SecurityHeadersLayer::new());
     is_shared(&HostsLayer::new(["a.example"]).unwrap());
+    is_shared(&RedirectLayer::new());
     is_shared(&TimeoutLayer::default());
     is_shared(&LoadShedLayer::new(1).unwrap());
     is_shared(&SensitiveHeadersLayer::default());

@@ -16,8 +16,8 @@ use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer,
-    HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RequestIdLayer, RequireAuth,
-    SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer,
+    RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -44,6 +44,7 @@ fn router() -> Router {
         .layer(SensitiveHeadersLayer::default())
         .layer(LoadShedLayer::new(1).unwrap())
         .layer(TimeoutLayer::new(Duration::from_secs(5)))
+        .layer(RedirectLayer::new().path("/old", "/").unwrap())
         .layer(HostsLayer::new(["axum.example"]).unwrap())
         .layer(SecurityHeadersLayer::new())
         .layer(TraceLayer::new())
@@ -80,6 +81,7 @@ async fn every_layer_works_in_an_axum_router() {
     // Nothing further in is asked: neither for the host, nor for a token.
     let alive = router().oneshot(Request::get("/healthz").body(empty()).unwrap()).await.unwrap();
     assert_eq!((alive.status().as_u16(), &alive.headers()["cache-control"]), (200, &"no-store".parse().unwrap()));
+    assert_eq!(ask(Request::get("/old?a"), empty()).await.0.headers["location"], "/?a");
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
     let app = router();
     let slow = || Request::get("/slow").header("host", "axum.example").body(empty()).unwrap();
@@ -124,7 +126,8 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(HealthCheckLayer::new())
         .layer(TraceLayer::new())
         .layer(SecurityHeadersLayer::new())
-        .layer(HostsLayer::new(["hyper.example"]).unwrap())
+        .layer(HostsLayer::new(["hyper.example", "www.hyper.example"]).unwrap())
+        .layer(RedirectLayer::new().host("www.hyper.example", "hyper.example").unwrap())
         .layer(TimeoutLayer::default())
         .layer(LoadShedLayer::new(1).unwrap())
         .layer(SensitiveHeadersLayer::default())
@@ -198,6 +201,11 @@ async fn every_layer_works_in_bare_hyper() {
         assert_eq!(alive.into_body().collect().await.unwrap().to_bytes(), if method == "GET" { "ok\n" } else { "" });
         client.ready().await.unwrap();
     }
+    let mut canonical = ask("small");
+    canonical.headers_mut().insert("host", "www.hyper.example".parse().unwrap());
+    let led = client.send_request(canonical).await.unwrap();
+    assert_eq!((led.status().as_u16(), &led.headers()["location"]), (308, &"//hyper.example/".parse().unwrap()));
+    client.ready().await.unwrap();
     let mut slashed = ask("small");
     *slashed.uri_mut() = "/page/?of=2".parse().unwrap();
     let moved = client.send_request(slashed).await.unwrap();

@@ -16,6 +16,7 @@ mod health_check;
 mod jwt;
 mod load_shed;
 mod normalize_path;
+mod redirect;
 mod security_headers;
 mod spec;
 mod support;

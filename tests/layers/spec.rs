@@ -47,6 +47,7 @@ async fn a_whole_stack_of_data_answers() {
         {"type": "LoadShed", "max_concurrent": 2, "queue": 1},
         {"type": "SensitiveHeaders", "headers": ["x-key"]},
         {"type": "Hosts", "names": ["a.example"]},
+        {"type": "Redirect", "https": ["b.example"], "hosts": {"www.a.example": "a.example"}, "paths": {"/old": "/"}, "status": 301},
         {"type": "Cors", "allow_origins": ["https://a.example"], "allow_methods": ["*"], "allow_headers": ["*"]},
         {"type": "Csrf", "trusted_origins": ["https://a.example"], "exempt": ["/hooks/{name}"]},
         {"type": "Compression", "algorithms": ["gzip"], "min_size": 10, "level": 9},
@@ -81,6 +82,8 @@ async fn a_whole_stack_of_data_answers() {
     assert_eq!(route.clone().oneshot(get("/", &[host])).await.unwrap().status(), 401);
     assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 400);
     assert_eq!(text(route.clone().oneshot(get("/up", &[])).await.unwrap()).await, "ok\n");
+    let led = route.clone().oneshot(get("/old", &[host])).await.unwrap();
+    assert_eq!((led.status().as_u16(), &led.headers()["location"]), (301, &"/".parse().unwrap()));
     let foreign = http::Request::post("/").header("host", "a.example").header("origin", "https://b.example");
     assert_eq!(route.clone().oneshot(foreign.body(Body::empty()).unwrap()).await.unwrap().status(), 403);
     let large = http::Request::post("/")
@@ -155,6 +158,13 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Csrf","exempt":["/{x"]}"#, "an exempt path \"/{x\""),
         (r#"{"type":"HealthCheck","paths":["/{x}"]}"#, "is no path"),
         (r#"{"type":"HealthCheck","paths":["/a","/a"]}"#, "is named twice"),
+        (r#"{"type":"Redirect"}"#, "nothing is redirected"),
+        (r#"{"type":"Redirect","https":["a.example:80"]}"#, "is no host"),
+        (r#"{"type":"Redirect","hosts":{"a.example":"*"}}"#, "is no host"),
+        (r#"{"type":"Redirect","paths":{"/a":"//evil.example"}}"#, "is no place to go"),
+        (r#"{"type":"Redirect","paths":{"/a":"/b","/b":"/a"}}"#, "by way of another redirect"),
+        (r#"{"type":"Redirect","paths":{"/a":"/b"},"status":200}"#, "status is 200"),
+        (r#"{"type":"Redirect","paths":{"/a":"/b"},"status":9}"#, "status is 9"),
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
         (r#"{"type":"Compression","level":10}"#, "level"),

@@ -59,6 +59,8 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.LoadShed(max_concurrent=1_000_000, queue=1_000_000, wait=0.5),
         layers.NormalizePath(),
         layers.NormalizePath(redirect=True),
+        layers.Redirect(https=["example.org"], hosts={"www.example.org": "example.org"}),
+        layers.Redirect(paths={"/old": "/new?a#b", "/away": "https://example.org"}, status=307),
         layers.SecurityHeaders(),
         layers.SecurityHeaders(
             hsts_seconds=63_072_000,
@@ -146,6 +148,19 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("LoadShed", {"max_concurrent": 1, "queue": -1}, "queue=-1 is out of range"),
         ("LoadShed", {"max_concurrent": 1, "queue": 1, "wait": 0}, "wait=0 is out of range"),
         ("NormalizePath", {"redirect": 308}, "redirect=308 is not a bool"),
+        ("Redirect", {}, "nothing is redirected; give https, hosts or paths"),
+        ("Redirect", {"https": ["https://a.example"]}, "'https://a.example' is no host"),
+        ("Redirect", {"https": ["*.a.example"]}, "'*.a.example' is no host"),
+        ("Redirect", {"hosts": {"a.example": "b.example:80"}}, "'b.example:80' is no host"),
+        ("Redirect", {"hosts": ["a.example"]}, "hosts must be a dict of strings"),
+        ("Redirect", {"paths": {"/a": 1}}, "paths must be a dict of strings"),
+        ("Redirect", {"paths": {"a": "/b"}}, "'a' is no path"),
+        ("Redirect", {"paths": {"/a": "//evil.example"}}, "'//evil.example' is no place to go"),
+        ("Redirect", {"paths": {"/a": "/\\evil.example"}}, "is no place to go"),
+        ("Redirect", {"paths": {"/a": "/b\r\nc: d"}}, "is no place to go"),
+        ("Redirect", {"paths": {"/a": "javascript:alert(1)"}}, "is no place to go"),
+        ("Redirect", {"paths": {"/a": "https:///b"}}, "is no place to go"),
+        ("Redirect", {"paths": {"/a": "/b"}, "status": 200}, "status is 200; give 308 or 307"),
         ("SecurityHeaders", {"hsts_seconds": -1}, "hsts_seconds=-1 is out of range"),
         ("SecurityHeaders", {"hsts_seconds": True}, "hsts_seconds=True is not a whole number"),
         ("SecurityHeaders", {"hsts_preload": True}, "hsts_preload is given without hsts_seconds"),
@@ -282,7 +297,11 @@ def test_slashes_at_the_end_of_a_path(redirect: bool) -> None:
 
 @pytest.mark.parametrize(
     ("layer", "path"),
-    [(layers.NormalizePath(), "/users/"), (layers.HealthCheck(paths=["/up"]), "/up")],
+    [
+        (layers.NormalizePath(), "/users/"),
+        (layers.HealthCheck(paths=["/up"]), "/up"),
+        (layers.Redirect(paths={"/old": "/new"}), "/old"),
+    ],
     ids=lambda value: getattr(value, "name", None),
 )
 def test_a_route_that_nothing_would_reach_is_refused(layer: layers.Layer, path: str) -> None:
@@ -425,3 +444,30 @@ def test_checks_of_health_are_answered_before_all_else() -> None:
             assert client.head(path).status_code == 200
         assert client.get("/healthz/").status_code == 421
         assert client.post("/healthz").status_code == 421
+
+
+def test_clients_are_led_to_where_they_should_have_asked() -> None:
+    layer = layers.Redirect(https=["example.org"], hosts={"www.example.org": "example.org"}, paths={"/old": "/new"})
+    app = Ziggurat(layers=[layer])
+
+    @app.get("/{rest:path}")
+    async def page(rest: str) -> None: ...
+
+    with TestClient(app) as client:
+
+        def led(path: str, host: str, proto: str) -> str | None:
+            answer = client.get(path, headers={"host": host, "x-forwarded-proto": proto})
+            assert answer.status_code == (308 if "location" in answer.headers else 200)
+            return answer.headers.get("location")
+
+        assert led("/a?b", "example.org", "http") == "https://example.org/a?b"
+        assert led("/old?b", "www.example.org", "http") == "https://example.org/new?b"
+        assert led("/a", "www.example.org", "https") == "//example.org/a"
+        assert led("/old", "example.org", "https") == "/new"
+        assert led("/a", "example.org", "https") is None
+        assert led("/a", "evil.example", "http") is None
+
+
+def test_redirects_that_lead_in_circles_are_refused_when_the_app_is_built() -> None:
+    with pytest.raises(ConfigError, match="by way of another redirect"):
+        Ziggurat(layers=[layers.Redirect(paths={"/a": "/b", "/b": "/a"})]).build()

@@ -3,14 +3,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 use tower::util::{MapRequest, MapResponse};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
     BodyLimitSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec, LoadShedSpec,
-    NormalizePathSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    NormalizePathSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
 use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
@@ -18,8 +18,8 @@ use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
     CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer,
-    LoadShedLayer, NormalizePathLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer,
-    TraceLayer,
+    LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer,
+    TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -63,6 +63,7 @@ impl LayerSpec {
             Self::SecurityHeaders(spec) => same_bodies(security_headers(&spec)?),
             Self::HealthCheck(spec) => same_bodies(HealthCheckLayer::at(spec.paths)?),
             Self::Hosts(spec) => same_bodies(HostsLayer::new(spec.names)?),
+            Self::Redirect(spec) => same_bodies(redirect(&spec)?),
             Self::Timeout(spec) => same_bodies(timeout(&spec)?),
             Self::SensitiveHeaders(spec) => same_bodies(sensitive_headers(spec)?),
             Self::Cors(spec) => same_bodies(cors(spec)?),
@@ -156,6 +157,18 @@ fn security_headers(spec: &SecurityHeadersSpec) -> Result<SecurityHeadersLayer, 
         .cross_origin_resource_policy(spec.cross_origin_resource_policy)
         .content_security_policy(spec.content_security_policy.as_deref())?
         .permissions_policy(spec.permissions_policy.as_deref())
+}
+
+fn redirect(spec: &RedirectSpec) -> Result<RedirectLayer, ConfigError> {
+    if spec.https.is_empty() && spec.hosts.is_empty() && spec.paths.is_empty() {
+        return Err(ConfigError::new("Redirect: nothing is redirected").cure("give https, hosts or paths"));
+    }
+    let status = StatusCode::from_u16(spec.status)
+        .map_err(|_| ConfigError::new(format!("Redirect: status is {}", spec.status)).cure("give 308"))?;
+    let layer = RedirectLayer::new().status(status)?;
+    let layer = spec.https.iter().try_fold(layer, |layer, host| layer.https(host))?;
+    let layer = spec.hosts.iter().try_fold(layer, |layer, (from, to)| layer.host(from, to))?;
+    spec.paths.iter().try_fold(layer, |layer, (from, to)| layer.path(from, to))
 }
 
 fn timeout(spec: &TimeoutSpec) -> Result<TimeoutLayer, ConfigError> {

@@ -40,8 +40,8 @@ use serde_json::value::RawValue;
 pub use build::BuiltLayer;
 pub use settings::{
     BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HealthCheckSpec,
-    HostsSpec, JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RequestIdSpec, Secret, SecurityHeadersSpec,
-    SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    HostsSpec, JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RedirectSpec, RequestIdSpec, Secret,
+    SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -63,6 +63,8 @@ pub enum LayerSpec {
     SecurityHeaders(SecurityHeadersSpec),
     /// A [`HostsLayer`](crate::layers::HostsLayer).
     Hosts(HostsSpec),
+    /// A [`RedirectLayer`](crate::layers::RedirectLayer).
+    Redirect(RedirectSpec),
     /// A [`TimeoutLayer`](crate::layers::TimeoutLayer).
     Timeout(TimeoutSpec),
     /// A [`LoadShedLayer`](crate::layers::LoadShedLayer).
@@ -115,6 +117,7 @@ impl LayerSpec {
             Self::Trace(_) => "Trace",
             Self::SecurityHeaders(_) => "SecurityHeaders",
             Self::Hosts(_) => "Hosts",
+            Self::Redirect(_) => "Redirect",
             Self::Timeout(_) => "Timeout",
             Self::LoadShed(_) => "LoadShed",
             Self::SensitiveHeaders(_) => "SensitiveHeaders",

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -109,6 +110,26 @@ impl Default for SecurityHeadersSpec {
 pub struct HostsSpec {
     /// The hosts that are known: `example.org`, `*.example.org`.
     pub names: Vec<String>,
+}
+
+/// Settings of `Redirect`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedirectSpec {
+    /// Hosts that are reached over TLS only.
+    pub https: Vec<String>,
+    /// Hosts, and the one that each leads to.
+    pub hosts: BTreeMap<String, String>,
+    /// Paths, and the place that each leads to.
+    pub paths: BTreeMap<String, String>,
+    /// The status of the answer.
+    pub status: u16,
+}
+
+impl Default for RedirectSpec {
+    fn default() -> Self {
+        Self { https: Vec::new(), hosts: BTreeMap::new(), paths: BTreeMap::new(), status: 308 }
+    }
 }
 
 /// Settings of `Timeout`.

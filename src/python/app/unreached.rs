@@ -18,6 +18,9 @@ pub(super) fn check(layers: &[LayerSpec], table: &RouteTable) -> Result<(), Conf
             let is_kept = |leaf: &LeafInfo| is_asked(leaf) && spec.paths.iter().any(|path| **path == *leaf.path);
             refuse(table, is_kept, "HealthCheck", "answers there")
         }
+        LayerSpec::Redirect(spec) => {
+            refuse(table, |leaf| spec.paths.contains_key(&*leaf.path), "Redirect", "leads elsewhere")
+        }
         _ => Ok(()),
     })
 }
