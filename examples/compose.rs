@@ -78,7 +78,7 @@ pub async fn app(store: SqliteStore, secret: &str) -> Result<Stack, BoxError> {
         .layer("Compression", CompressionLayer::new())
         // Checks a token where there is one; the guards of single routes ask for it.
         .layer("Jwt", JwtLayer::secret(secret)?.required(false))
-        .build(Dispatcher::new(table.build()?));
+        .build(Dispatcher::new(table.build()?))?;
     Ok(stack)
 }
 

@@ -37,7 +37,7 @@
 //! let stack = Stack::builder()
 //!     .layer("CatchPanic", CatchPanicLayer::new())
 //!     .layer("Timeout", TimeoutLayer::new(Duration::from_secs(30)))
-//!     .build(Dispatcher::new(table.build()?));
+//!     .build(Dispatcher::new(table.build()?))?;
 //! assert_eq!(stack.layers(), ["CatchPanic", "Timeout"]);
 //!
 //! // `service::server::Server` serves it; so does anything else that takes a Tower service.

@@ -13,7 +13,7 @@ from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
 from .exceptions import ConfigError
-from .layers import Jwt
+from .layers import Jwt, Layer
 from .models import Model, bind
 from .routing import CrudSpec, MiddlewareSpec, Routes, RouteSpec
 
@@ -190,9 +190,12 @@ class Ziggurat(Routes):
         if self._sync_threads is not None:
             settings["sync_threads"] = self._sync_threads
         native = _ziggurat.App(json.dumps(settings))
+        made: dict[int, int] = {}
         for route in self.route_specs:
             plan, objects = route.plan.to_native(status=route.status, auth=route.auth)
-            native.add_handler(route.method, route.path, plan, route.plan.function, objects)
+            around = [self._made(native, made, layer, route.location) for layer in route.layers]
+            skips = list(route.skip_layers)
+            native.add_handler(route.method, route.path, plan, route.plan.function, objects, around, skips)
         if self.crud_specs:
             for crud in self.crud_specs:
                 options = {
@@ -224,6 +227,9 @@ class Ziggurat(Routes):
                     "coerce": crud.coerce,
                     "errors": crud.errors,
                     "location": crud.location,
+                    "layers": [self._made(native, made, layer, crud.location) for layer in crud.layers],
+                    "skip_layers": crud.skip_layers,
+                    "closed": self._asks_everybody(crud),
                     "hooks_of": "" if crud.hooks is None else crud.hooks.name,
                     "hooks": [] if crud.hooks is None else crud.hooks.names,
                 }
@@ -248,13 +254,26 @@ class Ziggurat(Routes):
                 bind(model, rows)
         return native
 
+    def _made(self, native: _ziggurat.App, made: dict[int, int], layer: Layer, location: str) -> int:
+        """The place of a layer of routes; those that have the same object share what it keeps."""
+        if id(layer) not in made:
+            made[id(layer)] = native.add_layer(json.dumps(layer.to_spec()), location)
+        return made[id(layer)]
+
+    def _asks_everybody(self, route: RouteSpec | CrudSpec) -> bool:
+        """Whether a layer refuses requests to it that carry no token."""
+        of_app = [layer for layer in self.layers if type(layer).__name__ not in route.skip_layers]
+        return any(isinstance(layer, Jwt) and layer.required for layer in (*of_app, *route.layers))
+
     def _find_open_writes(self, native: _ziggurat.App) -> list[str]:
         """The native writes that ask for nobody; with `strict`, handlers that do count too and none may be left."""
-        if any(isinstance(layer, Jwt) and layer.required for layer in self.layers):
-            return []
         found = [f"{method} {path}" for method, path in native.open_writes()]
         if self._strict:
-            handlers = [route for route in self.route_specs if route.auth is None and not route.public]
+            handlers = [
+                route
+                for route in self.route_specs
+                if route.auth is None and not route.public and not self._asks_everybody(route)
+            ]
             found += [f"{route.method} {route.path}" for route in handlers if route.method in _WRITES]
             if found:
                 raise ConfigError(

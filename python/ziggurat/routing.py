@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, Unpac
 
 from ._location import user_location
 from .exceptions import ConfigError
+from .layers import Layer
 from .params import Plan, describe_callable, inspect_handler
 from .policy import Policy
 from .requests import Request
@@ -86,6 +87,10 @@ class RouteOptions(TypedDict, total=False):
     deprecated: bool
     include_in_schema: bool
     """Whether the document shows it; it does unless given."""
+    layers: Sequence[Layer]
+    """Layers around this route alone, inside those of the app and all middleware, outermost first."""
+    skip_layers: Sequence[str | type[Layer]]
+    """Layers of the app that a request to this route does not pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,8 @@ class RouteSpec:
     status: int
     deprecated: bool
     include_in_schema: bool
+    layers: tuple[Layer, ...]
+    skip_layers: tuple[str, ...]
     location: str
     """`file:line` of the decorator."""
 
@@ -147,6 +154,8 @@ class CrudSpec:
     concurrency: Literal["optional", "required"]
     coerce: Literal["strict", "pydantic"]
     errors: Literal["problem", "fastapi"]
+    layers: tuple[Layer, ...]
+    skip_layers: tuple[str, ...]
     hooks: Hooks | None
     location: str
 
@@ -216,6 +225,8 @@ class Routes:
         status: int = 200,
         deprecated: bool = False,
         include_in_schema: bool = True,
+        layers: Sequence[Layer] = (),
+        skip_layers: Sequence[str | type[Layer]] = (),
     ) -> Callable[[Handler], Handler]:
         location = user_location()
         # Annotations may name what is local to the function in which the app is made.
@@ -234,6 +245,8 @@ class Routes:
         if not 200 <= status <= 599:
             raise ConfigError(f"{path}: {status} is not a status of an answer", location=location)
         scopes = _scopes(auth, path, location)
+        around = _layers(layers, path, location)
+        skipped = _skipped(skip_layers, path, location)
 
         def decorator(function: Handler) -> Handler:
             plan = inspect_handler(function, path, localns=localns)
@@ -254,6 +267,8 @@ class Routes:
                         status=status,
                         deprecated=deprecated,
                         include_in_schema=include_in_schema,
+                        layers=around,
+                        skip_layers=skipped,
                         location=plan.location or location,
                     )
                 )
@@ -294,6 +309,8 @@ class Routes:
         concurrency: Literal["optional", "required"] = "optional",
         coerce: Literal["strict", "pydantic"] = "strict",
         errors: Literal["problem", "fastapi"] = "problem",
+        layers: Sequence[Layer] = (),
+        skip_layers: Sequence[str | type[Layer]] = (),
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
 
@@ -339,6 +356,9 @@ class Routes:
         otherwise. It is not for a `msgspec.Struct`.
 
         `errors="fastapi"` tells what was wrong as FastAPI does, `{"detail": ...}`, and not in problem documents.
+
+        `layers` stand around its operations alone, inside those of the app and all middleware, outermost first; `skip_layers` names layers of the
+        app that requests to them do not pass.
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
@@ -403,6 +423,8 @@ class Routes:
             concurrency=concurrency,
             coerce=coerce,
             errors=errors,
+            layers=_layers(layers, model.__name__, location),
+            skip_layers=_skipped(skip_layers, model.__name__, location),
             hooks=None,
             location=location,
         )
@@ -460,6 +482,35 @@ class Routes:
                 cure="register everything before run(), start(), routes and stack()",
                 location=location,
             )
+
+
+def _layers(layers: Sequence[Layer], what: str, location: str) -> tuple[Layer, ...]:
+    if isinstance(layers, Layer):
+        raise ConfigError(f"{what}: layers is one layer", cure="write a list, as layers=[...]", location=location)
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            written = layer.__name__ if isinstance(layer, type) else repr(layer)
+            raise ConfigError(
+                f"{what}: {written} is not a layer",
+                cure="give instances from ziggurat.layers, as layers.Trace()",
+                location=location,
+            )
+    return tuple(layers)
+
+
+def _skipped(layers: Sequence[str | type[Layer]], what: str, location: str) -> tuple[str, ...]:
+    """The names of the layers."""
+    given = [layers] if isinstance(layers, (str, type)) else layers
+    names = []
+    for layer in given:
+        if not isinstance(layer, str) and not (isinstance(layer, type) and issubclass(layer, Layer)):
+            raise ConfigError(
+                f"{what}: skip_layers holds {layer!r}",
+                cure='name layers by their class or its name, as layers.Compression or "Compression"',
+                location=location,
+            )
+        names.append(layer if isinstance(layer, str) else layer.__name__)
+    return tuple(sorted(set(names)))
 
 
 def _members(read_from: ReadFrom | Mapping[Op, ReadFrom] | None, ops: Iterable[Op]) -> dict[Op, ReadFrom]:

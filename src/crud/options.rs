@@ -104,6 +104,19 @@ impl FromStr for Coerce {
 
 type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
 
+/// A layer around all operations.
+#[derive(Clone)]
+pub(super) struct Around {
+    pub(super) name: String,
+    pub(super) wrap: Wrap,
+}
+
+impl fmt::Debug for Around {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Guard {
     pub(super) op: Op,
@@ -148,6 +161,8 @@ pub struct ResourceOptions {
     pub(super) hooks: Hooks,
     pub(super) public: Vec<Op>,
     pub(super) guards: Vec<Guard>,
+    pub(super) layers: Vec<Around>,
+    pub(super) skips: Vec<String>,
     pub(super) asks: Vec<(Op, Vec<String>)>,
     pub(super) read_from: Vec<(Op, ReadFrom)>,
     pub(super) location: String,
@@ -190,6 +205,8 @@ impl ResourceOptions {
             hooks: Hooks::new(),
             public: Vec::new(),
             guards: Vec::new(),
+            layers: Vec::new(),
+            skips: Vec::new(),
             asks: Vec::new(),
             read_from: Vec::new(),
             location: String::new(),
@@ -349,6 +366,18 @@ impl ResourceOptions {
         wrap: impl Fn(Route) -> Route + Send + Sync + 'static,
     ) -> Self {
         self.guards.push(Guard { op, name: name.into(), wrap: Arc::new(wrap) });
+        self
+    }
+
+    /// Wraps all operations, outside of their guards; `name` is what the printed stack shows. Layers given later are inside.
+    pub fn layer(mut self, name: impl Into<String>, wrap: impl Fn(Route) -> Route + Send + Sync + 'static) -> Self {
+        self.layers.push(Around { name: name.into(), wrap: Arc::new(wrap) });
+        self
+    }
+
+    /// Names layers around every route that requests to these operations do not pass.
+    pub fn skip(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.skips.extend(names.into_iter().map(Into::into));
         self
     }
 

@@ -353,6 +353,10 @@ impl Resource {
             for guard in self.options.guards.iter().filter(|guard| guard.op == op) {
                 leaf = leaf.layer(guard.name.clone(), |route| (guard.wrap)(route));
             }
+            for layer in self.options.layers.iter().rev() {
+                leaf = leaf.layer(layer.name.clone(), |route| (layer.wrap)(route));
+            }
+            leaf = leaf.skip(&self.options.skips);
             table.add(Some(op.method()), &self.path_of(op), leaf)?;
         }
         Ok(())

@@ -100,7 +100,7 @@ pub use security_headers::SecurityHeadersLayer;
 #[cfg(feature = "sensitive-headers")]
 pub use sensitive_headers::SensitiveHeadersLayer;
 #[cfg(feature = "layers")]
-pub use spec::{BuiltLayer, LayerSpec, foundation};
+pub use spec::{BuiltLayer, LayerSpec, check_order, foundation};
 #[cfg(feature = "timeout")]
 pub use timeout::TimeoutLayer;
 #[cfg(feature = "trace")]

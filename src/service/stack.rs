@@ -8,10 +8,11 @@ use tower::util::MapResponse;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::path::PathTemplate;
 use super::{Dispatcher, LeafInfo, Request, Response, Route, RouteTable};
-use crate::Body;
+use crate::{Body, ConfigError};
 
-type Wrap = Box<dyn FnOnce(Route) -> Route + Send>;
+type Wrap = Box<dyn Fn(Route) -> Route + Send>;
 
 /// Collects layers, outermost first, as `tower::ServiceBuilder` reads.
 #[derive(Default)]
@@ -42,21 +43,101 @@ impl StackBuilder {
 
     /// Adds any wrapping of a route inside the layers added before.
     #[must_use]
-    pub fn wrap(mut self, name: impl Into<String>, wrap: impl FnOnce(Route) -> Route + Send + 'static) -> Self {
+    pub fn wrap(mut self, name: impl Into<String>, wrap: impl Fn(Route) -> Route + Send + 'static) -> Self {
         self.layers.push((name.into(), Box::new(wrap)));
         self
     }
 
     /// Puts the layers around `dispatcher`.
-    pub fn build(self, dispatcher: Dispatcher) -> Stack {
-        let mut names = Vec::with_capacity(self.layers.len());
-        let mut route = Route::new(dispatcher.clone());
-        for (name, wrap) in self.layers.into_iter().rev() {
-            route = wrap(route);
-            names.push(name);
+    ///
+    /// For leaves that [skip](super::Leaf::skip) some of them there is a second stack of the others, around the same dispatcher.
+    ///
+    /// # Errors
+    /// When a leaf skips a layer that is not there; the error names both.
+    pub fn build(self, dispatcher: Dispatcher) -> Result<Stack, ConfigError> {
+        let names: Vec<String> = self.layers.iter().map(|(name, _)| name.clone()).collect();
+        let around = |skips: &[String]| {
+            let layers = self.layers.iter().rev().filter(|(name, _)| !skips.contains(name));
+            layers.fold(Route::new(dispatcher.clone()), |route, (_, wrap)| wrap(route))
+        };
+        let mut fewer: Vec<(Vec<String>, Route)> = Vec::new();
+        for leaf in dispatcher.table().leaves() {
+            if let Some(unknown) = leaf.skips.iter().find(|name| !names.contains(name)) {
+                return Err(ConfigError::new(format!(
+                    "{} {} ({}) skips the layer {unknown}, which is not around it",
+                    leaf.method.as_ref().map_or("*", |method| method.as_str()),
+                    leaf.path,
+                    leaf.name
+                ))
+                .cure(match &names[..] {
+                    [] => "there are no layers; skip none".to_owned(),
+                    names => format!("choose from {}", names.join(", ")),
+                })
+                .at_if_known(&leaf.location));
+            }
+            if !leaf.skips.is_empty() && fewer.iter().all(|(skips, _)| *skips != leaf.skips) {
+                fewer.push((leaf.skips.clone(), around(&leaf.skips)));
+            }
         }
-        names.reverse();
-        Stack(Arc::new(Inner { route, names, dispatcher }))
+        let whole = around(&[]);
+        let route = match fewer.is_empty() {
+            true => whole,
+            false => Route::new(Choose::new(dispatcher.clone(), whole, fewer)),
+        };
+        Ok(Stack(Arc::new(Inner { route, names, dispatcher })))
+    }
+}
+
+/// Chooses between stacks around the same dispatcher: by the leaf that will answer, as far as that is known outside of all layers.
+///
+/// A layer that changes the path or the method does so later, so a request that it leads to a leaf passes all layers.
+#[derive(Clone)]
+struct Choose(Arc<Choice>);
+
+struct Choice {
+    /// The paths at which a leaf skips layers, so that requests to others are not looked for twice in the whole table.
+    paths: matchit::Router<()>,
+    dispatcher: Dispatcher,
+    whole: Route,
+    fewer: Vec<(Vec<String>, Route)>,
+}
+
+impl Choose {
+    fn new(dispatcher: Dispatcher, whole: Route, fewer: Vec<(Vec<String>, Route)>) -> Self {
+        let mut paths = matchit::Router::new();
+        for leaf in dispatcher.table().leaves().iter().filter(|leaf| !leaf.skips.is_empty()) {
+            if let Ok(path) = PathTemplate::parse(&leaf.path) {
+                // Fails for a second leaf at the same path, which then is there.
+                let _ = paths.insert(path.shape(), ());
+            }
+        }
+        Self(Arc::new(Choice { paths, dispatcher, whole, fewer }))
+    }
+
+    fn route(&self, request: &Request) -> &Route {
+        let Choice { paths, dispatcher, whole, fewer } = &*self.0;
+        let path = request.uri().path();
+        if paths.at(path).is_err() {
+            return whole;
+        }
+        let leaf = dispatcher.table().leaf(path, request.method());
+        let own = leaf.and_then(|leaf| fewer.iter().find(|(skips, _)| *skips == leaf.skips));
+        own.map_or(whole, |(_, route)| route)
+    }
+}
+
+impl Service<Request> for Choose {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <Route as Service<Request>>::Future;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // A route always is.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        self.route(&request).answer(request)
     }
 }
 
@@ -77,7 +158,7 @@ impl Stack {
         StackBuilder::new()
     }
 
-    /// The names of the layers around every route, outermost first.
+    /// The names of the layers around every route, but for leaves that skip some, outermost first.
     pub fn layers(&self) -> &[String] {
         &self.0.names
     }
@@ -89,7 +170,10 @@ impl Stack {
 
     /// What a request to the concrete `path` passes, outermost first, for each leaf that answers there.
     pub fn at(&self, path: &str) -> Vec<(Arc<LeafInfo>, Vec<String>)> {
-        let passes = |leaf: &LeafInfo| self.layers().iter().chain(&leaf.layers).cloned().collect();
+        let passes = |leaf: &LeafInfo| {
+            let around = self.layers().iter().filter(|name| !leaf.skips.contains(name));
+            around.chain(&leaf.layers).cloned().collect()
+        };
         self.table().at(path).into_iter().map(|leaf| (leaf.clone(), passes(&leaf))).collect()
     }
 }
@@ -114,8 +198,9 @@ mod tests {
     use super::*;
     use crate::Body;
     use crate::service::{Leaf, LeafKind, RouteTableBuilder};
+    use http::Method;
 
-    fn mark(letter: char) -> impl FnOnce(Route) -> Route + Send + 'static {
+    fn mark(letter: char) -> impl Fn(Route) -> Route + Send + 'static {
         move |inner| {
             Route::new(tower::service_fn(move |mut request: Request| {
                 let trail = request.extensions().get::<String>().cloned().unwrap_or_default();
@@ -135,12 +220,50 @@ mod tests {
         let mut table = RouteTableBuilder::new();
         table.add(None, "/", leaf)?;
         let dispatcher = Dispatcher::new(table.build()?);
-        let mut stack = Stack::builder().wrap("a", mark('a')).wrap("b", mark('b')).build(dispatcher);
+        let mut stack = Stack::builder().wrap("a", mark('a')).wrap("b", mark('b')).build(dispatcher)?;
         let Ok(response) = stack.call(Request::default()).await;
         assert_eq!(response.body().as_bytes().map(|b| &b[..]), Some(&b"abcd"[..]));
         let printed = stack.at("/").into_iter().map(|(leaf, layers)| (leaf.name.clone(), layers.concat()));
         assert_eq!(printed.collect::<Vec<_>>(), [("trail".to_owned(), "abcd".to_owned())]);
         assert_eq!(stack.layers(), ["a", "b"]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_leaf_skips_layers_and_others_pass_them() -> Result<(), ConfigError> {
+        let trail = || {
+            let service = tower::service_fn(|request: Request| async move {
+                let trail = request.extensions().get::<String>().cloned().unwrap_or_default();
+                Ok(Response::new(Body::from(trail)))
+            });
+            Leaf::new("trail", LeafKind::Native, Route::new(service))
+        };
+        let mut table = RouteTableBuilder::new();
+        table.add(Some(Method::GET), "/users/{id}", trail().skip(["a", "c"]).layer("d", mark('d')))?;
+        table.add(Some(Method::POST), "/users/{id}", trail())?;
+        table.add(None, "/users/me", trail().skip(["b"]))?;
+        table.add(None, "/", trail())?;
+        let builder = || Stack::builder().wrap("a", mark('a')).wrap("b", mark('b')).wrap("c", mark('c'));
+        let mut stack = builder().build(Dispatcher::new(table.build()?))?;
+        for (method, path, wanted) in [
+            (Method::GET, "/users/1", "bd"),
+            (Method::HEAD, "/users/1", ""),
+            (Method::POST, "/users/1", "abc"),
+            (Method::GET, "/users/me", "ac"),
+            (Method::DELETE, "/users/me", "ac"),
+            (Method::GET, "/", "abc"),
+        ] {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            let Ok(response) = stack.call(request).await;
+            assert_eq!(response.body().as_bytes().map_or(&b""[..], |body| body), wanted.as_bytes(), "{path}");
+        }
+        let printed: Vec<_> = stack.at("/users/1").into_iter().map(|(_, layers)| layers.concat()).collect();
+        assert_eq!(printed, ["bd", "abc"]);
+
+        let mut table = RouteTableBuilder::new();
+        table.add(Some(Method::GET), "/x", trail().skip(["d"]))?;
+        let error = builder().build(Dispatcher::new(table.build()?)).unwrap_err().to_string();
+        assert!(error.contains("GET /x (trail) skips the layer d") && error.contains("a, b, c"), "{error}");
         Ok(())
     }
 }

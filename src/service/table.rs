@@ -57,6 +57,8 @@ pub struct LeafInfo {
     pub location: String,
     /// Names of the layers around this leaf alone, outermost first.
     pub layers: Vec<String>,
+    /// Names of the layers around every route that a request to this leaf does not pass.
+    pub skips: Vec<String>,
     /// Names of the hooks that this leaf calls while it answers.
     pub hooks: Vec<String>,
     /// The media types that a body may be of; empty when not known, or where there is none.
@@ -70,6 +72,7 @@ pub struct Leaf {
     pub(super) kind: LeafKind,
     pub(super) location: String,
     pub(super) layers: Vec<String>,
+    pub(super) skips: Vec<String>,
     pub(super) hooks: Vec<String>,
     pub(super) accepts: &'static [&'static str],
     pub(super) route: Route,
@@ -78,8 +81,8 @@ pub struct Leaf {
 impl Leaf {
     /// A leaf called `name` that is answered by `route`.
     pub fn new(name: impl Into<String>, kind: LeafKind, route: Route) -> Self {
-        let (layers, hooks) = (Vec::new(), Vec::new());
-        Self { name: name.into(), kind, location: String::new(), layers, hooks, accepts: &[], route }
+        let (layers, skips, hooks) = (Vec::new(), Vec::new(), Vec::new());
+        Self { name: name.into(), kind, location: String::new(), layers, skips, hooks, accepts: &[], route }
     }
 
     /// Says where it was declared, as `file:line`.
@@ -100,6 +103,13 @@ impl Leaf {
     #[must_use]
     pub const fn accepts(mut self, types: &'static [&'static str]) -> Self {
         self.accepts = types;
+        self
+    }
+
+    /// Says which of the layers around every route a request to this leaf does not pass, by their names.
+    #[must_use]
+    pub fn skip(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.skips.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -196,6 +206,7 @@ impl RouteTableBuilder {
                 kind: leaf.kind,
                 location: leaf.location,
                 layers: leaf.layers,
+                skips: leaf.skips,
                 hooks: leaf.hooks,
                 accepts: leaf.accepts,
             }),

@@ -74,7 +74,7 @@ async fn it_stands_around_the_routes_of_a_stack() {
     let mut table = RouteTableBuilder::new();
     table.add(Some(http::Method::GET), "/users/{id}", Leaf::new("get", LeafKind::Native, leaf)).unwrap();
     let dispatcher = Dispatcher::new(table.build().unwrap());
-    let stack = |layer| Stack::builder().layer("NormalizePath", layer).build(dispatcher.clone());
+    let stack = |layer| Stack::builder().layer("NormalizePath", layer).build(dispatcher.clone()).unwrap();
     for (target, trimmed, redirected) in [("/users/1", 200, 200), ("/users/1/", 200, 308), ("/nowhere/", 404, 308)] {
         let response = stack(NormalizePathLayer::trim()).oneshot(get(target, &[])).await.unwrap();
         assert_eq!(response.status(), trimmed, "{target}");

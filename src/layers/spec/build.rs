@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use tower::util::{MapRequest, MapResponse};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::order::Rule;
 use super::{
     BodyLimitSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec, LoadShedSpec,
     NormalizePathSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
@@ -26,14 +28,45 @@ use crate::{Body, ConfigError, Request, Response, Route};
 /// A layer whose settings were checked, ready to wrap routes.
 #[derive(Clone)]
 pub struct BuiltLayer {
-    name: &'static str,
+    name: Cow<'static, str>,
     wrap: Arc<dyn Fn(Route) -> Route + Send + Sync>,
+    pub(super) rules: Vec<Rule>,
 }
 
 impl BuiltLayer {
+    /// Any layer under a name, which the printed stack shows.
+    ///
+    /// A layer that changes the type of the response body fits when its body can become a [`Body`].
+    pub fn new<L, B>(name: impl Into<Cow<'static, str>>, layer: L) -> Self
+    where
+        L: Layer<Route> + Send + Sync + 'static,
+        L::Service: Service<Request, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+        B: Into<Body> + 'static,
+    {
+        let wrap = Arc::new(move |route| {
+            Route::new(MapResponse::new(layer.layer(route), response_of::<B> as fn(Response<B>) -> Response))
+        });
+        Self { name: name.into(), wrap, rules: Vec::new() }
+    }
+
+    /// Says that it has to stand outside of another layer, where that is there, and why; see [`check_order`](super::check_order).
+    #[must_use]
+    pub fn outside_of(mut self, inner: impl Into<Cow<'static, str>>, why: impl Into<Cow<'static, str>>) -> Self {
+        self.rules.push(Rule::new(self.name.clone(), inner, why));
+        self
+    }
+
+    /// Says that it has to stand inside of another layer, where that is there, and why.
+    #[must_use]
+    pub fn inside_of(mut self, outer: impl Into<Cow<'static, str>>, why: impl Into<Cow<'static, str>>) -> Self {
+        self.rules.push(Rule::new(outer, self.name.clone(), why));
+        self
+    }
+
     /// What the printed stack shows.
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Wraps `route`.
@@ -99,7 +132,7 @@ impl LayerSpec {
                 Arc::new(move |route| Route::new(layer.layer(MapRequest::new(route, request_of))))
             }
         };
-        Ok(BuiltLayer { name, wrap })
+        Ok(BuiltLayer { name: name.into(), wrap, rules: Vec::new() })
     }
 }
 

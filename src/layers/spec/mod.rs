@@ -30,6 +30,7 @@
 //! ```
 
 mod build;
+mod order;
 mod settings;
 
 use std::fmt;
@@ -38,6 +39,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
+pub use order::check_order;
 pub use settings::{
     BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HealthCheckSpec,
     HostsSpec, JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RedirectSpec, RequestIdSpec, Secret,

@@ -18,7 +18,7 @@ use crate::crud::schema::DefaultValue;
 use crate::crud::store::{AnyCollection, AnyStore};
 use crate::crud::{Op, OpenError, Policy, References, Resource, ResourceOptions, Rows, Schema, Store, openapi_of};
 use crate::layers::jwt::RequireAuth;
-use crate::layers::{LayerSpec, foundation};
+use crate::layers::{BuiltLayer, LayerSpec, check_order, foundation};
 use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
 use crate::python::hooks::{Hook, Surrounding};
 use crate::python::middleware::{Leaves, MiddlewareSettings, PyMiddlewareLayer, Scope};
@@ -38,6 +38,12 @@ pub(super) struct Draft {
     target: Target,
     routes: Vec<Declared>,
     resources: Vec<(Resource, String)>,
+    /// Layers that routes ask for by their place here.
+    made: Vec<BuiltLayer>,
+    /// What routes have of layers, and where they were declared: for the order of all that a request passes.
+    arounds: Vec<(Around, String)>,
+    /// Paths of resources that nobody reaches without a token, whatever their operations ask for.
+    closed: Vec<String>,
     /// Models whose rows are kept without being served.
     kept: Vec<(Arc<Schema>, String)>,
     middleware: Vec<(String, Option<Vec<String>>)>,
@@ -48,8 +54,17 @@ pub(super) struct Draft {
     surrounding: Surrounding,
 }
 
+/// What a route has of layers beside those of the app.
+#[derive(Clone, Default)]
+struct Around {
+    /// Outermost first.
+    layers: Vec<BuiltLayer>,
+    /// Names of the app's that it does not pass.
+    skips: Vec<String>,
+}
+
 enum Declared {
-    Handler { method: Option<Method>, path: String, plan: Arc<Plan>, handler: usize },
+    Handler { method: Option<Method>, path: String, plan: Arc<Plan>, handler: usize, around: Around },
     Document { path: String, content_type: HeaderValue, body: Bytes },
 }
 
@@ -78,6 +93,9 @@ impl Draft {
             location: settings.location,
             routes: Vec::new(),
             resources: Vec::new(),
+            made: Vec::new(),
+            arounds: Vec::new(),
+            closed: Vec::new(),
             kept: Vec::new(),
             middleware: Vec::new(),
             body_limits: Vec::new(),
@@ -86,19 +104,38 @@ impl Draft {
         })
     }
 
+    /// Makes a layer for routes to ask for; routes that ask for the same share what it keeps, as the counts of a limit.
+    pub(super) fn add_layer(&mut self, spec: &str, location: &str) -> Result<usize, ConfigError> {
+        let layer = LayerSpec::from_json(spec).and_then(LayerSpec::build);
+        self.made.push(layer.map_err(|error| error.at_if_known(location))?);
+        Ok(self.made.len() - 1)
+    }
+
+    /// The layers with these places, and the names of others that are skipped.
+    fn around(&mut self, layers: &[usize], skips: Vec<String>, location: &str) -> Around {
+        let around =
+            Around { layers: layers.iter().filter_map(|index| self.made.get(*index).cloned()).collect(), skips };
+        if !around.layers.is_empty() {
+            self.arounds.push((around.clone(), location.to_owned()));
+        }
+        around
+    }
+
     pub(super) fn add_handler(
         &mut self,
         method: Option<Method>,
         path: &str,
         plan: Arc<Plan>,
         callable: Callable,
+        (layers, skips): (&[usize], Vec<String>),
     ) -> Result<(), ConfigError> {
+        let around = self.around(layers, skips, &plan.location);
         if plan.auth.is_some() {
-            self.check_auth(&plan.name, &plan.location)?;
+            self.check_auth(&plan.name, &around, &plan.location)?;
         }
         let handler = self.objects.handlers.len();
         self.objects.handlers.push(callable);
-        self.routes.push(Declared::Handler { method, path: path.to_owned(), plan, handler });
+        self.routes.push(Declared::Handler { method, path: path.to_owned(), plan, handler, around });
         Ok(())
     }
 
@@ -120,6 +157,7 @@ impl Draft {
         let given: CrudSettings<'_> = parse(options, "CRUD settings")?;
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&given.location))?;
         self.check_shard_key(&schema, &given.location)?;
+        let around = self.around(&given.layers, given.skip_layers, &given.location);
         let ops = |names: &[String]| names.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>();
         let errors: ErrorFormat =
             given.errors.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?;
@@ -159,21 +197,25 @@ impl Draft {
             let policy =
                 Policy::from_description(&schema, policy.get()).map_err(|error| error.at_if_known(&given.location))?;
             if policy.uses_claims() {
-                self.check_auth(&format!("the policy of {}", schema.name), &given.location)?;
+                self.check_auth(&format!("the policy of {}", schema.name), &around, &given.location)?;
             }
             options = options.policy(policy);
         }
         if schema.fields.iter().any(|field| matches!(field.default, Some(DefaultValue::Claim(_)))) {
-            self.check_auth(&format!("{}, which takes a field from a claim,", schema.name), &given.location)?;
+            self.check_auth(&format!("{}, which takes a field from a claim,", schema.name), &around, &given.location)?;
         }
         for (op, scopes) in given.auth {
             let Some(scopes) = scopes else { continue };
-            self.check_auth(&schema.name, &given.location)?;
+            self.check_auth(&schema.name, &around, &given.location)?;
             let guard = RequireAuth::new().scopes(scopes.iter().cloned()).errors(errors);
             let op = op.parse()?;
             options = options.asks(op, scopes.iter().cloned());
             options = options.guard(op, guard_name(&scopes), move |route| route.layer(guard.clone()));
         }
+        for layer in around.layers {
+            options = options.layer(layer.name().to_owned(), move |route| layer.apply(route));
+        }
+        options = options.skip(around.skips);
         for (op, members) in &given.read_from {
             let members = members.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?;
             options = options.read_from(op.parse()?, members);
@@ -190,6 +232,9 @@ impl Draft {
         }
         if resource.ops().any(|op| op == Op::Import) {
             self.body_limits.push((resource.path_of(Op::Import), given.import_limit));
+        }
+        if given.closed {
+            self.closed.push(resource.path().to_owned());
         }
         self.resources.push((resource, given.location));
         Ok(())
@@ -235,8 +280,10 @@ impl Draft {
         }
     }
 
-    fn check_auth(&self, name: &str, location: &str) -> Result<(), ConfigError> {
-        if self.layers.iter().any(|layer| layer.name() == "Jwt") {
+    fn check_auth(&self, name: &str, around: &Around, location: &str) -> Result<(), ConfigError> {
+        let is_skipped = around.skips.iter().any(|skipped| skipped == "Jwt");
+        let of_app = self.layers.iter().any(|layer| layer.name() == "Jwt") && !is_skipped;
+        if of_app || around.layers.iter().any(|layer| layer.name() == "Jwt") {
             return Ok(());
         }
         Err(ConfigError::new(format!("{name} asks for a token, but no layer checks tokens"))
@@ -253,7 +300,9 @@ impl Draft {
         let of = |resource: &Resource| -> Vec<_> {
             resource.open_writes().map(|op| (op.method().to_string(), resource.path_of(op))).collect()
         };
-        self.resources.iter().flat_map(|(resource, _)| of(resource)).collect()
+        let open =
+            self.resources.iter().filter(|(resource, _)| !self.closed.iter().any(|path| path == resource.path()));
+        open.flat_map(|(resource, _)| of(resource)).collect()
     }
 
     /// Everything that can fail fails here, before the first request.
@@ -269,6 +318,9 @@ impl Draft {
             target,
             routes,
             resources,
+            made: _,
+            arounds,
+            closed: _,
             kept,
             middleware,
             body_limits,
@@ -281,7 +333,7 @@ impl Draft {
         let mut table = RouteTableBuilder::new();
         for route in routes {
             match route {
-                Declared::Handler { method, path, plan, handler } => {
+                Declared::Handler { method, path, plan, handler, around } => {
                     let service = PyHandlerService::new(plan.clone(), handler, Arc::downgrade(objects), shared.clone());
                     let mut leaf =
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
@@ -289,6 +341,10 @@ impl Draft {
                         let guard = RequireAuth::new().scopes(scopes.iter().cloned());
                         leaf = leaf.layer(guard_name(scopes), |route| route.layer(guard));
                     }
+                    for layer in around.layers.iter().rev() {
+                        leaf = leaf.layer(layer.name(), |route| layer.apply(route));
+                    }
+                    leaf = leaf.skip(around.skips);
                     table.add(method, &path, leaf)?;
                 }
                 Declared::Document { path, content_type, body } => {
@@ -347,15 +403,23 @@ impl Draft {
         unreached::check(&layers, dispatcher.table())?;
         let leaves = Leaves(dispatcher.clone());
         let mut builder = Stack::builder();
+        let mut built = Vec::new();
         for mut spec in foundation(layers) {
             if let LayerSpec::BodyLimit(limit) = &mut spec {
                 for (path, bytes) in &body_limits {
                     limit.at.entry(path.clone()).or_insert(*bytes);
                 }
             }
-            let name = spec.name();
-            let layer = spec.build().map_err(|error| error.at_if_known(&location))?;
-            builder = builder.wrap(name, move |route| layer.apply(route));
+            built.push(spec.build().map_err(|error| error.at_if_known(&location))?);
+        }
+        check_order(&built.iter().collect::<Vec<_>>()).map_err(|error| error.at_if_known(&location))?;
+        for (around, location) in &arounds {
+            let of_app = built.iter().filter(|layer| !around.skips.iter().any(|skipped| *skipped == layer.name()));
+            check_order(&of_app.chain(&around.layers).collect::<Vec<_>>())
+                .map_err(|error| error.at_if_known(location))?;
+        }
+        for layer in built {
+            builder = builder.wrap(layer.name().to_owned(), move |route| layer.apply(route));
         }
         let mut wrapped = Vec::with_capacity(middleware.len());
         for (index, (name, paths)) in middleware.into_iter().enumerate() {
@@ -371,7 +435,7 @@ impl Draft {
             builder = builder.layer(name.clone(), PyMiddlewareLayer(Arc::new(settings)));
             wrapped.push((name, scope));
         }
-        let stack = builder.build(dispatcher);
+        let stack = builder.build(dispatcher)?;
         Ok(Built { stack, shared, store, rows, middleware: wrapped })
     }
 }
@@ -442,7 +506,8 @@ impl Built {
     ) -> impl Iterator<Item = (&'a str, bool)> {
         // Middleware is innermost in the stack.
         let native = self.stack.layers().len() - self.middleware.len();
-        let layers = self.stack.layers()[..native].iter().map(|name| (&**name, false));
+        let around = self.stack.layers()[..native].iter().filter(|name| !leaf.skips.contains(name));
+        let layers = around.map(|name| (&**name, false));
         layers
             .chain(self.wrapping(leaf, path).map(|name| (name, true)))
             .chain(leaf.layers.iter().map(|name| (&**name, false)))

@@ -114,7 +114,13 @@ impl App {
         })
     }
 
-    #[pyo3(signature = (method, path, plan, function, objects))]
+    /// Makes a layer for routes to ask for; gives its place, by which they do.
+    fn add_layer(&self, py: Python<'_>, spec: &str, location: &str) -> PyResult<usize> {
+        self.draft(py, |draft| draft.add_layer(spec, location))
+    }
+
+    #[pyo3(signature = (method, path, plan, function, objects, layers = Vec::new(), skips = Vec::new()))]
+    #[expect(clippy::too_many_arguments, reason = "what Python hands over of a route, once")]
     fn add_handler(
         &self,
         py: Python<'_>,
@@ -123,6 +129,8 @@ impl App {
         plan: &str,
         function: Py<PyAny>,
         objects: Vec<Py<PyAny>>,
+        layers: Vec<usize>,
+        skips: Vec<String>,
     ) -> PyResult<()> {
         let method = method
             .map(|method| Method::from_bytes(method.as_bytes()))
@@ -130,7 +138,7 @@ impl App {
             .map_err(|_| PyValueError::new_err("that is not a method"))?;
         let plan = Arc::new(Plan::parse(plan, path).map_err(|error| config_error(py, &error))?);
         let callable = handler::Callable::new(py, function, objects, plan.clone())?;
-        self.draft(py, |draft| draft.add_handler(method, path, plan, callable))
+        self.draft(py, |draft| draft.add_handler(method, path, plan, callable, (&layers, skips)))
     }
 
     #[pyo3(signature = (description, options, hooks = None))]

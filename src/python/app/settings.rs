@@ -68,6 +68,11 @@ pub(super) struct CrudSettings<'a> {
     /// `problem` or `fastapi`.
     pub(super) errors: String,
     pub(super) location: String,
+    /// Places of layers that were made for routes, and names of the app's that are skipped.
+    pub(super) layers: Vec<usize>,
+    pub(super) skip_layers: Vec<String>,
+    /// Whether a layer refuses everybody without a token.
+    pub(super) closed: bool,
     /// What the class of hooks is called, and which it has, as `before_create`.
     pub(super) hooks_of: String,
     pub(super) hooks: Vec<String>,

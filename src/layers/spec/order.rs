@@ -1,0 +1,133 @@
+//! Which layer has to stand outside of which.
+//!
+//! A wrong order is a mistake that shows late: a browser whose preflight request is refused for want of a token, an entity
+//! tag that is another for each content coding. So layers say where they have to stand, and [`check_order`] refuses a list
+//! in which one does not, with the right list.
+
+use std::borrow::Cow;
+
+use super::BuiltLayer;
+use crate::ConfigError;
+
+/// That a layer has to stand outside of another, where both are there.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    outer: Cow<'static, str>,
+    inner: Cow<'static, str>,
+    /// Ends the sentence "X has to stand outside of Y: ".
+    why: Cow<'static, str>,
+}
+
+impl Rule {
+    pub(super) fn new(
+        outer: impl Into<Cow<'static, str>>,
+        inner: impl Into<Cow<'static, str>>,
+        why: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { outer: outer.into(), inner: inner.into(), why: why.into() }
+    }
+}
+
+const PREFLIGHT: &str =
+    "a preflight request carries no credentials, and what refuses it hides the answer from the page";
+const CLIENT: &str = "it asks who the client is";
+
+/// What is known of the layers of this crate.
+const KNOWN: &[(&str, &str, &str)] = &[
+    ("Cors", "Jwt", PREFLIGHT),
+    ("Cors", "ApiKey", PREFLIGHT),
+    ("Cors", "Basic", PREFLIGHT),
+    ("Cors", "Csrf", PREFLIGHT),
+    ("Cors", "RateLimit", PREFLIGHT),
+    ("ClientIp", "Trace", CLIENT),
+    ("ClientIp", "RateLimit", CLIENT),
+    ("Compression", "Etag", "an entity tag is of the answer as it is before it is compressed"),
+];
+
+/// Checks that the layers, outermost first, stand where they have to.
+///
+/// # Errors
+/// When one stands outside of another that has to be outside of it; the error says why, and names the right order.
+pub fn check_order(layers: &[&BuiltLayer]) -> Result<(), ConfigError> {
+    let known = KNOWN.iter().map(|(outer, inner, why)| Rule::new(*outer, *inner, *why));
+    let rules: Vec<Rule> = known.chain(layers.iter().flat_map(|layer| layer.rules.iter().cloned())).collect();
+    let mut order: Vec<&str> = layers.iter().map(|layer| layer.name()).collect();
+    let Some((_, _, first)) = misplaced(&order, &rules) else { return Ok(()) };
+    // Each move sets one pair right; rules that contradict each other would go on for ever.
+    for _ in 0..order.len() * order.len() {
+        let Some((inner, outer, _)) = misplaced(&order, &rules) else { break };
+        let moved = order.remove(outer);
+        order.insert(inner, moved);
+    }
+    let Rule { outer, inner, why } = first;
+    let error = ConfigError::new(format!("{inner} stands outside of {outer}, and has to stand inside of it: {why}"));
+    Err(match misplaced(&order, &rules) {
+        None => error.cure(format!("give them in this order: {}", order.join(", "))),
+        Some(_) => error.cure("leave one of the two out; the layers contradict each other"),
+    })
+}
+
+/// The places of an inner layer and of the outer one that comes after it.
+fn misplaced<'r>(order: &[&str], rules: &'r [Rule]) -> Option<(usize, usize, &'r Rule)> {
+    rules.iter().find_map(|rule| {
+        let inner = order.iter().position(|name| *name == rule.inner)?;
+        let outer = order.iter().skip(inner + 1).position(|name| *name == rule.outer)? + inner + 1;
+        // Where it is there twice, the one further out counts.
+        let is_outside_too = order[..inner].iter().any(|name| *name == rule.outer);
+        (!is_outside_too).then_some((inner, outer, rule))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::LayerSpec;
+
+    fn built(names: &[&str]) -> Vec<BuiltLayer> {
+        let spec = |name: &&str| match *name {
+            "Cors" => r#"{"type": "Cors", "allow_origins": ["*"]}"#.to_owned(),
+            "Jwt" => r#"{"type": "Jwt", "secret": "0123456789abcdef0123456789abcdef"}"#.to_owned(),
+            name => format!(r#"{{"type": "{name}"}}"#),
+        };
+        names.iter().map(|name| LayerSpec::from_json(&spec(name)).unwrap().build().unwrap()).collect()
+    }
+
+    fn check(layers: &[BuiltLayer]) -> Result<(), String> {
+        check_order(&layers.iter().collect::<Vec<_>>()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn layers_stand_where_they_have_to() {
+        assert_eq!(check(&built(&["Trace", "Cors", "Compression", "Etag", "BodyLimit", "Jwt"])), Ok(()));
+        assert_eq!(check(&built(&["Etag", "Trace"])), Ok(()), "of layers that are not there nothing is asked");
+        assert_eq!(check(&[]), Ok(()));
+    }
+
+    #[test]
+    fn a_wrong_order_is_refused_with_the_right_one() {
+        let error = check(&built(&["Etag", "Jwt", "Trace", "Compression", "Cors"])).unwrap_err();
+        assert!(error.contains("Jwt stands outside of Cors"), "{error}");
+        assert!(error.contains("a preflight request carries no credentials"), "{error}");
+        assert!(error.ends_with("give them in this order: Compression, Etag, Cors, Jwt, Trace"), "{error}");
+    }
+
+    #[test]
+    fn layers_of_others_say_where_they_stand() {
+        let mut layers = built(&["Trace", "Compression"]);
+        layers[1] = layers[1].clone().outside_of("Trace", "it may");
+        let error = check(&layers).unwrap_err();
+        assert!(
+            error.contains("Compression has to") || error.contains("Trace stands outside of Compression"),
+            "{error}"
+        );
+        assert!(error.ends_with("give them in this order: Compression, Trace"), "{error}");
+        layers[0] = layers[0].clone().outside_of("Compression", "it must");
+        assert!(check(&layers).unwrap_err().contains("contradict each other"));
+    }
+
+    #[test]
+    fn of_two_alike_the_outer_one_counts() {
+        let twice = built(&["Compression", "Etag", "Compression"]);
+        assert_eq!(check(&twice), Ok(()));
+    }
+}
