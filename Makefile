@@ -61,19 +61,23 @@ test-programs: $(VENV)/.wheel $(VENV)/.programs $(MONGO_VENV)/.ready ## Programs
 	$(BIN)/python -m pytest tests/programs $(ARGS)
 
 EXTENSION := $(CARGO_TARGET_DIR)/extension
+BIN_PATH := $(CURDIR)/$(BIN)
 
-test-extension: $(VENV)/.wheel $(VENV)/.tools ## Tests of Rust futures in Python, by an extension module of its own
-	cargo build --locked -p ziggurat-extension --features pyo3/extension-module
+test-extension: $(VENV)/.wheel $(VENV)/.tools ## Tests of Rust futures in Python and of Rust in a Python app, by extension modules of their own
+	cargo build --locked -p ziggurat-extension -p custom_rust --features pyo3/extension-module
 	rm -rf $(EXTENSION) && mkdir -p $(EXTENSION)
 	cp $(CARGO_TARGET_DIR)/debug/libziggurat_extension.so $(EXTENSION)/ziggurat_extension.so
 	ZIGGURAT_EXTENSION=$(EXTENSION) $(BIN)/python -m pytest tests/extension
+	cp -r examples/custom_rust $(EXTENSION)/
+	cp $(CARGO_TARGET_DIR)/debug/libcustom_rust.so $(EXTENSION)/custom_rust/python/custom_rust/_native.so
+	cd $(EXTENSION)/custom_rust && PYTHONPATH=python $(BIN_PATH)/python -m pytest
 
 REFERENCES := $(CARGO_TARGET_DIR)/references
 
 test-references: $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests where releasing an object off the GIL aborts (slow build)
 	RUSTFLAGS="--cfg pyo3_disable_reference_pool" CARGO_TARGET_DIR=$(REFERENCES) \
 	  cargo build --locked -p ziggurat-wheel --features pyo3/extension-module
-	rm -rf $(REFERENCES)/python && cp -r python $(REFERENCES)/python
+	rm -rf $(REFERENCES)/python && cp -rL python $(REFERENCES)/python
 	cp $(REFERENCES)/debug/lib_ziggurat.so $(REFERENCES)/python/ziggurat/_ziggurat.so
 	PYTHONPATH=$(REFERENCES)/python $(BIN)/python -m pytest
 

@@ -7,11 +7,10 @@ handler. Python runs only where business logic needs it.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._ziggurat import __version__, spawn_blocking
-
 if TYPE_CHECKING:
     from . import layers
     from ._loop import PyLoop, install, new_event_loop
+    from ._ziggurat import __version__, spawn_blocking
     from .app import Ziggurat
     from .exceptions import (
         ConfigError,
@@ -104,8 +103,10 @@ __all__ = [
 ]
 
 # Where each public name comes from. They are imported when they are first asked for, so that whoever wants only the event
-# loop does not load the validation of models: what is loaded is walked by each full run of the garbage collector.
+# loop does not load the validation of models: what is loaded is walked by each full run of the garbage collector. The native half
+# waits as well, as an extension module may take its place.
 _MODULES = {
+    "_ziggurat": ("__version__", "spawn_blocking"),
     "_loop": ("PyLoop", "install", "new_event_loop"),
     "app": ("Ziggurat",),
     "exceptions": (

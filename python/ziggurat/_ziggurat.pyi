@@ -116,6 +116,13 @@ class Response:
     def body(self, value: bytes | str) -> None: ...
 
 @final
+class NativeService:
+    """A handler in Rust of an extension module, which `app.native` mounts."""
+
+    @property
+    def name(self) -> str: ...
+
+@final
 class App:
     """An application as the native side sees it; `ziggurat.Ziggurat` fills it."""
 
@@ -127,9 +134,10 @@ class App:
         plan: str,
         function: Callable[..., object],
         objects: Sequence[object],
-        layers: Sequence[int] = (),
-        skips: Sequence[str] = (),
+        layers: Sequence[int] = ...,
+        skips: Sequence[str] = ...,
     ) -> None: ...
+    def add_native(self, method: str | None, path: str, service: NativeService, settings: str) -> None: ...
     def add_layer(self, spec: str, location: str) -> int: ...
     def add_crud(self, description: str, options: str, hooks: object | None = None) -> None: ...
     def add_document(self, path: str, content_type: str, body: bytes) -> None: ...

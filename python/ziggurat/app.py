@@ -15,7 +15,7 @@ from ._location import user_location
 from .exceptions import ConfigError
 from .layers import Jwt, Layer
 from .models import Model, bind
-from .routing import CrudSpec, MiddlewareSpec, Routes, RouteSpec
+from .routing import CrudSpec, MiddlewareSpec, NativeSpec, Routes, RouteSpec
 
 __all__ = ["CrudSpec", "MiddlewareSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
@@ -109,6 +109,11 @@ class Ziggurat(Routes):
         self._shutdown.append(hook)
         return hook
 
+    def layer(self, layer: Layer) -> None:
+        """Adds a layer of the app, inside those that it has."""
+        self._refuse_when_built("a layer", user_location())
+        self.layers.append(layer)
+
     def _is_built(self) -> bool:
         return self._native is not None
 
@@ -196,6 +201,14 @@ class Ziggurat(Routes):
             around = [self._made(native, made, layer, route.location) for layer in route.layers]
             skips = list(route.skip_layers)
             native.add_handler(route.method, route.path, plan, route.plan.function, objects, around, skips)
+        for native_route in self.native_specs:
+            declared = {
+                "auth": native_route.auth,
+                "layers": [self._made(native, made, layer, native_route.location) for layer in native_route.layers],
+                "skip_layers": native_route.skip_layers,
+                "location": native_route.location,
+            }
+            native.add_native(native_route.method, native_route.path, native_route.service, json.dumps(declared))
         if self.crud_specs:
             for crud in self.crud_specs:
                 options = {
@@ -260,7 +273,7 @@ class Ziggurat(Routes):
             made[id(layer)] = native.add_layer(json.dumps(layer.to_spec()), location)
         return made[id(layer)]
 
-    def _asks_everybody(self, route: RouteSpec | CrudSpec) -> bool:
+    def _asks_everybody(self, route: RouteSpec | CrudSpec | NativeSpec) -> bool:
         """Whether a layer refuses requests to it that carry no token."""
         of_app = [layer for layer in self.layers if type(layer).__name__ not in route.skip_layers]
         return any(isinstance(layer, Jwt) and layer.required for layer in (*of_app, *route.layers))
@@ -269,12 +282,11 @@ class Ziggurat(Routes):
         """The native writes that ask for nobody; with `strict`, handlers that do count too and none may be left."""
         found = [f"{method} {path}" for method, path in native.open_writes()]
         if self._strict:
-            handlers = [
-                route
-                for route in self.route_specs
-                if route.auth is None and not route.public and not self._asks_everybody(route)
-            ]
-            found += [f"{route.method} {route.path}" for route in handlers if route.method in _WRITES]
+            declared: list[RouteSpec | NativeSpec] = [*self.route_specs, *self.native_specs]
+            for route in declared:
+                is_open = route.auth is None and not route.public and not self._asks_everybody(route)
+                if is_open and (route.method is None or route.method in _WRITES):
+                    found.append(f"{route.method or '*'} {route.path}")
             if found:
                 raise ConfigError(
                     f"the app is strict, and everybody may write through {', '.join(found)}",

@@ -14,17 +14,21 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from . import _ziggurat
+from . import _extensions, _ziggurat  # the extensions first: one of them may be the native half
 from ._info import RouteInfo
+from ._scaffold import scaffold
 from ._settings import LOG_LEVELS, io_threads, port
 from ._terminal import error_report, paint
 from .app import Ziggurat
 from .exceptions import ConfigError
 
 __all__ = ["main"]
+
+assert _extensions, "imported for what it does"
 
 OK, FAILED, USAGE, DIFFERS = 0, 1, 2, 3
 """Exit codes; argparse ends with `USAGE` by itself, and `db plan` with `DIFFERS` where there is something to do."""
@@ -108,6 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--store", help="URL of the store [ZIGGURAT_STORE, the app's own]")
     apply.add_argument("--yes", action="store_true", help="do not ask before it begins")
     commands = tops
+
+    new = command("new", _new, "Write a new project: a Python app with a layer and a handler of its own in Rust.")
+    new.add_argument("folder", help="the folder, named as the project")
+    new.add_argument("--rust", action="store_true", required=True, help="with Rust of its own")
 
     token = command("token", _token, "Make an HS256 token for trying out protected routes.")
     token.add_argument("--secret", help="the secret of layers.Jwt [ZIGGURAT_JWT_SECRET]")
@@ -277,6 +285,14 @@ def _apply(options: argparse.Namespace) -> int:
             print("nothing was done")
             return FAILED
     apply(descriptions, store)
+    return OK
+
+
+def _new(options: argparse.Namespace) -> int:
+    folder = Path(options.folder)
+    for file in scaffold(folder):
+        print(f"wrote {file}")
+    print(f"next: cd {folder}, and read README.md")
     return OK
 
 

@@ -18,9 +18,10 @@ from .requests import Request
 from .responses import Response
 
 if TYPE_CHECKING:
+    from ._ziggurat import NativeService
     from .hooks import Hooks
 
-__all__ = ["CORE", "PUBLIC", "CrudSpec", "MiddlewareSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
+__all__ = ["CORE", "PUBLIC", "CrudSpec", "MiddlewareSpec", "NativeSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
@@ -161,6 +162,22 @@ class CrudSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeSpec:
+    """A handler in Rust at a path, as it was declared."""
+
+    method: str | None
+    """None is every method that no other route at the path names."""
+    path: str
+    service: NativeService
+    auth: list[str] | None
+    """None is open, an empty list asks for any valid token."""
+    public: bool
+    layers: tuple[Layer, ...]
+    skip_layers: tuple[str, ...]
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
 class MiddlewareSpec:
     """A Python middleware and the paths that it wraps; None is every path."""
 
@@ -176,6 +193,7 @@ class Routes:
     def __init__(self) -> None:
         self.route_specs: list[RouteSpec] = []
         self.crud_specs: list[CrudSpec] = []
+        self.native_specs: list[NativeSpec] = []
         self.middleware_specs: list[MiddlewareSpec] = []
 
     def route(
@@ -232,7 +250,7 @@ class Routes:
         # Annotations may name what is local to the function in which the app is made.
         localns = sys._getframe(2).f_locals
         self._refuse_when_built(f"the route {path}", location)
-        verbs = [method.upper() for method in ([methods] if isinstance(methods, str) else methods)]
+        verbs = [method.upper() for method in _listed(methods)]
         for verb in verbs:
             if verb not in _METHODS:
                 raise ConfigError(
@@ -275,6 +293,49 @@ class Routes:
             return function
 
         return decorator
+
+    def native(
+        self,
+        path: str,
+        service: NativeService,
+        *,
+        methods: Sequence[str] | None = None,
+        auth: Auth = False,
+        layers: Sequence[Layer] = (),
+        skip_layers: Sequence[str | type[Layer]] = (),
+    ) -> None:
+        """Mounts a handler of an extension module that is written in Rust: `app.native("/fast", my.fast)`.
+
+        It answers every method that no other route at the path names, or those of `methods`, and enters Python for none.
+        """
+        location = user_location()
+        self._refuse_when_built(f"the route {path}", location)
+        if not hasattr(service, "name") or type(service).__name__ != "NativeService":
+            raise ConfigError(
+                f"{path}: {service!r} is no handler in Rust",
+                cure="give what Extension::service put into an extension module, or decorate a function with @app.get",
+                location=location,
+            )
+        verbs = [None] if methods is None else [*dict.fromkeys(method.upper() for method in _listed(methods))]
+        for verb in verbs:
+            if verb is not None and verb not in _METHODS:
+                raise ConfigError(
+                    f"{path}: {verb!r} is not a method",
+                    cure=f"choose from {', '.join(sorted(_METHODS))}",
+                    location=location,
+                )
+        for verb in verbs:
+            spec = NativeSpec(
+                method=verb,
+                path=path,
+                service=service,
+                auth=_scopes(auth, path, location),
+                public=auth is PUBLIC,
+                layers=_layers(layers, path, location),
+                skip_layers=_skipped(skip_layers, path, location),
+                location=location,
+            )
+            self.native_specs.append(spec)
 
     def crud(
         self,
@@ -482,6 +543,10 @@ class Routes:
                 cure="register everything before run(), start(), routes and stack()",
                 location=location,
             )
+
+
+def _listed(methods: Sequence[str]) -> Sequence[str]:
+    return [methods] if isinstance(methods, str) else methods
 
 
 def _layers(layers: Sequence[Layer], what: str, location: str) -> tuple[Layer, ...]:

@@ -10,6 +10,7 @@ mod context;
 mod convert;
 mod db;
 mod errors;
+mod extension;
 mod handler;
 mod headers;
 mod hooks;
@@ -29,11 +30,13 @@ use pyo3::prelude::*;
 
 pub use app::{LoadError, PythonApp};
 pub use bridge::{EventLoop, OnLoop, Raised, current_loop, future_into_py, into_future, into_future_with};
+pub use extension::Extension;
 
 /// Fills the native module `ziggurat._ziggurat`.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<app::App>()?;
+    module.add_class::<extension::NativeService>()?;
     module.add_class::<headers::Headers>()?;
     module.add_class::<query::QueryParams>()?;
     module.add_class::<request::Request>()?;

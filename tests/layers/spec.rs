@@ -8,8 +8,8 @@ use ziggurat::{Body, Request, Response, Route};
 
 use crate::support::{SECRET, get, text, token};
 
-fn names(json: &str) -> Vec<&'static str> {
-    foundation(LayerSpec::list_from_json(json).unwrap()).iter().map(LayerSpec::name).collect()
+fn names(json: &str) -> Vec<String> {
+    foundation(LayerSpec::list_from_json(json).unwrap()).iter().map(LayerSpec::to_string).collect()
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! A store chosen by a URL.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
 
 #[cfg(feature = "mongodb")]
 use super::mongo::{MongoCollection, MongoOptions, MongoStore};
@@ -72,8 +75,43 @@ impl AnyStore {
         match scheme {
             "sqlite" => sqlite(rest),
             "mongodb" | "mongodb+srv" => mongo(url).await,
-            _ => Err(ConfigError::new(format!("no store is called {scheme:?}")).cure(KNOWN).into()),
+            _ => match opener(scheme) {
+                Some(open) => open(url.to_owned()).await,
+                None => Err(ConfigError::new(format!("no store is called {scheme:?}")).cure(KNOWN).into()),
+            },
         }
+    }
+
+    /// Has URLs of a scheme open what `open` makes of them, in this whole process: a store whose address and credentials come from
+    /// elsewhere, or one with settings that no URL has.
+    ///
+    /// # Errors
+    /// When the scheme is one of ours, is none, or is registered already.
+    pub fn register_scheme<F>(
+        scheme: impl Into<String>,
+        open: impl Fn(String) -> F + Send + Sync + 'static,
+    ) -> Result<(), ConfigError>
+    where
+        F: Future<Output = Result<Self, OpenError>> + Send + 'static,
+    {
+        let scheme = scheme.into();
+        let wrong =
+            |what: &str| Err(ConfigError::new(format!("the store scheme {scheme:?} {what}")).cure("choose another"));
+        if matches!(&*scheme, "sqlite" | "mongodb" | "mongodb+srv") {
+            return wrong("is one of this crate");
+        }
+        // RFC 3986, 3.1.
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_lowercase())
+            && scheme.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'));
+        if !is_scheme {
+            return wrong("is not made of small letters, digits, +, - and .");
+        }
+        let mut openers = OPENERS.write().unwrap_or_else(PoisonError::into_inner);
+        if openers.contains_key(&scheme) {
+            return wrong("is registered already");
+        }
+        openers.insert(scheme, Arc::new(move |url| Box::pin(open(url))));
+        Ok(())
     }
 
     /// What opening the store that `url` names would do for each of the schemas, as [`Store::plan`] tells it. A SQLite store may be in
@@ -90,6 +128,15 @@ impl AnyStore {
         store.close().await;
         Ok(Plan { store: store.describe(), steps: steps? })
     }
+}
+
+type Open = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<AnyStore, OpenError>> + Send>> + Send + Sync>;
+
+/// Of the schemes of others.
+static OPENERS: RwLock<BTreeMap<String, Open>> = RwLock::new(BTreeMap::new());
+
+fn opener(scheme: &str) -> Option<Open> {
+    OPENERS.read().unwrap_or_else(PoisonError::into_inner).get(scheme).cloned()
 }
 
 #[cfg(feature = "sqlite")]

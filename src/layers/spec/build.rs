@@ -89,8 +89,9 @@ impl LayerSpec {
     /// # Errors
     /// When settings contradict each other or cannot be honoured; the error names them and the cure.
     pub fn build(self) -> Result<BuiltLayer, ConfigError> {
-        let name = self.name();
+        let name = self.name().to_owned();
         let wrap: Arc<dyn Fn(Route) -> Route + Send + Sync> = match self {
+            Self::Registered(layer) => return Ok(layer),
             Self::CatchPanic(_) => same_bodies(CatchPanicLayer::new()),
             Self::RequestId(spec) => same_bodies(request_id(spec)?),
             Self::SecurityHeaders(spec) => same_bodies(security_headers(&spec)?),

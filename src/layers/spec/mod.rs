@@ -9,7 +9,7 @@
 //! use ziggurat::layers::{LayerSpec, foundation};
 //!
 //! let specs = LayerSpec::list_from_json(r#"[{"type": "Trace"}, {"type": "Compression", "algorithms": ["br", "gzip"]}]"#).unwrap();
-//! let names: Vec<_> = foundation(specs).iter().map(LayerSpec::name).collect();
+//! let names: Vec<_> = foundation(specs).iter().map(LayerSpec::to_string).collect();
 //! assert_eq!(names, ["CatchPanic", "RequestId", "Trace", "Timeout", "BodyLimit", "Compression"]);
 //! ```
 //!
@@ -31,6 +31,7 @@
 
 mod build;
 mod order;
+mod registry;
 mod settings;
 
 use std::fmt;
@@ -40,6 +41,7 @@ use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
 pub use order::check_order;
+pub use registry::register_layer;
 pub use settings::{
     BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HealthCheckSpec,
     HostsSpec, JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RedirectSpec, RequestIdSpec, Secret,
@@ -89,6 +91,9 @@ pub enum LayerSpec {
     Decompression(DecompressionSpec),
     /// A [`JwtLayer`](crate::layers::JwtLayer).
     Jwt(JwtSpec),
+    /// One that was [registered](register_layer), made already.
+    #[serde(skip)]
+    Registered(BuiltLayer),
 }
 
 impl LayerSpec {
@@ -97,7 +102,14 @@ impl LayerSpec {
     /// # Errors
     /// When it is not one; the error names the layer and the setting.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
-        serde_json::from_str(json).map_err(|error| unreadable(json, &error))
+        match registry::made(json) {
+            Some(made) => made.map(Self::Registered),
+            None => Self::known(json).map_err(|error| unreadable(json, &error)),
+        }
+    }
+
+    fn known(json: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(json)
     }
 
     /// Reads a list of descriptions, outermost first.
@@ -111,8 +123,9 @@ impl LayerSpec {
     }
 
     /// What the printed stack shows.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
+            Self::Registered(layer) => layer.name(),
             Self::CatchPanic(_) => "CatchPanic",
             Self::RequestId(_) => "RequestId",
             Self::HealthCheck(_) => "HealthCheck",

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use tower::service_fn;
 
 use super::migrate::{self, Migrate, Target};
-use super::settings::{AppSettings, CrudSettings, parse};
+use super::settings::{AppSettings, CrudSettings, NativeSettings, parse};
 use super::unreached;
 
 use crate::crud::schema::DefaultValue;
@@ -64,8 +64,26 @@ struct Around {
 }
 
 enum Declared {
-    Handler { method: Option<Method>, path: String, plan: Arc<Plan>, handler: usize, around: Around },
-    Document { path: String, content_type: HeaderValue, body: Bytes },
+    Handler {
+        method: Option<Method>,
+        path: String,
+        plan: Arc<Plan>,
+        handler: usize,
+        around: Around,
+    },
+    Document {
+        path: String,
+        content_type: HeaderValue,
+        body: Bytes,
+    },
+    Native {
+        method: Option<Method>,
+        path: String,
+        name: String,
+        route: Route,
+        declared: NativeSettings,
+        around: Around,
+    },
 }
 
 /// What serves.
@@ -141,6 +159,23 @@ impl Draft {
 
     pub(super) fn add_document(&mut self, path: &str, content_type: HeaderValue, body: Bytes) {
         self.routes.push(Declared::Document { path: path.to_owned(), content_type, body });
+    }
+
+    /// Mounts a handler that somebody else has written in Rust.
+    pub(super) fn add_native(
+        &mut self,
+        method: Option<Method>,
+        path: &str,
+        (name, route): (String, Route),
+        settings: &str,
+    ) -> Result<(), ConfigError> {
+        let declared: NativeSettings = parse(settings, "settings of a native route")?;
+        let around = self.around(&declared.layers, declared.skip_layers.clone(), &declared.location);
+        if declared.auth.is_some() {
+            self.check_auth(&name, &around, &declared.location)?;
+        }
+        self.routes.push(Declared::Native { method, path: path.to_owned(), name, route, declared, around });
+        Ok(())
     }
 
     pub(super) fn add_middleware(&mut self, function: Py<PyAny>, name: String, paths: Option<Vec<String>>) {
@@ -335,17 +370,13 @@ impl Draft {
             match route {
                 Declared::Handler { method, path, plan, handler, around } => {
                     let service = PyHandlerService::new(plan.clone(), handler, Arc::downgrade(objects), shared.clone());
-                    let mut leaf =
+                    let leaf =
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
-                    if let Some(scopes) = &plan.auth {
-                        let guard = RequireAuth::new().scopes(scopes.iter().cloned());
-                        leaf = leaf.layer(guard_name(scopes), |route| route.layer(guard));
-                    }
-                    for layer in around.layers.iter().rev() {
-                        leaf = leaf.layer(layer.name(), |route| layer.apply(route));
-                    }
-                    leaf = leaf.skip(around.skips);
-                    table.add(method, &path, leaf)?;
+                    table.add(method, &path, surrounded(leaf, plan.auth.as_deref(), around))?;
+                }
+                Declared::Native { method, path, name, route, declared, around } => {
+                    let leaf = Leaf::new(name, LeafKind::Native, route).at(declared.location);
+                    table.add(method, &path, surrounded(leaf, declared.auth.as_deref(), around))?;
                 }
                 Declared::Document { path, content_type, body } => {
                     table.add(Some(Method::GET), &path, document(&path, content_type, body))?;
@@ -476,6 +507,18 @@ fn guard_name(scopes: &[String]) -> String {
         [] => "RequireAuth".to_owned(),
         scopes => format!("RequireAuth({})", scopes.join(" ")),
     }
+}
+
+/// A leaf with its guard, and outside of that the layers around it.
+fn surrounded(mut leaf: Leaf, auth: Option<&[String]>, around: Around) -> Leaf {
+    if let Some(scopes) = auth {
+        let guard = RequireAuth::new().scopes(scopes.iter().cloned());
+        leaf = leaf.layer(guard_name(scopes), |route| route.layer(guard));
+    }
+    for layer in around.layers.iter().rev() {
+        leaf = leaf.layer(layer.name(), |route| layer.apply(route));
+    }
+    leaf.skip(around.skips)
 }
 
 /// A fixed answer.

@@ -27,6 +27,7 @@ pub use embed::{LoadError, PythonApp};
 use self::build::{Built, Draft};
 use self::serving::Serving;
 use super::errors::config_error;
+use super::extension::NativeService;
 use super::handler::Plan;
 use super::headers::text;
 use super::objects::Objects;
@@ -139,6 +140,22 @@ impl App {
         let plan = Arc::new(Plan::parse(plan, path).map_err(|error| config_error(py, &error))?);
         let callable = handler::Callable::new(py, function, objects, plan.clone())?;
         self.draft(py, |draft| draft.add_handler(method, path, plan, callable, (&layers, skips)))
+    }
+
+    fn add_native(
+        &self,
+        py: Python<'_>,
+        method: Option<&str>,
+        path: &str,
+        service: &NativeService,
+        settings: &str,
+    ) -> PyResult<()> {
+        let method = method
+            .map(|method| Method::from_bytes(method.as_bytes()))
+            .transpose()
+            .map_err(|_| PyValueError::new_err("that is not a method"))?;
+        let service = (service.name.clone(), service.route.clone());
+        self.draft(py, |draft| draft.add_native(method, path, service, settings))
     }
 
     #[pyo3(signature = (description, options, hooks = None))]

@@ -78,6 +78,18 @@ pub(super) struct CrudSettings<'a> {
     pub(super) hooks: Vec<String>,
 }
 
+/// A native route's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NativeSettings {
+    /// None is open, an empty list asks for any valid token.
+    pub(super) auth: Option<Vec<String>>,
+    /// Places of layers that were made for routes, and names of the app's that are skipped.
+    pub(super) layers: Vec<usize>,
+    pub(super) skip_layers: Vec<String>,
+    pub(super) location: String,
+}
+
 pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a str, what: &str) -> Result<T, ConfigError> {
     serde_json::from_str(json).map_err(|error| {
         let text = error.to_string();

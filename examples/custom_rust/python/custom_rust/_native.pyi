@@ -1,0 +1,3 @@
+from ziggurat._ziggurat import NativeService
+
+double: NativeService
