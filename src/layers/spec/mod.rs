@@ -171,9 +171,9 @@ fn unreadable(json: &str, error: &serde_json::Error) -> ConfigError {
 /// Adds the layers that every app should have, where `given` does not have them: `CatchPanic`, `RequestId`, `Timeout` of
 /// 60 seconds and `BodyLimit` of 1 MiB.
 ///
-/// They come outermost, in this order. Only `Trace`, `SecurityHeaders` and `HealthCheck`, when `given` begins with them, stay
-/// outside of `Timeout` and `BodyLimit`, so that their refusals are logged and have those headers too, and a
-/// `BodyLimit` comes directly inside of `NormalizePath`, since it may go by paths.
+/// They come outermost, in this order. `Trace`, `SecurityHeaders` and `HealthCheck`, where `given` begins with them, stay
+/// outside of `Timeout` and `BodyLimit`: they are for refusals, too, or must not be refused. `BodyLimit` comes directly inside
+/// of `NormalizePath`, since it may go by paths.
 pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
     let lacks = |name: &str| !given.iter().any(|spec| spec.name() == name);
     let mut outer = Vec::with_capacity(given.len() + 4);

@@ -1,0 +1,242 @@
+"""Layers around an app that answers: what clients get."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+import pytest
+
+from ziggurat import Body, ConfigError, Request, Ziggurat, layers
+from ziggurat.testing import TestClient
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def test_every_answer_has_the_headers_that_browsers_heed() -> None:
+    headers = layers.SecurityHeaders(hsts_seconds=60, referrer_policy=None)
+    app = Ziggurat(layers=[headers, layers.Hosts(names=["example.org"])])
+    assert headers.to_spec()["referrer_policy"] is None
+
+    @app.get("/")
+    async def root() -> str:
+        return "in"
+
+    with TestClient(app) as client:
+        large = {"host": "example.org", "content-length": str(1 << 30)}
+        for answer, status in (
+            (client.get("/", headers={"host": "example.org"}), 200),
+            (client.get("/nowhere", headers={"host": "example.org"}), 404),
+            (client.get("/", headers={"host": "evil.example"}), 421),
+            (client.post("/", headers=large, content=b""), 413),
+        ):
+            assert answer.status_code == status
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["strict-transport-security"] == "max-age=60"
+            assert "referrer-policy" not in answer.headers
+
+
+@pytest.mark.parametrize("redirect", [False, True])
+def test_slashes_at_the_end_of_a_path(redirect: bool) -> None:
+    app = Ziggurat(layers=[layers.NormalizePath(redirect=redirect), layers.BodyLimit(at={"/small": 1})])
+
+    @app.get("/users/{id}")
+    async def user(id: int, q: str = "") -> str:
+        return f"{id}{q}"
+
+    @app.post("/small")
+    async def small(request: Request) -> str:
+        return str(len(await request.body()))
+
+    with TestClient(app) as client:
+        assert client.get("/users/1").status_code == 200
+        answer = client.get("/users/1/?q=/")
+        if redirect:
+            assert (answer.status_code, answer.headers["location"]) == (308, "/users/1?q=/")
+            assert client.post("/small/", content=b"12").headers["location"] == "/small"
+            assert "location" not in client.get("http://testserver//evil.example/").headers
+        else:
+            assert (answer.status_code, answer.text) == (200, "1/")
+            assert client.post("/small/", content=b"12").status_code == 413
+        assert client.get("http://testserver//evil.example/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("layer", "path"),
+    [
+        (layers.NormalizePath(), "/users/"),
+        (layers.HealthCheck(paths=["/up"]), "/up"),
+        (layers.Redirect(paths={"/old": "/new"}), "/old"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_route_that_nothing_would_reach_is_refused(layer: layers.Layer, path: str) -> None:
+    app = Ziggurat(layers=[layer])
+
+    @app.get(path)
+    async def users() -> None: ...
+
+    with pytest.raises(ConfigError, match=f"users at {path} is reached by no request: {layer.name}") as caught:
+        app.build()
+    assert f"or leave layers.{layer.name} out" in str(caught.value) and __file__ in str(caught.value)
+
+
+def test_bodies_are_decompressed_and_bombs_refused() -> None:
+    app = Ziggurat(layers=[layers.Decompression(max_bytes=100_000)])
+
+    @app.post("/")
+    async def total(numbers: Annotated[list[int], Body()]) -> int:
+        return sum(numbers)
+
+    @app.post("/raw")
+    async def raw(request: Request) -> int:
+        return len(await request.body())
+
+    with TestClient(app) as client:
+
+        def sent(path: str, body: bytes, coding: str = "gzip") -> tuple[int, Any]:
+            headers = {"content-encoding": coding, "content-type": "application/json"}
+            answer = client.post(path, content=body, headers=headers)
+            if answer.status_code == 415:
+                assert answer.headers["accept-encoding"] == "br, zstd, gzip, deflate"
+            return answer.status_code, answer.json()
+
+        assert sent("/", gzip.compress(b"[1, 2, 3]")) == (200, 6)
+        assert sent("/", b"[1, 2, 3]", "identity") == (200, 6)
+        for path in ("/", "/raw"):
+            assert sent(path, gzip.compress(b" " * 100_001))[0] == 413
+            assert sent(path, b"[1, 2, 3]")[0] == 400
+            assert sent(path, gzip.compress(b"[1, 2, 3]")[:-9])[0] == 400
+            assert sent(path, b"[]", "compress")[0] == 415
+            assert sent(path, b"[]", "gzip, gzip")[0] == 415
+        status, problem = sent("/raw", gzip.compress(b" " * 90_000))
+        assert (status, problem["detail"]) == (413, "the body has more than 200 times the bytes that were sent")
+
+
+def test_what_is_too_much_is_refused_at_once() -> None:
+    app = Ziggurat(layers=[layers.LoadShed(max_concurrent=1, queue=1, wait=0.05)])
+    entered, leave = threading.Event(), threading.Event()
+
+    @app.get("/")
+    def slow() -> str:
+        entered.set()
+        leave.wait(10)
+        return "done"
+
+    with TestClient(app) as client, ThreadPoolExecutor() as pool:
+        first = pool.submit(client.get, "/")
+        assert entered.wait(10)
+        late = client.get("/")
+        assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+        assert late.headers["content-type"] == "application/problem+json"
+        leave.set()
+        assert first.result().text == "done"
+        assert client.get("/").status_code == 200
+
+
+def test_what_a_client_has_is_not_sent_again() -> None:
+    app = Ziggurat(layers=[layers.Compression(), layers.Etag()])
+    called = 0
+
+    @app.get("/")
+    async def page() -> str:
+        nonlocal called
+        called += 1
+        return "many steps " * 100
+
+    with TestClient(app) as client:
+        for coding in ("identity", "gzip"):
+            first = client.get("/", headers={"accept-encoding": coding})
+            tag = first.headers["etag"]
+            assert (first.status_code, tag.endswith('.gzip"')) == (200, coding == "gzip")
+            for held, status in ((tag, 304), (f'"other", W/{tag}', 304), ('"other"', 200)):
+                again = client.get("/", headers={"accept-encoding": coding, "if-none-match": held})
+                assert (again.status_code, again.headers["etag"]) == (status, tag)
+                assert (again.content == b"") == (status == 304)
+    assert called == 8
+
+
+def test_pages_of_other_origins_send_nothing() -> None:
+    app = Ziggurat(layers=[layers.Csrf(trusted_origins=["https://app.example"], exempt=["/hooks/{name}"])])
+
+    @app.post("/transfer")
+    async def transfer() -> None: ...
+
+    @app.post("/hooks/{name}")
+    async def hook(name: str) -> None: ...
+
+    @app.get("/transfer")
+    async def form() -> None: ...
+
+    with TestClient(app) as client:
+        evil = {"origin": "https://evil.example"}
+        site = {"sec-fetch-site": "cross-site"}
+        for path, headers, passes in (
+            ("/transfer", {}, True),
+            ("/transfer", {"sec-fetch-site": "same-origin"}, True),
+            ("/transfer", {"origin": "http://testserver"}, True),
+            ("/transfer", {"origin": "https://app.example"} | site, True),
+            ("/hooks/paid", evil | site, True),
+            ("/transfer", evil, False),
+            ("/transfer", site, False),
+            ("/transfer", {"origin": "null"}, False),
+            ("/hooks/paid/x", evil, False),
+        ):
+            answer = client.post(path, headers=headers)
+            assert (answer.status_code != 403) == passes, (path, headers)
+            if not passes:
+                assert answer.headers["content-type"] == "application/problem+json"
+        assert client.get("/transfer", headers=evil | site).status_code == 200
+
+
+def test_an_exempt_path_that_cannot_be_read_is_refused_when_the_app_is_built() -> None:
+    with pytest.raises(ConfigError, match="an exempt path"):
+        Ziggurat(layers=[layers.Csrf(exempt=["/{x"])]).build()
+
+
+def test_checks_of_health_are_answered_before_all_else() -> None:
+    app = Ziggurat(layers=[layers.HealthCheck(), layers.Hosts(names=["example.org"]), layers.Jwt(secret=SECRET)])
+
+    @app.post("/healthz")
+    async def posted() -> None: ...
+
+    @app.get("/{rest:path}")
+    async def page(rest: str) -> None: ...
+
+    with TestClient(app) as client:
+        for path in ("/healthz", "/readyz"):
+            alive = client.get(path, headers={"host": "10.0.0.7"})
+            assert (alive.status_code, alive.text, alive.headers["cache-control"]) == (200, "ok\n", "no-store")
+            assert client.head(path).status_code == 200
+        assert client.get("/healthz/").status_code == 421
+        assert client.post("/healthz").status_code == 421
+
+
+def test_clients_are_led_to_where_they_should_have_asked() -> None:
+    layer = layers.Redirect(https=["example.org"], hosts={"www.example.org": "example.org"}, paths={"/old": "/new"})
+    app = Ziggurat(layers=[layer])
+
+    @app.get("/{rest:path}")
+    async def page(rest: str) -> None: ...
+
+    with TestClient(app) as client:
+
+        def led(path: str, host: str, proto: str) -> str | None:
+            answer = client.get(path, headers={"host": host, "x-forwarded-proto": proto})
+            assert answer.status_code == (308 if "location" in answer.headers else 200)
+            return answer.headers.get("location")
+
+        assert led("/a?b", "example.org", "http") == "https://example.org/a?b"
+        assert led("/old?b", "www.example.org", "http") == "https://example.org/new?b"
+        assert led("/a", "www.example.org", "https") == "//example.org/a"
+        assert led("/old", "example.org", "https") == "/new"
+        assert led("/a", "example.org", "https") is None
+        assert led("/a", "evil.example", "http") is None
+
+
+def test_redirects_that_lead_in_circles_are_refused_when_the_app_is_built() -> None:
+    with pytest.raises(ConfigError, match="by way of another redirect"):
+        Ziggurat(layers=[layers.Redirect(paths={"/a": "/b", "/b": "/a"})]).build()
