@@ -31,6 +31,11 @@ def setting(name: str, given: T | None, read: Callable[[str], T], default: T) ->
         raise ConfigError(f"the environment variable {variable} is {text!r}", cure=str(error)) from None
 
 
+def addresses(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def port(text: str) -> int:
     """A port number; 0 lets the system choose."""
     if not text.isascii() or not text.isdigit() or int(text) > 65535:

@@ -81,7 +81,9 @@ class Request:
     @property
     def path_params(self) -> dict[str, str]: ...
     @property
-    def client(self) -> tuple[str, int] | None: ...
+    def client(self) -> tuple[str, int] | None:
+        """Address and port of the other end of the connection, which may be a proxy. Behind `layers.ClientIp` those of the
+        client, with port 0 when it is a proxy that tells of it."""
     @property
     def auth(self) -> dict[str, Any] | None: ...
     @property

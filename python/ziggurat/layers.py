@@ -2,7 +2,7 @@
 
 Give them outermost first: `Ziggurat(layers=[layers.Trace(), layers.Compression(), layers.Jwt(secret=...)])`. Each runs in Rust
 for native and Python routes alike. `CatchPanic`, `RequestId`, `Timeout` and `BodyLimit` are always there, outermost and
-in this order, with `Trace`, `SecurityHeaders` and `HealthCheck` among them where your list begins with these, and `BodyLimit` inside of a
+in this order, with `ClientIp`, `Trace`, `SecurityHeaders` and `HealthCheck` among them where your list begins with these, and `BodyLimit` inside of a
 `NormalizePath`; name one yourself to choose its settings and its place.
 
 A setting that cannot be meant is refused here, when the object is made, with the line of your code.
@@ -11,18 +11,21 @@ A setting that cannot be meant is refused here, when the object is made, with th
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
+from . import _settings
 from ._location import user_location
 from .exceptions import ConfigError
 
 __all__ = [
     "BodyLimit",
     "CatchPanic",
+    "ClientIp",
     "Compression",
     "Cors",
     "Csrf",
@@ -60,9 +63,11 @@ ResourcePolicy = Literal["same-origin", "same-site", "cross-origin"]
 Level = Literal["trace", "debug", "info", "warning", "error", "off"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NETWORK = re.compile(r"[0-9A-Fa-f:.]+(/(0|[1-9][0-9]{0,2}))?")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 _ORIGIN = re.compile(r"(https?)://(?:\[[0-9a-f:.]+\]|[0-9a-z_-]+(?:\.[0-9a-z_-]+)*)(?::([1-9][0-9]{0,4}))?")
 _PLACE = re.compile(r"(?:/(?![/\\])|https?://[0-9A-Za-z_\[])[!-\[\]-~]*")
+_FORWARDED = ("x-forwarded-for", "forwarded")
 _SYMMETRIC = ("HS256", "HS384", "HS512")
 _ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 _CODINGS = ("br", "zstd", "gzip", "deflate")
@@ -317,6 +322,49 @@ class RequestId(Layer):
         self._check_text("header")
         self._check_header("header", [self.header])
         self._check_bool("trust_incoming")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientIp(Layer):
+    """Finds the address of the client behind proxies, for `request.client`, the access log and `RateLimit`.
+
+    Put it before `Trace`. Without `trusted` and `hops` nobody is believed: the client is the other end of the connection,
+    whatever the headers say.
+    """
+
+    trusted: Sequence[str] | None = None
+    """Addresses and networks of your proxies, as `10.0.0.7` or `10.0.0.0/8`; left out, what `ZIGGURAT_TRUSTED_PROXIES` lists
+    between commas. The client is the first address in the header, from the right, that is not among them."""
+    hops: int = 0
+    """How many proxies stand before this server, where they have no fixed addresses. Who comes past them can name any address."""
+    header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    """The header that the proxies write; `forwarded` is that of RFC 7239. The other one is not looked at."""
+
+    def __post_init__(self) -> None:
+        source = "ZIGGURAT_TRUSTED_PROXIES" if self.trusted is None else "trusted"
+        trusted = _settings.setting("trusted_proxies", self.trusted, _settings.addresses, ())
+        object.__setattr__(self, "trusted", trusted)
+        self._freeze("trusted")
+        self._check_int("hops", 0, 32)
+        self._check_choice("header", _FORWARDED)
+        for text in self.trusted or ():
+            self._check_network(source, text)
+
+    def _check_network(self, source: str, text: str) -> None:
+        holds = f"{source} holds {text!r}"
+        try:
+            network = ipaddress.ip_network(text if _NETWORK.fullmatch(text) else "", strict=False)
+        except ValueError:
+            cure = "write an address as 10.0.0.7 or ::1, or a network as 10.0.0.0/8 or 2001:db8::/32"
+            raise self._wrong(f"{holds}, which is no network", cure) from None
+        address = text.partition("/")[0]
+        if network.network_address != ipaddress.ip_address(address):
+            cure = f"write {network} for the network, {address} for the one address"
+            raise self._wrong(f"{holds}, which has bits beyond its prefix", cure)
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        if network.prefixlen == 0 or (mapped is not None and network.prefixlen == 96):
+            cure = "name the networks of your proxies, or say with hops how many there are"
+            raise self._wrong(f"{holds}, so clients could name any address themselves", cure)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`CatchPanicLayer`] | `catch-panic` | a panic becomes one 500 |
 //! | [`RequestIdLayer`] | `request-id` | an id for each request |
+//! | [`ClientIpLayer`] | `client-ip` | the address of the client, also behind proxies |
 //! | [`HealthCheckLayer`] | `health-check` | answers whether the service is alive and ready |
 //! | [`TraceLayer`] | `trace` | the access log |
 //! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
@@ -32,6 +33,8 @@
 pub mod body_limit;
 #[cfg(feature = "catch-panic")]
 pub mod catch_panic;
+#[cfg(feature = "client-ip")]
+pub mod client_ip;
 #[cfg(feature = "compression")]
 pub mod compression;
 #[cfg(feature = "cors")]
@@ -71,6 +74,8 @@ pub mod trace;
 pub use body_limit::BodyLimitLayer;
 #[cfg(feature = "catch-panic")]
 pub use catch_panic::CatchPanicLayer;
+#[cfg(feature = "client-ip")]
+pub use client_ip::{ClientIp, ClientIpLayer};
 #[cfg(feature = "compression")]
 pub use compression::CompressionLayer;
 #[cfg(feature = "cors")]
@@ -109,6 +114,7 @@ pub use trace::TraceLayer;
 /// Accessors to the service that a layer wraps, the same for every layer.
 #[cfg(any(
     feature = "catch-panic",
+    feature = "client-ip",
     feature = "compression",
     feature = "etag",
     feature = "health-check",
@@ -143,6 +149,7 @@ macro_rules! inner_accessors {
 }
 #[cfg(any(
     feature = "catch-panic",
+    feature = "client-ip",
     feature = "compression",
     feature = "etag",
     feature = "health-check",

@@ -1,12 +1,12 @@
 //! A request as Python sees it.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri, Version};
+use http::{Extensions, HeaderMap, Method, Uri, Version};
 use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,8 +16,8 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
 use super::query::QueryParams;
-use crate::layers::RequestId;
 use crate::layers::jwt::Claims;
+use crate::layers::{ClientIp, RequestId};
 use crate::service::PathParams;
 use crate::service::server::ConnectInfo;
 
@@ -28,7 +28,7 @@ pub(super) struct Head {
     version: Version,
     headers: HeaderMap,
     params: Option<PathParams>,
-    peer: Option<SocketAddr>,
+    client: Option<(IpAddr, u16)>,
     claims: Option<Claims>,
     request_id: Option<RequestId>,
 }
@@ -38,7 +38,7 @@ impl Head {
         let extensions = &parts.extensions;
         Self {
             params: extensions.get().cloned(),
-            peer: extensions.get().map(|info: &ConnectInfo| info.peer_addr),
+            client: client_of(extensions),
             claims: extensions.get().cloned(),
             request_id: extensions.get().cloned(),
             method: parts.method,
@@ -52,7 +52,7 @@ impl Head {
         let extensions = &parts.extensions;
         Self {
             params: extensions.get().cloned(),
-            peer: extensions.get().map(|info: &ConnectInfo| info.peer_addr),
+            client: client_of(extensions),
             claims: extensions.get().cloned(),
             request_id: extensions.get().cloned(),
             method: parts.method.clone(),
@@ -60,6 +60,18 @@ impl Head {
             version: parts.version,
             headers: parts.headers.clone(),
         }
+    }
+}
+
+/// Where the request came from, and the port where it is known.
+fn client_of(extensions: &Extensions) -> Option<(IpAddr, u16)> {
+    let peer = extensions.get().map(|info: &ConnectInfo| info.peer_addr);
+    match extensions.get() {
+        Some(&ClientIp(client)) => {
+            let own = peer.filter(|peer| peer.ip().to_canonical() == client);
+            Some((client, own.map_or(0, |peer| peer.port())))
+        }
+        None => peer.map(|peer| (peer.ip(), peer.port())),
     }
 }
 
@@ -165,10 +177,11 @@ impl Request {
         Ok(params)
     }
 
-    /// Address and port of the other end of the connection, which may be a proxy.
+    /// Address and port of the other end of the connection, which may be a proxy. Behind `layers.ClientIp` those of the
+    /// client, with port 0 when it is a proxy that tells of it.
     #[getter]
     fn client(&self) -> Option<(String, u16)> {
-        self.head.peer.map(|peer| (peer.ip().to_string(), peer.port()))
+        self.head.client.map(|(ip, port)| (ip.to_string(), port))
     }
 
     /// The claims of a verified token.

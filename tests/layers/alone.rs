@@ -10,9 +10,7 @@ use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer,
-    HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestId,
-    RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -51,6 +49,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(CatchPanicLayer::new()).await;
     is_transparent::<Body, _>(RequestIdLayer::new()).await;
     is_transparent::<Body, _>(HealthCheckLayer::new()).await;
+    is_transparent::<Body, _>(ClientIpLayer::new()).await;
     is_transparent::<Body, _>(TraceLayer::new()).await;
     is_transparent::<Body, _>(SecurityHeadersLayer::new()).await;
     is_transparent::<Body, _>(RedirectLayer::new().path("/old", "/new").unwrap()).await;
@@ -74,6 +73,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&CatchPanicLayer::new());
     is_shared(&RequestIdLayer::new());
     is_shared(&HealthCheckLayer::new());
+    is_shared(&ClientIpLayer::new());
     is_shared(&TraceLayer::new());
     is_shared(&SecurityHeadersLayer::new());
     is_shared(&HostsLayer::new(["a.example"]).unwrap());

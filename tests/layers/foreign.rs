@@ -1,9 +1,11 @@
 //! All layers at once in programs that are not ours: an Axum router, and hyper over an in-memory connection.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{ConnectInfo, Extension};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,9 +17,7 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer,
-    HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer,
-    RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -26,11 +26,16 @@ fn cors() -> CorsLayer {
     CorsLayer::new().allow_origins(["https://app.example"]).build().unwrap()
 }
 
+fn axum_peer(extensions: &http::Extensions) -> Option<std::net::IpAddr> {
+    extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip())
+}
+
 fn router() -> Router {
     Router::new()
         .route("/guarded", get(|| async { "in" }))
         .route_layer(RequireAuth::new().scope("enter"))
         .route("/", get(|| async { "many steps ".repeat(100) }))
+        .route("/client", get(|Extension(ClientIp(address)): Extension<ClientIp>| async move { address.to_string() }))
         .route("/echo", post(|body: String| async move { body }))
         .route("/panic", get(|| async { panic!("boom") as &'static str }))
         .route("/slow", get(std::future::pending::<&'static str>))
@@ -49,6 +54,7 @@ fn router() -> Router {
         .layer(SecurityHeadersLayer::new())
         .layer(TraceLayer::new())
         .layer(HealthCheckLayer::new())
+        .layer(ClientIpLayer::new().hops(1).unwrap().peer(axum_peer))
         .layer(RequestIdLayer::new())
         .layer(CatchPanicLayer::new())
 }
@@ -82,6 +88,10 @@ async fn every_layer_works_in_an_axum_router() {
     let alive = router().oneshot(Request::get("/healthz").body(empty()).unwrap()).await.unwrap();
     assert_eq!((alive.status().as_u16(), &alive.headers()["cache-control"]), (200, &"no-store".parse().unwrap()));
     assert_eq!(ask(Request::get("/old?a"), empty()).await.0.headers["location"], "/?a");
+    let called = || Request::get("/client").extension(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 80))));
+    assert_eq!(ask(called(), empty()).await.1, "203.0.113.9");
+    assert_eq!(ask(called().header("x-forwarded-for", "1.1.1.1, ::2"), empty()).await.1, "::2");
+
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
     let app = router();
     let slow = || Request::get("/slow").header("host", "axum.example").body(empty()).unwrap();
@@ -112,6 +122,7 @@ async fn every_layer_works_in_an_axum_router() {
 async fn every_layer_works_in_bare_hyper() {
     let greet = service_fn(|request: Request<LimitedBody<DecompressedBody<hyper::body::Incoming>>>| async move {
         let name = request.extensions().get::<Claims>().unwrap().subject().unwrap_or("nobody").to_owned();
+        assert_eq!(request.extensions().get(), Some(&ClientIp([198, 51, 100, 7].into())));
         let response = match request.into_body().collect().await {
             Ok(body) => {
                 Response::builder().header("x-read", body.to_bytes().len()).header("content-type", "text/plain")
@@ -121,9 +132,15 @@ async fn every_layer_works_in_bare_hyper() {
         Ok::<_, Infallible>(response.body(Full::<Bytes>::from(format!("{name}\n").repeat(200))).unwrap())
     });
     let service = ServiceBuilder::new()
+        // As whoever accepts connections can do.
+        .map_request(|mut request: Request<_>| {
+            request.extensions_mut().insert(SocketAddr::from(([203, 0, 113, 9], 4711)));
+            request
+        })
         .layer(CatchPanicLayer::new())
         .layer(RequestIdLayer::new())
         .layer(HealthCheckLayer::new())
+        .layer(ClientIpLayer::new().trusted(["203.0.113.9"]).unwrap())
         .layer(TraceLayer::new())
         .layer(SecurityHeadersLayer::new())
         .layer(HostsLayer::new(["hyper.example", "www.hyper.example"]).unwrap())
@@ -152,6 +169,7 @@ async fn every_layer_works_in_bare_hyper() {
     let ask = |body: &'static str| {
         Request::post("/")
             .header("host", "hyper.example")
+            .header("x-forwarded-for", "198.51.100.7")
             .header("accept-encoding", "zstd")
             .header("authorization", format!("Bearer {}", token(json!({}))))
             .body(Full::<Bytes>::from(body))

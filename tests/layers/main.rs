@@ -5,6 +5,7 @@
 
 mod alone;
 mod body_limit;
+mod client_ip;
 mod compression;
 mod cors;
 mod csrf;

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use tower::{ServiceExt, service_fn};
-use ziggurat::layers::{LayerSpec, foundation};
+use ziggurat::layers::{ClientIp, LayerSpec, foundation};
 use ziggurat::{Body, Request, Response, Route};
 
 use crate::support::{SECRET, get, text, token};
@@ -34,6 +34,10 @@ fn the_foundation_is_added_where_it_is_missing() {
         names(r#"[{"type":"BodyLimit"},{"type":"NormalizePath"}]"#),
         ["CatchPanic", "RequestId", "Timeout", "BodyLimit", "NormalizePath"]
     );
+    assert_eq!(
+        names(r#"[{"type":"ClientIp"},{"type":"Trace"},{"type":"Cors"},{"type":"ClientIp"}]"#),
+        ["CatchPanic", "RequestId", "ClientIp", "Trace", "Timeout", "BodyLimit", "Cors", "ClientIp"]
+    );
     let all = r#"[{"type":"BodyLimit"},{"type":"Timeout"},{"type":"RequestId"},{"type":"CatchPanic"}]"#;
     assert_eq!(names(all), ["BodyLimit", "Timeout", "RequestId", "CatchPanic"]);
 }
@@ -41,6 +45,7 @@ fn the_foundation_is_added_where_it_is_missing() {
 #[tokio::test]
 async fn a_whole_stack_of_data_answers() {
     let list = serde_json::json!([
+        {"type": "ClientIp", "trusted": ["10.0.0.0/8"], "hops": 1, "header": "forwarded"},
         {"type": "Trace", "format": "json", "level": "warn"},
         {"type": "HealthCheck", "paths": ["/up"]},
         {"type": "SecurityHeaders", "hsts_seconds": 5, "frame_options": null},
@@ -56,6 +61,7 @@ async fn a_whole_stack_of_data_answers() {
         {"type": "Jwt", "secret": SECRET, "algorithms": ["HS256"], "issuer": ["me", "you"], "leeway": 5, "required": true},
     ]);
     let leaf = service_fn(|request: Request| async move {
+        assert_eq!(request.extensions().get::<ClientIp>().unwrap().0.to_string(), "192.0.2.1");
         let length = http_body_util::BodyExt::collect(request.into_body()).await.unwrap().to_bytes().len();
         let response = http::Response::builder().header("content-type", "text/plain");
         Ok::<Response, Infallible>(response.body(Body::from(format!("{length} bytes ").repeat(20))).unwrap())
@@ -66,9 +72,10 @@ async fn a_whole_stack_of_data_answers() {
 
     let token = format!("Bearer {}", token(serde_json::json!({"iss": "me"})));
     let host = ("host", "a.example");
+    let client = ("forwarded", "for=192.0.2.1, for=10.0.0.1");
     let response = route
         .clone()
-        .oneshot(get("/", &[host, ("authorization", &token), ("origin", "https://a.example")]))
+        .oneshot(get("/", &[host, client, ("authorization", &token), ("origin", "https://a.example")]))
         .await
         .unwrap();
     assert_eq!(response.headers()["access-control-allow-origin"], "https://a.example");
@@ -76,8 +83,11 @@ async fn a_whole_stack_of_data_answers() {
     assert!(!response.headers().contains_key("x-frame-options"));
     assert!(response.headers()["etag"].to_str().unwrap().starts_with("W/"));
     assert_eq!(text(response).await, "0 bytes ".repeat(20));
-    let response =
-        route.clone().oneshot(get("/", &[host, ("authorization", &token), ("accept-encoding", "gzip")])).await.unwrap();
+    let response = route
+        .clone()
+        .oneshot(get("/", &[host, client, ("authorization", &token), ("accept-encoding", "gzip")]))
+        .await
+        .unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");
     assert_eq!(route.clone().oneshot(get("/", &[host])).await.unwrap().status(), 401);
     assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 400);
@@ -118,6 +128,11 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"type":"CatchPanic","x":1}"#, "layer CatchPanic: unknown field `x`"),
         (r#"{"type":"Zip"}"#, "layer Zip: unknown variant `Zip`, expected one of `CatchPanic`"),
         (r#"{"format":"json"}"#, "missing field `type`"),
+        (
+            r#"{"type":"ClientIp","header":"x-real-ip"}"#,
+            "unknown variant `x-real-ip`, expected `x-forwarded-for` or `forwarded`",
+        ),
+        (r#"{"type":"ClientIp","hops":-1}"#, "layer ClientIp: invalid value"),
         (r#"{"type":"Trace","format":"xml"}"#, "layer Trace: unknown variant `xml`, expected `text` or `json`"),
         (r#"{"type":"SecurityHeaders","frame_options":"deny"}"#, "layer SecurityHeaders: unknown variant `deny`"),
         (r#"{"type":"NormalizePath","redirect":"yes"}"#, "layer NormalizePath: invalid type"),
@@ -145,6 +160,8 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Timeout","seconds":1e9}"#, "86400"),
         (r#"{"type":"Trace","level":"loud"}"#, "loud"),
         (r#"{"type":"RequestId","header":"a b"}"#, "a b"),
+        (r#"{"type":"ClientIp","trusted":["proxy.example"]}"#, "trusted holds \"proxy.example\", which is no network"),
+        (r#"{"type":"ClientIp","hops":33}"#, "ClientIp: hops is 33"),
         (r#"{"type":"SensitiveHeaders","headers":[]}"#, "empty"),
         (r#"{"type":"SecurityHeaders","hsts_preload":true}"#, "hsts_preload is given without hsts_seconds"),
         (r#"{"type":"SecurityHeaders","hsts_seconds":9,"hsts_preload":true}"#, "for a year at least"),

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
 use tracing::Level;
-use ziggurat::layers::{CatchPanicLayer, RequestIdLayer, TraceLayer};
+use ziggurat::layers::{CatchPanicLayer, ClientIpLayer, RequestIdLayer, TraceLayer};
 use ziggurat::service::{Dispatcher, Leaf, LeafKind, RouteTableBuilder};
 use ziggurat::{Body, Request, Response, Route};
 
@@ -85,6 +85,17 @@ async fn one_line_per_request_when_its_body_ends() {
     let line = &lines.take()[0];
     assert_eq!((&line["path"], &line["status"]), (&"/nowhere".into(), &404.into()));
     assert!(!line.to_string().contains("hunter"));
+}
+
+#[tokio::test]
+async fn the_client_is_logged_where_it_is_known() {
+    let (lines, _guard) = log(Level::INFO);
+    let inner = || TraceLayer::new().layer(route(Response::default));
+    let request = || get("/", &[("x-forwarded-for", "192.0.2.66, 2001:db8::7")]);
+    drop(ClientIpLayer::new().hops(1).unwrap().layer(inner()).oneshot(request()).await.unwrap());
+    assert_eq!(lines.take()[0]["client"], "2001:db8::7");
+    drop(inner().oneshot(request()).await.unwrap());
+    assert!(lines.take()[0]["client"].is_null());
 }
 
 #[tokio::test]

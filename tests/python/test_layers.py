@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.request import Request as UrlRequest
+from urllib.request import urlopen
 
 import pytest
 
@@ -39,6 +45,10 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Compression(algorithms=["gzip", "br"], min_size=0, level=3),
         layers.CatchPanic(),
         layers.RequestId(header="x-trace", trust_incoming=True),
+        layers.ClientIp(),
+        layers.ClientIp(
+            trusted=["10.0.0.0/8", "10.0.0.7", "2001:db8::/32", "::ffff:10.1.0.0/112"], hops=1, header="forwarded"
+        ),
         layers.Timeout(seconds=0.5),
         layers.Cors(allow_origins=["https://a.example"], allow_methods=["GET", "POST"], allow_credentials=True),
         layers.Cors(allow_origins=["*"], allow_headers=["*"], max_age=0),
@@ -107,6 +117,13 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Compression", {"level": 12}, "level=12 is out of range; give a whole number from 1 to 9"),
         ("Compression", {"min_size": True}, "min_size=True is not a whole number"),
         ("RequestId", {"header": "x id"}, "'x id', which is not a header name"),
+        ("ClientIp", {"trusted": "10.0.0.0/8"}, "trusted must be a list of strings"),
+        ("ClientIp", {"trusted": ["10.0.0.0/8", "10.0.0.0/8"]}, "trusted names something twice"),
+        ("ClientIp", {"trusted": ["*"]}, "trusted holds '*', which is no network; write an address"),
+        ("ClientIp", {"trusted": ["10.0.0.1/8"]}, "which has bits beyond its prefix; write 10.0.0.0/8 for the network"),
+        ("ClientIp", {"trusted": ["0.0.0.0/0"]}, "so clients could name any address themselves; name the networks"),
+        ("ClientIp", {"hops": 33}, "hops=33 is out of range; give a whole number from 0 to 32"),
+        ("ClientIp", {"header": "x-real-ip"}, "header='x-real-ip' is not known; known are x-forwarded-for, forwarded"),
         ("Timeout", {"seconds": 0}, "seconds=0 is out of range"),
         ("Timeout", {"seconds": "1m"}, "seconds='1m' is not a number"),
         ("Cors", {}, "no origin is allowed"),
@@ -241,3 +258,79 @@ def test_requests_for_other_hosts_are_refused() -> None:
             assert asked(host) == 400, host
         refused = client.get("/", headers={"host": "evil.example"})
         assert refused.headers["content-type"] == "application/problem+json" and "evil" not in refused.text
+
+
+CLIENT_PROGRAM = """
+import sys
+
+from ziggurat import Request, Ziggurat, layers
+
+app = Ziggurat(layers=[layers.ClientIp(**eval(sys.argv[1])), layers.Trace()])
+
+@app.get("/")
+async def root(request: Request) -> list[object]:
+    return list(request.client or ())
+
+app.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "client"),
+    [
+        ({}, "", "127.0.0.1"),
+        ({}, " 127.0.0.0/8, ::1 ,10.0.0.0/8", "192.0.2.1"),
+        ({"trusted": []}, "127.0.0.0/8", "127.0.0.1"),
+        ({"trusted": ["127.0.0.1"]}, "", "10.0.0.1"),
+        ({"hops": 2}, "", "192.0.2.1"),
+        ({"hops": 1, "header": "forwarded"}, "", "2001:db8::7"),
+    ],
+)
+def test_the_client_is_known_behind_proxies_that_are_trusted(
+    serve: Callable[..., Any], tmp_path: Path, settings: dict[str, Any], environment: str, client: str
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(CLIENT_PROGRAM)
+    served = serve(str(program), repr(settings), ZIGGURAT_TRUSTED_PROXIES=environment)
+    headers = {"x-forwarded-for": "6.6.6.6, 192.0.2.1, 10.0.0.1", "forwarded": 'for=6.6.6.6, for="[2001:db8::7]:80"'}
+    with urlopen(UrlRequest(served.url, headers=headers), timeout=20) as answer:
+        host, port = json.load(answer)
+    assert host == client
+    assert (port > 0) == (client == "127.0.0.1")
+    served.stop()
+    assert re.findall(r"ziggurat::access: .* client=(\S+)", served.output()) == [client]
+
+
+def test_proxies_of_the_environment_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZIGGURAT_TRUSTED_PROXIES", "10.0.0.0/8,proxy.example")
+    with pytest.raises(ConfigError, match=r"ZIGGURAT_TRUSTED_PROXIES holds 'proxy\.example', which is no network; "):
+        layers.ClientIp()
+    assert layers.ClientIp(trusted=["::1"]).trusted == ("::1",)
+    monkeypatch.delenv("ZIGGURAT_TRUSTED_PROXIES")
+    assert layers.ClientIp().to_spec() == {"type": "ClientIp", "trusted": [], "hops": 0, "header": "x-forwarded-for"}
+
+
+NETWORKS = """
+10.0.0.0/8 10.0.0.7 0.0.0.0/1 ::1 2001:db8::/32 2001:DB8::/32 ::ffff:10.0.0.0/104 ::ffff:10.0.0.7
+* proxy.example 10.0.0 10.0.0.0/33 10.0.0.0/08 10.0.0.0/255.0.0.0 010.0.0.0/8 10.0.0.0/ /8 1.2.3.4/8/8 [::1] fe80::1%eth0 ::/129
+10.0.0.1/8 ::ffff:10.0.0.1/104 ::ffff:0:0/95 2001:db8::1/32
+0.0.0.0/0 ::/0 ::ffff:0:0/96
+"""
+
+
+@pytest.mark.parametrize("text", NETWORKS.split())
+def test_both_sides_agree_on_networks(text: str) -> None:
+    def refused(make: Callable[[], object]) -> str | None:
+        try:
+            make()
+        except ConfigError as error:
+            # The two sides write IPv4 addresses within IPv6 ones differently.
+            end = "; " if "::ffff" in text else " (at "
+            return str(error).split(end)[0].replace('"', "'").removeprefix("layers.")
+        return None
+
+    ours = refused(lambda: layers.ClientIp(trusted=[text]))
+    settings = layers.ClientIp(trusted=[])
+    object.__setattr__(settings, "trusted", (text,))
+    assert refused(lambda: Ziggurat(layers=[settings]).build()) == ours
+    assert (ours is None) == (text in NETWORKS.split()[:8])

@@ -11,17 +11,14 @@ use tower_service::Service;
 
 use super::order::Rule;
 use super::{
-    BodyLimitSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec, LoadShedSpec,
-    NormalizePathSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec, LoadShedSpec, NormalizePathSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
 use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer,
-    LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer,
-    TimeoutLayer, TraceLayer,
+    CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -96,6 +93,7 @@ impl LayerSpec {
             Self::RequestId(spec) => same_bodies(request_id(spec)?),
             Self::SecurityHeaders(spec) => same_bodies(security_headers(&spec)?),
             Self::HealthCheck(spec) => same_bodies(HealthCheckLayer::at(spec.paths)?),
+            Self::ClientIp(spec) => same_bodies(client_ip(spec)?),
             Self::Hosts(spec) => same_bodies(HostsLayer::new(spec.names)?),
             Self::Redirect(spec) => same_bodies(redirect(&spec)?),
             Self::Timeout(spec) => same_bodies(timeout(&spec)?),
@@ -203,6 +201,10 @@ fn redirect(spec: &RedirectSpec) -> Result<RedirectLayer, ConfigError> {
     let layer = spec.https.iter().try_fold(layer, |layer, host| layer.https(host))?;
     let layer = spec.hosts.iter().try_fold(layer, |layer, (from, to)| layer.host(from, to))?;
     spec.paths.iter().try_fold(layer, |layer, (from, to)| layer.path(from, to))
+}
+
+fn client_ip(spec: ClientIpSpec) -> Result<ClientIpLayer, ConfigError> {
+    ClientIpLayer::new().header(spec.header).trusted(spec.trusted)?.hops(spec.hops)
 }
 
 fn timeout(spec: &TimeoutSpec) -> Result<TimeoutLayer, ConfigError> {

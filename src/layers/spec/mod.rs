@@ -43,9 +43,7 @@ pub use build::BuiltLayer;
 pub use order::check_order;
 pub use registry::register_layer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HealthCheckSpec,
-    HostsSpec, JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RedirectSpec, RequestIdSpec, Secret,
-    SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CatchPanicSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HealthCheckSpec, HostsSpec, JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RedirectSpec, RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -59,6 +57,8 @@ pub enum LayerSpec {
     CatchPanic(CatchPanicSpec),
     /// A [`RequestIdLayer`](crate::layers::RequestIdLayer).
     RequestId(RequestIdSpec),
+    /// A [`ClientIpLayer`](crate::layers::ClientIpLayer).
+    ClientIp(ClientIpSpec),
     /// A [`HealthCheckLayer`](crate::layers::HealthCheckLayer).
     HealthCheck(HealthCheckSpec),
     /// A [`TraceLayer`](crate::layers::TraceLayer).
@@ -128,6 +128,7 @@ impl LayerSpec {
             Self::Registered(layer) => layer.name(),
             Self::CatchPanic(_) => "CatchPanic",
             Self::RequestId(_) => "RequestId",
+            Self::ClientIp(_) => "ClientIp",
             Self::HealthCheck(_) => "HealthCheck",
             Self::Trace(_) => "Trace",
             Self::SecurityHeaders(_) => "SecurityHeaders",
@@ -171,7 +172,7 @@ fn unreadable(json: &str, error: &serde_json::Error) -> ConfigError {
 /// Adds the layers that every app should have, where `given` does not have them: `CatchPanic`, `RequestId`, `Timeout` of
 /// 60 seconds and `BodyLimit` of 1 MiB.
 ///
-/// They come outermost, in this order. `Trace`, `SecurityHeaders` and `HealthCheck`, where `given` begins with them, stay
+/// They come outermost, in this order. `ClientIp`, `Trace`, `SecurityHeaders` and `HealthCheck`, where `given` begins with them, stay
 /// outside of `Timeout` and `BodyLimit`: they are for refusals, too, or must not be refused. `BodyLimit` comes directly inside
 /// of `NormalizePath`, since it may go by paths.
 pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
@@ -210,5 +211,8 @@ pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
 
 /// Whether it has to stand outside of layers that refuse requests: to see their refusals, or not to be refused.
 fn stays_outside(spec: &LayerSpec) -> bool {
-    matches!(spec, LayerSpec::Trace(_) | LayerSpec::SecurityHeaders(_) | LayerSpec::HealthCheck(_))
+    matches!(
+        spec,
+        LayerSpec::ClientIp(_) | LayerSpec::Trace(_) | LayerSpec::SecurityHeaders(_) | LayerSpec::HealthCheck(_)
+    )
 }

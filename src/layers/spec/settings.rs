@@ -3,6 +3,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use crate::layers::client_ip::ForwardedHeader;
 use crate::layers::compression::Coding;
 use crate::layers::jwt::Algorithm;
 use crate::layers::security_headers::{FrameOptions, OpenerPolicy, ReferrerPolicy, ResourcePolicy};
@@ -40,6 +41,24 @@ pub struct HealthCheckSpec {
 impl Default for HealthCheckSpec {
     fn default() -> Self {
         Self { paths: ["/healthz", "/readyz"].map(str::to_owned).into() }
+    }
+}
+
+/// Settings of `ClientIp`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientIpSpec {
+    /// Addresses and networks of the proxies: `10.0.0.7`, `10.0.0.0/8`.
+    pub trusted: Vec<String>,
+    /// How many proxies are trusted whatever their addresses.
+    pub hops: u8,
+    /// The header that they write: `x-forwarded-for` or `forwarded`.
+    pub header: ForwardedHeader,
+}
+
+impl Default for ClientIpSpec {
+    fn default() -> Self {
+        Self { trusted: Vec::new(), hops: 0, header: ForwardedHeader::XForwardedFor }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The access log: one `tracing` event per request, when its answer has been sent.
 //!
 //! An event has the target `ziggurat::access` and these fields: `method`, `path` (the matched template, such as
-//! `/users/{id}`), `status`, `latency_ms` until the last byte, `bytes` of the answer's body, `request_id`, `leaf` (what
-//! answered: `native`, `crud` or `python`). An answer that was not sent to its end has `aborted`: `client gone` when it
-//! was dropped, `failed` or `panicked` when its service or body did; without `status`, the client left before there was an answer.
+//! `/users/{id}`), `status`, `latency_ms` until the last byte, `bytes` of the answer's body, `request_id`, `client` (the
+//! address, where a [`ClientIpLayer`](super::ClientIpLayer) outside of this one has found it), `leaf` (what answered:
+//! `native`, `crud` or `python`). An answer that was not sent to its end has `aborted`: `client gone` when it was dropped,
+//! `failed` or `panicked` when its service or body did; without `status`, the client left before there was an answer.
 //!
 //! Answers of 500 and more are logged at `ERROR`, others at `INFO` or the level that was [set](TraceLayer::level). Programs
 //! without a subscriber get one from [`init`].

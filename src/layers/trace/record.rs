@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,6 +30,7 @@ pub(super) struct Record {
     matched: Option<String>,
     leaf: Option<Arc<LeafInfo>>,
     request_id: Option<HeaderValue>,
+    client: Option<IpAddr>,
     status: Option<StatusCode>,
     bytes: u64,
     end: End,
@@ -55,6 +57,7 @@ impl Record {
             matched: None,
             leaf: None,
             request_id: id_of(request.extensions()),
+            client: client_of(request.extensions()),
             status: None,
             bytes: 0,
             end: End::Aborted,
@@ -134,6 +137,7 @@ impl Drop for Record {
             latency_ms,
             bytes = self.bytes,
             request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
+            client = self.client.map(tracing::field::display),
             leaf = self.leaf.as_ref().map(|leaf| leaf.kind.as_str()),
             aborted,
         );
@@ -157,5 +161,15 @@ fn id_of(extensions: &http::Extensions) -> Option<HeaderValue> {
 
 #[cfg(not(feature = "request-id"))]
 fn id_of(_: &http::Extensions) -> Option<HeaderValue> {
+    None
+}
+
+#[cfg(feature = "client-ip")]
+fn client_of(extensions: &http::Extensions) -> Option<IpAddr> {
+    extensions.get::<crate::layers::ClientIp>().map(|client| client.0)
+}
+
+#[cfg(not(feature = "client-ip"))]
+fn client_of(_: &http::Extensions) -> Option<IpAddr> {
     None
 }
