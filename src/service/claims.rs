@@ -73,6 +73,14 @@ impl Claims {
         self.0.scopes.iter().any(|own| own == scope)
     }
 
+    /// Whether the caller has `role`: in `roles`, `role` or `realm_access.roles`, which are a text or a list of texts.
+    pub fn has_role(&self, role: &str) -> bool {
+        ["roles", "role", "realm_access.roles"].into_iter().filter_map(|name| self.get(name)).any(|own| match own {
+            Value::Array(roles) => roles.iter().any(|own| own == role),
+            own => own == role,
+        })
+    }
+
     /// The claim called `name`, or, where none is called so, what lies in claims within claims: `realm_access.roles`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         let members = self.0.members.get_or_init(|| serde_json::from_str(self.as_json()).unwrap_or_default());

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
+use ziggurat::layers::jwt::{Issuer, TokenSource};
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer,
     RequireAuth, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
@@ -24,6 +25,13 @@ fn cors() -> CorsLayer {
     CorsLayer::new().allow_origins(["https://app.example"]).build().unwrap()
 }
 
+/// Tokens in the header or in a cookie, by one of two issuers.
+fn jwt() -> JwtLayer {
+    let issuer = |name: &str| Issuer::new(name).secret(SECRET).unwrap();
+    let sources = [TokenSource::authorization(), TokenSource::cookie("session").unwrap()];
+    JwtLayer::issuers([issuer("a"), issuer("b")]).unwrap().sources(sources).unwrap()
+}
+
 fn router() -> Router {
     Router::new()
         .route("/guarded", get(|| async { "in" }))
@@ -32,7 +40,7 @@ fn router() -> Router {
         .route("/echo", post(|body: String| async move { body }))
         .route("/panic", get(|| async { panic!("boom") as &'static str }))
         .route("/slow", get(std::future::pending::<&'static str>))
-        .layer(JwtLayer::secret(SECRET).unwrap().required(false))
+        .layer(jwt().required(false))
         .layer(BodyLimitLayer::new(10))
         .layer(CompressionLayer::new())
         .layer(cors())
@@ -75,9 +83,13 @@ async fn every_layer_works_in_an_axum_router() {
 
     assert_eq!(ask(Request::get("/guarded"), empty()).await.0.status, 401);
     let with = |token: String| Request::get("/guarded").header("authorization", format!("Bearer {token}"));
-    assert_eq!(ask(with(token(json!({}))), empty()).await.0.status, 403);
-    let (head, body) = ask(with(token(json!({"scope": "enter"}))), empty()).await;
+    assert_eq!(ask(with(token(json!({"scope": "enter"}))), empty()).await.0.status, 401);
+    assert_eq!(ask(with(token(json!({"iss": "a"}))), empty()).await.0.status, 403);
+    let entering = token(json!({"iss": "b", "scope": "enter"}));
+    let (head, body) = ask(with(entering.clone()), empty()).await;
     assert_eq!((head.status.as_u16(), &body[..]), (200, &b"in"[..]));
+    let cookie = Request::get("/guarded").header("cookie", format!("session={entering}"));
+    assert_eq!(ask(cookie, empty()).await.0.status, 200);
 }
 
 #[tokio::test]
@@ -99,7 +111,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(SensitiveHeadersLayer::default())
         .layer(cors())
         .layer(CompressionLayer::new())
-        .layer(JwtLayer::secret(SECRET).unwrap())
+        .layer(jwt())
         .layer(RequireAuth::new())
         .layer(BodyLimitLayer::new(10))
         .service(greet);
@@ -115,7 +127,7 @@ async fn every_layer_works_in_bare_hyper() {
         Request::post("/")
             .header("host", "hyper.example")
             .header("accept-encoding", "zstd")
-            .header("authorization", format!("Bearer {}", token(json!({}))))
+            .header("authorization", format!("Bearer {}", token(json!({"iss": "a"}))))
             .body(Full::<Bytes>::from(body))
             .unwrap()
     };

@@ -10,6 +10,8 @@ mod cors;
 mod examples;
 mod foreign;
 mod jwt;
+mod jwt_keys;
+mod jwt_places;
 mod spec;
 mod support;
 mod trace;

@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tower::{ServiceExt, service_fn};
 use ziggurat::layers::{LayerSpec, foundation};
 use ziggurat::{Body, Request, Response, Route};
 
-use crate::support::{SECRET, get, text, token};
+use crate::support::{SECRET, get, signed, text, token};
 
 fn names(json: &str) -> Vec<&'static str> {
     foundation(LayerSpec::list_from_json(json).unwrap()).iter().map(LayerSpec::name).collect()
@@ -83,6 +85,9 @@ fn what_cannot_be_read_is_refused_by_name() {
     for (json, wanted) in [
         (r#"{"type":"Jwt","secrets":"x"}"#, "layer Jwt: unknown field `secrets`"),
         (r#"{"type":"Jwt","algorithms":["none"]}"#, "unknown variant `none`"),
+        (r#"{"type":"Jwt","require":[{"scope":"a","role":"b"}]}"#, "a requirement is one of scope, role, and claim"),
+        (r#"{"type":"Jwt","sources":[{"query":"a"}]}"#, "unknown variant `query`"),
+        (r#"{"type":"Jwt","issuers":[{"name":"a"}]}"#, "unknown field `name`"),
         (r#"{"type":"CatchPanic","x":1}"#, "layer CatchPanic: unknown field `x`"),
         (r#"{"type":"Zip"}"#, "layer Zip: unknown variant `Zip`, expected one of `CatchPanic`"),
         (r#"{"format":"json"}"#, "missing field `type`"),
@@ -102,6 +107,12 @@ fn what_cannot_be_read_is_refused_by_name() {
 fn contradictions_are_refused_by_name() {
     for (json, wanted) in [
         (r#"{"type":"Jwt"}"#, "secret"),
+        (r#"{"type":"Jwt","secret":"x","jwks":"y"}"#, "jwks is given beside another key"),
+        (r#"{"type":"Jwt","jwks":{"keys":[]}}"#, "no key that checks signatures"),
+        (r#"{"type":"Jwt","jwks":"{}"}"#, "is no JWK Set"),
+        (r#"{"type":"Jwt","issuers":[]}"#, "issuers is empty"),
+        (r#"{"type":"Jwt","issuers":[{"issuer":"a"}]}"#, "no key is given"),
+        (r#"{"type":"Jwt","issuers":[],"secret":"x"}"#, "both issuers and settings of a single one"),
         (r#"{"type":"Jwt","secret":"x","public_key_pem":"y"}"#, "both"),
         (r#"{"type":"Jwt","secret":"short"}"#, "5 bytes"),
         (r#"{"type":"Timeout","seconds":0}"#, "Timeout: seconds is 0"),
@@ -120,12 +131,56 @@ fn contradictions_are_refused_by_name() {
     }
     let issuer = format!(r#"{{"type":"Jwt","secret":"{SECRET}","issuer":[]}}"#);
     assert!(LayerSpec::from_json(&issuer).unwrap().build().unwrap_err().to_string().contains("issuer"));
+    let with = |more: &str| {
+        let json = format!(r#"{{"type":"Jwt","secret":"{SECRET}",{more}}}"#);
+        LayerSpec::from_json(&json).unwrap().build().unwrap_err().to_string()
+    };
+    assert!(with(r#""sources":[]"#).contains("sources is empty"));
+    assert!(with(r#""sources":[{"cookie":"a b"}]"#).contains("cannot be the name of a cookie"));
+    assert!(with(r#""sources":[{"header":"a b"}]"#).contains("is not a header name"));
     let negative = format!(r#"{{"type":"Jwt","secret":"{SECRET}","leeway":-1}}"#);
     assert!(LayerSpec::from_json(&negative).unwrap().build().unwrap_err().to_string().contains("leeway"));
 }
 
+#[tokio::test]
+async fn a_jwt_of_data_has_issuers_places_and_requirements() {
+    let other = "another secret of the tests, which is long enough";
+    let keys = serde_json::json!({"keys": [{"kty": "oct", "kid": "1", "k": URL_SAFE_NO_PAD.encode(other)}]});
+    let spec = serde_json::json!({
+        "type": "Jwt",
+        "issuers": [{"issuer": "a", "secret": SECRET, "audience": ["x", "y"]}, {"issuer": ["b", "c"], "jwks": keys}],
+        "sources": [{"header": "authorization"}, {"cookie": "session"}],
+        "require": [{"scope": "s"}, {"role": "r"}, {"claim": "t", "is": ["u"]}],
+        "max_token_bytes": 500,
+    });
+    let layer = LayerSpec::from_json(&spec.to_string()).unwrap().build().unwrap();
+    let leaf = service_fn(|_: Request| async { Ok::<Response, Infallible>(Response::default()) });
+    let route = layer.apply(Route::new(leaf));
+    let all = serde_json::json!({"scope": "s", "roles": ["r"], "t": "u"});
+    let with = |more: serde_json::Value| {
+        let mut claims = all.clone();
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        crate::support::claims(claims)
+    };
+    let header = jsonwebtoken::Header::default();
+    let a = signed(&with(serde_json::json!({"iss": "a", "aud": "y"})), &header, SECRET.as_bytes());
+    let c = signed(&with(serde_json::json!({"iss": "c"})), &header, other.as_bytes());
+    let less = signed(&with(serde_json::json!({"iss": "c", "t": "v"})), &header, other.as_bytes());
+    let long = signed(&with(serde_json::json!({"iss": "c", "x": "y".repeat(500)})), &header, other.as_bytes());
+    let wrong = signed(&with(serde_json::json!({"iss": "a", "aud": "y"})), &header, other.as_bytes());
+    for (token, wanted) in [(a, 200), (c, 200), (less, 403), (long, 401), (wrong, 401)] {
+        let bearer = format!("Bearer {token}");
+        let cookie = format!("session={token}");
+        for sent in [("authorization", &bearer), ("cookie", &cookie)] {
+            assert_eq!(route.clone().oneshot(get("/", &[(sent.0, sent.1)])).await.unwrap().status(), wanted);
+        }
+    }
+}
+
 #[test]
 fn secrets_are_not_printed() {
+    let set = format!(r#"{{"type":"Jwt","jwks":{{"keys":[{{"kty":"oct","k":"{SECRET}"}}]}}}}"#);
+    assert!(!format!("{:?}", LayerSpec::from_json(&set).unwrap()).contains("secret of the tests"));
     let spec = LayerSpec::from_json(&format!(r#"{{"type":"Jwt","secret":"{SECRET}"}}"#)).unwrap();
     assert!(!format!("{spec:?}").contains("secret of the tests"));
 }

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from typing import Any
 
 import pytest
 
-from ziggurat import ConfigError, Ziggurat, layers
+from ziggurat import ConfigError, Ziggurat, guards, layers
 from ziggurat.testing import TestClient
 
 SECRET = "0123456789abcdef0123456789abcdef"
+JWKS = {
+    "keys": [
+        {"kty": "OKP", "crv": "Ed25519", "kid": "1", "use": "sig", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+    ]
+}
 PUBLIC_PEM = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
+
+ISSUERS = [layers.Issuer(issuer="a", secret=SECRET)]
 
 
 def test_only_what_was_given_is_passed_on() -> None:
@@ -24,6 +32,8 @@ def test_only_what_was_given_is_passed_on() -> None:
         "secret": SECRET,
         "algorithms": ["HS256"],
         "audience": "app",
+        "require": [],
+        "max_token_bytes": 8192,
         "leeway": 30.0,
         "required": False,
     }
@@ -36,6 +46,9 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Trace(format="json", level="warning"),
         layers.Jwt(secret=SECRET, issuer=["a", "b"], leeway=1.5),
         layers.Jwt(secret=SECRET.encode() * 2, algorithms=["HS512"]),
+        layers.Jwt(jwks=JWKS, require=[guards.HasRole("a"), guards.HasScope("b"), guards.ClaimIs("c", 1, "d")]),
+        layers.Jwt(jwks=json.dumps(JWKS), sources=[layers.FromHeader("x-token"), layers.FromCookie("session")]),
+        layers.Jwt(issuers=[layers.Issuer(issuer="a", secret=SECRET), layers.Issuer(issuer=["b", "c"], jwks=JWKS)]),
         layers.Compression(algorithms=["gzip", "br"], min_size=0, level=3),
         layers.CatchPanic(),
         layers.RequestId(header="x-trace", trust_incoming=True),
@@ -74,6 +87,27 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Jwt", {"public_key_pem": PUBLIC_PEM, "algorithms": ["HS256"]}, "HS256 takes a secret, not a public key"),
         ("Jwt", {"public_key_pem": "-----BEGIN PRIVATE KEY-----"}, "holds a private key"),
         ("Jwt", {"public_key_pem": "abc"}, "is not PEM text"),
+        ("Jwt", {"secret": SECRET, "jwks": JWKS}, "both of secret and jwks given"),
+        ("Jwt", {"jwks": "nonsense"}, "jwks is no JWK Set"),
+        ("Jwt", {"jwks": {"keys": "x"}}, "jwks is no JWK Set"),
+        ("Jwt", {"jwks": {"keys": [object()]}}, "jwks is no JWK Set"),
+        ("Jwt", {"issuers": [], "secret": SECRET}, "issuers is empty"),
+        ("Jwt", {"issuers": ISSUERS, "secret": SECRET}, "both issuers and secret given"),
+        ("Jwt", {"issuers": ISSUERS, "audience": "x"}, "both issuers and audience given"),
+        ("Jwt", {"issuers": [*ISSUERS, *ISSUERS]}, "the issuer 'a' is there twice"),
+        ("Jwt", {"issuers": ["https://a.example"]}, "issuers holds 'https://a.example'; write issuers=[layers.Issuer("),
+        ("Jwt", {"issuers": ISSUERS[0]}, "issuers must be a list"),
+        ("Jwt", {"secret": SECRET, "sources": []}, "sources is empty"),
+        ("Jwt", {"secret": SECRET, "sources": ["authorization"]}, "sources holds 'authorization'"),
+        ("Jwt", {"secret": SECRET, "require": ["admin"]}, "require holds 'admin'"),
+        ("Jwt", {"secret": SECRET, "require": guards.HasScope("a")}, "require must be a list"),
+        ("Jwt", {"secret": SECRET, "max_token_bytes": 0}, "max_token_bytes=0 is out of range"),
+        ("Issuer", {"issuer": "", "secret": SECRET}, "issuer is empty"),
+        ("Issuer", {"issuer": "a"}, "neither of secret and public_key_pem given"),
+        ("Issuer", {"issuer": "a", "secret": "short"}, "the secret has 5 bytes"),
+        ("FromHeader", {"header": "x id"}, "'x id', which is not a header name"),
+        ("FromCookie", {"cookie": "a=b"}, "'a=b', which is not the name of a cookie"),
+        ("FromCookie", {"cookie": 7}, "cookie must be a string"),
         ("Jwt", {"secret": SECRET, "leeway": -1}, "leeway=-1 is out of range"),
         ("Jwt", {"secret": SECRET, "required": "no"}, "required='no' is not a bool"),
         ("Compression", {"algorithms": ["lzma"]}, "known are br, zstd, gzip, deflate"),
@@ -123,10 +157,10 @@ def test_settings_are_frozen_keyword_only_and_keep_secrets_to_themselves() -> No
 
 
 def test_every_setting_has_a_doc() -> None:
-    source = inspect.getsource(layers)
     for name in layers.__all__:
         kind = getattr(layers, name)
         assert kind.__doc__
+        source = inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]
         if dataclasses.is_dataclass(kind):
             for field in dataclasses.fields(kind):
                 declaration = source[source.index(f"class {name}(") :]

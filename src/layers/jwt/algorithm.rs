@@ -49,6 +49,12 @@ impl Algorithm {
         }
     }
 
+    /// What a token calls so. There is no `none`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        use serde::de::IntoDeserializer;
+        Self::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(name)).ok()
+    }
+
     pub(super) fn is_for(self, family: AlgorithmFamily) -> bool {
         self.verified_as().family() == family
     }

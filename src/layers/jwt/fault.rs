@@ -12,16 +12,20 @@ use crate::service::ErrorFormat;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// There is no bearer token.
+    /// There is no token.
     Missing,
-    /// `Authorization` was sent more than once, or holds no well-formed token.
+    /// What should have the token was sent more than once, or holds no well-formed token.
     Malformed,
-    /// The token is longer than 8 KiB.
+    /// The token is longer than [allowed](super::JwtLayer::max_token_bytes).
     TooLong,
     /// `alg` is not allowed.
     Algorithm,
     /// The token has `crit`.
     Critical,
+    /// The token is by nobody who is trusted, or has no `iss` where that chooses the keys.
+    Issuer,
+    /// There is no key of the token's `kid`.
+    Key,
     /// The signature is not by our key.
     Signature,
     /// `exp` has passed.
@@ -32,6 +36,8 @@ pub enum Fault {
     Claim,
     /// The token lacks a scope.
     Scope,
+    /// The token lacks something else that is [required](super::JwtLayer::require).
+    Requirement,
 }
 
 impl Fault {
@@ -43,8 +49,8 @@ impl Fault {
             ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::MissingAlgorithm => {
                 Self::Algorithm
             }
-            ErrorKind::InvalidIssuer
-            | ErrorKind::InvalidAudience
+            ErrorKind::InvalidAudience
+            | ErrorKind::InvalidIssuer
             | ErrorKind::InvalidSubject
             | ErrorKind::InvalidClaimFormat(_)
             | ErrorKind::MissingRequiredClaim(_) => Self::Claim,
@@ -52,11 +58,12 @@ impl Fault {
         }
     }
 
-    /// The refusal: 401 alike for every fault of a token, 403 for a missing scope (RFC 6750, 3.1).
+    /// The refusal: 401 alike for every fault of a token, 403 for a missing scope (RFC 6750, 3.1) or another requirement.
     pub(super) fn into_response<B: From<Bytes>>(self, scopes: &[String], errors: ErrorFormat) -> Response<B> {
         tracing::debug!(fault = %self, "a request was refused");
         let problem = match self {
             Self::Missing => unauthorized("this needs a bearer token in the Authorization header", "Bearer"),
+            Self::Requirement => Problem::forbidden("the token does not have what is required here"),
             Self::Scope => {
                 let listed = scopes.join(" ");
                 let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{listed}\"");
@@ -88,11 +95,14 @@ impl fmt::Display for Fault {
             Self::TooLong => "token too long",
             Self::Algorithm => "algorithm not allowed",
             Self::Critical => "critical header extensions",
+            Self::Issuer => "not a trusted issuer",
+            Self::Key => "no key of that id",
             Self::Signature => "wrong signature",
             Self::Expired => "expired",
             Self::NotYetValid => "not yet valid",
             Self::Claim => "a claim is missing or wrong",
             Self::Scope => "a scope is missing",
+            Self::Requirement => "what is required is missing",
         })
     }
 }

@@ -2,21 +2,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::{DecodingKey, Validation};
 use tower_layer::Layer;
 
-use super::verifier::Verifier;
-use super::{Algorithm, Jwt, key};
+use super::ring::Ring;
+use super::verifier::{Trusted, Verifier};
+use super::{Algorithm, Issuer, Jwt, TokenSource};
 use crate::ConfigError;
+use crate::service::Requirement;
+
+/// Longer tokens are not looked at, unless it is asked for.
+const MAX_TOKEN: usize = 8 * 1024;
 
 /// Applies [`Jwt`]; see the [module](super) for examples.
 #[derive(Clone)]
 #[must_use]
 pub struct JwtLayer {
-    key: DecodingKey,
-    algorithms: Vec<Algorithm>,
-    issuers: Vec<String>,
-    audiences: Vec<String>,
+    issuers: Vec<Issuer>,
+    sources: Vec<TokenSource>,
+    requirements: Vec<Requirement>,
+    max_token: usize,
     leeway: Duration,
     required: bool,
 }
@@ -27,9 +31,7 @@ impl JwtLayer {
     /// # Errors
     /// When the secret has less than 32 bytes, or is in truth a public key.
     pub fn secret(secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        let key = key::from_secret(secret.as_ref())?;
-        key::check(&key, Algorithm::HS256)?;
-        Ok(Self::with(key, Algorithm::HS256))
+        Issuer::default().secret(secret).map(|issuer| Self::with(vec![issuer]))
     }
 
     /// Accepts tokens signed by the private half of this RSA (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA)
@@ -38,45 +40,102 @@ impl JwtLayer {
     /// # Errors
     /// When `pem` holds no such key, a private key, or an RSA key of less than 2048 bits.
     pub fn public_key_pem(pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        key::from_pem(pem.as_ref()).map(|(key, algorithm)| Self::with(key, algorithm))
+        Issuer::default().public_key_pem(pem).map(|issuer| Self::with(vec![issuer]))
     }
 
-    fn with(key: DecodingKey, algorithm: Algorithm) -> Self {
+    /// Accepts tokens signed by the private halves of the keys of this JWK Set; see [`Issuer::jwk_set`].
+    ///
+    /// # Errors
+    /// When `json` is no set, or a key of it is no good.
+    pub fn jwk_set(json: impl AsRef<str>) -> Result<Self, ConfigError> {
+        Issuer::default().jwk_set(json).map(|issuer| Self::with(vec![issuer]))
+    }
+
+    /// Accepts the tokens of each of these issuers. The `iss` of a token says whose keys it is checked with.
+    ///
+    /// # Errors
+    /// When there is none, one has no key or none for an algorithm, or two have a name in common.
+    pub fn issuers(issuers: impl IntoIterator<Item = Issuer>) -> Result<Self, ConfigError> {
+        let issuers: Vec<_> = issuers.into_iter().collect();
+        if issuers.is_empty() {
+            return Err(ConfigError::new("Jwt: issuers is empty, so no token could be valid").cure("name at least one"));
+        }
+        let mut names: Vec<_> = issuers.iter().flat_map(|issuer| &issuer.names).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ConfigError::new(format!("Jwt: the issuer {:?} is there twice", twice[0]))
+                .cure("give all of its keys to one Issuer"));
+        }
+        if issuers.len() > 1 && issuers.iter().any(|issuer| issuer.names.is_empty()) {
+            return Err(ConfigError::new("Jwt: one of several issuers has no name, so no token could be by it")
+                .cure("give each the name that its tokens have in iss"));
+        }
+        issuers.iter().try_for_each(Issuer::check)?;
+        Ok(Self::with(issuers))
+    }
+
+    fn with(issuers: Vec<Issuer>) -> Self {
         Self {
-            key,
-            algorithms: vec![algorithm],
-            issuers: Vec::new(),
-            audiences: Vec::new(),
+            issuers,
+            sources: vec![TokenSource::authorization()],
+            requirements: Vec::new(),
+            max_token: MAX_TOKEN,
             leeway: Duration::from_secs(30),
             required: true,
         }
     }
 
-    /// Accepts these algorithms and no others.
+    /// Accepts these algorithms and no others, of every issuer.
     ///
     /// # Errors
-    /// When the list is empty, or an algorithm needs another kind of key than this layer has, or a longer secret.
+    /// When the list is empty, or an algorithm needs another kind of key than there is, or a longer secret.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Result<Self, ConfigError> {
-        self.algorithms = algorithms.into_iter().collect();
-        if self.algorithms.is_empty() {
-            return Err(ConfigError::new("Jwt: algorithms is empty, so no token could be valid")
-                .cure("list at least one, such as \"HS256\", or leave it out"));
-        }
-        for algorithm in &self.algorithms {
-            key::check(&self.key, *algorithm)?;
+        let algorithms: Vec<_> = algorithms.into_iter().collect();
+        for issuer in &mut self.issuers {
+            issuer.algorithms = Some(algorithms.clone());
+            issuer.check()?;
         }
         Ok(self)
     }
 
-    /// Accepts only tokens by this issuer (`iss`); call it again to accept several.
+    /// Accepts only tokens by this issuer (`iss`); call it again to accept several names. After
+    /// [`issuers`](Self::issuers) it is another name of the last of them.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
-        self.issuers.push(issuer.into());
+        if let Some(last) = self.issuers.last_mut() {
+            last.names.push(issuer.into());
+        }
         self
     }
 
-    /// Accepts only tokens for this audience (`aud`); call it again to accept several.
+    /// Accepts only tokens for this audience (`aud`), of every issuer; call it again to accept several.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into());
+        let audience = audience.into();
+        self.issuers.iter_mut().for_each(|issuer| issuer.audiences.push(audience.clone()));
+        self
+    }
+
+    /// Looks for the token in these places, and takes the first that is there. `Authorization: Bearer` by default.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn sources(mut self, sources: impl IntoIterator<Item = TokenSource>) -> Result<Self, ConfigError> {
+        self.sources = sources.into_iter().collect();
+        if self.sources.is_empty() {
+            return Err(ConfigError::new("Jwt: sources is empty, so no token could be found")
+                .cure("name at least one, or leave it out for the Authorization header"));
+        }
+        Ok(self)
+    }
+
+    /// Asks this of every token, and answers 403 to those that do not have it; call it again to ask for more.
+    pub fn require(mut self, requirement: Requirement) -> Self {
+        self.requirements.push(requirement);
+        self
+    }
+
+    /// Longer tokens are refused without looking at them; 8 KiB by default.
+    pub fn max_token_bytes(mut self, bytes: usize) -> Self {
+        self.max_token = bytes;
         self
     }
 
@@ -91,36 +150,19 @@ impl JwtLayer {
         self.required = required;
         self
     }
-
-    fn validation(&self) -> Validation {
-        let mut validation = Validation::new_for_family(self.key.family());
-        validation.algorithms = self.algorithms.iter().map(|algorithm| algorithm.verified_as()).collect();
-        validation.leeway = self.leeway.as_secs();
-        validation.validate_nbf = true;
-        let mut required = vec!["exp"];
-        if !self.issuers.is_empty() {
-            validation.set_issuer(&self.issuers);
-            required.push("iss");
-        }
-        if !self.audiences.is_empty() {
-            validation.set_audience(&self.audiences);
-            required.push("aud");
-        }
-        validation.set_required_spec_claims(&required);
-        validation
-    }
 }
 
-/// Without the key.
+/// Without the keys.
 impl fmt::Debug for JwtLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtLayer")
-            .field("algorithms", &self.algorithms)
             .field("issuers", &self.issuers)
-            .field("audiences", &self.audiences)
+            .field("sources", &self.sources)
+            .field("requirements", &self.requirements)
+            .field("max_token", &self.max_token)
             .field("leeway", &self.leeway)
             .field("required", &self.required)
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 
@@ -128,7 +170,17 @@ impl<S> Layer<S> for JwtLayer {
     type Service = Jwt<S>;
 
     fn layer(&self, inner: S) -> Jwt<S> {
-        let verifier = Verifier { key: self.key.clone(), validation: self.validation(), required: self.required };
-        Jwt { inner, verifier: Arc::new(verifier) }
+        let trusted = |issuer: &Issuer| Trusted {
+            names: issuer.names.clone(),
+            keys: Ring::new(issuer, &issuer.keys, self.leeway),
+        };
+        let verifier = Verifier {
+            trusted: self.issuers.iter().map(trusted).collect(),
+            sources: self.sources.clone(),
+            max_token: self.max_token,
+            requirements: self.requirements.clone(),
+            required: self.required,
+        };
+        Jwt { inner, scopes: verifier.scopes().map(str::to_owned).collect(), verifier: Arc::new(verifier) }
     }
 }

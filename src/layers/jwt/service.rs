@@ -15,6 +15,8 @@ use crate::service::ErrorFormat;
 pub struct Jwt<S> {
     pub(super) inner: S,
     pub(super) verifier: Arc<Verifier>,
+    /// What a refusal names.
+    pub(super) scopes: Arc<[String]>,
 }
 
 impl<S> Jwt<S> {
@@ -49,7 +51,7 @@ where
                 }
                 ResponseFuture::inner(self.inner.call(request))
             }
-            Err(fault) => ResponseFuture::refused(fault, None, ErrorFormat::Problem),
+            Err(fault) => ResponseFuture::refused(fault, Some(self.scopes.clone()), ErrorFormat::Problem),
         }
     }
 }

@@ -1,58 +1,62 @@
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
-use jsonwebtoken::{DecodingKey, Validation, decode};
-use serde_json::value::RawValue;
 
-use super::{Claims, Fault};
+use super::ring::{Head, Ring, issuer_of};
+use super::{Claims, Fault, TokenSource};
+use crate::service::Requirement;
 
-/// Longer tokens are not looked at.
-const MAX_TOKEN: usize = 8 * 1024;
-
-/// One key, and what tokens signed with it have to say.
+/// What is trusted, and what tokens have to say.
 pub(super) struct Verifier {
-    pub(super) key: DecodingKey,
-    pub(super) validation: Validation,
+    pub(super) trusted: Vec<Trusted>,
+    pub(super) sources: Vec<TokenSource>,
+    pub(super) max_token: usize,
+    pub(super) requirements: Vec<Requirement>,
     pub(super) required: bool,
+}
+
+/// One issuer.
+pub(super) struct Trusted {
+    pub(super) names: Vec<String>,
+    pub(super) keys: Ring,
 }
 
 impl Verifier {
     /// The claims of the request's token; none when it has no token and needs none.
     pub(super) fn verify(&self, headers: &HeaderMap) -> Result<Option<Claims>, Fault> {
-        match bearer(headers)? {
-            Some(token) => self.check(token).map(Some),
-            None if self.required => Err(Fault::Missing),
-            None => Ok(None),
+        for source in &self.sources {
+            if let Some(token) = source.find(headers)? {
+                return self.check(token).map(Some);
+            }
         }
+        if self.required { Err(Fault::Missing) } else { Ok(None) }
     }
 
     fn check(&self, token: &[u8]) -> Result<Claims, Fault> {
-        if token.len() > MAX_TOKEN {
+        if token.len() > self.max_token {
             return Err(Fault::TooLong);
         }
-        let token = decode::<Box<RawValue>>(token, &self.key, &self.validation).map_err(|error| Fault::of(&error))?;
-        // RFC 7515, 4.1.11: what is critical must be understood, and we understand no extension.
-        if token.header.crit.is_some() {
-            return Err(Fault::Critical);
-        }
-        Claims::parse(token.claims).map_err(|_| Fault::Claim)
+        let head = Head::of(token)?;
+        let trusted = match &self.trusted[..] {
+            [only] => only,
+            several => {
+                let name = issuer_of(token)?;
+                several.iter().find(|trusted| trusted.names.contains(&name)).ok_or(Fault::Issuer)?
+            }
+        };
+        let claims = trusted.keys.verify(token, &head)?;
+        self.judge(&claims)?;
+        Ok(claims)
     }
-}
 
-/// The token of the only `Authorization` header; none when there is no such header, or it has another scheme.
-fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Fault> {
-    let mut sent = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = sent.next() else { return Ok(None) };
-    if sent.next().is_some() {
-        return Err(Fault::Malformed);
+    fn judge(&self, claims: &Claims) -> Result<(), Fault> {
+        match self.requirements.iter().find(|requirement| !requirement.is_met(claims)) {
+            None => Ok(()),
+            Some(unmet) if unmet.as_scope().is_some() => Err(Fault::Scope),
+            Some(_) => Err(Fault::Requirement),
+        }
     }
-    let value = value.as_bytes();
-    let (scheme, rest) = match value.iter().position(|&byte| byte == b' ') {
-        Some(space) => (&value[..space], &value[space..]),
-        None => (value, &value[value.len()..]),
-    };
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Ok(None);
+
+    /// All scopes that are asked for.
+    pub(super) fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.requirements.iter().filter_map(Requirement::as_scope)
     }
-    let token = rest.trim_ascii();
-    if token.is_empty() { Err(Fault::Malformed) } else { Ok(Some(token)) }
 }

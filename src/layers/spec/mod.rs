@@ -30,6 +30,7 @@
 //! ```
 
 mod build;
+mod jwt;
 mod settings;
 
 use std::fmt;
@@ -38,8 +39,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
+pub use jwt::{IssuerSpec, JwtSpec, SourceSpec};
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, HostsSpec, JwtSpec, OneOrMany, RequestIdSpec, Secret,
+    BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, HostsSpec, OneOrMany, RequestIdSpec, Secret,
     SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 

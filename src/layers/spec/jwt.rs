@@ -1,0 +1,193 @@
+//! `Jwt` as data.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::build::{header_name, seconds};
+use super::{OneOrMany, Secret};
+use crate::ConfigError;
+use crate::layers::JwtLayer;
+use crate::layers::jwt::{Algorithm, Issuer, TokenSource};
+use crate::service::Requirement;
+
+/// Settings of `Jwt`: one of `secret`, `public_key_pem` and `jwks`, or several `issuers`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JwtSpec {
+    /// The shared secret of HS256, HS384 or HS512.
+    pub secret: Option<Secret>,
+    /// The public key of RS256, ES256 or EdDSA.
+    pub public_key_pem: Option<String>,
+    /// A JWK Set, as text or as it is.
+    #[serde(deserialize_with = "text_of")]
+    pub jwks: Option<Secret>,
+    /// What tokens may be signed with; by the kind of key when it is left out.
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// Who may have issued tokens.
+    pub issuer: Option<OneOrMany>,
+    /// Whom tokens are for.
+    pub audience: Option<OneOrMany>,
+    /// Issuers with keys of their own, in place of all of the above.
+    pub issuers: Option<Vec<IssuerSpec>>,
+    /// Where tokens are looked for; in `Authorization` when it is left out.
+    pub sources: Option<Vec<SourceSpec>>,
+    /// What every token must have.
+    pub require: Vec<Requirement>,
+    /// Longer tokens are refused.
+    pub max_token_bytes: Option<usize>,
+    /// By how many seconds clocks may differ.
+    pub leeway: f64,
+    /// Whether requests without a token are refused.
+    pub required: bool,
+}
+
+impl Default for JwtSpec {
+    fn default() -> Self {
+        Self {
+            secret: None,
+            public_key_pem: None,
+            jwks: None,
+            algorithms: None,
+            issuer: None,
+            audience: None,
+            issuers: None,
+            sources: None,
+            require: Vec::new(),
+            max_token_bytes: None,
+            leeway: 30.0,
+            required: true,
+        }
+    }
+}
+
+/// One of several issuers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IssuerSpec {
+    /// What its tokens have in `iss`.
+    pub issuer: Option<OneOrMany>,
+    /// As [`JwtSpec::secret`].
+    pub secret: Option<Secret>,
+    /// As [`JwtSpec::public_key_pem`].
+    pub public_key_pem: Option<String>,
+    /// As [`JwtSpec::jwks`].
+    #[serde(deserialize_with = "text_of")]
+    pub jwks: Option<Secret>,
+    /// As [`JwtSpec::algorithms`].
+    pub algorithms: Option<Vec<Algorithm>>,
+    /// As [`JwtSpec::audience`].
+    pub audience: Option<OneOrMany>,
+}
+
+/// Where a credential is: `{"header": "authorization"}`, `{"cookie": "session"}`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SourceSpec {
+    /// In the header that is called so.
+    Header(String),
+    /// In the cookie that is called so.
+    Cookie(String),
+}
+
+impl JwtSpec {
+    pub(super) fn layer(self) -> Result<JwtLayer, ConfigError> {
+        let own = IssuerSpec {
+            issuer: self.issuer,
+            secret: self.secret,
+            public_key_pem: self.public_key_pem,
+            jwks: self.jwks,
+            algorithms: self.algorithms,
+            audience: self.audience,
+        };
+        let mut layer = match self.issuers {
+            None => JwtLayer::issuers([own.issuer()?])?,
+            Some(issuers) if own.is_empty() => {
+                let issuers: Result<Vec<_>, _> = issuers.into_iter().map(IssuerSpec::issuer).collect();
+                JwtLayer::issuers(issuers?)?
+            }
+            Some(_) => {
+                return Err(ConfigError::new("Jwt: both issuers and settings of a single one are given")
+                    .cure("give keys, algorithms, issuer and audience to each of issuers"));
+            }
+        };
+        if let Some(sources) = self.sources {
+            let sources: Result<Vec<_>, _> = sources.into_iter().map(SourceSpec::of_token).collect();
+            layer = layer.sources(sources?)?;
+        }
+        if let Some(bytes) = self.max_token_bytes {
+            layer = layer.max_token_bytes(bytes);
+        }
+        layer = self.require.into_iter().fold(layer, JwtLayer::require);
+        Ok(layer.leeway(seconds("Jwt: leeway", self.leeway, 0.0)?).required(self.required))
+    }
+}
+
+impl IssuerSpec {
+    fn is_empty(&self) -> bool {
+        let Self { issuer, secret, public_key_pem, jwks, algorithms, audience } = self;
+        issuer.is_none()
+            && secret.is_none()
+            && public_key_pem.is_none()
+            && jwks.is_none()
+            && algorithms.is_none()
+            && audience.is_none()
+    }
+
+    fn issuer(self) -> Result<Issuer, ConfigError> {
+        let issuer = Issuer::default();
+        let mut issuer = match (self.secret, self.public_key_pem, self.jwks) {
+            (Some(secret), None, None) => issuer.secret(secret.0)?,
+            (None, Some(pem), None) => issuer.public_key_pem(pem)?,
+            (None, None, Some(set)) => issuer.jwk_set(set.0)?,
+            (None, None, None) => {
+                return Err(ConfigError::new("Jwt: no key is given").cure("give secret, public_key_pem or jwks"));
+            }
+            (Some(_), Some(_), _) => {
+                return Err(ConfigError::new("Jwt: both secret and public_key_pem are given")
+                    .cure("give the one that belongs to the issuer's algorithm"));
+            }
+            _ => {
+                return Err(ConfigError::new("Jwt: jwks is given beside another key")
+                    .cure("give the keys of the issuer in one place"));
+            }
+        };
+        if let Some(algorithms) = self.algorithms {
+            issuer = issuer.algorithms(algorithms);
+        }
+        for name in listed("issuer", self.issuer)? {
+            issuer = issuer.name(name);
+        }
+        for name in listed("audience", self.audience)? {
+            issuer = issuer.audience(name);
+        }
+        Ok(issuer)
+    }
+}
+
+impl SourceSpec {
+    fn of_token(self) -> Result<TokenSource, ConfigError> {
+        match self {
+            Self::Header(name) => header_name("Jwt", &name).map(TokenSource::header),
+            Self::Cookie(name) => TokenSource::cookie(name),
+        }
+    }
+}
+
+fn listed(field: &str, given: Option<OneOrMany>) -> Result<Vec<String>, ConfigError> {
+    let Some(given) = given.map(OneOrMany::into_vec) else { return Ok(Vec::new()) };
+    if given.is_empty() {
+        return Err(ConfigError::new(format!("Jwt: {field} is an empty list, so no token could be valid"))
+            .cure("name at least one, or leave it out"));
+    }
+    Ok(given)
+}
+
+/// JSON as it is, or a text of it.
+fn text_of<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Secret>, D::Error> {
+    let given = Option::<Value>::deserialize(given)?;
+    Ok(given.map(|value| match value {
+        Value::String(text) => Secret(text),
+        value => Secret(value.to_string()),
+    }))
+}

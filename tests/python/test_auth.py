@@ -1,0 +1,84 @@
+"""Who a caller is and what it may do, from Python's side."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from tokens import SECRET, bearer
+
+from ziggurat import ConfigError, Request, Ziggurat, guards, layers
+from ziggurat.testing import TestClient
+
+
+def app_with(*given: layers.Layer) -> Ziggurat:
+    app = Ziggurat(layers=given)
+
+    @app.get("/")
+    async def who(request: Request) -> Any:
+        return request.auth and request.auth.get("sub")
+
+    return app
+
+
+def test_a_token_may_be_in_a_cookie() -> None:
+    sources = [layers.FromHeader("authorization"), layers.FromCookie("session")]
+    token = bearer(sub="ann")["authorization"].removeprefix("Bearer ")
+    with TestClient(app_with(layers.Jwt(secret=SECRET, sources=sources))) as client:
+        assert client.get("/", headers={"cookie": f"a=b; session={token}"}).text == "ann"
+        assert client.get("/", headers=bearer(sub="bob") | {"cookie": f"session={token}"}).text == "bob"
+        assert client.get("/", headers={"cookie": f"session={token}; session={token}"}).status_code == 401
+        assert client.get("/", headers={"cookie": f"other={token}"}).status_code == 401
+
+
+def test_each_issuer_has_its_own_keys() -> None:
+    other = base64.urlsafe_b64encode(b"another secret of the tests, long enough").rstrip(b"=").decode()
+    issuers = [
+        layers.Issuer(issuer="ours", secret=SECRET, audience="app"),
+        layers.Issuer(issuer="theirs", jwks={"keys": [{"kty": "oct", "kid": "1", "k": other}]}),
+    ]
+    with TestClient(app_with(layers.Jwt(issuers=issuers))) as client:
+
+        def status(**claims: Any) -> int:
+            return client.get("/", headers=bearer(**claims)).status_code
+
+        assert status(iss="ours", aud="app") == 200
+        assert status(iss="ours", aud="other") == 401
+        assert status(iss="theirs") == 401
+        assert status(iss="nobody", aud="app") == 401
+        assert status() == 401
+
+
+def test_what_every_token_must_have() -> None:
+    require = [guards.HasScope("read"), guards.HasRole("staff"), guards.ClaimIs("tenant", "a", "b")]
+    with TestClient(app_with(layers.Jwt(secret=SECRET, require=require, max_token_bytes=300))) as client:
+        good = {"scope": "read write", "roles": ["staff"], "tenant": "b"}
+        assert client.get("/", headers=bearer(**good)).status_code == 200
+        for less in ({"scope": "write"}, {"roles": []}, {"tenant": "c"}, {"tenant": None}):
+            assert client.get("/", headers=bearer(**good | less)).status_code == 403, less
+        assert client.get("/", headers=bearer(**good, more="x" * 300)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: guards.HasScope(""), "guards.HasScope: the scope is ''"),
+        (lambda: guards.HasRole(7), "guards.HasRole: the role is 7"),  # type: ignore[arg-type]
+        (lambda: guards.ClaimIs("", "a"), "guards.ClaimIs: the name of the claim is ''"),
+        (lambda: guards.ClaimIs("a"), "a is to be one of []"),
+        (lambda: guards.ClaimIs("a", 1.5), "a is to be one of [1.5]"),  # type: ignore[arg-type]
+    ],
+)
+def test_guards_that_cannot_be_meant_are_refused_at_their_line(make: Any, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert says in str(caught.value) and caught.value.cure
+    assert (caught.value.location or "").startswith(__file__)
+
+
+def test_keys_that_are_no_good_are_refused_by_name() -> None:
+    weak = {"kty": "oct", "kid": "weak", "k": "AAAA"}
+    with pytest.raises(ConfigError, match='the key "weak" of jwks is a secret that could be guessed'):
+        app_with(layers.Jwt(jwks={"keys": [weak]})).build()
+    assert "AAAA" not in repr(layers.Jwt(jwks={"keys": [weak]}))
