@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from ._layer import Layer, Settings
 from .guards import Guard
@@ -44,12 +45,58 @@ class FromCookie(Settings):
         self._check_header("cookie", [self.cookie], "which is not the name of a cookie")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Jwks(Settings):
+    """Where an issuer publishes its keys, and how they are kept: `layers.Jwt(jwks=layers.Jwks(discover="https://id.example"))`.
+
+    They are fetched at the first token, again before they are too old, and when a token names one that is not there. The last ones
+    serve on while there are no others; where there are none, a request with a token is a 503.
+    """
+
+    url: str | None = None
+    """The `https` address of a JWK Set."""
+    discover: str | None = None
+    """The `https` address of an issuer that says in its `/.well-known/openid-configuration` where its set is."""
+    refresh: float = 300.0
+    """How many seconds keys hold that came without `Cache-Control: max-age`."""
+    cooldown: float = 10.0
+    """The least number of seconds between two fetches, whoever asks for keys that are not there."""
+    timeout: float = 5.0
+    """How many seconds a fetch may take in all."""
+    stale_for: float | None = None
+    """For how many seconds keys serve that are too old, while there are no others; without an end when left out."""
+    root_pem: str | None = None
+    """Certificates of authorities to trust in place of the public ones, as PEM text."""
+
+    def __post_init__(self) -> None:
+        self._check_text("url", "discover", "root_pem")
+        if (self.url is None) == (self.discover is None):
+            given = "neither" if self.url is None else "both"
+            raise self._wrong(f"{given} of url and discover given", "give the address of the set, or of the issuer")
+        for name in ("refresh", "cooldown", "timeout"):
+            self._check_number(name, 0.1, 86_400)
+        if self.stale_for is not None:
+            self._check_number("stale_for", 0, 86_400)
+        self._check_address(str(self.url or self.discover))
+
+    def _check_address(self, text: str) -> None:
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            parts = urlsplit("")
+        host = parts.hostname or ""
+        local = host in ("localhost", "::1") or host.startswith("127.")
+        if not host or "@" in parts.netloc or parts.scheme not in (("https", "http") if local else ("https",)):
+            cure = "give an address that begins with https://, or http:// for this machine itself"
+            raise self._wrong(f"{text!r} is no address of keys", cure)
+
+
 class _Keys(Settings):
     """What the keys of one issuer have to be."""
 
     secret: str | bytes | None
     public_key_pem: str | None
-    jwks: str | Mapping[str, Any] | None
+    jwks: str | Mapping[str, Any] | Jwks | None
     algorithms: Sequence[JwtAlgorithm] | None
     issuer: str | Sequence[str] | None
     audience: str | Sequence[str] | None
@@ -105,6 +152,14 @@ class _Keys(Settings):
                 raise self._wrong(f"{algorithm} takes a secret, not a public key", "give secret= instead")
 
     def _check_jwks(self, given: Any) -> None:
+        if isinstance(given, str) and given.startswith("http"):
+            given = Jwks(url=given)
+            object.__setattr__(self, "jwks", given)
+        if isinstance(given, Jwks):
+            for algorithm in self.algorithms or ():
+                if algorithm in _SYMMETRIC:
+                    raise self._wrong(f"{algorithm} is for secrets, which are not published", "give secret= instead")
+            return
         try:
             found = json.loads(given) if isinstance(given, str) else json.loads(json.dumps(given))
         except (TypeError, ValueError):
@@ -126,8 +181,8 @@ class Issuer(_Keys):
     """The shared key of HS256, HS384 and HS512."""
     public_key_pem: str | None = field(default=None, repr=False)
     """The public key of RS256, ES256 or EdDSA, as PEM text."""
-    jwks: str | Mapping[str, Any] | None = field(default=None, repr=False)
-    """A JWK Set, as text or as a dict; tokens name a key of it by `kid`."""
+    jwks: str | Mapping[str, Any] | Jwks | None = field(default=None, repr=False)
+    """A JWK Set as text or as a dict, the `https` address of one, or `Jwks(...)`; tokens name a key of it by `kid`."""
     algorithms: Sequence[JwtAlgorithm] | None = None
     """What is accepted; left out, what is usual for each key."""
     audience: str | Sequence[str] | None = None
@@ -151,8 +206,8 @@ class Jwt(Layer, _Keys):
     """The shared key of HS256, HS384 and HS512, at least as long as the hash: 32, 48 or 64 bytes."""
     public_key_pem: str | None = field(default=None, repr=False)
     """The public key of RS256, ES256 or EdDSA, as PEM text."""
-    jwks: str | Mapping[str, Any] | None = field(default=None, repr=False)
-    """A JWK Set (RFC 7517), as text or as a dict; tokens name a key of it by `kid`."""
+    jwks: str | Mapping[str, Any] | Jwks | None = field(default=None, repr=False)
+    """A JWK Set (RFC 7517) as text or as a dict, the `https` address of one, or `Jwks(...)`; tokens name a key of it by `kid`."""
     algorithms: Sequence[JwtAlgorithm] | None = None
     """What is accepted; left out, HS256 with `secret`, and the one of its kind of key with `public_key_pem` and `jwks`."""
     issuer: str | Sequence[str] | None = None

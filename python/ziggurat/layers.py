@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from ._layer import Layer
-from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwt
+from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwks, Jwt
 
 __all__ = [
     "BodyLimit",
@@ -29,6 +29,7 @@ __all__ = [
     "FromHeader",
     "Hosts",
     "Issuer",
+    "Jwks",
     "Jwt",
     "Layer",
     "RequestId",

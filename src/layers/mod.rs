@@ -16,6 +16,7 @@
 //! | [`CompressionLayer`] | `compression` | br, zstd, gzip and deflate, also for event streams |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`JwtLayer`], [`RequireAuth`] | `jwt` | bearer tokens, claims and scopes |
+//! | of these [`Jwks`](jwt::Jwks) | `jwks` | keys that are fetched from where an issuer publishes them |
 //!
 //! The table lists them in the order in which they are best applied, outermost first. [`LayerSpec`] describes any of them
 //! as data, and [`foundation`] completes a list of descriptions with the layers that every app should have.

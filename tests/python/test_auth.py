@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -10,6 +14,17 @@ from tokens import SECRET, bearer
 
 from ziggurat import ConfigError, Request, Ziggurat, guards, layers
 from ziggurat.testing import TestClient
+
+# Ed25519, which the standard library cannot sign with.
+ED_PUBLIC = "jzvudZqB02wTazzndod3w0Ze4JAYh0A0XRSWfT5ODdk"
+ED_TOKEN = (
+    "eyJhbGciOiAiRWREU0EiLCAia2lkIjogIjEifQ.eyJzdWIiOiAiYW5uIiwgImV4cCI6IDg1ODk5MzQ1OTJ9.nzzy4QUX3KoHCO74"
+    "9CIntPFji67qkhLWrUcS9HfBheQxpqOEdv50uGI8OQDiV040Y79P1RwOp1XRUARh9p1eDA"
+)
+ED_TOKEN_OF_2 = (
+    "eyJhbGciOiAiRWREU0EiLCAia2lkIjogIjIifQ.eyJzdWIiOiAiYW5uIiwgImV4cCI6IDg1ODk5MzQ1OTJ9.mUs6sfSnJ4cjYTyO"
+    "J0lol9kAZzwXcjCC1UjWYO4Zq9aTh2yOh8dW8903DA0EaO9PnOu1qAMm_6YRORrVS8IXAg"
+)
 
 
 def app_with(*given: layers.Layer) -> Ziggurat:
@@ -30,6 +45,43 @@ def test_a_token_may_be_in_a_cookie() -> None:
         assert client.get("/", headers=bearer(sub="bob") | {"cookie": f"session={token}"}).text == "bob"
         assert client.get("/", headers={"cookie": f"session={token}; session={token}"}).status_code == 401
         assert client.get("/", headers={"cookie": f"other={token}"}).status_code == 401
+
+
+def test_keys_are_fetched_and_rotated() -> None:
+    """The provider begins and stops to publish the key."""
+    key = {"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": ED_PUBLIC}
+    published: list[dict[str, str]] = []
+
+    class Provider(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"keys": published}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    provider = ThreadingHTTPServer(("127.0.0.1", 0), Provider)
+    Thread(target=provider.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{provider.server_address[1]}/keys"
+    try:
+        with TestClient(app_with(layers.Jwt(jwks=layers.Jwks(url=url, cooldown=0.1)))) as client:
+            headers = {"authorization": f"Bearer {ED_TOKEN}"}
+            answer = client.get("/", headers=headers)
+            assert answer.status_code == 503 and answer.headers["retry-after"]
+            published.append(key)
+            time.sleep(0.2)
+            assert client.get("/", headers=headers).text == "ann"
+            published[0] = key | {"kid": "2"}
+            until = time.monotonic() + 10
+            while client.get("/", headers={"authorization": f"Bearer {ED_TOKEN_OF_2}"}).status_code != 200:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            assert client.get("/", headers=headers).status_code == 401
+    finally:
+        provider.shutdown()
+        provider.server_close()
 
 
 def test_each_issuer_has_its_own_keys() -> None:

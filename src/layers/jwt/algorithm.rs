@@ -55,6 +55,11 @@ impl Algorithm {
         Self::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(name)).ok()
     }
 
+    #[cfg(feature = "jwks")]
+    pub(super) fn is_symmetric(self) -> bool {
+        matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
+    }
+
     pub(super) fn is_for(self, family: AlgorithmFamily) -> bool {
         self.verified_as().family() == family
     }

@@ -8,6 +8,9 @@ use jsonwebtoken::errors::ErrorKind;
 use crate::Problem;
 use crate::service::ErrorFormat;
 
+/// By then it has been tried again.
+const RETRY_AFTER: u32 = 10;
+
 /// Why a request was refused. An extension of the answer, for layers outside; clients are not told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,6 +29,8 @@ pub enum Fault {
     Issuer,
     /// There is no key of the token's `kid`.
     Key,
+    /// The keys of the issuer could not be fetched, and there are none of before.
+    Unavailable,
     /// The signature is not by our key.
     Signature,
     /// `exp` has passed.
@@ -63,6 +68,10 @@ impl Fault {
         tracing::debug!(fault = %self, "a request was refused");
         let problem = match self {
             Self::Missing => unauthorized("this needs a bearer token in the Authorization header", "Bearer"),
+            Self::Unavailable => Problem::unavailable(
+                "the keys that tokens are checked with cannot be had; try again later",
+                RETRY_AFTER,
+            ),
             Self::Requirement => Problem::forbidden("the token does not have what is required here"),
             Self::Scope => {
                 let listed = scopes.join(" ");
@@ -97,6 +106,7 @@ impl fmt::Display for Fault {
             Self::Critical => "critical header extensions",
             Self::Issuer => "not a trusted issuer",
             Self::Key => "no key of that id",
+            Self::Unavailable => "no keys",
             Self::Signature => "wrong signature",
             Self::Expired => "expired",
             Self::NotYetValid => "not yet valid",

@@ -1,12 +1,14 @@
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{Extensions, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Claims, Fault, ResponseFuture};
+use super::{Claims, Fault};
 use crate::service::ErrorFormat;
 
 /// Guards a route: only requests with [`Claims`] pass, and only when these have all the scopes asked for.
@@ -77,7 +79,7 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -85,8 +87,8 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         match self.judge(request.extensions()) {
-            Ok(()) => ResponseFuture::inner(self.inner.call(request)),
-            Err(fault) => ResponseFuture::refused(fault, Some(self.scopes.clone()), self.errors),
+            Ok(()) => Either::Left(self.inner.call(request)),
+            Err(fault) => Either::Right(ready(Ok(fault.into_response(&self.scopes, self.errors)))),
         }
     }
 }

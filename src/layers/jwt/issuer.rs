@@ -15,6 +15,9 @@ pub struct Issuer {
     /// None takes what is usual for each key.
     pub(super) algorithms: Option<Vec<Algorithm>>,
     pub(super) audiences: Vec<String>,
+    /// In place of `keys`.
+    #[cfg(feature = "jwks")]
+    pub(super) fetched: Option<super::Jwks>,
 }
 
 impl Issuer {
@@ -65,6 +68,23 @@ impl Issuer {
         Ok(self)
     }
 
+    /// The keys are fetched from there, and used as those of [`jwk_set`](Self::jwk_set), but never as secrets.
+    #[cfg(feature = "jwks")]
+    pub fn jwks(mut self, source: super::Jwks) -> Self {
+        self.fetched = Some(source);
+        self
+    }
+
+    /// The issuer with this address, whose keys are fetched from where it says that they are; see
+    /// [`Jwks::discover`](super::Jwks::discover).
+    ///
+    /// # Errors
+    /// When it is no `https` address.
+    #[cfg(feature = "jwks")]
+    pub fn discover(address: &str) -> Result<Self, ConfigError> {
+        super::Jwks::discover(address).map(|source| Self::new(address).jwks(source))
+    }
+
     /// Accepts these algorithms and no others.
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = Some(algorithms.into_iter().collect());
@@ -79,14 +99,17 @@ impl Issuer {
 
     /// That every algorithm has a key.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        #[cfg(feature = "jwks")]
+        if self.fetched.is_some() {
+            return self.check_fetched();
+        }
         if self.keys.is_empty() {
             return Err(ConfigError::new(format!("Jwt: {self} has no key, so no token could be valid"))
                 .cure("give secret, public_key_pem or jwks"));
         }
         let Some(algorithms) = &self.algorithms else { return Ok(()) };
         if algorithms.is_empty() {
-            return Err(ConfigError::new("Jwt: algorithms is empty, so no token could be valid")
-                .cure("list at least one, such as \"HS256\", or leave it out"));
+            return Err(no_algorithms());
         }
         for algorithm in algorithms {
             match &self.keys[..] {
@@ -100,6 +123,32 @@ impl Issuer {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "jwks")]
+impl Issuer {
+    fn check_fetched(&self) -> Result<(), ConfigError> {
+        if !self.keys.is_empty() {
+            return Err(ConfigError::new(format!("Jwt: {self} has keys beside those that are fetched"))
+                .cure("give the ones or the others"));
+        }
+        match self.algorithms.as_deref() {
+            Some([]) => Err(no_algorithms()),
+            Some(all) => match all.iter().find(|algorithm| algorithm.is_symmetric()) {
+                Some(algorithm) => {
+                    Err(ConfigError::new(format!("Jwt: {algorithm:?} is for secrets, which are not published"))
+                        .cure("leave it out of algorithms, or give secret"))
+                }
+                None => Ok(()),
+            },
+            None => Ok(()),
+        }
+    }
+}
+
+fn no_algorithms() -> ConfigError {
+    ConfigError::new("Jwt: algorithms is empty, so no token could be valid")
+        .cure("list at least one, such as \"HS256\", or leave it out")
 }
 
 impl fmt::Display for Issuer {

@@ -1,11 +1,11 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tower_layer::Layer;
 
 use super::ring::Ring;
-use super::verifier::{Trusted, Verifier};
+use super::verifier::{Keys, Trusted, Verifier};
 use super::{Algorithm, Issuer, Jwt, TokenSource};
 use crate::ConfigError;
 use crate::service::Requirement;
@@ -23,6 +23,8 @@ pub struct JwtLayer {
     max_token: usize,
     leeway: Duration,
     required: bool,
+    /// What the services share that are made with these settings, in copies of the layer too.
+    made: Arc<OnceLock<Arc<Verifier>>>,
 }
 
 impl JwtLayer {
@@ -82,7 +84,13 @@ impl JwtLayer {
             max_token: MAX_TOKEN,
             leeway: Duration::from_secs(30),
             required: true,
+            made: Arc::default(),
         }
+    }
+
+    /// What was made with other settings does not serve these.
+    fn changed(self) -> Self {
+        Self { made: Arc::default(), ..self }
     }
 
     /// Accepts these algorithms and no others, of every issuer.
@@ -95,7 +103,7 @@ impl JwtLayer {
             issuer.algorithms = Some(algorithms.clone());
             issuer.check()?;
         }
-        Ok(self)
+        Ok(self.changed())
     }
 
     /// Accepts only tokens by this issuer (`iss`); call it again to accept several names. After
@@ -104,14 +112,14 @@ impl JwtLayer {
         if let Some(last) = self.issuers.last_mut() {
             last.names.push(issuer.into());
         }
-        self
+        self.changed()
     }
 
     /// Accepts only tokens for this audience (`aud`), of every issuer; call it again to accept several.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         let audience = audience.into();
         self.issuers.iter_mut().for_each(|issuer| issuer.audiences.push(audience.clone()));
-        self
+        self.changed()
     }
 
     /// Looks for the token in these places, and takes the first that is there. `Authorization: Bearer` by default.
@@ -124,31 +132,54 @@ impl JwtLayer {
             return Err(ConfigError::new("Jwt: sources is empty, so no token could be found")
                 .cure("name at least one, or leave it out for the Authorization header"));
         }
-        Ok(self)
+        Ok(self.changed())
     }
 
     /// Asks this of every token, and answers 403 to those that do not have it; call it again to ask for more.
     pub fn require(mut self, requirement: Requirement) -> Self {
         self.requirements.push(requirement);
-        self
+        self.changed()
     }
 
     /// Longer tokens are refused without looking at them; 8 KiB by default.
     pub fn max_token_bytes(mut self, bytes: usize) -> Self {
         self.max_token = bytes;
-        self
+        self.changed()
     }
 
     /// How far clocks may differ; 30 seconds by default. At most a day counts.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway.min(Duration::from_secs(24 * 60 * 60));
-        self
+        self.changed()
     }
 
     /// Whether requests without a token are refused; they are by default.
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
-        self
+        self.changed()
+    }
+}
+
+impl JwtLayer {
+    fn verifier(&self) -> Verifier {
+        let trusted = |issuer: &Issuer| Trusted { names: issuer.names.clone(), keys: self.keys(issuer) };
+        let scopes = self.requirements.iter().filter_map(Requirement::as_scope);
+        Verifier {
+            trusted: self.issuers.iter().map(trusted).collect(),
+            sources: self.sources.clone(),
+            max_token: self.max_token,
+            scopes: scopes.map(str::to_owned).collect(),
+            requirements: self.requirements.clone(),
+            required: self.required,
+        }
+    }
+
+    fn keys(&self, issuer: &Issuer) -> Keys {
+        #[cfg(feature = "jwks")]
+        if let Some(source) = &issuer.fetched {
+            return Keys::Fetched(super::jwks::Cache::new(source.clone(), issuer.clone(), self.leeway));
+        }
+        Keys::Given(Ring::new(issuer, &issuer.keys, self.leeway))
     }
 }
 
@@ -162,7 +193,7 @@ impl fmt::Debug for JwtLayer {
             .field("max_token", &self.max_token)
             .field("leeway", &self.leeway)
             .field("required", &self.required)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -170,17 +201,6 @@ impl<S> Layer<S> for JwtLayer {
     type Service = Jwt<S>;
 
     fn layer(&self, inner: S) -> Jwt<S> {
-        let trusted = |issuer: &Issuer| Trusted {
-            names: issuer.names.clone(),
-            keys: Ring::new(issuer, &issuer.keys, self.leeway),
-        };
-        let verifier = Verifier {
-            trusted: self.issuers.iter().map(trusted).collect(),
-            sources: self.sources.clone(),
-            max_token: self.max_token,
-            requirements: self.requirements.clone(),
-            required: self.required,
-        };
-        Jwt { inner, scopes: verifier.scopes().map(str::to_owned).collect(), verifier: Arc::new(verifier) }
+        Jwt { inner, verifier: self.made.get_or_init(|| Arc::new(self.verifier())).clone() }
     }
 }

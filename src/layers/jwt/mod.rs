@@ -26,6 +26,9 @@
 //! `kid` is compared with those that are there, and nothing else is done with it. Keys from a secret or PEM have no name:
 //! they check what names no other.
 //!
+//! With the feature `jwks` the keys of an issuer are [fetched](Issuer::jwks) from where it publishes them: at the first token,
+//! again before they are too old, and when a token names one that is not there. They are rotated without a restart.
+//!
 //! # Where the token is
 //! In [several places](JwtLayer::sources), if it is asked for: `Authorization`, another header, a cookie. The first that is
 //! there counts, and when it is bad the request is refused. A [cookie](TokenSource::cookie) needs protection against requests
@@ -99,12 +102,26 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Keys that are fetched, from an issuer that speaks OpenID Connect:
+#![cfg_attr(feature = "jwks", doc = "```")]
+#![cfg_attr(not(feature = "jwks"), doc = "```ignore")]
+//! use ziggurat::layers::jwt::{Issuer, JwtLayer};
+//!
+//! # fn main() -> Result<(), ziggurat::ConfigError> {
+//! let jwt = JwtLayer::issuers([Issuer::discover("https://accounts.google.com")?.audience("my-client-id")])?;
+//! # let _ = jwt;
+//! # Ok(())
+//! # }
+//! ```
 
 mod algorithm;
 mod fault;
 mod future;
 mod guard;
 mod issuer;
+#[cfg(feature = "jwks")]
+mod jwks;
 mod key;
 mod key_set;
 mod layer;
@@ -119,6 +136,8 @@ pub use fault::Fault;
 pub use future::ResponseFuture;
 pub use guard::{Guarded, RequireAuth};
 pub use issuer::Issuer;
+#[cfg(feature = "jwks")]
+pub use jwks::Jwks;
 pub use layer::JwtLayer;
 pub use service::Jwt;
 pub use source::TokenSource;

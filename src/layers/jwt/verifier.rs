@@ -1,4 +1,5 @@
-use http::HeaderMap;
+use http::{HeaderMap, Request};
+use tokio::sync::futures::OwnedNotified;
 
 use super::ring::{Head, Ring, issuer_of};
 use super::{Claims, Fault, TokenSource};
@@ -11,28 +12,57 @@ pub(super) struct Verifier {
     pub(super) max_token: usize,
     pub(super) requirements: Vec<Requirement>,
     pub(super) required: bool,
+    /// All that are asked for: what a refusal names.
+    pub(super) scopes: std::sync::Arc<[String]>,
 }
 
 /// One issuer.
 pub(super) struct Trusted {
     pub(super) names: Vec<String>,
-    pub(super) keys: Ring,
+    pub(super) keys: Keys,
+}
+
+pub(super) enum Keys {
+    Given(Ring),
+    #[cfg(feature = "jwks")]
+    Fetched(std::sync::Arc<super::jwks::Cache>),
+}
+
+/// Why a request does not go on.
+pub(super) enum Stop {
+    Refused(Fault),
+    /// Keys are being fetched; when that is over, it is to be asked again.
+    #[cfg_attr(not(feature = "jwks"), allow(dead_code))]
+    Waiting(OwnedNotified),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault)
+    }
 }
 
 impl Verifier {
-    /// The claims of the request's token; none when it has no token and needs none.
-    pub(super) fn verify(&self, headers: &HeaderMap) -> Result<Option<Claims>, Fault> {
-        for source in &self.sources {
-            if let Some(token) = source.find(headers)? {
-                return self.check(token).map(Some);
-            }
+    /// Puts the claims of the request's token into it, if it has one or needs one. Only who may wait is told to.
+    pub(super) fn admit<B>(&self, request: &mut Request<B>, may_wait: bool) -> Result<(), Stop> {
+        if let Some(claims) = self.verify(request.headers(), may_wait)? {
+            request.extensions_mut().insert(claims);
         }
-        if self.required { Err(Fault::Missing) } else { Ok(None) }
+        Ok(())
     }
 
-    fn check(&self, token: &[u8]) -> Result<Claims, Fault> {
+    fn verify(&self, headers: &HeaderMap, may_wait: bool) -> Result<Option<Claims>, Stop> {
+        for source in &self.sources {
+            if let Some(token) = source.find(headers)? {
+                return self.check(token, may_wait).map(Some);
+            }
+        }
+        if self.required { Err(Fault::Missing.into()) } else { Ok(None) }
+    }
+
+    fn check(&self, token: &[u8], may_wait: bool) -> Result<Claims, Stop> {
         if token.len() > self.max_token {
-            return Err(Fault::TooLong);
+            return Err(Fault::TooLong.into());
         }
         let head = Head::of(token)?;
         let trusted = match &self.trusted[..] {
@@ -42,7 +72,7 @@ impl Verifier {
                 several.iter().find(|trusted| trusted.names.contains(&name)).ok_or(Fault::Issuer)?
             }
         };
-        let claims = trusted.keys.verify(token, &head)?;
+        let claims = trusted.keys.verify(token, &head, may_wait)?;
         self.judge(&claims)?;
         Ok(claims)
     }
@@ -54,9 +84,27 @@ impl Verifier {
             Some(_) => Err(Fault::Requirement),
         }
     }
+}
 
-    /// All scopes that are asked for.
-    pub(super) fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.requirements.iter().filter_map(Requirement::as_scope)
+impl Keys {
+    #[cfg_attr(not(feature = "jwks"), allow(unused_variables))]
+    fn verify(&self, token: &[u8], head: &Head, may_wait: bool) -> Result<Claims, Stop> {
+        match self {
+            Self::Given(ring) => Ok(ring.verify(token, head)?),
+            #[cfg(feature = "jwks")]
+            Self::Fetched(cache) => {
+                let fault = match cache.ring() {
+                    None => Fault::Unavailable,
+                    Some(ring) => match ring.verify(token, head) {
+                        // A new key may have come since.
+                        Err(Fault::Key) if !head.algorithm.is_symmetric() => Fault::Key,
+                        Err(Fault::Signature) if head.kid.is_none() => Fault::Signature,
+                        verified => return Ok(verified?),
+                    },
+                };
+                let wait = if may_wait { cache.want() } else { None };
+                Err(wait.map_or(Stop::Refused(fault), Stop::Waiting))
+            }
+        }
     }
 }

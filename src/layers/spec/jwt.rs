@@ -7,7 +7,7 @@ use super::build::{header_name, seconds};
 use super::{OneOrMany, Secret};
 use crate::ConfigError;
 use crate::layers::JwtLayer;
-use crate::layers::jwt::{Algorithm, Issuer, TokenSource};
+use crate::layers::jwt::{Algorithm, Issuer, Jwks, TokenSource};
 use crate::service::Requirement;
 
 /// Settings of `Jwt`: one of `secret`, `public_key_pem` and `jwks`, or several `issuers`.
@@ -18,9 +18,8 @@ pub struct JwtSpec {
     pub secret: Option<Secret>,
     /// The public key of RS256, ES256 or EdDSA.
     pub public_key_pem: Option<String>,
-    /// A JWK Set, as text or as it is.
-    #[serde(deserialize_with = "text_of")]
-    pub jwks: Option<Secret>,
+    /// A JWK Set, or where there is one.
+    pub jwks: Option<JwksSpec>,
     /// What tokens may be signed with; by the kind of key when it is left out.
     pub algorithms: Option<Vec<Algorithm>>,
     /// Who may have issued tokens.
@@ -71,8 +70,7 @@ pub struct IssuerSpec {
     /// As [`JwtSpec::public_key_pem`].
     pub public_key_pem: Option<String>,
     /// As [`JwtSpec::jwks`].
-    #[serde(deserialize_with = "text_of")]
-    pub jwks: Option<Secret>,
+    pub jwks: Option<JwksSpec>,
     /// As [`JwtSpec::algorithms`].
     pub algorithms: Option<Vec<Algorithm>>,
     /// As [`JwtSpec::audience`].
@@ -139,7 +137,8 @@ impl IssuerSpec {
         let mut issuer = match (self.secret, self.public_key_pem, self.jwks) {
             (Some(secret), None, None) => issuer.secret(secret.0)?,
             (None, Some(pem), None) => issuer.public_key_pem(pem)?,
-            (None, None, Some(set)) => issuer.jwk_set(set.0)?,
+            (None, None, Some(JwksSpec::Given(set))) => issuer.jwk_set(set.0)?,
+            (None, None, Some(JwksSpec::Fetched(source))) => source.issuer(self.issuer.is_none())?,
             (None, None, None) => {
                 return Err(ConfigError::new("Jwt: no key is given").cure("give secret, public_key_pem or jwks"));
             }
@@ -183,11 +182,83 @@ fn listed(field: &str, given: Option<OneOrMany>) -> Result<Vec<String>, ConfigEr
     Ok(given)
 }
 
-/// JSON as it is, or a text of it.
-fn text_of<'de, D: Deserializer<'de>>(given: D) -> Result<Option<Secret>, D::Error> {
-    let given = Option::<Value>::deserialize(given)?;
-    Ok(given.map(|value| match value {
-        Value::String(text) => Secret(text),
-        value => Secret(value.to_string()),
-    }))
+/// Keys of an issuer: a JWK Set as text or as it is, an address of one, or a [`FetchedSpec`].
+#[derive(Debug, Clone)]
+pub enum JwksSpec {
+    /// A set, as text.
+    Given(Secret),
+    /// Where there is one.
+    Fetched(FetchedSpec),
+}
+
+/// Where keys are published, and how they are kept. One of `url` and `discover` has to be given.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FetchedSpec {
+    /// The address of a JWK Set.
+    pub url: Option<String>,
+    /// The address of an issuer that says where its set is.
+    pub discover: Option<String>,
+    /// How many seconds keys hold that do not say it themselves.
+    pub refresh: Option<f64>,
+    /// The least number of seconds between two fetches.
+    pub cooldown: Option<f64>,
+    /// How many seconds a fetch may take.
+    pub timeout: Option<f64>,
+    /// For how many seconds keys serve that are too old, while there are no others.
+    pub stale_for: Option<f64>,
+    /// Certificates to trust in place of the public ones.
+    pub root_pem: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for JwksSpec {
+    fn deserialize<D: Deserializer<'de>>(given: D) -> Result<Self, D::Error> {
+        match Value::deserialize(given)? {
+            Value::String(url) if url.starts_with("http") => {
+                Ok(Self::Fetched(FetchedSpec { url: Some(url), ..FetchedSpec::default() }))
+            }
+            Value::String(text) => Ok(Self::Given(Secret(text))),
+            set if set.get("keys").is_some() => Ok(Self::Given(Secret(set.to_string()))),
+            other => serde_json::from_value(other).map(Self::Fetched).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl FetchedSpec {
+    /// The issuer with these keys; it has a name when that is `wanted` and known.
+    fn issuer(self, wanted: bool) -> Result<Issuer, ConfigError> {
+        let mut issuer = Issuer::default();
+        let mut source = match (self.url, self.discover) {
+            (Some(url), None) => Jwks::url(&url)?,
+            (None, Some(address)) => {
+                let source = Jwks::discover(&address)?;
+                if wanted {
+                    issuer = Issuer::new(address);
+                }
+                source
+            }
+            _ => {
+                return Err(ConfigError::new("Jwt: jwks is to be fetched from one of url and discover")
+                    .cure("give the address of the set, or of the issuer"));
+            }
+        };
+        // Not more often than the provider can bear.
+        let time = |field: &str, seconds_of: f64| seconds(&format!("Jwt: jwks {field}"), seconds_of, 0.1);
+        if let Some(refresh) = self.refresh {
+            source = source.refresh(time("refresh", refresh)?);
+        }
+        if let Some(cooldown) = self.cooldown {
+            source = source.cooldown(time("cooldown", cooldown)?);
+        }
+        if let Some(timeout) = self.timeout {
+            source = source.timeout(time("timeout", timeout)?);
+        }
+        if let Some(stale_for) = self.stale_for {
+            source = source.stale_for(seconds("Jwt: jwks stale_for", stale_for, 0.0)?);
+        }
+        if let Some(pem) = self.root_pem {
+            source = source.root_pem(pem)?;
+        }
+        Ok(issuer.jwks(source))
+    }
 }

@@ -39,7 +39,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
-pub use jwt::{IssuerSpec, JwtSpec, SourceSpec};
+pub use jwt::{FetchedSpec, IssuerSpec, JwksSpec, JwtSpec, SourceSpec};
 pub use settings::{
     BodyLimitSpec, CatchPanicSpec, CompressionSpec, CorsSpec, HostsSpec, OneOrMany, RequestIdSpec, Secret,
     SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
@@ -71,7 +71,7 @@ pub enum LayerSpec {
     /// A [`BodyLimitLayer`](crate::layers::BodyLimitLayer).
     BodyLimit(BodyLimitSpec),
     /// A [`JwtLayer`](crate::layers::JwtLayer).
-    Jwt(JwtSpec),
+    Jwt(Box<JwtSpec>),
 }
 
 impl LayerSpec {
