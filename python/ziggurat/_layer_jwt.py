@@ -222,6 +222,8 @@ class Jwt(Layer, _Keys):
     """What every token must have, as `[HasRole("staff")]` of `ziggurat.guards`; it is a 403 where it is missing."""
     max_token_bytes: int = 8192
     """Longer tokens are refused."""
+    remember: int = 1024
+    """About how many good tokens are remembered, so that their signatures are not checked again; 0 checks each time."""
     leeway: float = 30.0
     """Seconds by which clocks may differ."""
     required: bool = True
@@ -231,6 +233,7 @@ class Jwt(Layer, _Keys):
         self._check_number("leeway", 0, 3600)
         self._check_bool("required")
         self._check_int("max_token_bytes", 1)
+        self._check_int("remember", 0, 1_000_000)
         self._freeze_of("sources", FromHeader | FromCookie, 'FromHeader("authorization")', empty=False)
         self._freeze_of("require", Guard, 'HasScope("notes:read")')
         self._freeze_of("issuers", Issuer, "layers.Issuer(issuer=..., jwks=...)", empty=False)

@@ -12,6 +12,7 @@ mod foreign;
 mod jwks;
 mod jwt;
 mod jwt_keys;
+mod jwt_memory;
 mod jwt_places;
 mod provider;
 mod spec;

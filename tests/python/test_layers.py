@@ -34,6 +34,7 @@ def test_only_what_was_given_is_passed_on() -> None:
         "audience": "app",
         "require": [],
         "max_token_bytes": 8192,
+        "remember": 1024,
         "leeway": 30.0,
         "required": False,
     }
@@ -46,7 +47,9 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Trace(format="json", level="warning"),
         layers.Jwt(secret=SECRET, issuer=["a", "b"], leeway=1.5),
         layers.Jwt(secret=SECRET.encode() * 2, algorithms=["HS512"]),
-        layers.Jwt(jwks=JWKS, require=[guards.HasRole("a"), guards.HasScope("b"), guards.ClaimIs("c", 1, "d")]),
+        layers.Jwt(
+            jwks=JWKS, remember=0, require=[guards.HasRole("a"), guards.HasScope("b"), guards.ClaimIs("c", 1, "d")]
+        ),
         layers.Jwt(jwks=json.dumps(JWKS), sources=[layers.FromHeader("x-token"), layers.FromCookie("session")]),
         layers.Jwt(jwks="https://id.example/keys", audience="a"),
         layers.Jwt(jwks=layers.Jwks(discover="https://id.example", refresh=60, cooldown=1, timeout=2, stale_for=0)),
@@ -117,6 +120,7 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Jwt", {"secret": SECRET, "require": ["admin"]}, "require holds 'admin'"),
         ("Jwt", {"secret": SECRET, "require": guards.HasScope("a")}, "require must be a list"),
         ("Jwt", {"secret": SECRET, "max_token_bytes": 0}, "max_token_bytes=0 is out of range"),
+        ("Jwt", {"secret": SECRET, "remember": -1}, "remember=-1 is out of range"),
         ("Issuer", {"issuer": "", "secret": SECRET}, "issuer is empty"),
         ("Issuer", {"issuer": "a"}, "neither of secret and public_key_pem given"),
         ("Issuer", {"issuer": "a", "secret": "short"}, "the secret has 5 bytes"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tower_layer::Layer;
 
+use super::memo::Memo;
 use super::ring::Ring;
 use super::verifier::{Keys, Trusted, Verifier};
 use super::{Algorithm, Issuer, Jwt, TokenSource};
@@ -12,6 +13,9 @@ use crate::service::Requirement;
 
 /// Longer tokens are not looked at, unless it is asked for.
 const MAX_TOKEN: usize = 8 * 1024;
+
+/// Good tokens that are remembered, unless it is asked for more or less.
+const REMEMBERED: usize = 1024;
 
 /// Applies [`Jwt`]; see the [module](super) for examples.
 #[derive(Clone)]
@@ -23,6 +27,7 @@ pub struct JwtLayer {
     max_token: usize,
     leeway: Duration,
     required: bool,
+    remembered: usize,
     /// What the services share that are made with these settings, in copies of the layer too.
     made: Arc<OnceLock<Arc<Verifier>>>,
 }
@@ -84,6 +89,7 @@ impl JwtLayer {
             max_token: MAX_TOKEN,
             leeway: Duration::from_secs(30),
             required: true,
+            remembered: REMEMBERED,
             made: Arc::default(),
         }
     }
@@ -153,6 +159,13 @@ impl JwtLayer {
         self.changed()
     }
 
+    /// Remembers about so many good tokens, of at most 2 KiB each, so that their signatures are not checked again; 1024 by default,
+    /// and 0 checks each time.
+    pub fn remember(mut self, tokens: usize) -> Self {
+        self.remembered = tokens;
+        self.changed()
+    }
+
     /// Whether requests without a token are refused; they are by default.
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
@@ -171,6 +184,8 @@ impl JwtLayer {
             scopes: scopes.map(str::to_owned).collect(),
             requirements: self.requirements.clone(),
             required: self.required,
+            leeway: self.leeway,
+            memo: Memo::new(self.remembered),
         }
     }
 
@@ -193,6 +208,7 @@ impl fmt::Debug for JwtLayer {
             .field("max_token", &self.max_token)
             .field("leeway", &self.leeway)
             .field("required", &self.required)
+            .field("remembered", &self.remembered)
             .finish_non_exhaustive()
     }
 }

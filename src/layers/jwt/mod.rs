@@ -29,6 +29,10 @@
 //! With the feature `jwks` the keys of an issuer are [fetched](Issuer::jwks) from where it publishes them: at the first token,
 //! again before they are too old, and when a token names one that is not there. They are rotated without a restart.
 //!
+//! # What it costs
+//! Tokens that were found good are [remembered](JwtLayer::remember), and their signature is not checked again. `exp` and what is
+//! [required](JwtLayer::require) are, and a key that was taken back takes them with it.
+//!
 //! # Where the token is
 //! In [several places](JwtLayer::sources), if it is asked for: `Authorization`, another header, a cookie. The first that is
 //! there counts, and when it is bad the request is refused. A [cookie](TokenSource::cookie) needs protection against requests
@@ -125,6 +129,7 @@ mod jwks;
 mod key;
 mod key_set;
 mod layer;
+mod memo;
 mod ring;
 mod service;
 mod source;

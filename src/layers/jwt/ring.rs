@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine;
@@ -15,7 +16,13 @@ use super::{Algorithm, Claims, Fault, Issuer};
 const MAX_TRIED: usize = 4;
 
 /// The keys of one issuer, ready to check its tokens.
-pub(super) struct Ring(Vec<Entry>);
+pub(super) struct Ring {
+    /// Another one for each.
+    pub(super) generation: u64,
+    entries: Vec<Entry>,
+}
+
+static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
 struct Entry {
     id: Option<Box<str>>,
@@ -35,19 +42,22 @@ impl Ring {
                 algorithms,
             })
         };
-        Self(keys.iter().filter_map(entry).collect())
+        Self {
+            generation: GENERATIONS.fetch_add(1, Ordering::Relaxed),
+            entries: keys.iter().filter_map(entry).collect(),
+        }
     }
 
     /// The claims of a token with this head.
     pub(super) fn verify(&self, token: &[u8], head: &Head) -> Result<Claims, Fault> {
         let named = head.kid.as_deref();
-        let is_known = named.is_some_and(|kid| self.0.iter().any(|entry| entry.id.as_deref() == Some(kid)));
+        let is_known = named.is_some_and(|kid| self.entries.iter().any(|entry| entry.id.as_deref() == Some(kid)));
         let answers_to = |entry: &&Entry| match (&entry.id, named) {
             (Some(id), Some(kid)) => **id == *kid,
             (None, Some(_)) => !is_known,
             (_, None) => true,
         };
-        let mut fitting = self.0.iter().filter(answers_to).peekable();
+        let mut fitting = self.entries.iter().filter(answers_to).peekable();
         if fitting.peek().is_none() {
             return Err(Fault::Key);
         }

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use http::{HeaderMap, Request};
 use tokio::sync::futures::OwnedNotified;
 
+use super::memo::{Known, Memo};
 use super::ring::{Head, Ring, issuer_of};
 use super::{Claims, Fault, TokenSource};
 use crate::service::Requirement;
@@ -12,6 +15,9 @@ pub(super) struct Verifier {
     pub(super) max_token: usize,
     pub(super) requirements: Vec<Requirement>,
     pub(super) required: bool,
+    pub(super) leeway: Duration,
+    /// Good tokens.
+    pub(super) memo: Option<Memo>,
     /// All that are asked for: what a refusal names.
     pub(super) scopes: std::sync::Arc<[String]>,
 }
@@ -64,16 +70,31 @@ impl Verifier {
         if token.len() > self.max_token {
             return Err(Fault::TooLong.into());
         }
+        let known = self.memo.as_ref().and_then(|memo| memo.find(token));
+        let known = known.filter(|known| self.trusted[known.issuer].keys.generation() == Some(known.generation));
+        let claims = match known {
+            Some(known) => known.claims,
+            None => self.check_anew(token, may_wait)?,
+        };
+        self.judge(&claims)?;
+        Ok(claims)
+    }
+
+    fn check_anew(&self, token: &[u8], may_wait: bool) -> Result<Claims, Stop> {
         let head = Head::of(token)?;
-        let trusted = match &self.trusted[..] {
-            [only] => only,
+        let issuer = match &self.trusted[..] {
+            [_] => 0,
             several => {
                 let name = issuer_of(token)?;
-                several.iter().find(|trusted| trusted.names.contains(&name)).ok_or(Fault::Issuer)?
+                several.iter().position(|trusted| trusted.names.contains(&name)).ok_or(Fault::Issuer)?
             }
         };
-        let claims = trusted.keys.verify(token, &head, may_wait)?;
-        self.judge(&claims)?;
+        let (claims, generation) = self.trusted[issuer].keys.verify(token, &head, may_wait)?;
+        if let Some(memo) = &self.memo
+            && let Some(known) = Known::new(&claims, issuer, generation, self.leeway)
+        {
+            memo.keep(token, known);
+        }
         Ok(claims)
     }
 
@@ -87,10 +108,19 @@ impl Verifier {
 }
 
 impl Keys {
-    #[cfg_attr(not(feature = "jwks"), allow(unused_variables))]
-    fn verify(&self, token: &[u8], head: &Head, may_wait: bool) -> Result<Claims, Stop> {
+    /// Which keys there are now; none when there are none.
+    fn generation(&self) -> Option<u64> {
         match self {
-            Self::Given(ring) => Ok(ring.verify(token, head)?),
+            Self::Given(ring) => Some(ring.generation),
+            #[cfg(feature = "jwks")]
+            Self::Fetched(cache) => cache.ring().map(|ring| ring.generation),
+        }
+    }
+
+    #[cfg_attr(not(feature = "jwks"), allow(unused_variables))]
+    fn verify(&self, token: &[u8], head: &Head, may_wait: bool) -> Result<(Claims, u64), Stop> {
+        match self {
+            Self::Given(ring) => Ok((ring.verify(token, head)?, ring.generation)),
             #[cfg(feature = "jwks")]
             Self::Fetched(cache) => {
                 let fault = match cache.ring() {
@@ -99,7 +129,7 @@ impl Keys {
                         // A new key may have come since.
                         Err(Fault::Key) if !head.algorithm.is_symmetric() => Fault::Key,
                         Err(Fault::Signature) if head.kid.is_none() => Fault::Signature,
-                        verified => return Ok(verified?),
+                        verified => return Ok((verified?, ring.generation)),
                     },
                 };
                 let wait = if may_wait { cache.want() } else { None };

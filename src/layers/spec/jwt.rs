@@ -34,6 +34,8 @@ pub struct JwtSpec {
     pub require: Vec<Requirement>,
     /// Longer tokens are refused.
     pub max_token_bytes: Option<usize>,
+    /// How many good tokens are remembered; 0 checks each time.
+    pub remember: Option<usize>,
     /// By how many seconds clocks may differ.
     pub leeway: f64,
     /// Whether requests without a token are refused.
@@ -53,6 +55,7 @@ impl Default for JwtSpec {
             sources: None,
             require: Vec::new(),
             max_token_bytes: None,
+            remember: None,
             leeway: 30.0,
             required: true,
         }
@@ -115,6 +118,9 @@ impl JwtSpec {
         }
         if let Some(bytes) = self.max_token_bytes {
             layer = layer.max_token_bytes(bytes);
+        }
+        if let Some(tokens) = self.remember {
+            layer = layer.remember(tokens);
         }
         layer = self.require.into_iter().fold(layer, JwtLayer::require);
         Ok(layer.leeway(seconds("Jwt: leeway", self.leeway, 0.0)?).required(self.required))
