@@ -100,7 +100,7 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 	  --allowlist tests/python/stubtest-allowlist.txt
 
 features: ## Compile each cargo feature alone
-	@for feature in server catch-panic compression cors hosts jwks jwt limit request-id sensitive-headers timeout trace \
+	@for feature in server api-key basic catch-panic compression cors hosts jwks jwt limit request-id sensitive-headers timeout trace \
 	    layers crud sqlite mongodb; do \
 	  echo "feature $$feature"; \
 	  cargo clippy --locked --quiet --no-default-features --features $$feature -- -D warnings; done

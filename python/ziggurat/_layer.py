@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 def _plain(value: Any) -> Any:
     """As JSON has it."""
     if isinstance(value, Mapping):
-        return dict(value)
+        return {name: _plain(item) for name, item in value.items()}
     if hasattr(value, "to_spec"):
         return value.to_spec()
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -13,7 +13,7 @@ from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
 from .exceptions import ConfigError
-from .layers import Jwt
+from .layers import ApiKey, Basic, Jwt
 from .models import Model, bind
 from .routing import CrudSpec, MiddlewareSpec, Routes, RouteSpec
 
@@ -250,7 +250,7 @@ class Ziggurat(Routes):
 
     def _find_open_writes(self, native: _ziggurat.App) -> list[str]:
         """The native writes that ask for nobody; with `strict`, handlers that do count too and none may be left."""
-        if any(isinstance(layer, Jwt) and layer.required for layer in self.layers):
+        if any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in self.layers):
             return []
         found = [f"{method} {path}" for method, path in native.open_writes()]
         if self._strict:

@@ -18,24 +18,30 @@ from types import MappingProxyType
 from typing import Literal
 
 from ._layer import Layer
+from ._layer_auth import ApiKey, Basic, FromQuery, Key, User
 from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwks, Jwt
 
 __all__ = [
+    "ApiKey",
+    "Basic",
     "BodyLimit",
     "CatchPanic",
     "Compression",
     "Cors",
     "FromCookie",
     "FromHeader",
+    "FromQuery",
     "Hosts",
     "Issuer",
     "Jwks",
     "Jwt",
+    "Key",
     "Layer",
     "RequestId",
     "SensitiveHeaders",
     "Timeout",
     "Trace",
+    "User",
 ]
 
 Coding = Literal["br", "zstd", "gzip", "deflate"]

@@ -15,20 +15,30 @@
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
 //! | [`CompressionLayer`] | `compression` | br, zstd, gzip and deflate, also for event streams |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
+//! | [`ApiKeyLayer`] | `api-key` | keys of programs that call |
+//! | [`BasicLayer`] | `basic` | names and passwords |
 //! | [`JwtLayer`], [`RequireAuth`] | `jwt` | bearer tokens, claims and scopes |
 //! | of these [`Jwks`](jwt::Jwks) | `jwks` | keys that are fetched from where an issuer publishes them |
 //!
 //! The table lists them in the order in which they are best applied, outermost first. [`LayerSpec`] describes any of them
 //! as data, and [`foundation`] completes a list of descriptions with the layers that every app should have.
 
+#[cfg(feature = "api-key")]
+pub mod api_key;
+#[cfg(feature = "basic")]
+pub mod basic;
 #[cfg(feature = "limit")]
 pub mod body_limit;
+#[cfg(any(feature = "api-key", feature = "basic"))]
+mod caller;
 #[cfg(feature = "catch-panic")]
 pub mod catch_panic;
 #[cfg(feature = "compression")]
 pub mod compression;
 #[cfg(feature = "cors")]
 pub mod cors;
+#[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]
+mod credential;
 #[cfg(feature = "hosts")]
 pub mod hosts;
 #[cfg(feature = "jwt")]
@@ -44,6 +54,10 @@ pub mod timeout;
 #[cfg(feature = "trace")]
 pub mod trace;
 
+#[cfg(feature = "api-key")]
+pub use api_key::ApiKeyLayer;
+#[cfg(feature = "basic")]
+pub use basic::BasicLayer;
 #[cfg(feature = "limit")]
 pub use body_limit::BodyLimitLayer;
 #[cfg(feature = "catch-panic")]
@@ -69,6 +83,8 @@ pub use trace::TraceLayer;
 
 /// Accessors to the service that a layer wraps, the same for every layer.
 #[cfg(any(
+    feature = "api-key",
+    feature = "basic",
     feature = "catch-panic",
     feature = "compression",
     feature = "hosts",
@@ -97,6 +113,8 @@ macro_rules! inner_accessors {
     };
 }
 #[cfg(any(
+    feature = "api-key",
+    feature = "basic",
     feature = "catch-panic",
     feature = "compression",
     feature = "hosts",

@@ -54,6 +54,8 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(CorsLayer::new().build().unwrap()).await;
     is_transparent::<Body, _>(CompressionLayer::new()).await;
     is_transparent::<LimitedBody<Body>, _>(BodyLimitLayer::default()).await;
+    is_transparent::<Body, _>(crate::api_key::layer().required(false)).await;
+    is_transparent::<Body, _>(crate::basic::layer().required(false)).await;
     is_transparent::<Body, _>(JwtLayer::secret(SECRET).unwrap().required(false)).await;
 }
 
@@ -70,6 +72,8 @@ fn layers_are_cheap_to_share() {
     is_shared(&CompressionLayer::new());
     is_shared(&BodyLimitLayer::default());
     is_shared(&JwtLayer::secret(SECRET).unwrap());
+    is_shared(&crate::api_key::layer());
+    is_shared(&crate::basic::layer());
     is_shared(&RequireAuth::new());
 }
 

@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
-use ziggurat::layers::jwt::{Issuer, TokenSource};
+use ziggurat::layers::jwt::{CredentialSource, Issuer};
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, CompressionLayer, CorsLayer, HostsLayer, JwtLayer, RequestIdLayer,
     RequireAuth, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
@@ -28,7 +28,7 @@ fn cors() -> CorsLayer {
 /// Tokens in the header or in a cookie, by one of two issuers.
 fn jwt() -> JwtLayer {
     let issuer = |name: &str| Issuer::new(name).secret(SECRET).unwrap();
-    let sources = [TokenSource::authorization(), TokenSource::cookie("session").unwrap()];
+    let sources = [CredentialSource::authorization(), CredentialSource::cookie("session").unwrap()];
     JwtLayer::issuers([issuer("a"), issuer("b")]).unwrap().sources(sources).unwrap()
 }
 
@@ -40,6 +40,8 @@ fn router() -> Router {
         .route("/echo", post(|body: String| async move { body }))
         .route("/panic", get(|| async { panic!("boom") as &'static str }))
         .route("/slow", get(std::future::pending::<&'static str>))
+        .layer(crate::api_key::layer().required(false))
+        .layer(crate::basic::layer().required(false))
         .layer(jwt().required(false))
         .layer(BodyLimitLayer::new(10))
         .layer(CompressionLayer::new())
@@ -90,6 +92,12 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!((head.status.as_u16(), &body[..]), (200, &b"in"[..]));
     let cookie = Request::get("/guarded").header("cookie", format!("session={entering}"));
     assert_eq!(ask(cookie, empty()).await.0.status, 200);
+    let keyed = |key: &str| Request::get("/guarded").header("x-api-key", key);
+    assert_eq!(ask(keyed(crate::api_key::KEY), empty()).await.0.status, 200);
+    assert_eq!(ask(keyed("another"), empty()).await.0.status, 401);
+    let user = |password: &str| Request::get("/guarded").header("authorization", crate::basic::sent("ann", password));
+    assert_eq!(ask(user("open sesame"), empty()).await.0.status, 200);
+    assert_eq!(ask(user("sesame"), empty()).await.0.status, 401);
 }
 
 #[tokio::test]
@@ -112,6 +120,9 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(cors())
         .layer(CompressionLayer::new())
         .layer(jwt())
+        // The token is enough for both.
+        .layer(crate::api_key::layer())
+        .layer(crate::basic::layer())
         .layer(RequireAuth::new())
         .layer(BodyLimitLayer::new(10))
         .service(greet);

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use ziggurat::layers::jwt::{Fault, JwtLayer, Requirement, TokenSource};
+use ziggurat::layers::jwt::{CredentialSource, Fault, JwtLayer, Requirement};
 
 use crate::jwt::{authorization, bearer, layer, refusal, send};
 use crate::support::{problem, text, token};
@@ -29,9 +29,9 @@ fn of(subject: &str) -> String {
 #[tokio::test]
 async fn the_first_place_that_has_a_token_counts() {
     let layer = || {
-        let header = TokenSource::header(HeaderName::from_static("x-token"));
-        let cookie = TokenSource::cookie("session").unwrap();
-        layer().sources([cookie, header, TokenSource::authorization()]).unwrap().required(false)
+        let header = CredentialSource::header(HeaderName::from_static("x-token"));
+        let cookie = CredentialSource::cookie("session").unwrap();
+        layer().sources([cookie, header, CredentialSource::authorization()]).unwrap().required(false)
     };
     let (one, two, three) = (of("one"), of("two"), of("three"));
     let (cookie, bearer) = (format!("a=b; session={one}; c=d"), format!("Bearer {three}"));
@@ -55,8 +55,8 @@ async fn the_first_place_that_has_a_token_counts() {
 
 #[tokio::test]
 async fn two_tokens_of_one_place_are_none() {
-    let cookies = || layer().sources([TokenSource::cookie("session").unwrap()]).unwrap();
-    let header = || layer().sources([TokenSource::header(HeaderName::from_static("x-token"))]).unwrap();
+    let cookies = || layer().sources([CredentialSource::cookie("session").unwrap()]).unwrap();
+    let header = || layer().sources([CredentialSource::header(HeaderName::from_static("x-token"))]).unwrap();
     let (one, two) = (of("one"), of("two"));
     let (a, b) = (format!("session={one}"), format!("session={two}"));
     assert_eq!(refusal(cookies(), headers(&[("cookie", &format!("{a}; {b}"))])).await, Fault::Malformed);
@@ -73,16 +73,16 @@ async fn two_tokens_of_one_place_are_none() {
 
 #[tokio::test]
 async fn only_the_places_that_are_named_are_looked_at() {
-    let header = || layer().sources([TokenSource::header(HeaderName::from_static("x-token"))]).unwrap();
+    let header = || layer().sources([CredentialSource::header(HeaderName::from_static("x-token"))]).unwrap();
     assert_eq!(send(header(), bearer(&of("ann"))).await.extensions().get(), Some(&Fault::Missing));
     assert_eq!(subject(header(), headers(&[("x-token", &of("ann"))])).await, "ann");
     assert_eq!(refusal(header(), headers(&[("x-token", &format!("Bearer {}", of("ann")))])).await, Fault::Malformed);
     // `Authorization` by its name is what it is otherwise.
-    let named = || layer().sources([TokenSource::header(http::header::AUTHORIZATION)]).unwrap();
+    let named = || layer().sources([CredentialSource::header(http::header::AUTHORIZATION)]).unwrap();
     assert_eq!(subject(named(), bearer(&of("ann"))).await, "ann");
     assert_eq!(send(named(), authorization(&of("ann"))).await.status(), 401);
     assert!(layer().sources([]).unwrap_err().to_string().contains("sources is empty"));
-    assert!(TokenSource::cookie("a b").unwrap_err().to_string().contains("\"a b\""));
+    assert!(CredentialSource::cookie("a b").unwrap_err().to_string().contains("\"a b\""));
 }
 
 #[tokio::test]

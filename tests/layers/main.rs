@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers outside of test functions fail the test too.
 
 mod alone;
+mod api_key;
+mod basic;
 mod body_limit;
 mod compression;
 mod cors;

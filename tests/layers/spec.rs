@@ -87,7 +87,10 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"type":"Jwt","algorithms":["none"]}"#, "unknown variant `none`"),
         (r#"{"type":"Jwt","require":[{"scope":"a","role":"b"}]}"#, "a requirement is one of scope, role, and claim"),
         (r#"{"type":"Jwt","jwks":{"uri":"https://a.example"}}"#, "unknown field `uri`"),
-        (r#"{"type":"Jwt","sources":[{"query":"a"}]}"#, "unknown variant `query`"),
+        (r#"{"type":"Jwt","sources":[{"body":"a"}]}"#, "unknown variant `body`"),
+        (r#"{"type":"ApiKey"}"#, "missing field `keys`"),
+        (r#"{"type":"ApiKey","keys":[{"key":"a"}]}"#, "unknown field `key`"),
+        (r#"{"type":"Basic","users":[{"name":"a"}]}"#, "missing field `hash`"),
         (r#"{"type":"Jwt","issuers":[{"name":"a"}]}"#, "unknown field `name`"),
         (r#"{"type":"CatchPanic","x":1}"#, "layer CatchPanic: unknown field `x`"),
         (r#"{"type":"Zip"}"#, "layer Zip: unknown variant `Zip`, expected one of `CatchPanic`"),
@@ -132,6 +135,10 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"SensitiveHeaders","headers":[]}"#, "empty"),
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
+        (r#"{"type":"ApiKey","keys":[]}"#, "no key is known"),
+        (r#"{"type":"ApiKey","keys":[{"hash":"abc","subject":"a"}]}"#, "the hash of the key of \"a\" is none"),
+        (r#"{"type":"Basic","users":[]}"#, "no user is known"),
+        (r#"{"type":"Basic","users":[{"name":"a","hash":"abc"}]}"#, "the hash of \"a\" is no PHC string"),
         (r#"{"type":"Compression","level":10}"#, "level"),
         (r#"{"type":"Compression","algorithms":[]}"#, "algorithms"),
         (r#"{"type":"Cors","allow_origins":["*"],"allow_credentials":true}"#, "allow_credentials"),
@@ -145,6 +152,7 @@ fn contradictions_are_refused_by_name() {
         let json = format!(r#"{{"type":"Jwt","secret":"{SECRET}",{more}}}"#);
         LayerSpec::from_json(&json).unwrap().build().unwrap_err().to_string()
     };
+    assert!(with(r#""sources":[{"query":"a"}]"#).contains("in a query string"));
     assert!(with(r#""sources":[]"#).contains("sources is empty"));
     assert!(with(r#""sources":[{"cookie":"a b"}]"#).contains("cannot be the name of a cookie"));
     assert!(with(r#""sources":[{"header":"a b"}]"#).contains("is not a header name"));
@@ -185,6 +193,35 @@ async fn a_jwt_of_data_has_issuers_places_and_requirements() {
             assert_eq!(route.clone().oneshot(get("/", &[(sent.0, sent.1)])).await.unwrap().status(), wanted);
         }
     }
+}
+
+#[tokio::test]
+async fn keys_and_users_of_data_are_known() {
+    let claims = serde_json::json!({"tenant": "t"});
+    let hash = ziggurat::layers::api_key::KnownKey::hash_of("the key");
+    let list = serde_json::json!([
+        {"type": "ApiKey", "keys": [{"hash": hash, "subject": "robot", "scopes": ["s"], "claims": claims}],
+         "sources": [{"query": "key"}, {"header": "x-key"}], "required": false},
+        {"type": "Basic", "users": [{"name": "ann", "hash": "$argon2id$v=19$m=64,t=1,p=1$c29tZSBzYWx0IGhlcmU$vPQGMfVAsSfwD1fZxAtbczTXuZaGoKkxHDNYBzi7TYc", "scopes": ["s"], "claims": claims}],
+         "realm": "here", "parallel": 1, "remember": 0, "required": true},
+    ]);
+    let leaf = service_fn(|request: Request| async move {
+        let claims = request.extensions().get::<ziggurat::service::Claims>().unwrap();
+        assert!(claims.has_scope("s") && claims.get("tenant").unwrap() == "t");
+        Ok::<Response, Infallible>(Response::new(Body::from(claims.subject().unwrap().to_owned())))
+    });
+    let specs = LayerSpec::list_from_json(&list.to_string()).unwrap();
+    assert!(!format!("{specs:?}").contains("argon2id") && !format!("{specs:?}").contains("sha256"));
+    let built: Vec<_> = specs.into_iter().map(|spec| spec.build().unwrap()).collect();
+    let route = built.iter().rev().fold(Route::new(leaf), |route, layer| layer.apply(route));
+    let keyed = route.clone().oneshot(get("/?key=the+key&a=b", &[])).await.unwrap();
+    assert_eq!(keyed.status(), 401, "a plus is a plus");
+    let keyed = route.clone().oneshot(get("/?key=the%20key&a=b", &[])).await.unwrap();
+    assert_eq!(text(keyed).await, "robot");
+    let user = route.clone().oneshot(get("/", &[("authorization", &crate::basic::sent("ann", "open sesame"))])).await;
+    assert_eq!(text(user.unwrap()).await, "ann");
+    let nobody = route.oneshot(get("/", &[])).await.unwrap();
+    assert_eq!(nobody.headers()["www-authenticate"], "Basic realm=\"here\", charset=\"UTF-8\"");
 }
 
 #[test]

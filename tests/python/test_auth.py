@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -134,3 +135,43 @@ def test_keys_that_are_no_good_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match='the key "weak" of jwks is a secret that could be guessed'):
         app_with(layers.Jwt(jwks={"keys": [weak]})).build()
     assert "AAAA" not in repr(layers.Jwt(jwks={"keys": [weak]}))
+
+
+def test_keys_and_passwords_tell_who_the_caller_is() -> None:
+    key = layers.Key(hash="sha256:" + hashlib.sha256(b"the key").hexdigest(), subject="ci", scopes=["read"])
+    user = layers.User(
+        name="ann",
+        hash="$argon2id$v=19$m=64,t=1,p=1$c29tZSBzYWx0IGhlcmU$vPQGMfVAsSfwD1fZxAtbczTXuZaGoKkxHDNYBzi7TYc",
+        claims={"roles": ["admin"]},
+    )
+    app = Ziggurat(
+        layers=[
+            layers.Jwt(secret=SECRET, required=False),
+            layers.ApiKey(keys=[key], required=False),
+            layers.Basic(users=[user], realm="the app", required=False),
+        ]
+    )
+
+    @app.get("/")
+    async def who(request: Request) -> Any:
+        return request.auth
+
+    @app.get("/read", auth=["read"])
+    async def read(request: Request) -> Any:
+        return (request.auth or {})["sub"]
+
+    def basic(password: str) -> dict[str, str]:
+        return {"authorization": "Basic " + base64.b64encode(f"ann:{password}".encode()).decode()}
+
+    with TestClient(app) as client:
+        assert client.get("/").json() is None
+        assert client.get("/", headers={"x-api-key": "the key"}).json() == {"sub": "ci", "scopes": ["read"]}
+        seen = client.get("/", headers=basic("open sesame")).json()
+        assert seen == {"sub": "ann", "scopes": [], "roles": ["admin"]}
+        assert client.get("/", headers={"x-api-key": "other"}).status_code == 401
+        wrong = client.get("/", headers=basic("sesame"))
+        assert wrong.status_code == 401 and wrong.headers["www-authenticate"].startswith('Basic realm="the app"')
+        assert client.get("/read").status_code == 401
+        assert client.get("/read", headers={"x-api-key": "the key"}).text == "ci"
+        assert client.get("/read", headers=basic("open sesame")).status_code == 403
+        assert client.get("/read", headers=bearer(sub="bob", scope="read")).text == "bob"

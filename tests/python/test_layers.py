@@ -20,6 +20,13 @@ JWKS = {
 }
 PUBLIC_PEM = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
 
+KEY = layers.Key(hash="sha256:" + "ab" * 32, subject="ci", scopes=["read"], claims={"roles": ["x"], "more": {"a": 1}})
+USER = layers.User(
+    name="ann",
+    hash="$argon2id$v=19$m=64,t=1,p=1$c29tZSBzYWx0IGhlcmU$vPQGMfVAsSfwD1fZxAtbczTXuZaGoKkxHDNYBzi7TYc",
+    scopes=["read"],
+    claims={"tenant": "a"},
+)
 ISSUERS = [layers.Issuer(issuer="a", secret=SECRET)]
 
 
@@ -54,6 +61,8 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Jwt(jwks="https://id.example/keys", audience="a"),
         layers.Jwt(jwks=layers.Jwks(discover="https://id.example", refresh=60, cooldown=1, timeout=2, stale_for=0)),
         layers.Jwt(issuers=[layers.Issuer(issuer="a", secret=SECRET), layers.Issuer(issuer=["b", "c"], jwks=JWKS)]),
+        layers.ApiKey(keys=[KEY], sources=[layers.FromQuery("key"), layers.FromCookie("key")], required=False),
+        layers.Basic(users=[USER], realm="here", parallel=1, remember=0),
         layers.Compression(algorithms=["gzip", "br"], min_size=0, level=3),
         layers.CatchPanic(),
         layers.RequestId(header="x-trace", trust_incoming=True),
@@ -126,6 +135,23 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Issuer", {"issuer": "a", "secret": "short"}, "the secret has 5 bytes"),
         ("FromHeader", {"header": "x id"}, "'x id', which is not a header name"),
         ("FromCookie", {"cookie": "a=b"}, "'a=b', which is not the name of a cookie"),
+        ("FromQuery", {"query": ""}, "query is empty"),
+        ("Jwt", {"secret": SECRET, "sources": [layers.FromQuery("a")]}, "sources holds FromQuery"),
+        ("ApiKey", {"keys": []}, "keys is empty"),
+        ("ApiKey", {"keys": ["abc"]}, "keys holds 'abc'"),
+        ("ApiKey", {"keys": [KEY, dataclasses.replace(KEY, subject="b")]}, "the key of 'ci' is there twice"),
+        ("ApiKey", {"keys": [KEY], "sources": []}, "sources is empty"),
+        ("Key", {"hash": "abc", "subject": "ci"}, "the hash of the key of 'ci' is none"),
+        ("Key", {"hash": KEY.hash, "subject": ""}, "subject is empty"),
+        ("Key", {"hash": KEY.hash, "subject": "a", "scopes": "read"}, "scopes must be a list of strings"),
+        ("Key", {"hash": KEY.hash, "subject": "a", "claims": {"sub": "b"}}, "the claim sub is said otherwise"),
+        ("Key", {"hash": KEY.hash, "subject": "a", "claims": {"x": object()}}, "claims cannot be told as JSON"),
+        ("Basic", {"users": []}, "users is empty"),
+        ("Basic", {"users": [USER, USER]}, "the user 'ann' is there twice"),
+        ("Basic", {"users": [USER], "realm": 'a"b'}, "cannot be a realm"),
+        ("Basic", {"users": [USER], "parallel": 0}, "parallel=0 is out of range"),
+        ("User", {"name": "a:b", "hash": USER.hash}, "'a:b' cannot be the name of a user"),
+        ("User", {"name": "a", "hash": "secret"}, "the hash of 'a' is not of argon2id"),
         ("FromCookie", {"cookie": 7}, "cookie must be a string"),
         ("Jwt", {"secret": SECRET, "leeway": -1}, "leeway=-1 is out of range"),
         ("Jwt", {"secret": SECRET, "required": "no"}, "required='no' is not a bool"),

@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use super::memo::Memo;
 use super::ring::Ring;
 use super::verifier::{Keys, Trusted, Verifier};
-use super::{Algorithm, Issuer, Jwt, TokenSource};
+use super::{Algorithm, CredentialSource, Issuer, Jwt};
 use crate::ConfigError;
 use crate::service::Requirement;
 
@@ -22,7 +22,7 @@ const REMEMBERED: usize = 1024;
 #[must_use]
 pub struct JwtLayer {
     issuers: Vec<Issuer>,
-    sources: Vec<TokenSource>,
+    sources: Vec<CredentialSource>,
     requirements: Vec<Requirement>,
     max_token: usize,
     leeway: Duration,
@@ -84,7 +84,7 @@ impl JwtLayer {
     fn with(issuers: Vec<Issuer>) -> Self {
         Self {
             issuers,
-            sources: vec![TokenSource::authorization()],
+            sources: vec![CredentialSource::authorization()],
             requirements: Vec::new(),
             max_token: MAX_TOKEN,
             leeway: Duration::from_secs(30),
@@ -131,12 +131,16 @@ impl JwtLayer {
     /// Looks for the token in these places, and takes the first that is there. `Authorization: Bearer` by default.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn sources(mut self, sources: impl IntoIterator<Item = TokenSource>) -> Result<Self, ConfigError> {
+    /// When there is none, or it is a query string: logs and the history of browsers show those.
+    pub fn sources(mut self, sources: impl IntoIterator<Item = CredentialSource>) -> Result<Self, ConfigError> {
         self.sources = sources.into_iter().collect();
         if self.sources.is_empty() {
             return Err(ConfigError::new("Jwt: sources is empty, so no token could be found")
                 .cure("name at least one, or leave it out for the Authorization header"));
+        }
+        if self.sources.iter().any(CredentialSource::is_query) {
+            return Err(ConfigError::new("Jwt: a token in a query string is seen in logs and histories")
+                .cure("look for it in a header or in a cookie"));
         }
         Ok(self.changed())
     }

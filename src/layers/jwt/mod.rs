@@ -35,7 +35,7 @@
 //!
 //! # Where the token is
 //! In [several places](JwtLayer::sources), if it is asked for: `Authorization`, another header, a cookie. The first that is
-//! there counts, and when it is bad the request is refused. A [cookie](TokenSource::cookie) needs protection against requests
+//! there counts, and when it is bad the request is refused. A [cookie](CredentialSource::cookie) needs protection against requests
 //! that other sites forge.
 //!
 //! # Limits
@@ -91,7 +91,7 @@
 //!
 //! Two issuers, and tokens in a cookie as well:
 //! ```
-//! use ziggurat::layers::jwt::{Issuer, JwtLayer, Requirement, TokenSource};
+//! use ziggurat::layers::jwt::{Issuer, JwtLayer, Requirement, CredentialSource};
 //!
 //! # fn main() -> Result<(), ziggurat::ConfigError> {
 //! # let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAjzvudZqB02wTazzndod3w0Ze4JAYh0A0XRSWfT5ODdk=\n-----END PUBLIC KEY-----";
@@ -100,7 +100,7 @@
 //!     Issuer::new("https://id.example").jwk_set(keys)?.audience("api"),
 //!     Issuer::new("https://machines.example").public_key_pem(pem)?.audience("api"),
 //! ])?
-//! .sources([TokenSource::authorization(), TokenSource::cookie("session")?])?
+//! .sources([CredentialSource::authorization(), CredentialSource::cookie("session")?])?
 //! .require(Requirement::role("staff"));
 //! # let _ = jwt;
 //! # Ok(())
@@ -132,9 +132,9 @@ mod layer;
 mod memo;
 mod ring;
 mod service;
-mod source;
 mod verifier;
 
+pub use super::credential::CredentialSource;
 pub use crate::service::{Claims, Requirement};
 pub use algorithm::Algorithm;
 pub use fault::Fault;
@@ -145,4 +145,3 @@ pub use issuer::Issuer;
 pub use jwks::Jwks;
 pub use layer::JwtLayer;
 pub use service::Jwt;
-pub use source::TokenSource;

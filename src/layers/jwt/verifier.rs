@@ -1,17 +1,17 @@
 use std::time::Duration;
 
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Uri};
 use tokio::sync::futures::OwnedNotified;
 
 use super::memo::{Known, Memo};
 use super::ring::{Head, Ring, issuer_of};
-use super::{Claims, Fault, TokenSource};
+use super::{Claims, CredentialSource, Fault};
 use crate::service::Requirement;
 
 /// What is trusted, and what tokens have to say.
 pub(super) struct Verifier {
     pub(super) trusted: Vec<Trusted>,
-    pub(super) sources: Vec<TokenSource>,
+    pub(super) sources: Vec<CredentialSource>,
     pub(super) max_token: usize,
     pub(super) requirements: Vec<Requirement>,
     pub(super) required: bool,
@@ -51,16 +51,16 @@ impl From<Fault> for Stop {
 impl Verifier {
     /// Puts the claims of the request's token into it, if it has one or needs one. Only who may wait is told to.
     pub(super) fn admit<B>(&self, request: &mut Request<B>, may_wait: bool) -> Result<(), Stop> {
-        if let Some(claims) = self.verify(request.headers(), may_wait)? {
+        if let Some(claims) = self.verify(request.uri(), request.headers(), may_wait)? {
             request.extensions_mut().insert(claims);
         }
         Ok(())
     }
 
-    fn verify(&self, headers: &HeaderMap, may_wait: bool) -> Result<Option<Claims>, Stop> {
+    fn verify(&self, uri: &Uri, headers: &HeaderMap, may_wait: bool) -> Result<Option<Claims>, Stop> {
         for source in &self.sources {
-            if let Some(token) = source.find(headers)? {
-                return self.check(token, may_wait).map(Some);
+            if let Some(token) = source.find(uri, headers).map_err(|_| Fault::Malformed)? {
+                return self.check(&token, may_wait).map(Some);
             }
         }
         if self.required { Err(Fault::Missing.into()) } else { Ok(None) }

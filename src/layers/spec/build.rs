@@ -60,6 +60,8 @@ impl LayerSpec {
             Self::Timeout(spec) => same_bodies(timeout(&spec)?),
             Self::SensitiveHeaders(spec) => same_bodies(sensitive_headers(spec)?),
             Self::Cors(spec) => same_bodies(cors(spec)?),
+            Self::ApiKey(spec) => same_bodies(spec.layer()?),
+            Self::Basic(spec) => same_bodies(spec.layer()?),
             Self::Jwt(spec) => same_bodies(spec.layer()?),
             Self::Trace(spec) => {
                 let layer = trace(&spec)?;

@@ -7,7 +7,7 @@ use super::build::{header_name, seconds};
 use super::{OneOrMany, Secret};
 use crate::ConfigError;
 use crate::layers::JwtLayer;
-use crate::layers::jwt::{Algorithm, Issuer, Jwks, TokenSource};
+use crate::layers::jwt::{Algorithm, CredentialSource, Issuer, Jwks};
 use crate::service::Requirement;
 
 /// Settings of `Jwt`: one of `secret`, `public_key_pem` and `jwks`, or several `issuers`.
@@ -80,7 +80,7 @@ pub struct IssuerSpec {
     pub audience: Option<OneOrMany>,
 }
 
-/// Where a credential is: `{"header": "authorization"}`, `{"cookie": "session"}`.
+/// Where a credential is: `{"header": "authorization"}`, `{"cookie": "session"}`, `{"query": "key"}`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -89,6 +89,8 @@ pub enum SourceSpec {
     Header(String),
     /// In the cookie that is called so.
     Cookie(String),
+    /// In the query parameter that is called so.
+    Query(String),
 }
 
 impl JwtSpec {
@@ -113,7 +115,7 @@ impl JwtSpec {
             }
         };
         if let Some(sources) = self.sources {
-            let sources: Result<Vec<_>, _> = sources.into_iter().map(SourceSpec::of_token).collect();
+            let sources: Result<Vec<_>, _> = sources.into_iter().map(|source| source.read("Jwt")).collect();
             layer = layer.sources(sources?)?;
         }
         if let Some(bytes) = self.max_token_bytes {
@@ -171,10 +173,11 @@ impl IssuerSpec {
 }
 
 impl SourceSpec {
-    fn of_token(self) -> Result<TokenSource, ConfigError> {
+    pub(super) fn read(self, layer: &str) -> Result<CredentialSource, ConfigError> {
         match self {
-            Self::Header(name) => header_name("Jwt", &name).map(TokenSource::header),
-            Self::Cookie(name) => TokenSource::cookie(name),
+            Self::Header(name) => header_name(layer, &name).map(CredentialSource::header),
+            Self::Cookie(name) => CredentialSource::cookie(name),
+            Self::Query(name) => CredentialSource::query(name),
         }
     }
 }

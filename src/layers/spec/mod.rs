@@ -29,6 +29,7 @@
 //! # }
 //! ```
 
+mod auth;
 mod build;
 mod jwt;
 mod settings;
@@ -38,6 +39,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use auth::{ApiKeySpec, BasicSpec, KeySpec, UserSpec};
 pub use build::BuiltLayer;
 pub use jwt::{FetchedSpec, IssuerSpec, JwksSpec, JwtSpec, SourceSpec};
 pub use settings::{
@@ -70,6 +72,10 @@ pub enum LayerSpec {
     Compression(CompressionSpec),
     /// A [`BodyLimitLayer`](crate::layers::BodyLimitLayer).
     BodyLimit(BodyLimitSpec),
+    /// An [`ApiKeyLayer`](crate::layers::ApiKeyLayer).
+    ApiKey(ApiKeySpec),
+    /// A [`BasicLayer`](crate::layers::BasicLayer).
+    Basic(BasicSpec),
     /// A [`JwtLayer`](crate::layers::JwtLayer).
     Jwt(Box<JwtSpec>),
 }
@@ -105,6 +111,8 @@ impl LayerSpec {
             Self::Cors(_) => "Cors",
             Self::Compression(_) => "Compression",
             Self::BodyLimit(_) => "BodyLimit",
+            Self::ApiKey(_) => "ApiKey",
+            Self::Basic(_) => "Basic",
             Self::Jwt(_) => "Jwt",
         }
     }

@@ -235,11 +235,11 @@ impl Draft {
     }
 
     fn check_auth(&self, name: &str, location: &str) -> Result<(), ConfigError> {
-        if self.layers.iter().any(|layer| layer.name() == "Jwt") {
+        if self.layers.iter().any(|layer| ["Jwt", "ApiKey", "Basic"].contains(&layer.name())) {
             return Ok(());
         }
-        Err(ConfigError::new(format!("{name} asks for a token, but no layer checks tokens"))
-            .cure("add layers.Jwt(...) to the app's layers")
+        Err(ConfigError::new(format!("{name} asks who the caller is, but no layer finds that out"))
+            .cure("add layers.Jwt(...), ApiKey(...) or Basic(...) to the app's layers")
             .at_if_known(location))
     }
 
