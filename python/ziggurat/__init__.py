@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from .expressions import Claim, F
+    from .guards import Authenticated, ClaimIs, HasRole, HasScope
     from .hooks import HookContext
     from .models import (
         CreatedAt,
@@ -56,14 +57,18 @@ if TYPE_CHECKING:
 __all__ = [
     "CORE",
     "PUBLIC",
+    "Authenticated",
     "Body",
     "Claim",
+    "ClaimIs",
     "ConfigError",
     "CreatedAt",
     "DeletedAt",
     "DuplicateValue",
     "F",
     "HTTPException",
+    "HasRole",
+    "HasScope",
     "Header",
     "Hidden",
     "HookContext",
@@ -120,6 +125,7 @@ _MODULES = {
         "StoreUnavailable",
     ),
     "expressions": ("Claim", "F"),
+    "guards": ("Authenticated", "ClaimIs", "HasRole", "HasScope"),
     "hooks": ("HookContext",),
     "models": (
         "CreatedAt",

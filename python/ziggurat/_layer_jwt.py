@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ._layer import Layer, Settings
-from .guards import Guard
+from .guards import Authenticated, Guard
 
 JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
 
@@ -236,6 +236,8 @@ class Jwt(Layer, _Keys):
         self._check_int("remember", 0, 1_000_000)
         self._freeze_of("sources", FromHeader | FromCookie, 'FromHeader("authorization")', empty=False)
         self._freeze_of("require", Guard, 'HasScope("notes:read")')
+        if any(isinstance(guard, Authenticated) for guard in self.require):
+            raise self._wrong("require holds Authenticated()", "leave it out: who has a good token is")
         self._freeze_of("issuers", Issuer, "layers.Issuer(issuer=..., jwks=...)", empty=False)
         if self.issuers is None:
             self._check_keys()

@@ -13,9 +13,10 @@ from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
 from .exceptions import ConfigError
+from .guards import Guard, asked, checked
 from .layers import ApiKey, Basic, Jwt
 from .models import Model, bind
-from .routing import CrudSpec, MiddlewareSpec, Routes, RouteSpec
+from .routing import CrudSpec, MiddlewareSpec, Op, Routes, RouteSpec
 
 __all__ = ["CrudSpec", "MiddlewareSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
@@ -38,6 +39,8 @@ class Ziggurat(Routes):
     `layers` are given outermost first. Unless they are given, CatchPanic, RequestId, Timeout(60 s) and BodyLimit(1 MiB) stand
     around them. Middleware registered first is outermost, and stands inside all layers.
 
+    `guards` ask something of the caller of every route of the app that does not say `auth=PUBLIC`: see `ziggurat.guards`.
+
     With `strict` the app is not built while anybody may change something without a token: every POST, PUT, PATCH and DELETE route
     says what it asks for with `auth=`, or that it is open with `auth=PUBLIC`; a `policy=` that asks who the caller is will do, too.
 
@@ -58,6 +61,7 @@ class Ziggurat(Routes):
         store: str | None = None,
         migrate: Literal["auto", "never"] | None = None,
         layers: Iterable[Any] = (),
+        guards: Sequence[Guard] = (),
         title: str = "Ziggurat",
         version: str = "0.1.0",
         description: str | None = None,
@@ -77,6 +81,7 @@ class Ziggurat(Routes):
         self.version = version
         self.description = description
         self.layers = list(layers)
+        self.guards = checked(guards, "the app", user_location())
         self.openapi_path = openapi_path
         self._store = store
         self._migrate = migrate
@@ -191,14 +196,14 @@ class Ziggurat(Routes):
             settings["sync_threads"] = self._sync_threads
         native = _ziggurat.App(json.dumps(settings))
         for route in self.route_specs:
-            plan, objects = route.plan.to_native(status=route.status, auth=route.auth)
+            plan, objects = route.plan.to_native(status=route.status, auth=self.asked(route))
             native.add_handler(route.method, route.path, plan, route.plan.function, objects)
         if self.crud_specs:
             for crud in self.crud_specs:
                 options = {
                     "path": crud.path,
                     "ops": crud.ops,
-                    "auth": crud.auth,
+                    "auth": {op: self.asked_of(crud, op) for op in crud.ops},
                     "public": crud.public,
                     "policy": None if crud.policy is None else crud.policy.to_spec(),
                     "client_id": crud.client_id,
@@ -248,13 +253,22 @@ class Ziggurat(Routes):
                 bind(model, rows)
         return native
 
+    def asked(self, route: RouteSpec) -> list[dict[str, Any]] | None:
+        """What a route asks of its caller, with what the app does; None is nothing at all."""
+        return asked(route.auth, route.guards if route.public else (*self.guards, *route.guards))
+
+    def asked_of(self, crud: CrudSpec, op: Op) -> list[dict[str, Any]] | None:
+        """What an operation asks of its caller, with what the app does; None is nothing at all."""
+        guards = crud.guards[op]
+        return asked(crud.auth[op], guards if op in crud.public else (*self.guards, *guards))
+
     def _find_open_writes(self, native: _ziggurat.App) -> list[str]:
         """The native writes that ask for nobody; with `strict`, handlers that do count too and none may be left."""
         if any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in self.layers):
             return []
         found = [f"{method} {path}" for method, path in native.open_writes()]
         if self._strict:
-            handlers = [route for route in self.route_specs if route.auth is None and not route.public]
+            handlers = [route for route in self.route_specs if self.asked(route) is None and not route.public]
             found += [f"{route.method} {route.path}" for route in handlers if route.method in _WRITES]
             if found:
                 raise ConfigError(

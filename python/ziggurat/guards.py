@@ -1,21 +1,26 @@
-"""What is asked of a caller, decided in Rust: `layers.Jwt(require=[HasRole("staff")])`."""
+"""What is asked of a caller, decided in Rust before anything is called.
+
+Of a route: `@app.get("/", guards=[HasRole("staff")])`, `@app.crud(Note, guards=[Authenticated()])`. Of every route that does not say
+`auth=PUBLIC`: `Ziggurat(guards=[...])`. Of every token: `layers.Jwt(require=[...])`. All of a list must hold.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ._location import user_location
 from .exceptions import ConfigError
 
-__all__ = ["ClaimIs", "Guard", "HasRole", "HasScope"]
+__all__ = ["Authenticated", "ClaimIs", "Guard", "HasRole", "HasScope"]
 
 
 class Guard:
     """What is asked of a caller."""
 
     def to_spec(self) -> dict[str, Any]:
-        """What is asked, as the native side reads it."""
+        """What is asked, as the native side reads it; nothing is what it asks in any case."""
         raise NotImplementedError
 
     def _check_text(self, what: str, value: object) -> None:
@@ -25,6 +30,14 @@ class Guard:
                 cure="give a text that is not empty",
                 location=user_location(),
             )
+
+
+@dataclass(frozen=True)
+class Authenticated(Guard):
+    """The caller is known: by a token, a key or a password. What each other guard asks for as well."""
+
+    def to_spec(self) -> dict[str, Any]:
+        return {}
 
 
 @dataclass(frozen=True)
@@ -77,3 +90,26 @@ class ClaimIs(Guard):
 
     def to_spec(self) -> dict[str, Any]:
         return {"claim": self.name, "is": list(self.values)}
+
+
+def checked(guards: object, what: str, location: str) -> tuple[Guard, ...]:
+    """The guards of a route, or of all."""
+    if isinstance(guards, str | Guard) or not isinstance(guards, Iterable):
+        raise ConfigError(f"{what}: guards={guards!r} is no list", cure="write guards=[...]", location=location)
+    found = tuple(guards)
+    for guard in found:
+        if not isinstance(guard, Guard):
+            raise ConfigError(
+                f"{what}: {guard!r} is no guard",
+                cure='write one of Authenticated(), HasScope("..."), HasRole("...") and ClaimIs("...", "...")',
+                location=location,
+            )
+    return found
+
+
+def asked(scopes: Sequence[str] | None, guards: Sequence[Guard]) -> list[dict[str, Any]] | None:
+    """What scopes and guards ask for together, each thing once; None is nothing at all."""
+    if scopes is None and not guards:
+        return None
+    specs = [HasScope(scope).to_spec() for scope in scopes or ()] + [guard.to_spec() for guard in guards]
+    return [spec for index, spec in enumerate(specs) if spec and spec not in specs[:index]]

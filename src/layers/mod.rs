@@ -17,8 +17,9 @@
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`ApiKeyLayer`] | `api-key` | keys of programs that call |
 //! | [`BasicLayer`] | `basic` | names and passwords |
-//! | [`JwtLayer`], [`RequireAuth`] | `jwt` | bearer tokens, claims and scopes |
+//! | [`JwtLayer`] | `jwt` | bearer tokens and their claims |
 //! | of these [`Jwks`](jwt::Jwks) | `jwks` | keys that are fetched from where an issuer publishes them |
+//! | [`RequireAuth`] | with any of these four | who may call a route |
 //!
 //! The table lists them in the order in which they are best applied, outermost first. [`LayerSpec`] describes any of them
 //! as data, and [`foundation`] completes a list of descriptions with the layers that every app should have.
@@ -39,6 +40,8 @@ pub mod compression;
 pub mod cors;
 #[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]
 mod credential;
+#[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]
+pub mod guard;
 #[cfg(feature = "hosts")]
 pub mod hosts;
 #[cfg(feature = "jwt")]
@@ -66,10 +69,12 @@ pub use catch_panic::CatchPanicLayer;
 pub use compression::CompressionLayer;
 #[cfg(feature = "cors")]
 pub use cors::CorsLayer;
+#[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]
+pub use guard::{Claims, RequireAuth};
 #[cfg(feature = "hosts")]
 pub use hosts::HostsLayer;
 #[cfg(feature = "jwt")]
-pub use jwt::{Claims, JwtLayer, RequireAuth};
+pub use jwt::JwtLayer;
 #[cfg(feature = "request-id")]
 pub use request_id::{RequestId, RequestIdLayer};
 #[cfg(feature = "sensitive-headers")]

@@ -284,6 +284,7 @@ async fn a_guard_asks_for_claims_and_all_scopes() {
     assert_eq!(send(stack(), bearer(&token(json!({"scope": "users:write users:read x"})))).await.status(), 200);
     assert_eq!(send(stack(), bearer(&token(json!({"scp": ["users:write", "users:read"]})))).await.status(), 200);
     let lacking = send(stack(), bearer(&token(json!({"scope": "users:read"})))).await;
+    assert_eq!(lacking.extensions().get(), Some(&ziggurat::layers::guard::Refusal::Scope));
     assert_eq!(lacking.status(), 403);
     assert_eq!(
         lacking.headers()["www-authenticate"],

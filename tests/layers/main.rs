@@ -11,6 +11,7 @@ mod compression;
 mod cors;
 mod examples;
 mod foreign;
+mod guard;
 mod jwks;
 mod jwt;
 mod jwt_keys;

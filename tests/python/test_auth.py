@@ -9,11 +9,25 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tokens import SECRET, bearer
 
-from ziggurat import ConfigError, Request, Ziggurat, guards, layers
+from ziggurat import (
+    PUBLIC,
+    Authenticated,
+    ClaimIs,
+    ConfigError,
+    HasRole,
+    HasScope,
+    Model,
+    Ref,
+    Request,
+    Ziggurat,
+    guards,
+    layers,
+)
 from ziggurat.testing import TestClient
 
 # Ed25519, which the standard library cannot sign with.
@@ -116,6 +130,10 @@ def test_what_every_token_must_have() -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
+        (lambda: layers.Jwt(secret=SECRET, require=[guards.Authenticated()]), "require holds Authenticated()"),
+        (lambda: Ziggurat(guards=guards.Authenticated()), "the app: guards=Authenticated() is no list"),  # type: ignore[arg-type]
+        (lambda: Ziggurat().get("/x", guards=["admin"]), "/x: 'admin' is no guard"),  # type: ignore[list-item]
+        (lambda: Ziggurat().get("/x", auth=PUBLIC, guards=[guards.HasRole("a")]), "/x: auth=PUBLIC lets everybody in"),
         (lambda: guards.HasScope(""), "guards.HasScope: the scope is ''"),
         (lambda: guards.HasRole(7), "guards.HasRole: the role is 7"),  # type: ignore[arg-type]
         (lambda: guards.ClaimIs("", "a"), "guards.ClaimIs: the name of the claim is ''"),
@@ -175,3 +193,148 @@ def test_keys_and_passwords_tell_who_the_caller_is() -> None:
         assert client.get("/read", headers={"x-api-key": "the key"}).text == "ci"
         assert client.get("/read", headers=basic("open sesame")).status_code == 403
         assert client.get("/read", headers=bearer(sub="bob", scope="read")).text == "bob"
+
+
+class Note(Model):
+    id: UUID
+    text: str
+
+
+def guarded(**options: Any) -> Ziggurat:
+    app = Ziggurat(store="sqlite:///:memory:", layers=[layers.Jwt(secret=SECRET, required=False)], **options)
+
+    @app.get("/open", auth=PUBLIC)
+    async def everybody() -> str:
+        return "in"
+
+    @app.get("/staff", auth=["read"], guards=[HasRole("staff"), ClaimIs("tenant", "a", "b")])
+    async def staff() -> str:
+        return "in"
+
+    @app.get("/plain")
+    async def plain() -> str:
+        return "in"
+
+    @app.crud(Note, guards={"list": [Authenticated()], "create": [HasScope("write"), HasRole("editor")]})
+    class Notes: ...
+
+    return app
+
+
+def test_guards_are_asked_before_anything_is_called() -> None:
+    app = guarded()
+    with TestClient(app) as client:
+        before = app.attach_counts()["python"]
+
+        def status(path: str, **claims: Any) -> int:
+            return client.get(path, headers=bearer(**claims) if claims else {}).status_code
+
+        good = {"scope": "read", "roles": ["staff"], "tenant": "b"}
+        assert status("/staff") == 401
+        for less in ({"scope": "x"}, {"roles": ["x"]}, {"tenant": "c"}):
+            assert status("/staff", **good | less) == 403, less
+        assert app.attach_counts()["python"] == before
+        assert status("/staff", **good) == 200
+        assert status("/open") == status("/plain") == 200
+        assert status("/note") == 401 and status("/note", sub="ann") == 200
+        row = {"text": "a"}
+        for claims, wanted in (
+            ({"scope": "write"}, 403),
+            ({"roles": ["editor"]}, 403),
+            ({"scope": "write", "roles": ["editor"]}, 201),
+        ):
+            assert client.post("/note", json=row, headers=bearer(**claims)).status_code == wanted
+    assert "RequireAuth(read, role staff, claim tenant)" in app.stack("/staff")[0].passes
+    assert "RequireAuth(write, role editor)" in next(
+        entry.passes for entry in app.stack("/note") if entry.method == "POST"
+    )
+
+
+def test_guards_of_the_app_are_asked_of_every_route_that_is_not_public() -> None:
+    app = guarded(guards=[HasRole("member")])
+    with TestClient(app) as client:
+
+        def status(path: str, **claims: Any) -> int:
+            return client.get(path, headers=bearer(**claims) if claims else {}).status_code
+
+        assert status("/open") == 200
+        assert status("/plain") == status("/note") == status("/note/1") == 401
+        assert status("/plain", sub="ann") == status("/note", sub="ann") == 403
+        assert status("/plain", role="member") == status("/note", role="member") == 200
+        assert status("/staff", scope="read", roles=["staff"], tenant="a") == 403
+        assert status("/staff", scope="read", roles=["staff", "member"], tenant="a") == 200
+
+
+class Shelf(Model):
+    id: UUID
+    name: str
+
+
+class Volume(Model):
+    id: UUID
+    shelf: Ref[Shelf]  # type: ignore[type-arg, valid-type]
+
+
+def test_guards_of_reading_are_asked_where_rows_are_shown_elsewhere() -> None:
+    app = Ziggurat(store="sqlite:///:memory:", layers=[layers.Jwt(secret=SECRET, required=False)])
+
+    @app.crud(Shelf, guards={"get": [HasRole("staff")]})
+    class Shelves: ...
+
+    @app.crud(Volume)
+    class Volumes: ...
+
+    with TestClient(app) as client:
+        shelf = client.post("/shelf", json={"name": "top"}).json()
+        volume = client.post("/volume", json={"shelf": shelf["id"]}).json()
+        path = f"/volume/{volume['id']}?expand=shelf"
+        assert client.get(path).status_code == 403
+        assert client.get(path, headers=bearer(sub="ann", scope="staff")).status_code == 403
+        assert client.get(path, headers=bearer(roles=["staff"])).json()["shelf"] == shelf
+        assert client.get(f"/volume/{volume['id']}").json()["shelf"] == shelf["id"]
+
+
+def test_guards_without_a_layer_that_knows_callers_are_refused() -> None:
+    app = Ziggurat(guards=[Authenticated()])
+
+    @app.get("/")
+    async def root() -> None: ...
+
+    with pytest.raises(ConfigError, match="root asks who the caller is, but no layer finds that out"):
+        app.build()
+
+
+def test_the_document_says_which_credentials_are_asked_for() -> None:
+    spec = guarded(guards=[Authenticated()]).openapi()
+    assert spec["paths"]["/staff"]["get"]["security"] == [{"bearer": ["read"]}]
+    assert {"401", "403"} <= set(spec["paths"]["/staff"]["get"]["responses"])
+    assert spec["paths"]["/plain"]["get"]["security"] == [{"bearer": []}]
+    assert "security" not in spec["paths"]["/open"]["get"]
+    assert spec["paths"]["/note"]["post"]["security"] == [{"bearer": ["write"]}]
+
+    key = layers.Key(hash="sha256:" + "0" * 64, subject="ci")
+    user = layers.User(
+        name="ann", hash="$argon2id$v=19$m=64,t=1,p=1$c29tZSBzYWx0IGhlcmU$vPQGMfVAsSfwD1fZxAtbczTXuZaGoKkxHDNYBzi7TYc"
+    )
+    app = Ziggurat(
+        layers=[
+            layers.Jwt(secret=SECRET, sources=[layers.FromHeader("authorization"), layers.FromCookie("session")]),
+            layers.ApiKey(keys=[key], sources=[layers.FromHeader("x-key"), layers.FromQuery("key")]),
+            layers.Basic(users=[user]),
+        ]
+    )
+
+    @app.get("/")
+    async def root() -> None: ...
+
+    spec = app.openapi()
+    assert spec["components"]["securitySchemes"] == {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "bearer2": {"type": "apiKey", "in": "cookie", "name": "session"},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "x-key"},
+        "apiKey2": {"type": "apiKey", "in": "query", "name": "key"},
+        "basic": {"type": "http", "scheme": "basic"},
+    }
+    assert spec["paths"]["/"]["get"]["security"] == [
+        {name: []} for name in ("bearer", "bearer2", "apiKey", "apiKey2", "basic")
+    ]

@@ -12,6 +12,9 @@ use tower_service::Service;
 use super::key::Keys;
 use super::{Claims, CredentialSource};
 use crate::Problem;
+use crate::layers::guard::Challenges;
+
+const CHALLENGE: HeaderValue = HeaderValue::from_static("ApiKey");
 
 /// Asks for a key; see the [module](super) for examples.
 #[derive(Clone)]
@@ -72,8 +75,11 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.judge(&request) {
             Ok(claims) => {
-                if let Some(claims) = claims {
-                    request.extensions_mut().insert(claims);
+                match claims {
+                    Some(claims) => {
+                        request.extensions_mut().insert(claims);
+                    }
+                    None => Challenges::add(request.extensions_mut(), CHALLENGE),
                 }
                 Either::Left(self.inner.call(request))
             }
@@ -89,10 +95,8 @@ impl Fault {
             Self::Missing => "this needs an API key",
             Self::Malformed | Self::Unknown => "the API key is not valid",
         };
-        let mut response = Problem::of(StatusCode::UNAUTHORIZED)
-            .detail(detail)
-            .header(WWW_AUTHENTICATE, HeaderValue::from_static("ApiKey"))
-            .into_response();
+        let mut response =
+            Problem::of(StatusCode::UNAUTHORIZED).detail(detail).header(WWW_AUTHENTICATE, CHALLENGE).into_response();
         response.extensions_mut().insert(self);
         response
     }

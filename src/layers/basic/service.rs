@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use super::users::{Users, Verdict};
 use super::{Claims, Fault, ResponseFuture};
+use crate::layers::guard::Challenges;
 
 /// Checks the request's password; see the [module](super) for examples.
 #[derive(Clone)]
@@ -53,7 +54,10 @@ where
             Verdict::Without if self.required && request.extensions().get::<Claims>().is_none() => {
                 ResponseFuture::refused(Fault::Missing, self.challenge.clone())
             }
-            Verdict::Without => ResponseFuture::inner(self.inner.call(request)),
+            Verdict::Without => {
+                Challenges::add(request.extensions_mut(), self.challenge.clone());
+                ResponseFuture::inner(self.inner.call(request))
+            }
             Verdict::Refused(fault) => ResponseFuture::refused(fault, self.challenge.clone()),
             Verdict::Checking(check) => {
                 let fresh = self.inner.clone();

@@ -6,7 +6,8 @@ use http::{HeaderValue, Response, StatusCode};
 use jsonwebtoken::errors::ErrorKind;
 
 use crate::Problem;
-use crate::service::ErrorFormat;
+use crate::layers::guard::insufficient_scope;
+use crate::service::Requirement;
 
 /// By then it has been tried again.
 const RETRY_AFTER: u32 = 10;
@@ -64,7 +65,7 @@ impl Fault {
     }
 
     /// The refusal: 401 alike for every fault of a token, 403 for a missing scope (RFC 6750, 3.1) or another requirement.
-    pub(super) fn into_response<B: From<Bytes>>(self, scopes: &[String], errors: ErrorFormat) -> Response<B> {
+    pub(super) fn into_response<B: From<Bytes>>(self, requirements: &[Requirement]) -> Response<B> {
         tracing::debug!(fault = %self, "a request was refused");
         let problem = match self {
             Self::Missing => unauthorized("this needs a bearer token in the Authorization header", "Bearer"),
@@ -73,20 +74,10 @@ impl Fault {
                 RETRY_AFTER,
             ),
             Self::Requirement => Problem::forbidden("the token does not have what is required here"),
-            Self::Scope => {
-                let listed = scopes.join(" ");
-                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{listed}\"");
-                Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", "Not allowed")
-                    .detail(format!("the token must have each of these scopes: {listed}"))
-                    .header(
-                        WWW_AUTHENTICATE,
-                        HeaderValue::from_str(&challenge)
-                            .unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\"")),
-                    )
-            }
+            Self::Scope => insufficient_scope(requirements),
             _ => unauthorized("the bearer token is not valid", "Bearer error=\"invalid_token\""),
         };
-        let mut response = errors.response(problem);
+        let mut response = problem.into_response();
         response.extensions_mut().insert(self);
         response
     }

@@ -9,9 +9,8 @@ use pin_project_lite::pin_project;
 use tokio::sync::futures::OwnedNotified;
 use tower_service::Service;
 
-use super::verifier::Stop;
+use super::verifier::{Stop, Verifier};
 use super::{Fault, Jwt};
-use crate::service::ErrorFormat;
 
 pin_project! {
     /// The answer of the inner service, or a refusal.
@@ -28,7 +27,7 @@ pin_project! {
     #[project = StateProj]
     enum State<S, ReqBody, F> {
         Inner { #[pin] future: F },
-        Refused { fault: Fault, scopes: Arc<[String]> },
+        Refused { fault: Fault, verifier: Arc<Verifier> },
         // Seldom, so what goes on then is kept elsewhere.
         Waiting { #[pin] keys: OwnedNotified, held: Option<Box<(Jwt<S>, Request<ReqBody>)>> },
     }
@@ -42,8 +41,8 @@ where
         Self { state: State::Inner { future } }
     }
 
-    pub(super) fn refused(fault: Fault, scopes: Arc<[String]>) -> Self {
-        Self { state: State::Refused { fault, scopes } }
+    pub(super) fn refused(fault: Fault, verifier: Arc<Verifier>) -> Self {
+        Self { state: State::Refused { fault, verifier } }
     }
 
     /// Decides on `request` when `keys` are there; `service` is ready for it.
@@ -64,8 +63,8 @@ where
         loop {
             let next = match state.as_mut().project() {
                 StateProj::Inner { future } => return future.poll(cx),
-                StateProj::Refused { fault, scopes } => {
-                    return Poll::Ready(Ok(fault.into_response(scopes, ErrorFormat::Problem)));
+                StateProj::Refused { fault, verifier } => {
+                    return Poll::Ready(Ok(fault.into_response(&verifier.requirements)));
                 }
                 StateProj::Waiting { keys, held } => {
                     ready!(keys.poll(cx));
@@ -81,7 +80,7 @@ where
                                 Stop::Refused(fault) => fault,
                                 Stop::Waiting(_) => Fault::Unavailable,
                             };
-                            State::Refused { fault, scopes: held.0.verifier.scopes.clone() }
+                            State::Refused { fault, verifier: held.0.verifier.clone() }
                         }
                     }
                 }

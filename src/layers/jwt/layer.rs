@@ -180,12 +180,10 @@ impl JwtLayer {
 impl JwtLayer {
     fn verifier(&self) -> Verifier {
         let trusted = |issuer: &Issuer| Trusted { names: issuer.names.clone(), keys: self.keys(issuer) };
-        let scopes = self.requirements.iter().filter_map(Requirement::as_scope);
         Verifier {
             trusted: self.issuers.iter().map(trusted).collect(),
             sources: self.sources.clone(),
             max_token: self.max_token,
-            scopes: scopes.map(str::to_owned).collect(),
             requirements: self.requirements.clone(),
             required: self.required,
             leeway: self.leeway,

@@ -122,7 +122,6 @@
 mod algorithm;
 mod fault;
 mod future;
-mod guard;
 mod issuer;
 #[cfg(feature = "jwks")]
 mod jwks;
@@ -135,11 +134,11 @@ mod service;
 mod verifier;
 
 pub use super::credential::CredentialSource;
+pub use super::guard::{Guarded, RequireAuth};
 pub use crate::service::{Claims, Requirement};
 pub use algorithm::Algorithm;
 pub use fault::Fault;
 pub use future::ResponseFuture;
-pub use guard::{Guarded, RequireAuth};
 pub use issuer::Issuer;
 #[cfg(feature = "jwks")]
 pub use jwks::Jwks;

@@ -45,7 +45,7 @@ where
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
         match self.verifier.admit(&mut request, true) {
             Ok(()) => ResponseFuture::inner(self.inner.call(request)),
-            Err(Stop::Refused(fault)) => ResponseFuture::refused(fault, self.verifier.scopes.clone()),
+            Err(Stop::Refused(fault)) => ResponseFuture::refused(fault, self.verifier.clone()),
             Err(Stop::Waiting(keys)) => {
                 let fresh = self.clone();
                 ResponseFuture::waiting(keys, mem::replace(self, fresh), request)

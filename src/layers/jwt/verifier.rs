@@ -1,11 +1,12 @@
 use std::time::Duration;
 
-use http::{HeaderMap, Request, Uri};
+use http::{HeaderMap, HeaderValue, Request, Uri};
 use tokio::sync::futures::OwnedNotified;
 
 use super::memo::{Known, Memo};
 use super::ring::{Head, Ring, issuer_of};
 use super::{Claims, CredentialSource, Fault};
+use crate::layers::guard::Challenges;
 use crate::service::Requirement;
 
 /// What is trusted, and what tokens have to say.
@@ -18,8 +19,6 @@ pub(super) struct Verifier {
     pub(super) leeway: Duration,
     /// Good tokens.
     pub(super) memo: Option<Memo>,
-    /// All that are asked for: what a refusal names.
-    pub(super) scopes: std::sync::Arc<[String]>,
 }
 
 /// One issuer.
@@ -51,8 +50,11 @@ impl From<Fault> for Stop {
 impl Verifier {
     /// Puts the claims of the request's token into it, if it has one or needs one. Only who may wait is told to.
     pub(super) fn admit<B>(&self, request: &mut Request<B>, may_wait: bool) -> Result<(), Stop> {
-        if let Some(claims) = self.verify(request.uri(), request.headers(), may_wait)? {
-            request.extensions_mut().insert(claims);
+        match self.verify(request.uri(), request.headers(), may_wait)? {
+            Some(claims) => {
+                request.extensions_mut().insert(claims);
+            }
+            None => Challenges::add(request.extensions_mut(), HeaderValue::from_static("Bearer")),
         }
         Ok(())
     }

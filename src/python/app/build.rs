@@ -16,14 +16,13 @@ use super::settings::{AppSettings, CrudSettings, parse};
 use crate::crud::schema::DefaultValue;
 use crate::crud::store::{AnyCollection, AnyStore};
 use crate::crud::{Op, OpenError, Policy, References, Resource, ResourceOptions, Rows, Schema, Store, openapi_of};
-use crate::layers::jwt::RequireAuth;
-use crate::layers::{LayerSpec, foundation};
+use crate::layers::{LayerSpec, RequireAuth, foundation};
 use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
 use crate::python::hooks::{Hook, Surrounding};
 use crate::python::middleware::{Leaves, MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::{Objects, Shared};
 use crate::service::{
-    Dispatcher, ErrorFormat, Leaf, LeafInfo, LeafKind, Request, Response, Route, RouteTableBuilder, Stack,
+    Dispatcher, ErrorFormat, Leaf, LeafInfo, LeafKind, Request, Requirement, Response, Route, RouteTableBuilder, Stack,
 };
 use crate::{Body, ConfigError};
 
@@ -165,13 +164,13 @@ impl Draft {
         if schema.fields.iter().any(|field| matches!(field.default, Some(DefaultValue::Claim(_)))) {
             self.check_auth(&format!("{}, which takes a field from a claim,", schema.name), &given.location)?;
         }
-        for (op, scopes) in given.auth {
-            let Some(scopes) = scopes else { continue };
+        for (op, requirements) in given.auth {
+            let Some(requirements) = requirements else { continue };
             self.check_auth(&schema.name, &given.location)?;
-            let guard = RequireAuth::new().scopes(scopes.iter().cloned()).errors(errors);
+            let guard = guard_of(&requirements).errors(errors);
             let op = op.parse()?;
-            options = options.asks(op, scopes.iter().cloned());
-            options = options.guard(op, guard_name(&scopes), move |route| route.layer(guard.clone()));
+            options = options.asks(op, requirements);
+            options = options.guard(op, guard_name(&guard), move |route| route.layer(guard.clone()));
         }
         for (op, members) in &given.read_from {
             let members = members.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?;
@@ -284,9 +283,9 @@ impl Draft {
                     let service = PyHandlerService::new(plan.clone(), handler, Arc::downgrade(objects), shared.clone());
                     let mut leaf =
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
-                    if let Some(scopes) = &plan.auth {
-                        let guard = RequireAuth::new().scopes(scopes.iter().cloned());
-                        leaf = leaf.layer(guard_name(scopes), |route| route.layer(guard));
+                    if let Some(requirements) = &plan.auth {
+                        let guard = guard_of(requirements);
+                        leaf = leaf.layer(guard_name(&guard), |route| route.layer(guard));
                     }
                     table.add(method, &path, leaf)?;
                 }
@@ -404,11 +403,15 @@ fn config(error: OpenError) -> ConfigError {
     }
 }
 
-/// `RequireAuth`, with the scopes that it asks for.
-fn guard_name(scopes: &[String]) -> String {
-    match scopes {
-        [] => "RequireAuth".to_owned(),
-        scopes => format!("RequireAuth({})", scopes.join(" ")),
+fn guard_of(requirements: &[Requirement]) -> RequireAuth {
+    requirements.iter().cloned().fold(RequireAuth::new(), RequireAuth::require)
+}
+
+/// `RequireAuth`, with what it asks for.
+fn guard_name(guard: &RequireAuth) -> String {
+    match guard.to_string() {
+        asked if asked.is_empty() => "RequireAuth".to_owned(),
+        asked => format!("RequireAuth({asked})"),
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ConfigError;
+use crate::service::Requirement;
 use crate::service::server::Server;
 
 /// The app's.
@@ -34,8 +35,8 @@ pub(super) struct AppSettings<'a> {
 pub(super) struct CrudSettings<'a> {
     pub(super) path: String,
     pub(super) ops: Vec<String>,
-    /// By operation; none is open, an empty list asks for any valid token.
-    pub(super) auth: std::collections::BTreeMap<String, Option<Vec<String>>>,
+    /// By operation; none is open, an empty list asks for anybody who is known.
+    pub(super) auth: std::collections::BTreeMap<String, Option<Vec<Requirement>>>,
     /// The operations that are meant to be open.
     pub(super) public: Vec<String>,
     #[serde(borrow, default)]
