@@ -31,7 +31,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python features bench bench-crud bench-loop wheel clean
+.PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python features bench bench-crud bench-layers bench-loop wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,7 +104,7 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 	  --allowlist tests/python/stubtest-allowlist.txt
 
 features: ## Compile each cargo feature alone
-	@for feature in server catch-panic client-ip compression cors csrf decompression etag health-check hosts jwt limit load-shed normalize-path redirect request-id security-headers sensitive-headers timeout trace \
+	@for feature in server api-key basic catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed normalize-path redirect request-id security-headers sensitive-headers timeout trace \
 	    layers crud sqlite mongodb; do \
 	  echo "feature $$feature"; \
 	  cargo clippy --locked --quiet --no-default-features --features $$feature -- -D warnings; done
@@ -114,6 +114,9 @@ bench: $(VENV)/.wheel ## HTTP benchmarks beside other servers (needs wrk; see be
 
 bench-crud: ## What it costs to validate a field, type by type (see benches/crud/README.md)
 	cargo bench --locked --no-default-features --features crud --bench validate
+
+bench-layers: ## What a token costs (see benches/layers/README.md)
+	cargo bench --locked --no-default-features --features jwt --bench jwt
 
 bench-loop: $(VENV)/.wheel ## Event loop benchmarks beside uvloop, rloop and asyncio (see benches/loop/README.md)
 	@$(PIP) install -r benches/loop/requirements.txt

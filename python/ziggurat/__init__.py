@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
     )
     from .expressions import Claim, F
+    from .guards import Authenticated, ClaimIs, HasRole, HasScope
     from .hooks import HookContext
     from .models import (
         CreatedAt,
@@ -55,14 +56,18 @@ if TYPE_CHECKING:
 __all__ = [
     "CORE",
     "PUBLIC",
+    "Authenticated",
     "Body",
     "Claim",
+    "ClaimIs",
     "ConfigError",
     "CreatedAt",
     "DeletedAt",
     "DuplicateValue",
     "F",
     "HTTPException",
+    "HasRole",
+    "HasScope",
     "Header",
     "Hidden",
     "HookContext",
@@ -121,6 +126,7 @@ _MODULES = {
         "StoreUnavailable",
     ),
     "expressions": ("Claim", "F"),
+    "guards": ("Authenticated", "ClaimIs", "HasRole", "HasScope"),
     "hooks": ("HookContext",),
     "models": (
         "CreatedAt",

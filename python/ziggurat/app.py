@@ -13,9 +13,10 @@ from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
 from .exceptions import ConfigError
-from .layers import Jwt, Layer
+from .guards import Guard, asked, checked
+from .layers import ApiKey, Basic, Jwt, Layer
 from .models import Model, bind
-from .routing import CrudSpec, MiddlewareSpec, NativeSpec, Routes, RouteSpec
+from .routing import CrudSpec, MiddlewareSpec, NativeSpec, Op, Routes, RouteSpec
 
 __all__ = ["CrudSpec", "MiddlewareSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
@@ -38,6 +39,8 @@ class Ziggurat(Routes):
     `layers` are given outermost first. Unless they are given, CatchPanic, RequestId, Timeout(60 s) and BodyLimit(1 MiB) stand
     around them. Middleware registered first is outermost, and stands inside all layers.
 
+    `guards` ask something of the caller of every route of the app that does not say `auth=PUBLIC`: see `ziggurat.guards`.
+
     With `strict` the app is not built while anybody may change something without a token: every POST, PUT, PATCH and DELETE route
     says what it asks for with `auth=`, or that it is open with `auth=PUBLIC`; a `policy=` that asks who the caller is will do, too.
 
@@ -58,6 +61,7 @@ class Ziggurat(Routes):
         store: str | None = None,
         migrate: Literal["auto", "never"] | None = None,
         layers: Iterable[Any] = (),
+        guards: Sequence[Guard] = (),
         title: str = "Ziggurat",
         version: str = "0.1.0",
         description: str | None = None,
@@ -77,6 +81,7 @@ class Ziggurat(Routes):
         self.version = version
         self.description = description
         self.layers = list(layers)
+        self.guards = checked(guards, "the app", user_location())
         self.openapi_path = openapi_path
         self._store = store
         self._migrate = migrate
@@ -197,13 +202,13 @@ class Ziggurat(Routes):
         native = _ziggurat.App(json.dumps(settings))
         made: dict[int, int] = {}
         for route in self.route_specs:
-            plan, objects = route.plan.to_native(status=route.status, auth=route.auth)
+            plan, objects = route.plan.to_native(status=route.status, auth=self.asked(route))
             around = [self._made(native, made, layer, route.location) for layer in route.layers]
             skips = list(route.skip_layers)
             native.add_handler(route.method, route.path, plan, route.plan.function, objects, around, skips)
         for native_route in self.native_specs:
             declared = {
-                "auth": native_route.auth,
+                "auth": self.asked(native_route),
                 "layers": [self._made(native, made, layer, native_route.location) for layer in native_route.layers],
                 "skip_layers": native_route.skip_layers,
                 "location": native_route.location,
@@ -214,7 +219,7 @@ class Ziggurat(Routes):
                 options = {
                     "path": crud.path,
                     "ops": crud.ops,
-                    "auth": crud.auth,
+                    "auth": {op: self.asked_of(crud, op) for op in crud.ops},
                     "public": crud.public,
                     "policy": None if crud.policy is None else crud.policy.to_spec(),
                     "client_id": crud.client_id,
@@ -267,6 +272,15 @@ class Ziggurat(Routes):
                 bind(model, rows)
         return native
 
+    def asked(self, route: RouteSpec | NativeSpec) -> list[dict[str, Any]] | None:
+        """What a route asks of its caller, with what the app does; None is nothing at all."""
+        return asked(route.auth, route.guards if route.public else (*self.guards, *route.guards))
+
+    def asked_of(self, crud: CrudSpec, op: Op) -> list[dict[str, Any]] | None:
+        """What an operation asks of its caller, with what the app does; None is nothing at all."""
+        guards = crud.guards[op]
+        return asked(crud.auth[op], guards if op in crud.public else (*self.guards, *guards))
+
     def _made(self, native: _ziggurat.App, made: dict[int, int], layer: Layer, location: str) -> int:
         """The place of a layer of routes; those that have the same object share what it keeps."""
         if id(layer) not in made:
@@ -276,7 +290,7 @@ class Ziggurat(Routes):
     def _asks_everybody(self, route: RouteSpec | CrudSpec | NativeSpec) -> bool:
         """Whether a layer refuses requests to it that carry no token."""
         of_app = [layer for layer in self.layers if type(layer).__name__ not in route.skip_layers]
-        return any(isinstance(layer, Jwt) and layer.required for layer in (*of_app, *route.layers))
+        return any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in (*of_app, *route.layers))
 
     def _find_open_writes(self, native: _ziggurat.App) -> list[str]:
         """The native writes that ask for nobody; with `strict`, handlers that do count too and none may be left."""
@@ -284,7 +298,7 @@ class Ziggurat(Routes):
         if self._strict:
             declared: list[RouteSpec | NativeSpec] = [*self.route_specs, *self.native_specs]
             for route in declared:
-                is_open = route.auth is None and not route.public and not self._asks_everybody(route)
+                is_open = self.asked(route) is None and not route.public and not self._asks_everybody(route)
                 if is_open and (route.method is None or route.method in _WRITES):
                     found.append(f"{route.method or '*'} {route.path}")
             if found:

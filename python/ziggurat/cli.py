@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import json
 import os
+import secrets
 import sys
 import time
 import traceback
@@ -124,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--issuer", help="the iss claim")
     token.add_argument("--audience", help="the aud claim")
     token.add_argument("--expires-in", type=int, default=3600, metavar="SECONDS", help="lifetime [3600]")
+    command("api-key", _api_key, "Make a key for layers.ApiKey, and print it with the hash that it is known by.")
     return parser
 
 
@@ -314,6 +316,13 @@ def _token(options: argparse.Namespace) -> int:
 
     signed = ".".join(part(json.dumps(each).encode()) for each in ({"alg": "HS256", "typ": "JWT"}, claims))
     print(f"{signed}.{part(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}")
+    return OK
+
+
+def _api_key(_options: argparse.Namespace) -> int:
+    key = secrets.token_urlsafe(32)
+    print(f"key   {key}")
+    print(f"hash  sha256:{hashlib.sha256(key.encode()).hexdigest()}")
     return OK
 
 

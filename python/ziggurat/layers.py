@@ -13,16 +13,19 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from . import _settings
-from ._location import user_location
-from .exceptions import ConfigError
+from ._layer import Layer
+from ._layer_auth import ApiKey, Basic, FromQuery, Key, User
+from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwks, Jwt
 
 __all__ = [
+    "ApiKey",
+    "Basic",
     "BodyLimit",
     "CatchPanic",
     "ClientIp",
@@ -31,9 +34,15 @@ __all__ = [
     "Csrf",
     "Decompression",
     "Etag",
+    "FromCookie",
+    "FromHeader",
+    "FromQuery",
     "HealthCheck",
     "Hosts",
+    "Issuer",
+    "Jwks",
     "Jwt",
+    "Key",
     "Layer",
     "LoadShed",
     "NormalizePath",
@@ -43,9 +52,9 @@ __all__ = [
     "SensitiveHeaders",
     "Timeout",
     "Trace",
+    "User",
 ]
 
-JwtAlgorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]
 Coding = Literal["br", "zstd", "gzip", "deflate"]
 FrameOptions = Literal["DENY", "SAMEORIGIN"]
 ReferrerPolicy = Literal[
@@ -62,103 +71,13 @@ OpenerPolicy = Literal["same-origin", "same-origin-allow-popups", "noopener-allo
 ResourcePolicy = Literal["same-origin", "same-site", "cross-origin"]
 Level = Literal["trace", "debug", "info", "warning", "error", "off"]
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NETWORK = re.compile(r"[0-9A-Fa-f:.]+(/(0|[1-9][0-9]{0,2}))?")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
 _ORIGIN = re.compile(r"(https?)://(?:\[[0-9a-f:.]+\]|[0-9a-z_-]+(?:\.[0-9a-z_-]+)*)(?::([1-9][0-9]{0,4}))?")
 _PLACE = re.compile(r"(?:/(?![/\\])|https?://[0-9A-Za-z_\[])[!-\[\]-~]*")
 _FORWARDED = ("x-forwarded-for", "forwarded")
-_SYMMETRIC = ("HS256", "HS384", "HS512")
-_ASYMMETRIC = ("RS256", "ES256", "EdDSA")
 _CODINGS = ("br", "zstd", "gzip", "deflate")
 _LEVELS = ("trace", "debug", "info", "warning", "error", "off")
-
-
-def _plain(value: Any) -> Any:
-    """As JSON has it."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-class Layer:
-    """What every layer's settings have in common."""
-
-    def to_spec(self) -> dict[str, Any]:
-        """The settings as the native side reads them: `{"type": name, ...}`; what was left out stays out."""
-        assert dataclasses.is_dataclass(self)
-        spec: dict[str, Any] = {"type": self.name}
-        for setting in dataclasses.fields(self):
-            value = getattr(self, setting.name)
-            if value is not None:
-                spec[setting.name] = _plain(value)
-        return spec
-
-    @property
-    def name(self) -> str:
-        """As it stands in a printed stack."""
-        return type(self).__name__
-
-    def _wrong(self, what: str, cure: str) -> ConfigError:
-        return ConfigError(f"layers.{self.name}: {what}", cure=cure, location=user_location())
-
-    def _freeze(self, field: str, *, allowed: Sequence[str] | None = None, empty: bool = True) -> None:
-        """Replaces an iterable of strings by a tuple and checks its items."""
-        value = getattr(self, field)
-        if value is None:
-            return
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            raise self._wrong(f"{field} must be a list of strings, not {value!r}", f"write {field}=[{value!r}]")
-        items = tuple(value)
-        for item in items:
-            if not isinstance(item, str):
-                raise self._wrong(f"{field} holds {item!r}, which is not a string", "give strings")
-            if allowed is not None and item not in allowed:
-                raise self._wrong(f"{field} holds {item!r}, which is not known", f"known are {', '.join(allowed)}")
-        if len(set(items)) != len(items):
-            raise self._wrong(f"{field} names something twice", "name each once")
-        if not items and not empty:
-            raise self._wrong(f"{field} is empty", "leave it out for the default, or name at least one")
-        object.__setattr__(self, field, items)
-
-    def _check_choice(self, field: str, allowed: Sequence[str]) -> None:
-        value = getattr(self, field)
-        if value is not None and value not in allowed:
-            raise self._wrong(f"{field}={value!r} is not known", f"known are {', '.join(allowed)}")
-
-    def _check_int(self, field: str, low: int, high: int | None = None) -> None:
-        value = getattr(self, field)
-        if value is None:
-            return
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self._wrong(f"{field}={value!r} is not a whole number", f"give a whole number from {low}")
-        if value < low or (high is not None and value > high):
-            span = f"from {low}" if high is None else f"from {low} to {high}"
-            raise self._wrong(f"{field}={value!r} is out of range", f"give a whole number {span}")
-
-    def _check_number(self, field: str, low: float, high: float) -> None:
-        value = getattr(self, field)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self._wrong(f"{field}={value!r} is not a number", "give seconds, as 2.5")
-        if not low <= value <= high:
-            raise self._wrong(f"{field}={value!r} is out of range", f"give seconds from {low} to {high}")
-
-    def _check_bool(self, *fields: str) -> None:
-        for field in fields:
-            value = getattr(self, field)
-            if not isinstance(value, bool):
-                raise self._wrong(f"{field}={value!r} is not a bool", "give True or False")
-
-    def _check_text(self, *fields: str) -> None:
-        for field in fields:
-            value = getattr(self, field)
-            if value is not None and not isinstance(value, str):
-                raise self._wrong(f"{field} must be a string, not {type(value).__name__}", "give a string")
-
-    def _check_header(self, field: str, names: Iterable[str]) -> None:
-        for name in names:
-            if not _TOKEN.fullmatch(name):
-                raise self._wrong(f"{field} holds {name!r}, which is not a header name", "use letters, digits and '-'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,78 +92,6 @@ class Trace(Layer):
     def __post_init__(self) -> None:
         self._check_choice("format", ("text", "json"))
         self._check_choice("level", _LEVELS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Jwt(Layer):
-    """Checks the bearer token of a request; handlers find its claims in `request.auth`.
-
-    A bad token is a 401 on every route. A missing one is a 401 where `required`, and on routes with `auth=`.
-    `exp` must be there and hold; `nbf`, `iss` and `aud` are checked as set. The algorithm is never taken from the token.
-    """
-
-    secret: str | bytes | None = dataclasses.field(default=None, repr=False)
-    """The shared key of HS256, HS384 and HS512, at least as long as the hash: 32, 48 or 64 bytes."""
-    public_key_pem: str | None = dataclasses.field(default=None, repr=False)
-    """The public key of RS256, ES256 or EdDSA, as PEM text."""
-    algorithms: Sequence[JwtAlgorithm] | None = None
-    """What is accepted; left out, HS256 with `secret`, and the one of its kind of key with `public_key_pem`."""
-    issuer: str | Sequence[str] | None = None
-    """What `iss` has to be, or those that it may be."""
-    audience: str | Sequence[str] | None = None
-    """What `aud` has to contain one of. A token with an `aud` is refused when none is set."""
-    leeway: float = 30.0
-    """Seconds by which clocks may differ."""
-    required: bool = True
-    """Whether a request without a token is refused on every route, rather than only on those with `auth=`."""
-
-    def __post_init__(self) -> None:
-        if (self.secret is None) == (self.public_key_pem is None):
-            given = "neither" if self.secret is None else "both"
-            raise self._wrong(f"{given} of secret and public_key_pem given", "give exactly one key")
-        self._check_text("public_key_pem")
-        for field in ("issuer", "audience"):
-            if not isinstance(getattr(self, field), str):
-                self._freeze(field, empty=False)
-        self._freeze("algorithms", allowed=_SYMMETRIC + _ASYMMETRIC, empty=False)
-        self._check_number("leeway", 0, 3600)
-        self._check_bool("required")
-        if self.secret is not None:
-            self._check_secret(self.secret)
-        else:
-            self._check_public_key(str(self.public_key_pem))
-
-    def _check_secret(self, secret: str | bytes) -> None:
-        if not isinstance(secret, (str, bytes)):
-            raise self._wrong(f"secret must be a string, not {type(secret).__name__}", "give a string")
-        if isinstance(secret, bytes):
-            try:
-                object.__setattr__(self, "secret", secret.decode())
-            except UnicodeDecodeError:
-                raise self._wrong("secret is not UTF-8", "give its hexadecimal or base64 text") from None
-        if self.algorithms is None:
-            object.__setattr__(self, "algorithms", ("HS256",))
-        for algorithm in self.algorithms or ():
-            if algorithm not in _SYMMETRIC:
-                raise self._wrong(f"{algorithm} needs a public key, not a secret", "give public_key_pem=")
-            least = int(algorithm[2:]) // 8
-            size = len(secret if isinstance(secret, bytes) else secret.encode())
-            # RFC 7518, section 3.2: a shorter key is weaker than the hash.
-            if size < least:
-                raise self._wrong(
-                    f"the secret has {size} bytes, {algorithm} needs at least {least}",
-                    'make one with: python3 -c "import secrets; print(secrets.token_hex(32))"',
-                )
-
-    def _check_public_key(self, pem: str) -> None:
-        if "PRIVATE KEY" in pem:
-            raise self._wrong("public_key_pem holds a private key", "give the public half only")
-        if "-----BEGIN" not in pem:
-            raise self._wrong("public_key_pem is not PEM text", "it starts with -----BEGIN PUBLIC KEY-----")
-        for algorithm in self.algorithms or ():
-            if algorithm not in _ASYMMETRIC:
-                # Accepting both would let the public key be used as a shared secret (RFC 8725, section 2.1).
-                raise self._wrong(f"{algorithm} takes a secret, not a public key", "give secret= instead")
 
 
 @dataclass(frozen=True, kw_only=True)

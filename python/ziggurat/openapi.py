@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from .layers import Jwt
+from ._security import Security, add_problems, problem
 from .params import MISSING, Param, Plan
 from .responses import Response
 
@@ -25,16 +25,6 @@ __all__ = ["document"]
 Json = dict[str, Any]
 
 _REF = "#/components/schemas/{model}"
-_SCHEME = "bearer"
-_PROBLEMS = {
-    "400": "The request cannot be read",
-    "401": "No valid token",
-    "403": "The token lacks a scope",
-    "404": "Nothing is there",
-    "413": "The body is too large",
-    "415": "The body has another content type",
-    "422": "Values break the rules; `errors` lists all of them",
-}
 _OPERATIONS: dict[Op, tuple[str, str]] = {
     "list": ("get", ""),
     "create": ("post", ""),
@@ -76,17 +66,18 @@ _LIMITS = {
 
 def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     """The document of `app`; `crud` holds the `paths` and `components` of its native resources."""
-    jwt = next((layer for layer in app.layers if isinstance(layer, Jwt)), None)
+    security = Security(app)
     paths: dict[str, Json] = {path: dict(item) for path, item in crud.get("paths", {}).items()}
     taken = crud.get("components", {}).get("schemas", {})
     for spec in app.crud_specs:
-        _secure_resource(spec, paths, jwt)
+        _secure_resource(app, spec, paths, security)
 
     routes = [route for route in app.route_specs if route.include_in_schema]
     schemas = _Schemas(routes, taken)
     ids = _operation_ids(routes, {op["operationId"] for op in _operations(paths) if "operationId" in op})
     for route in routes:
-        operation = _operation(route, schemas, ids[id(route)], jwt)
+        operation = _operation(route, schemas, ids[id(route)])
+        security.add(operation, app.asked(route))
         paths.setdefault(_template(route.path), {})[route.method.lower()] = operation
 
     info: Json = {"title": app.title, "version": app.version}
@@ -94,8 +85,8 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
         info["description"] = app.description
     components: Json = {key: dict(value) for key, value in crud.get("components", {}).items()}
     components["schemas"] = {"Problem": _PROBLEM, "Violation": _VIOLATION, **taken, **schemas.definitions}
-    if jwt is not None:
-        components["securitySchemes"] = {_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    if security.schemes:
+        components["securitySchemes"] = security.schemes
     made: Json = {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
     tags = dict.fromkeys(tag for operation in _operations(paths) for tag in operation.get("tags", ()))
     if tags:
@@ -103,7 +94,7 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     return made
 
 
-def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str, jwt: Jwt | None) -> Json:
+def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str) -> Json:
     plan = route.plan
     made: Json = {"operationId": operation_id}
     if route.tags:
@@ -136,10 +127,9 @@ def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str, jwt: Jwt 
     if plan.params:
         problems.add("422")
     made["responses"] = {str(route.status): _success(plan, schemas)}
-    _secure(made, route.auth, jwt)
-    _add_problems(made, problems)
+    add_problems(made, problems)
     # Whatever a handler raises by itself, and what any route may answer: 500, 503, 504.
-    made["responses"]["default"] = _problem("Any other failure")
+    made["responses"]["default"] = problem("Any other failure")
     return made
 
 
@@ -175,31 +165,12 @@ def _parameter(param: Param) -> Json:
     return made
 
 
-def _secure(operation: Json, scopes: list[str] | None, jwt: Jwt | None) -> None:
-    """Says which token a route asks for, and what it answers without."""
-    if scopes is None and (jwt is None or not jwt.required):
-        return
-    operation["security"] = [{_SCHEME: list(scopes or ())}] if jwt is not None else []
-    _add_problems(operation, {"401", "403"} if scopes else {"401"})
-
-
-def _secure_resource(spec: CrudSpec, paths: dict[str, Json], jwt: Jwt | None) -> None:
-    for op, scopes in spec.auth.items():
+def _secure_resource(app: Ziggurat, spec: CrudSpec, paths: dict[str, Json], security: Security) -> None:
+    for op in spec.auth:
         method, below = _OPERATIONS[op]
         path = spec.path.rstrip("/") + below if below else spec.path
         if method in paths.get(path, {}):
-            _secure(paths[path][method], scopes, jwt)
-
-
-def _add_problems(operation: Json, statuses: Iterable[str]) -> None:
-    responses = operation.setdefault("responses", {})
-    for status in sorted(statuses):
-        responses.setdefault(status, _problem(_PROBLEMS[status]))
-
-
-def _problem(description: str) -> Json:
-    schema = {"$ref": _REF.format(model="Problem")}
-    return {"description": description, "content": {"application/problem+json": {"schema": schema}}}
+            security.add(paths[path][method], app.asked_of(spec, op))
 
 
 def _template(path: str) -> str:

@@ -149,7 +149,7 @@ class Plan:
     """The return annotation, or `MISSING`."""
     doc: str | None
 
-    def to_native(self, *, status: int = 200, auth: list[str] | None = None) -> tuple[str, list[object]]:
+    def to_native(self, *, status: int = 200, auth: list[dict[str, Any]] | None = None) -> tuple[str, list[object]]:
         """The plan as JSON for the native side, and the Python objects that it names by index."""
         objects: list[object] = []
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, Unpac
 
 from ._location import user_location
 from .exceptions import ConfigError
+from .guards import Guard, checked
 from .layers import Layer
 from .params import Plan, describe_callable, inspect_handler
 from .policy import Policy
@@ -76,6 +77,8 @@ class RouteOptions(TypedDict, total=False):
 
     auth: Auth
     """Who may call it; everybody unless given."""
+    guards: Sequence[Guard]
+    """What else is asked of who calls it, as `[HasRole("editor")]`; see `ziggurat.guards`."""
     name: str | None
     """What it is called in logs and documents; the function's name unless given."""
     tags: Sequence[str]
@@ -103,6 +106,7 @@ class RouteSpec:
     plan: Plan
     auth: list[str] | None
     """None is open, an empty list asks for any valid token."""
+    guards: tuple[Guard, ...]
     public: bool
     """Whether it is meant to be open."""
     name: str
@@ -126,6 +130,7 @@ class CrudSpec:
     path: str
     ops: tuple[Op, ...]
     auth: dict[Op, list[str] | None]
+    guards: dict[Op, tuple[Guard, ...]]
     public: tuple[Op, ...]
     """The operations that are meant to be open."""
     policy: Policy | None
@@ -171,6 +176,7 @@ class NativeSpec:
     service: NativeService
     auth: list[str] | None
     """None is open, an empty list asks for any valid token."""
+    guards: tuple[Guard, ...]
     public: bool
     layers: tuple[Layer, ...]
     skip_layers: tuple[str, ...]
@@ -236,6 +242,7 @@ class Routes:
         methods: Sequence[str],
         *,
         auth: Auth = False,
+        guards: Sequence[Guard] = (),
         name: str | None = None,
         tags: Sequence[str] = (),
         summary: str | None = None,
@@ -265,6 +272,7 @@ class Routes:
         scopes = _scopes(auth, path, location)
         around = _layers(layers, path, location)
         skipped = _skipped(skip_layers, path, location)
+        asks = _guards(guards, auth, path, location)
 
         def decorator(function: Handler) -> Handler:
             plan = inspect_handler(function, path, localns=localns)
@@ -277,6 +285,7 @@ class Routes:
                         path=path,
                         plan=plan,
                         auth=scopes,
+                        guards=asks,
                         public=auth is PUBLIC,
                         name=name or plan.name,
                         tags=tuple(tags),
@@ -301,6 +310,7 @@ class Routes:
         *,
         methods: Sequence[str] | None = None,
         auth: Auth = False,
+        guards: Sequence[Guard] = (),
         layers: Sequence[Layer] = (),
         skip_layers: Sequence[str | type[Layer]] = (),
     ) -> None:
@@ -330,6 +340,7 @@ class Routes:
                 path=path,
                 service=service,
                 auth=_scopes(auth, path, location),
+                guards=_guards(guards, auth, path, location),
                 public=auth is PUBLIC,
                 layers=_layers(layers, path, location),
                 skip_layers=_skipped(skip_layers, path, location),
@@ -344,6 +355,7 @@ class Routes:
         *,
         ops: Iterable[Op] = CORE,
         auth: Auth | Mapping[Op, Auth] = False,
+        guards: Sequence[Guard] | Mapping[Op, Sequence[Guard]] = (),
         policy: Policy | None = None,
         client_id: bool = False,
         tags: Sequence[str] = (),
@@ -379,6 +391,7 @@ class Routes:
 
         The path is `/` and the model's name in small letters unless it is given. `auth` is one rule for all operations, or a
         rule for each; operations that such a mapping does not name are open. `policy` says which rows a caller may see and write.
+        So are `guards`, which ask for more than scopes: see `ziggurat.guards`.
 
         With `client_id` clients choose the ids of new rows, and with `upsert` PUT makes a row that is not there. With `bulk` POST takes
         arrays of rows, too, which are added all or none; on MongoDB that needs a replica set. `concurrency="required"`
@@ -457,6 +470,12 @@ class Routes:
             path=path if path is not None else f"/{model.__name__.lower()}",
             ops=wanted,
             auth={op: _scopes(rule, model.__name__, location) for op, rule in given.items()},
+            guards={
+                op: _guards(
+                    guards.get(op, ()) if isinstance(guards, Mapping) else guards, rule, model.__name__, location
+                )
+                for op, rule in given.items()
+            },
             public=tuple(op for op, rule in given.items() if rule is PUBLIC),
             policy=policy,
             tags=tuple(tags) or (model.__name__,),
@@ -585,6 +604,15 @@ def _members(read_from: ReadFrom | Mapping[Op, ReadFrom] | None, ops: Iterable[O
     if isinstance(read_from, str):
         return {op: read_from for op in ops if op in _READS}
     return dict(read_from)
+
+
+def _guards(guards: object, auth: Auth, what: str, location: str) -> tuple[Guard, ...]:
+    found = checked(guards, what, location)
+    if found and auth is PUBLIC:
+        raise ConfigError(
+            f"{what}: auth=PUBLIC lets everybody in, and guards do not", cure="give one of them", location=location
+        )
+    return found
 
 
 def _scopes(auth: Auth, what: str, location: str) -> list[str] | None:

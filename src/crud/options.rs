@@ -10,7 +10,7 @@ use super::Op;
 use super::hooks::{Event, Hooks};
 use super::policy::Policy;
 use crate::ConfigError;
-use crate::service::{ErrorFormat, Problem, Route};
+use crate::service::{ErrorFormat, Problem, Requirement, Route};
 
 /// Whether `PUT`, `PATCH` and `DELETE` must carry an `If-Match`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -163,7 +163,7 @@ pub struct ResourceOptions {
     pub(super) guards: Vec<Guard>,
     pub(super) layers: Vec<Around>,
     pub(super) skips: Vec<String>,
-    pub(super) asks: Vec<(Op, Vec<String>)>,
+    pub(super) asks: Vec<(Op, Vec<Requirement>)>,
     pub(super) read_from: Vec<(Op, ReadFrom)>,
     pub(super) location: String,
 }
@@ -387,10 +387,10 @@ impl ResourceOptions {
         self
     }
 
-    /// Says that the guard of an operation asks for a token with these scopes, so that the same can be asked where rows are shown in
+    /// Says that the guard of an operation asks for a caller who has this, so that the same can be asked where rows are shown in
     /// the place of their ids: see [`References`](super::References). Without it, rows whose reading is guarded are shown nowhere else.
-    pub fn asks(mut self, op: Op, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.asks.push((op, scopes.into_iter().map(Into::into).collect()));
+    pub fn asks(mut self, op: Op, requirements: impl IntoIterator<Item = Requirement>) -> Self {
+        self.asks.push((op, requirements.into_iter().collect()));
         self
     }
 

@@ -24,13 +24,23 @@
 //! | [`EtagLayer`] | `etag` | 304 to clients that have the answer already |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`DecompressionLayer`] | `decompression` | request bodies in br, zstd, gzip and deflate, and no bombs |
-//! | [`JwtLayer`], [`RequireAuth`] | `jwt` | bearer tokens, claims and scopes |
+//! | [`ApiKeyLayer`] | `api-key` | keys of programs that call |
+//! | [`BasicLayer`] | `basic` | names and passwords |
+//! | [`JwtLayer`] | `jwt` | bearer tokens and their claims |
+//! | of these [`Jwks`](jwt::Jwks) | `jwks` | keys that are fetched from where an issuer publishes them |
+//! | [`RequireAuth`] | with any of these four | who may call a route |
 //!
 //! The table lists them in the order in which they are best applied, outermost first. [`LayerSpec`] describes any of them
 //! as data, and [`foundation`] completes a list of descriptions with the layers that every app should have.
 
+#[cfg(feature = "api-key")]
+pub mod api_key;
+#[cfg(feature = "basic")]
+pub mod basic;
 #[cfg(feature = "limit")]
 pub mod body_limit;
+#[cfg(any(feature = "api-key", feature = "basic"))]
+mod caller;
 #[cfg(feature = "catch-panic")]
 pub mod catch_panic;
 #[cfg(feature = "client-ip")]
@@ -39,12 +49,16 @@ pub mod client_ip;
 pub mod compression;
 #[cfg(feature = "cors")]
 pub mod cors;
+#[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]
+mod credential;
 #[cfg(feature = "csrf")]
 pub mod csrf;
 #[cfg(feature = "decompression")]
 pub mod decompression;
 #[cfg(feature = "etag")]
 pub mod etag;
+#[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]
+pub mod guard;
 #[cfg(feature = "health-check")]
 pub mod health_check;
 #[cfg(feature = "hosts")]
@@ -70,6 +84,10 @@ pub mod timeout;
 #[cfg(feature = "trace")]
 pub mod trace;
 
+#[cfg(feature = "api-key")]
+pub use api_key::ApiKeyLayer;
+#[cfg(feature = "basic")]
+pub use basic::BasicLayer;
 #[cfg(feature = "limit")]
 pub use body_limit::BodyLimitLayer;
 #[cfg(feature = "catch-panic")]
@@ -86,12 +104,14 @@ pub use csrf::CsrfLayer;
 pub use decompression::DecompressionLayer;
 #[cfg(feature = "etag")]
 pub use etag::EtagLayer;
+#[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]
+pub use guard::{Claims, RequireAuth};
 #[cfg(feature = "health-check")]
 pub use health_check::HealthCheckLayer;
 #[cfg(feature = "hosts")]
 pub use hosts::HostsLayer;
 #[cfg(feature = "jwt")]
-pub use jwt::{Claims, JwtLayer, RequireAuth};
+pub use jwt::JwtLayer;
 #[cfg(feature = "load-shed")]
 pub use load_shed::LoadShedLayer;
 #[cfg(feature = "normalize-path")]
@@ -113,6 +133,8 @@ pub use trace::TraceLayer;
 
 /// Accessors to the service that a layer wraps, the same for every layer.
 #[cfg(any(
+    feature = "api-key",
+    feature = "basic",
     feature = "catch-panic",
     feature = "client-ip",
     feature = "compression",
@@ -148,6 +170,8 @@ macro_rules! inner_accessors {
     };
 }
 #[cfg(any(
+    feature = "api-key",
+    feature = "basic",
     feature = "catch-panic",
     feature = "client-ip",
     feature = "compression",

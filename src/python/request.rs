@@ -16,10 +16,9 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
 use super::query::QueryParams;
-use crate::layers::jwt::Claims;
 use crate::layers::{ClientIp, RequestId};
-use crate::service::PathParams;
 use crate::service::server::ConnectInfo;
+use crate::service::{Claims, PathParams};
 
 /// What is kept of a request's head until Python asks for it.
 pub(super) struct Head {
@@ -184,7 +183,7 @@ impl Request {
         self.head.client.map(|(ip, port)| (ip.to_string(), port))
     }
 
-    /// The claims of a verified token.
+    /// The claims of the caller: of its token, or those that are known of its key or password.
     #[getter]
     fn auth(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let made = self.auth.get_or_try_init(py, || match &self.head.claims {

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// What is known of the caller, as a verified token says it; an extension of the request. Cloning is a pointer bump.
+/// What is known of the caller: what a verified token says, or what is known of a key or a user; an extension of the request. Cloning is a pointer bump.
 ///
 /// A layer that authenticates puts it there, and whatever decides further in reads it, as the guards of routes and the
 /// policies of rows do.
@@ -58,19 +58,27 @@ impl Claims {
         Ok(Self(Arc::new(Parsed { raw, subject: known.sub, scopes, members: OnceLock::new() })))
     }
 
-    /// Whom the token is about (`sub`).
+    /// Who the caller is (`sub`).
     pub fn subject(&self) -> Option<&str> {
         self.0.subject.as_deref()
     }
 
-    /// What the token allows, from `scope`, `scp` and `scopes`.
+    /// What the caller may do, from `scope`, `scp` and `scopes`.
     pub fn scopes(&self) -> &[String] {
         &self.0.scopes
     }
 
-    /// Whether the token allows `scope`.
+    /// Whether the caller may do `scope`.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.0.scopes.iter().any(|own| own == scope)
+    }
+
+    /// Whether the caller has `role`: in `roles`, `role` or `realm_access.roles`, which are a text or a list of texts.
+    pub fn has_role(&self, role: &str) -> bool {
+        ["roles", "role", "realm_access.roles"].into_iter().filter_map(|name| self.get(name)).any(|own| match own {
+            Value::Array(roles) => roles.iter().any(|own| own == role),
+            own => own == role,
+        })
     }
 
     /// The claim called `name`, or, where none is called so, what lies in claims within claims: `realm_access.roles`.

@@ -11,6 +11,7 @@ mod percent;
 mod problem;
 #[cfg(feature = "crud")]
 mod read;
+mod requirement;
 mod route;
 mod stack;
 mod table;
@@ -29,6 +30,7 @@ pub use problem::{ErrorFormat, Limit, Location, Problem, Violation};
 pub(crate) use problem::{position, push_token};
 #[cfg(feature = "crud")]
 pub(crate) use read::read_body;
+pub use requirement::Requirement;
 pub use route::{ResponseFuture, Route};
 pub use stack::{Stack, StackBuilder};
 pub use table::{Leaf, LeafInfo, LeafKind, RouteTable, RouteTableBuilder};

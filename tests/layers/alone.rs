@@ -10,7 +10,9 @@ use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer,
+    EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestId,
+    RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -64,6 +66,8 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(EtagLayer::new()).await;
     is_transparent::<LimitedBody<Body>, _>(BodyLimitLayer::default()).await;
     is_transparent::<DecompressedBody<Body>, _>(DecompressionLayer::new()).await;
+    is_transparent::<Body, _>(crate::api_key::layer().required(false)).await;
+    is_transparent::<Body, _>(crate::basic::layer().required(false)).await;
     is_transparent::<Body, _>(JwtLayer::secret(SECRET).unwrap().required(false)).await;
 }
 
@@ -89,6 +93,8 @@ fn layers_are_cheap_to_share() {
     is_shared(&BodyLimitLayer::default());
     is_shared(&DecompressionLayer::new());
     is_shared(&JwtLayer::secret(SECRET).unwrap());
+    is_shared(&crate::api_key::layer());
+    is_shared(&crate::basic::layer());
     is_shared(&RequireAuth::new());
 }
 

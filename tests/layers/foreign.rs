@@ -16,8 +16,11 @@ use serde_json::json;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
+use ziggurat::layers::jwt::{CredentialSource, Issuer};
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
+    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
+    RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -30,6 +33,13 @@ fn axum_peer(extensions: &http::Extensions) -> Option<std::net::IpAddr> {
     extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip())
 }
 
+/// Tokens in the header or in a cookie, by one of two issuers.
+fn jwt() -> JwtLayer {
+    let issuer = |name: &str| Issuer::new(name).secret(SECRET).unwrap();
+    let sources = [CredentialSource::authorization(), CredentialSource::cookie("session").unwrap()];
+    JwtLayer::issuers([issuer("a"), issuer("b")]).unwrap().sources(sources).unwrap()
+}
+
 fn router() -> Router {
     Router::new()
         .route("/guarded", get(|| async { "in" }))
@@ -39,7 +49,9 @@ fn router() -> Router {
         .route("/echo", post(|body: String| async move { body }))
         .route("/panic", get(|| async { panic!("boom") as &'static str }))
         .route("/slow", get(std::future::pending::<&'static str>))
-        .layer(JwtLayer::secret(SECRET).unwrap().required(false))
+        .layer(crate::api_key::layer().required(false))
+        .layer(crate::basic::layer().required(false))
+        .layer(jwt().required(false))
         .layer(BodyLimitLayer::new(10))
         .layer(DecompressionLayer::new())
         .layer(EtagLayer::new())
@@ -113,9 +125,19 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!(ask(Request::post("/echo").header("sec-fetch-site", "cross-site"), "x".into()).await.0.status, 403);
     assert_eq!(ask(Request::get("/guarded"), empty()).await.0.status, 401);
     let with = |token: String| Request::get("/guarded").header("authorization", format!("Bearer {token}"));
-    assert_eq!(ask(with(token(json!({}))), empty()).await.0.status, 403);
-    let (head, body) = ask(with(token(json!({"scope": "enter"}))), empty()).await;
+    assert_eq!(ask(with(token(json!({"scope": "enter"}))), empty()).await.0.status, 401);
+    assert_eq!(ask(with(token(json!({"iss": "a"}))), empty()).await.0.status, 403);
+    let entering = token(json!({"iss": "b", "scope": "enter"}));
+    let (head, body) = ask(with(entering.clone()), empty()).await;
     assert_eq!((head.status.as_u16(), &body[..]), (200, &b"in"[..]));
+    let cookie = Request::get("/guarded").header("cookie", format!("session={entering}"));
+    assert_eq!(ask(cookie, empty()).await.0.status, 200);
+    let keyed = |key: &str| Request::get("/guarded").header("x-api-key", key);
+    assert_eq!(ask(keyed(crate::api_key::KEY), empty()).await.0.status, 200);
+    assert_eq!(ask(keyed("another"), empty()).await.0.status, 401);
+    let user = |password: &str| Request::get("/guarded").header("authorization", crate::basic::sent("ann", password));
+    assert_eq!(ask(user("open sesame"), empty()).await.0.status, 200);
+    assert_eq!(ask(user("sesame"), empty()).await.0.status, 401);
 }
 
 #[tokio::test]
@@ -153,7 +175,10 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(NormalizePathLayer::redirect())
         .layer(CompressionLayer::new())
         .layer(EtagLayer::new())
-        .layer(JwtLayer::secret(SECRET).unwrap())
+        .layer(jwt())
+        // The token is enough for both.
+        .layer(crate::api_key::layer())
+        .layer(crate::basic::layer())
         .layer(RequireAuth::new())
         .layer(DecompressionLayer::new())
         .layer(BodyLimitLayer::new(10))
@@ -171,7 +196,7 @@ async fn every_layer_works_in_bare_hyper() {
             .header("host", "hyper.example")
             .header("x-forwarded-for", "198.51.100.7")
             .header("accept-encoding", "zstd")
-            .header("authorization", format!("Bearer {}", token(json!({}))))
+            .header("authorization", format!("Bearer {}", token(json!({"iss": "a"}))))
             .body(Full::<Bytes>::from(body))
             .unwrap()
     };

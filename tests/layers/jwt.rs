@@ -14,18 +14,18 @@ use ziggurat::{Body, Request, Response};
 
 use crate::support::{SECRET, claims, problem, signed, text, token};
 
-const RSA: &[u8] = include_bytes!("keys/rsa.pem");
-const RSA_PUBLIC: &[u8] = include_bytes!("keys/rsa.pub.pem");
-const EC: &[u8] = include_bytes!("keys/ec.pem");
-const EC_PUBLIC: &[u8] = include_bytes!("keys/ec.pub.pem");
-const ED: &[u8] = include_bytes!("keys/ed.pem");
-const ED_PUBLIC: &[u8] = include_bytes!("keys/ed.pub.pem");
+pub const RSA: &[u8] = include_bytes!("keys/rsa.pem");
+pub const RSA_PUBLIC: &[u8] = include_bytes!("keys/rsa.pub.pem");
+pub const EC: &[u8] = include_bytes!("keys/ec.pem");
+pub const EC_PUBLIC: &[u8] = include_bytes!("keys/ec.pub.pem");
+pub const ED: &[u8] = include_bytes!("keys/ed.pem");
+pub const ED_PUBLIC: &[u8] = include_bytes!("keys/ed.pub.pem");
 
-fn layer() -> JwtLayer {
+pub fn layer() -> JwtLayer {
     JwtLayer::secret(SECRET).unwrap()
 }
 
-async fn send(layer: impl Layer<Inner, Service: Answers>, headers: HeaderMap) -> Response {
+pub async fn send(layer: impl Layer<Inner, Service: Answers>, headers: HeaderMap) -> Response {
     let inner: Inner = service_fn(|request: Request| {
         let claims = request.extensions().get::<Claims>().cloned();
         std::future::ready(Ok(Response::new(Body::from(match claims {
@@ -38,27 +38,27 @@ async fn send(layer: impl Layer<Inner, Service: Answers>, headers: HeaderMap) ->
     layer.layer(inner).oneshot(request).await.unwrap()
 }
 
-type Inner = tower::util::ServiceFn<fn(Request) -> std::future::Ready<Result<Response, std::convert::Infallible>>>;
+pub type Inner = tower::util::ServiceFn<fn(Request) -> std::future::Ready<Result<Response, std::convert::Infallible>>>;
 use tower::Service;
-trait Answers: Service<Request, Response = Response, Error = std::convert::Infallible> {}
+pub trait Answers: Service<Request, Response = Response, Error = std::convert::Infallible> {}
 impl<S: Service<Request, Response = Response, Error = std::convert::Infallible>> Answers for S {}
 
-fn bearer(token: &str) -> HeaderMap {
+pub fn bearer(token: &str) -> HeaderMap {
     authorization(&format!("Bearer {token}"))
 }
 
-fn authorization(value: &str) -> HeaderMap {
+pub fn authorization(value: &str) -> HeaderMap {
     HeaderMap::from_iter([(http::header::AUTHORIZATION, value.parse().unwrap())])
 }
 
-async fn accepts(layer: JwtLayer, token: &str) -> bool {
+pub async fn accepts(layer: JwtLayer, token: &str) -> bool {
     let response = send(layer, bearer(token)).await;
     assert!([200, 401].contains(&response.status().as_u16()));
     response.status() == 200
 }
 
 /// The one refusal that all bad tokens get; tells which fault it was, as layers outside can.
-async fn refusal(layer: JwtLayer, headers: HeaderMap) -> Fault {
+pub async fn refusal(layer: JwtLayer, headers: HeaderMap) -> Fault {
     let response = send(layer, headers).await;
     assert_eq!(response.status(), 401);
     assert_eq!(response.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
@@ -74,7 +74,7 @@ async fn refusal(layer: JwtLayer, headers: HeaderMap) -> Fault {
 }
 
 /// A token of any header and any signature.
-fn forged(header: &Value, claims: &Value, signature: &[u8]) -> String {
+pub fn forged(header: &Value, claims: &Value, signature: &[u8]) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     format!("{}.{}.{}", part(header), part(claims), URL_SAFE_NO_PAD.encode(signature))
 }
@@ -284,6 +284,7 @@ async fn a_guard_asks_for_claims_and_all_scopes() {
     assert_eq!(send(stack(), bearer(&token(json!({"scope": "users:write users:read x"})))).await.status(), 200);
     assert_eq!(send(stack(), bearer(&token(json!({"scp": ["users:write", "users:read"]})))).await.status(), 200);
     let lacking = send(stack(), bearer(&token(json!({"scope": "users:read"})))).await;
+    assert_eq!(lacking.extensions().get(), Some(&ziggurat::layers::guard::Refusal::Scope));
     assert_eq!(lacking.status(), 403);
     assert_eq!(
         lacking.headers()["www-authenticate"],

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Helpers outside of test functions fail the test too.
 
 mod alone;
+mod api_key;
+mod basic;
 mod body_limit;
 mod client_ip;
 mod compression;
@@ -13,10 +15,16 @@ mod decompression;
 mod etag;
 mod examples;
 mod foreign;
+mod guard;
 mod health_check;
+mod jwks;
 mod jwt;
+mod jwt_keys;
+mod jwt_memory;
+mod jwt_places;
 mod load_shed;
 mod normalize_path;
+mod provider;
 mod redirect;
 mod security_headers;
 mod spec;

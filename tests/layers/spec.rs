@@ -2,11 +2,13 @@
 
 use std::convert::Infallible;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tower::{ServiceExt, service_fn};
 use ziggurat::layers::{ClientIp, LayerSpec, foundation};
 use ziggurat::{Body, Request, Response, Route};
 
-use crate::support::{SECRET, get, text, token};
+use crate::support::{SECRET, get, signed, text, token};
 
 fn names(json: &str) -> Vec<String> {
     foundation(LayerSpec::list_from_json(json).unwrap()).iter().map(LayerSpec::to_string).collect()
@@ -125,6 +127,13 @@ fn what_cannot_be_read_is_refused_by_name() {
     for (json, wanted) in [
         (r#"{"type":"Jwt","secrets":"x"}"#, "layer Jwt: unknown field `secrets`"),
         (r#"{"type":"Jwt","algorithms":["none"]}"#, "unknown variant `none`"),
+        (r#"{"type":"Jwt","require":[{"scope":"a","role":"b"}]}"#, "a requirement is one of scope, role, and claim"),
+        (r#"{"type":"Jwt","jwks":{"uri":"https://a.example"}}"#, "unknown field `uri`"),
+        (r#"{"type":"Jwt","sources":[{"body":"a"}]}"#, "unknown variant `body`"),
+        (r#"{"type":"ApiKey"}"#, "missing field `keys`"),
+        (r#"{"type":"ApiKey","keys":[{"key":"a"}]}"#, "unknown field `key`"),
+        (r#"{"type":"Basic","users":[{"name":"a"}]}"#, "missing field `hash`"),
+        (r#"{"type":"Jwt","issuers":[{"name":"a"}]}"#, "unknown field `name`"),
         (r#"{"type":"CatchPanic","x":1}"#, "layer CatchPanic: unknown field `x`"),
         (r#"{"type":"Zip"}"#, "layer Zip: unknown variant `Zip`, expected one of `CatchPanic`"),
         (r#"{"format":"json"}"#, "missing field `type`"),
@@ -154,6 +163,21 @@ fn what_cannot_be_read_is_refused_by_name() {
 fn contradictions_are_refused_by_name() {
     for (json, wanted) in [
         (r#"{"type":"Jwt"}"#, "secret"),
+        (r#"{"type":"Jwt","secret":"x","jwks":"y"}"#, "jwks is given beside another key"),
+        (r#"{"type":"Jwt","jwks":{"keys":[]}}"#, "no key that checks signatures"),
+        (r#"{"type":"Jwt","jwks":"{}"}"#, "is no JWK Set"),
+        (r#"{"type":"Jwt","jwks":"http://a.example/keys"}"#, "could be changed on its way"),
+        (r#"{"type":"Jwt","jwks":{}}"#, "one of url and discover"),
+        (
+            r#"{"type":"Jwt","jwks":{"url":"https://a.example","discover":"https://a.example"}}"#,
+            "one of url and discover",
+        ),
+        (r#"{"type":"Jwt","jwks":{"url":"https://a.example","cooldown":0}}"#, "jwks cooldown is 0"),
+        (r#"{"type":"Jwt","jwks":{"url":"https://a.example","root_pem":"x"}}"#, "no certificate to trust"),
+        (r#"{"type":"Jwt","jwks":"https://a.example","algorithms":["HS256"]}"#, "HS256 is for secrets"),
+        (r#"{"type":"Jwt","issuers":[]}"#, "issuers is empty"),
+        (r#"{"type":"Jwt","issuers":[{"issuer":"a"}]}"#, "no key is given"),
+        (r#"{"type":"Jwt","issuers":[],"secret":"x"}"#, "both issuers and settings of a single one"),
         (r#"{"type":"Jwt","secret":"x","public_key_pem":"y"}"#, "both"),
         (r#"{"type":"Jwt","secret":"short"}"#, "5 bytes"),
         (r#"{"type":"Timeout","seconds":0}"#, "Timeout: seconds is 0"),
@@ -184,6 +208,10 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Redirect","paths":{"/a":"/b"},"status":9}"#, "status is 9"),
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
+        (r#"{"type":"ApiKey","keys":[]}"#, "no key is known"),
+        (r#"{"type":"ApiKey","keys":[{"hash":"abc","subject":"a"}]}"#, "the hash of the key of \"a\" is none"),
+        (r#"{"type":"Basic","users":[]}"#, "no user is known"),
+        (r#"{"type":"Basic","users":[{"name":"a","hash":"abc"}]}"#, "the hash of \"a\" is no PHC string"),
         (r#"{"type":"Compression","level":10}"#, "level"),
         (r#"{"type":"Compression","algorithms":[]}"#, "Compression: algorithms is empty"),
         (r#"{"type":"Decompression","algorithms":[]}"#, "Decompression: algorithms is empty"),
@@ -196,12 +224,86 @@ fn contradictions_are_refused_by_name() {
     }
     let issuer = format!(r#"{{"type":"Jwt","secret":"{SECRET}","issuer":[]}}"#);
     assert!(LayerSpec::from_json(&issuer).unwrap().build().unwrap_err().to_string().contains("issuer"));
+    let with = |more: &str| {
+        let json = format!(r#"{{"type":"Jwt","secret":"{SECRET}",{more}}}"#);
+        LayerSpec::from_json(&json).unwrap().build().unwrap_err().to_string()
+    };
+    assert!(with(r#""sources":[{"query":"a"}]"#).contains("in a query string"));
+    assert!(with(r#""sources":[]"#).contains("sources is empty"));
+    assert!(with(r#""sources":[{"cookie":"a b"}]"#).contains("cannot be the name of a cookie"));
+    assert!(with(r#""sources":[{"header":"a b"}]"#).contains("is not a header name"));
     let negative = format!(r#"{{"type":"Jwt","secret":"{SECRET}","leeway":-1}}"#);
     assert!(LayerSpec::from_json(&negative).unwrap().build().unwrap_err().to_string().contains("leeway"));
 }
 
+#[tokio::test]
+async fn a_jwt_of_data_has_issuers_places_and_requirements() {
+    let other = "another secret of the tests, which is long enough";
+    let keys = serde_json::json!({"keys": [{"kty": "oct", "kid": "1", "k": URL_SAFE_NO_PAD.encode(other)}]});
+    let spec = serde_json::json!({
+        "type": "Jwt",
+        "issuers": [{"issuer": "a", "secret": SECRET, "audience": ["x", "y"]}, {"issuer": ["b", "c"], "jwks": keys}],
+        "sources": [{"header": "authorization"}, {"cookie": "session"}],
+        "require": [{"scope": "s"}, {"role": "r"}, {"claim": "t", "is": ["u"]}],
+        "max_token_bytes": 500,
+    });
+    let layer = LayerSpec::from_json(&spec.to_string()).unwrap().build().unwrap();
+    let leaf = service_fn(|_: Request| async { Ok::<Response, Infallible>(Response::default()) });
+    let route = layer.apply(Route::new(leaf));
+    let all = serde_json::json!({"scope": "s", "roles": ["r"], "t": "u"});
+    let with = |more: serde_json::Value| {
+        let mut claims = all.clone();
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        crate::support::claims(claims)
+    };
+    let header = jsonwebtoken::Header::default();
+    let a = signed(&with(serde_json::json!({"iss": "a", "aud": "y"})), &header, SECRET.as_bytes());
+    let c = signed(&with(serde_json::json!({"iss": "c"})), &header, other.as_bytes());
+    let less = signed(&with(serde_json::json!({"iss": "c", "t": "v"})), &header, other.as_bytes());
+    let long = signed(&with(serde_json::json!({"iss": "c", "x": "y".repeat(500)})), &header, other.as_bytes());
+    let wrong = signed(&with(serde_json::json!({"iss": "a", "aud": "y"})), &header, other.as_bytes());
+    for (token, wanted) in [(a, 200), (c, 200), (less, 403), (long, 401), (wrong, 401)] {
+        let bearer = format!("Bearer {token}");
+        let cookie = format!("session={token}");
+        for sent in [("authorization", &bearer), ("cookie", &cookie)] {
+            assert_eq!(route.clone().oneshot(get("/", &[(sent.0, sent.1)])).await.unwrap().status(), wanted);
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_and_users_of_data_are_known() {
+    let claims = serde_json::json!({"tenant": "t"});
+    let hash = ziggurat::layers::api_key::KnownKey::hash_of("the key");
+    let list = serde_json::json!([
+        {"type": "ApiKey", "keys": [{"hash": hash, "subject": "robot", "scopes": ["s"], "claims": claims}],
+         "sources": [{"query": "key"}, {"header": "x-key"}], "required": false},
+        {"type": "Basic", "users": [{"name": "ann", "hash": "$argon2id$v=19$m=64,t=1,p=1$c29tZSBzYWx0IGhlcmU$vPQGMfVAsSfwD1fZxAtbczTXuZaGoKkxHDNYBzi7TYc", "scopes": ["s"], "claims": claims}],
+         "realm": "here", "parallel": 1, "remember": 0, "required": true},
+    ]);
+    let leaf = service_fn(|request: Request| async move {
+        let claims = request.extensions().get::<ziggurat::service::Claims>().unwrap();
+        assert!(claims.has_scope("s") && claims.get("tenant").unwrap() == "t");
+        Ok::<Response, Infallible>(Response::new(Body::from(claims.subject().unwrap().to_owned())))
+    });
+    let specs = LayerSpec::list_from_json(&list.to_string()).unwrap();
+    assert!(!format!("{specs:?}").contains("argon2id") && !format!("{specs:?}").contains("sha256"));
+    let built: Vec<_> = specs.into_iter().map(|spec| spec.build().unwrap()).collect();
+    let route = built.iter().rev().fold(Route::new(leaf), |route, layer| layer.apply(route));
+    let keyed = route.clone().oneshot(get("/?key=the+key&a=b", &[])).await.unwrap();
+    assert_eq!(keyed.status(), 401, "a plus is a plus");
+    let keyed = route.clone().oneshot(get("/?key=the%20key&a=b", &[])).await.unwrap();
+    assert_eq!(text(keyed).await, "robot");
+    let user = route.clone().oneshot(get("/", &[("authorization", &crate::basic::sent("ann", "open sesame"))])).await;
+    assert_eq!(text(user.unwrap()).await, "ann");
+    let nobody = route.oneshot(get("/", &[])).await.unwrap();
+    assert_eq!(nobody.headers()["www-authenticate"], "Basic realm=\"here\", charset=\"UTF-8\"");
+}
+
 #[test]
 fn secrets_are_not_printed() {
+    let set = format!(r#"{{"type":"Jwt","jwks":{{"keys":[{{"kty":"oct","k":"{SECRET}"}}]}}}}"#);
+    assert!(!format!("{:?}", LayerSpec::from_json(&set).unwrap()).contains("secret of the tests"));
     let spec = LayerSpec::from_json(&format!(r#"{{"type":"Jwt","secret":"{SECRET}"}}"#)).unwrap();
     assert!(!format!("{spec:?}").contains("secret of the tests"));
 }

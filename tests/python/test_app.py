@@ -99,7 +99,7 @@ def test_mistakes_name_the_line_and_the_cure() -> None:
     async def guarded() -> None: ...
 
     message = build_error(app)
-    assert "guarded asks for a token" in message and "layers.Jwt" in message and "test_app.py:" in message
+    assert "guarded asks who the caller is" in message and "layers.Jwt" in message and "test_app.py:" in message
 
     app = Ziggurat()
 

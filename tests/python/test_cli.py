@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -157,6 +158,17 @@ def test_openapi_prints_or_writes(project: Path) -> None:
     assert cli(project, "openapi", "shop:app", "--out", "api.json").stdout == ""
     assert json.loads((project / "api.json").read_text()) == json.loads(done.stdout)
     assert not (project / "real.db").exists()
+
+
+def test_an_api_key_is_printed_with_the_hash_that_it_is_known_by(tmp_path: Path) -> None:
+    made = [cli(tmp_path, "api-key") for _ in range(2)]
+    keys = []
+    for done in made:
+        assert done.returncode == 0
+        key, known = (line.split()[1] for line in done.stdout.splitlines())
+        assert known == "sha256:" + hashlib.sha256(key.encode()).hexdigest()
+        keys.append(key)
+    assert keys[0] != keys[1] and all(len(key) == 43 for key in keys)
 
 
 def test_token_is_what_another_library_accepts(tmp_path: Path) -> None:

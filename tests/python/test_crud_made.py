@@ -200,7 +200,7 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
             app.build()
     app = Ziggurat(store=f"sqlite:///{tmp_path}/a.db")
     app.crud(Share)(type("Routes", (), {}))
-    with pytest.raises(ConfigError, match="Share, which takes a field from a claim, asks for a token"):
+    with pytest.raises(ConfigError, match="Share, which takes a field from a claim, asks who the caller is"):
         app.build()
     with pytest.raises(ValueError, match="16 to 256 bytes, not of 8"):
         token(8)

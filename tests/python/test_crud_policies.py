@@ -166,7 +166,7 @@ def test_a_policy_that_asks_for_claims_needs_tokens() -> None:
     @app.crud(Note, policy=Policy(read=F.owner == Claim("sub")))
     class NoteRoutes: ...
 
-    with pytest.raises(ConfigError, match="the policy of Note asks for a token, but no layer checks tokens"):
+    with pytest.raises(ConfigError, match="the policy of Note asks who the caller is, but no layer finds that out"):
         app.build()
 
 

@@ -14,11 +14,25 @@ from urllib.request import urlopen
 
 import pytest
 
-from ziggurat import ConfigError, Ziggurat, layers
+from ziggurat import ConfigError, Ziggurat, guards, layers
 from ziggurat.testing import TestClient
 
 SECRET = "0123456789abcdef0123456789abcdef"
+JWKS = {
+    "keys": [
+        {"kty": "OKP", "crv": "Ed25519", "kid": "1", "use": "sig", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+    ]
+}
 PUBLIC_PEM = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
+
+KEY = layers.Key(hash="sha256:" + "ab" * 32, subject="ci", scopes=["read"], claims={"roles": ["x"], "more": {"a": 1}})
+USER = layers.User(
+    name="ann",
+    hash="$argon2id$v=19$m=64,t=1,p=1$c29tZSBzYWx0IGhlcmU$vPQGMfVAsSfwD1fZxAtbczTXuZaGoKkxHDNYBzi7TYc",
+    scopes=["read"],
+    claims={"tenant": "a"},
+)
+ISSUERS = [layers.Issuer(issuer="a", secret=SECRET)]
 
 
 def test_only_what_was_given_is_passed_on() -> None:
@@ -30,6 +44,9 @@ def test_only_what_was_given_is_passed_on() -> None:
         "secret": SECRET,
         "algorithms": ["HS256"],
         "audience": "app",
+        "require": [],
+        "max_token_bytes": 8192,
+        "remember": 1024,
         "leeway": 30.0,
         "required": False,
     }
@@ -42,6 +59,15 @@ def test_only_what_was_given_is_passed_on() -> None:
         layers.Trace(format="json", level="warning"),
         layers.Jwt(secret=SECRET, issuer=["a", "b"], leeway=1.5),
         layers.Jwt(secret=SECRET.encode() * 2, algorithms=["HS512"]),
+        layers.Jwt(
+            jwks=JWKS, remember=0, require=[guards.HasRole("a"), guards.HasScope("b"), guards.ClaimIs("c", 1, "d")]
+        ),
+        layers.Jwt(jwks=json.dumps(JWKS), sources=[layers.FromHeader("x-token"), layers.FromCookie("session")]),
+        layers.Jwt(jwks="https://id.example/keys", audience="a"),
+        layers.Jwt(jwks=layers.Jwks(discover="https://id.example", refresh=60, cooldown=1, timeout=2, stale_for=0)),
+        layers.Jwt(issuers=[layers.Issuer(issuer="a", secret=SECRET), layers.Issuer(issuer=["b", "c"], jwks=JWKS)]),
+        layers.ApiKey(keys=[KEY], sources=[layers.FromQuery("key"), layers.FromCookie("key")], required=False),
+        layers.Basic(users=[USER], realm="here", parallel=1, remember=0),
         layers.Compression(algorithms=["gzip", "br"], min_size=0, level=3),
         layers.CatchPanic(),
         layers.RequestId(header="x-trace", trust_incoming=True),
@@ -110,6 +136,58 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Jwt", {"public_key_pem": PUBLIC_PEM, "algorithms": ["HS256"]}, "HS256 takes a secret, not a public key"),
         ("Jwt", {"public_key_pem": "-----BEGIN PRIVATE KEY-----"}, "holds a private key"),
         ("Jwt", {"public_key_pem": "abc"}, "is not PEM text"),
+        ("Jwt", {"secret": SECRET, "jwks": JWKS}, "both of secret and jwks given"),
+        ("Jwt", {"jwks": "nonsense"}, "jwks is no JWK Set"),
+        (
+            "Jwt",
+            {"jwks": "https://id.example", "algorithms": ["HS256"]},
+            "HS256 is for secrets, which are not published",
+        ),
+        ("Jwks", {}, "neither of url and discover given"),
+        ("Jwks", {"url": "https://a.example", "discover": "https://a.example"}, "both of url and discover given"),
+        ("Jwks", {"url": "http://a.example"}, "'http://a.example' is no address of keys"),
+        ("Jwks", {"discover": "https://u:p@a.example"}, "is no address of keys"),
+        ("Jwks", {"url": "keys"}, "is no address of keys"),
+        ("Jwks", {"url": "https://a.example", "cooldown": 0}, "cooldown=0 is out of range"),
+        ("Jwks", {"url": "https://a.example", "stale_for": -1}, "stale_for=-1 is out of range"),
+        ("Jwks", {"url": 7}, "url must be a string"),
+        ("Jwt", {"jwks": {"keys": "x"}}, "jwks is no JWK Set"),
+        ("Jwt", {"jwks": {"keys": [object()]}}, "jwks is no JWK Set"),
+        ("Jwt", {"issuers": [], "secret": SECRET}, "issuers is empty"),
+        ("Jwt", {"issuers": ISSUERS, "secret": SECRET}, "both issuers and secret given"),
+        ("Jwt", {"issuers": ISSUERS, "audience": "x"}, "both issuers and audience given"),
+        ("Jwt", {"issuers": [*ISSUERS, *ISSUERS]}, "the issuer 'a' is there twice"),
+        ("Jwt", {"issuers": ["https://a.example"]}, "issuers holds 'https://a.example'; write issuers=[layers.Issuer("),
+        ("Jwt", {"issuers": ISSUERS[0]}, "issuers must be a list"),
+        ("Jwt", {"secret": SECRET, "sources": []}, "sources is empty"),
+        ("Jwt", {"secret": SECRET, "sources": ["authorization"]}, "sources holds 'authorization'"),
+        ("Jwt", {"secret": SECRET, "require": ["admin"]}, "require holds 'admin'"),
+        ("Jwt", {"secret": SECRET, "require": guards.HasScope("a")}, "require must be a list"),
+        ("Jwt", {"secret": SECRET, "max_token_bytes": 0}, "max_token_bytes=0 is out of range"),
+        ("Jwt", {"secret": SECRET, "remember": -1}, "remember=-1 is out of range"),
+        ("Issuer", {"issuer": "", "secret": SECRET}, "issuer is empty"),
+        ("Issuer", {"issuer": "a"}, "neither of secret and public_key_pem given"),
+        ("Issuer", {"issuer": "a", "secret": "short"}, "the secret has 5 bytes"),
+        ("FromHeader", {"header": "x id"}, "'x id', which is not a header name"),
+        ("FromCookie", {"cookie": "a=b"}, "'a=b', which is not the name of a cookie"),
+        ("FromQuery", {"query": ""}, "query is empty"),
+        ("Jwt", {"secret": SECRET, "sources": [layers.FromQuery("a")]}, "sources holds FromQuery"),
+        ("ApiKey", {"keys": []}, "keys is empty"),
+        ("ApiKey", {"keys": ["abc"]}, "keys holds 'abc'"),
+        ("ApiKey", {"keys": [KEY, dataclasses.replace(KEY, subject="b")]}, "the key of 'ci' is there twice"),
+        ("ApiKey", {"keys": [KEY], "sources": []}, "sources is empty"),
+        ("Key", {"hash": "abc", "subject": "ci"}, "the hash of the key of 'ci' is none"),
+        ("Key", {"hash": KEY.hash, "subject": ""}, "subject is empty"),
+        ("Key", {"hash": KEY.hash, "subject": "a", "scopes": "read"}, "scopes must be a list of strings"),
+        ("Key", {"hash": KEY.hash, "subject": "a", "claims": {"sub": "b"}}, "the claim sub is said otherwise"),
+        ("Key", {"hash": KEY.hash, "subject": "a", "claims": {"x": object()}}, "claims cannot be told as JSON"),
+        ("Basic", {"users": []}, "users is empty"),
+        ("Basic", {"users": [USER, USER]}, "the user 'ann' is there twice"),
+        ("Basic", {"users": [USER], "realm": 'a"b'}, "cannot be a realm"),
+        ("Basic", {"users": [USER], "parallel": 0}, "parallel=0 is out of range"),
+        ("User", {"name": "a:b", "hash": USER.hash}, "'a:b' cannot be the name of a user"),
+        ("User", {"name": "a", "hash": "secret"}, "the hash of 'a' is not of argon2id"),
+        ("FromCookie", {"cookie": 7}, "cookie must be a string"),
         ("Jwt", {"secret": SECRET, "leeway": -1}, "leeway=-1 is out of range"),
         ("Jwt", {"secret": SECRET, "required": "no"}, "required='no' is not a bool"),
         ("Compression", {"algorithms": ["lzma"]}, "known are br, zstd, gzip, deflate"),
@@ -221,10 +299,10 @@ def test_settings_are_frozen_keyword_only_and_keep_secrets_to_themselves() -> No
 
 
 def test_every_setting_has_a_doc() -> None:
-    source = inspect.getsource(layers)
     for name in layers.__all__:
         kind = getattr(layers, name)
         assert kind.__doc__
+        source = inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]
         if dataclasses.is_dataclass(kind):
             for field in dataclasses.fields(kind):
                 declaration = source[source.index(f"class {name}(") :]

@@ -21,7 +21,7 @@ use super::query::{Query, Shown, Sort};
 use super::schema::{Field, Type, validate};
 use super::{Collection, Expr, Op, Path, Resource, Schema, service};
 use crate::ConfigError;
-use crate::service::{Claims, Problem};
+use crate::service::{Claims, Problem, Requirement};
 
 /// Ids that are asked for at once.
 const AT_ONCE: usize = 500;
@@ -76,7 +76,7 @@ impl References {
         let Some(read) = [Op::Get, Op::List].into_iter().find(|op| resource.ops().any(|own| own == *op)) else {
             return;
         };
-        let asks = options.asks.iter().find(|(op, _)| *op == read).map(|(_, scopes)| scopes.clone());
+        let asks = options.asks.iter().find(|(op, _)| *op == read).map(|(_, requirements)| requirements.clone());
         if asks.is_none() && resource.is_guarded(read) {
             return;
         }
@@ -165,8 +165,8 @@ struct Served<C> {
     schema: Arc<Schema>,
     collection: C,
     policy: Policy,
-    /// The scopes that are asked of who reads; none where reading is open.
-    asks: Option<Vec<String>>,
+    /// What is asked of who reads; none where reading is open.
+    asks: Option<Vec<Requirement>>,
 }
 
 impl<C: Collection> Model for Served<C> {
@@ -175,9 +175,9 @@ impl<C: Collection> Model for Served<C> {
     }
 
     fn admits(&self, parts: &Parts) -> Result<(), Problem> {
-        let Some(scopes) = &self.asks else { return Ok(()) };
+        let Some(requirements) = &self.asks else { return Ok(()) };
         let claims = parts.extensions.get::<Claims>();
-        if claims.is_some_and(|claims| scopes.iter().all(|scope| claims.has_scope(scope))) {
+        if claims.is_some_and(|claims| requirements.iter().all(|requirement| requirement.is_met(claims))) {
             return Ok(());
         }
         Err(Problem::forbidden(format!(

@@ -49,6 +49,17 @@ impl Algorithm {
         }
     }
 
+    /// What a token calls so. There is no `none`.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        use serde::de::IntoDeserializer;
+        Self::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(name)).ok()
+    }
+
+    #[cfg(feature = "jwks")]
+    pub(super) fn is_symmetric(self) -> bool {
+        matches!(self, Self::HS256 | Self::HS384 | Self::HS512)
+    }
+
     pub(super) fn is_for(self, family: AlgorithmFamily) -> bool {
         self.verified_as().family() == family
     }

@@ -6,22 +6,32 @@ use http::{HeaderValue, Response, StatusCode};
 use jsonwebtoken::errors::ErrorKind;
 
 use crate::Problem;
-use crate::service::ErrorFormat;
+use crate::layers::guard::insufficient_scope;
+use crate::service::Requirement;
+
+/// By then it has been tried again.
+const RETRY_AFTER: u32 = 10;
 
 /// Why a request was refused. An extension of the answer, for layers outside; clients are not told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// There is no bearer token.
+    /// There is no token.
     Missing,
-    /// `Authorization` was sent more than once, or holds no well-formed token.
+    /// What should have the token was sent more than once, or holds no well-formed token.
     Malformed,
-    /// The token is longer than 8 KiB.
+    /// The token is longer than [allowed](super::JwtLayer::max_token_bytes).
     TooLong,
     /// `alg` is not allowed.
     Algorithm,
     /// The token has `crit`.
     Critical,
+    /// The token is by nobody who is trusted, or has no `iss` where that chooses the keys.
+    Issuer,
+    /// There is no key of the token's `kid`.
+    Key,
+    /// The keys of the issuer could not be fetched, and there are none of before.
+    Unavailable,
     /// The signature is not by our key.
     Signature,
     /// `exp` has passed.
@@ -32,6 +42,8 @@ pub enum Fault {
     Claim,
     /// The token lacks a scope.
     Scope,
+    /// The token lacks something else that is [required](super::JwtLayer::require).
+    Requirement,
 }
 
 impl Fault {
@@ -43,8 +55,8 @@ impl Fault {
             ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName | ErrorKind::MissingAlgorithm => {
                 Self::Algorithm
             }
-            ErrorKind::InvalidIssuer
-            | ErrorKind::InvalidAudience
+            ErrorKind::InvalidAudience
+            | ErrorKind::InvalidIssuer
             | ErrorKind::InvalidSubject
             | ErrorKind::InvalidClaimFormat(_)
             | ErrorKind::MissingRequiredClaim(_) => Self::Claim,
@@ -52,25 +64,20 @@ impl Fault {
         }
     }
 
-    /// The refusal: 401 alike for every fault of a token, 403 for a missing scope (RFC 6750, 3.1).
-    pub(super) fn into_response<B: From<Bytes>>(self, scopes: &[String], errors: ErrorFormat) -> Response<B> {
+    /// The refusal: 401 alike for every fault of a token, 403 for a missing scope (RFC 6750, 3.1) or another requirement.
+    pub(super) fn into_response<B: From<Bytes>>(self, requirements: &[Requirement]) -> Response<B> {
         tracing::debug!(fault = %self, "a request was refused");
         let problem = match self {
             Self::Missing => unauthorized("this needs a bearer token in the Authorization header", "Bearer"),
-            Self::Scope => {
-                let listed = scopes.join(" ");
-                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{listed}\"");
-                Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", "Not allowed")
-                    .detail(format!("the token must have each of these scopes: {listed}"))
-                    .header(
-                        WWW_AUTHENTICATE,
-                        HeaderValue::from_str(&challenge)
-                            .unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\"")),
-                    )
-            }
+            Self::Unavailable => Problem::unavailable(
+                "the keys that tokens are checked with cannot be had; try again later",
+                RETRY_AFTER,
+            ),
+            Self::Requirement => Problem::forbidden("the token does not have what is required here"),
+            Self::Scope => insufficient_scope(requirements),
             _ => unauthorized("the bearer token is not valid", "Bearer error=\"invalid_token\""),
         };
-        let mut response = errors.response(problem);
+        let mut response = problem.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -88,11 +95,15 @@ impl fmt::Display for Fault {
             Self::TooLong => "token too long",
             Self::Algorithm => "algorithm not allowed",
             Self::Critical => "critical header extensions",
+            Self::Issuer => "not a trusted issuer",
+            Self::Key => "no key of that id",
+            Self::Unavailable => "no keys",
             Self::Signature => "wrong signature",
             Self::Expired => "expired",
             Self::NotYetValid => "not yet valid",
             Self::Claim => "a claim is missing or wrong",
             Self::Scope => "a scope is missing",
+            Self::Requirement => "what is required is missing",
         })
     }
 }

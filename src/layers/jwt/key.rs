@@ -7,6 +7,32 @@ use crate::ConfigError;
 /// A PKCS#1 public key of 2048 bits is a little longer than its modulus.
 const MIN_RSA_DER: usize = 2048 / 8;
 
+/// What checks signatures.
+#[derive(Clone)]
+pub(super) struct Key {
+    /// As tokens name it (`kid`); one without a name checks whatever names no other.
+    pub(super) id: Option<String>,
+    pub(super) decoding: DecodingKey,
+    /// What it is used with unless something else is asked for.
+    pub(super) usual: Algorithm,
+    /// Whether it is used with nothing else at all.
+    pub(super) pinned: bool,
+}
+
+impl Key {
+    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
+        (!self.pinned || self.usual == algorithm) && check(&self.decoding, algorithm).is_ok()
+    }
+
+    /// What it is used with when those are allowed.
+    pub(super) fn algorithms(&self, allowed: Option<&[Algorithm]>) -> Vec<Algorithm> {
+        match allowed {
+            Some(allowed) => allowed.iter().copied().filter(|algorithm| self.fits(*algorithm)).collect(),
+            None => vec![self.usual],
+        }
+    }
+}
+
 /// The HMAC key of `secret`.
 pub(super) fn from_secret(secret: &[u8]) -> Result<DecodingKey, ConfigError> {
     use_this_crypto();
@@ -55,7 +81,10 @@ pub(super) fn check(key: &DecodingKey, algorithm: Algorithm) -> Result<(), Confi
         AlgorithmFamily::Ec => "a P-256 key goes with ES256, a P-384 key with ES384",
         AlgorithmFamily::Ed => "an Ed25519 key goes with EdDSA",
     };
-    let fits = algorithm.is_for(key.family())
+    // Ed25519 keys are read without looking whether they are long enough.
+    let is_whole = key.family() != AlgorithmFamily::Ed || key.try_get_as_bytes().is_ok_and(|key| key.len() == 32);
+    let fits = is_whole
+        && algorithm.is_for(key.family())
         && (rust_crypto::DEFAULT_PROVIDER.verifier_factory)(&algorithm.verified_as(), key).is_ok();
     if !fits {
         return Err(ConfigError::new(format!("Jwt: {algorithm:?} cannot be used with the key")).cure(cure));
@@ -74,6 +103,6 @@ pub(super) fn check(key: &DecodingKey, algorithm: Algorithm) -> Result<(), Confi
 ///
 /// jsonwebtoken panics at the first token when another crate of the program has switched on its second provider. A
 /// provider that the program installed itself stays.
-fn use_this_crypto() {
+pub(super) fn use_this_crypto() {
     let _ = CryptoProvider::install_default(&rust_crypto::DEFAULT_PROVIDER);
 }

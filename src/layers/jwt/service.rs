@@ -1,4 +1,5 @@
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -7,8 +8,7 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::ResponseFuture;
-use super::verifier::Verifier;
-use crate::service::ErrorFormat;
+use super::verifier::{Stop, Verifier};
 
 /// Verifies the request's token; see the [module](super) for examples.
 #[derive(Clone)]
@@ -28,28 +28,28 @@ impl<S: fmt::Debug> fmt::Debug for Jwt<S> {
     }
 }
 
+/// A request may have to wait for keys, and takes the service with it that was ready; hence `Clone`.
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Jwt<S>
 where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
     ResBody: From<Bytes>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = ResponseFuture<S, ReqBody>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        match self.verifier.verify(request.headers()) {
-            Ok(claims) => {
-                if let Some(claims) = claims {
-                    request.extensions_mut().insert(claims);
-                }
-                ResponseFuture::inner(self.inner.call(request))
+        match self.verifier.admit(&mut request, true) {
+            Ok(()) => ResponseFuture::inner(self.inner.call(request)),
+            Err(Stop::Refused(fault)) => ResponseFuture::refused(fault, self.verifier.clone()),
+            Err(Stop::Waiting(keys)) => {
+                let fresh = self.clone();
+                ResponseFuture::waiting(keys, mem::replace(self, fresh), request)
             }
-            Err(fault) => ResponseFuture::refused(fault, None, ErrorFormat::Problem),
         }
     }
 }

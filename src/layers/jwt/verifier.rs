@@ -1,58 +1,142 @@
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
-use jsonwebtoken::{DecodingKey, Validation, decode};
-use serde_json::value::RawValue;
+use std::time::Duration;
 
-use super::{Claims, Fault};
+use http::{HeaderMap, HeaderValue, Request, Uri};
+use tokio::sync::futures::OwnedNotified;
 
-/// Longer tokens are not looked at.
-const MAX_TOKEN: usize = 8 * 1024;
+use super::memo::{Known, Memo};
+use super::ring::{Head, Ring, issuer_of};
+use super::{Claims, CredentialSource, Fault};
+use crate::layers::guard::Challenges;
+use crate::service::Requirement;
 
-/// One key, and what tokens signed with it have to say.
+/// What is trusted, and what tokens have to say.
 pub(super) struct Verifier {
-    pub(super) key: DecodingKey,
-    pub(super) validation: Validation,
+    pub(super) trusted: Vec<Trusted>,
+    pub(super) sources: Vec<CredentialSource>,
+    pub(super) max_token: usize,
+    pub(super) requirements: Vec<Requirement>,
     pub(super) required: bool,
+    pub(super) leeway: Duration,
+    /// Good tokens.
+    pub(super) memo: Option<Memo>,
+}
+
+/// One issuer.
+pub(super) struct Trusted {
+    pub(super) names: Vec<String>,
+    pub(super) keys: Keys,
+}
+
+pub(super) enum Keys {
+    Given(Ring),
+    #[cfg(feature = "jwks")]
+    Fetched(std::sync::Arc<super::jwks::Cache>),
+}
+
+/// Why a request does not go on.
+pub(super) enum Stop {
+    Refused(Fault),
+    /// Keys are being fetched; when that is over, it is to be asked again.
+    #[cfg_attr(not(feature = "jwks"), allow(dead_code))]
+    Waiting(OwnedNotified),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault)
+    }
 }
 
 impl Verifier {
-    /// The claims of the request's token; none when it has no token and needs none.
-    pub(super) fn verify(&self, headers: &HeaderMap) -> Result<Option<Claims>, Fault> {
-        match bearer(headers)? {
-            Some(token) => self.check(token).map(Some),
-            None if self.required => Err(Fault::Missing),
-            None => Ok(None),
+    /// Puts the claims of the request's token into it, if it has one or needs one. Only who may wait is told to.
+    pub(super) fn admit<B>(&self, request: &mut Request<B>, may_wait: bool) -> Result<(), Stop> {
+        match self.verify(request.uri(), request.headers(), may_wait)? {
+            Some(claims) => {
+                request.extensions_mut().insert(claims);
+            }
+            None => Challenges::add(request.extensions_mut(), HeaderValue::from_static("Bearer")),
         }
+        Ok(())
     }
 
-    fn check(&self, token: &[u8]) -> Result<Claims, Fault> {
-        if token.len() > MAX_TOKEN {
-            return Err(Fault::TooLong);
+    fn verify(&self, uri: &Uri, headers: &HeaderMap, may_wait: bool) -> Result<Option<Claims>, Stop> {
+        for source in &self.sources {
+            if let Some(token) = source.find(uri, headers).map_err(|_| Fault::Malformed)? {
+                return self.check(&token, may_wait).map(Some);
+            }
         }
-        let token = decode::<Box<RawValue>>(token, &self.key, &self.validation).map_err(|error| Fault::of(&error))?;
-        // RFC 7515, 4.1.11: what is critical must be understood, and we understand no extension.
-        if token.header.crit.is_some() {
-            return Err(Fault::Critical);
+        if self.required { Err(Fault::Missing.into()) } else { Ok(None) }
+    }
+
+    fn check(&self, token: &[u8], may_wait: bool) -> Result<Claims, Stop> {
+        if token.len() > self.max_token {
+            return Err(Fault::TooLong.into());
         }
-        Claims::parse(token.claims).map_err(|_| Fault::Claim)
+        let known = self.memo.as_ref().and_then(|memo| memo.find(token));
+        let known = known.filter(|known| self.trusted[known.issuer].keys.generation() == Some(known.generation));
+        let claims = match known {
+            Some(known) => known.claims,
+            None => self.check_anew(token, may_wait)?,
+        };
+        self.judge(&claims)?;
+        Ok(claims)
+    }
+
+    fn check_anew(&self, token: &[u8], may_wait: bool) -> Result<Claims, Stop> {
+        let head = Head::of(token)?;
+        let issuer = match &self.trusted[..] {
+            [_] => 0,
+            several => {
+                let name = issuer_of(token)?;
+                several.iter().position(|trusted| trusted.names.contains(&name)).ok_or(Fault::Issuer)?
+            }
+        };
+        let (claims, generation) = self.trusted[issuer].keys.verify(token, &head, may_wait)?;
+        if let Some(memo) = &self.memo
+            && let Some(known) = Known::new(&claims, issuer, generation, self.leeway)
+        {
+            memo.keep(token, known);
+        }
+        Ok(claims)
+    }
+
+    fn judge(&self, claims: &Claims) -> Result<(), Fault> {
+        match self.requirements.iter().find(|requirement| !requirement.is_met(claims)) {
+            None => Ok(()),
+            Some(unmet) if unmet.as_scope().is_some() => Err(Fault::Scope),
+            Some(_) => Err(Fault::Requirement),
+        }
     }
 }
 
-/// The token of the only `Authorization` header; none when there is no such header, or it has another scheme.
-fn bearer(headers: &HeaderMap) -> Result<Option<&[u8]>, Fault> {
-    let mut sent = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = sent.next() else { return Ok(None) };
-    if sent.next().is_some() {
-        return Err(Fault::Malformed);
+impl Keys {
+    /// Which keys there are now; none when there are none.
+    fn generation(&self) -> Option<u64> {
+        match self {
+            Self::Given(ring) => Some(ring.generation),
+            #[cfg(feature = "jwks")]
+            Self::Fetched(cache) => cache.ring().map(|ring| ring.generation),
+        }
     }
-    let value = value.as_bytes();
-    let (scheme, rest) = match value.iter().position(|&byte| byte == b' ') {
-        Some(space) => (&value[..space], &value[space..]),
-        None => (value, &value[value.len()..]),
-    };
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Ok(None);
+
+    #[cfg_attr(not(feature = "jwks"), allow(unused_variables))]
+    fn verify(&self, token: &[u8], head: &Head, may_wait: bool) -> Result<(Claims, u64), Stop> {
+        match self {
+            Self::Given(ring) => Ok((ring.verify(token, head)?, ring.generation)),
+            #[cfg(feature = "jwks")]
+            Self::Fetched(cache) => {
+                let fault = match cache.ring() {
+                    None => Fault::Unavailable,
+                    Some(ring) => match ring.verify(token, head) {
+                        // A new key may have come since.
+                        Err(Fault::Key) if !head.algorithm.is_symmetric() => Fault::Key,
+                        Err(Fault::Signature) if head.kid.is_none() => Fault::Signature,
+                        verified => return Ok((verified?, ring.generation)),
+                    },
+                };
+                let wait = if may_wait { cache.want() } else { None };
+                Err(wait.map_or(Stop::Refused(fault), Stop::Waiting))
+            }
+        }
     }
-    let token = rest.trim_ascii();
-    if token.is_empty() { Err(Fault::Malformed) } else { Ok(Some(token)) }
 }

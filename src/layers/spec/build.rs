@@ -11,14 +11,18 @@ use tower_service::Service;
 
 use super::order::Rule;
 use super::{
-    BodyLimitSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec, LoadShedSpec, NormalizePathSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec,
+    LoadShedSpec, NormalizePathSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec,
+    TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
 use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
-    CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HealthCheckLayer, HostsLayer,
+    JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer,
+    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -102,7 +106,9 @@ impl LayerSpec {
             Self::Csrf(spec) => same_bodies(csrf(&spec)?),
             Self::NormalizePath(NormalizePathSpec { redirect: false }) => same_bodies(NormalizePathLayer::trim()),
             Self::NormalizePath(NormalizePathSpec { redirect: true }) => same_bodies(NormalizePathLayer::redirect()),
-            Self::Jwt(spec) => same_bodies(jwt(spec)?),
+            Self::ApiKey(spec) => same_bodies(spec.layer()?),
+            Self::Basic(spec) => same_bodies(spec.layer()?),
+            Self::Jwt(spec) => same_bodies(spec.layer()?),
             Self::Trace(spec) => {
                 let layer = trace(&spec)?;
                 Arc::new(move |route| Route::new(MapResponse::new(layer.layer(route), response_of)))
@@ -149,13 +155,13 @@ fn response_of<B: Into<Body>>(response: Response<B>) -> Response {
     response.map(Into::into)
 }
 
-fn header_name(layer: &str, name: &str) -> Result<HeaderName, ConfigError> {
+pub(super) fn header_name(layer: &str, name: &str) -> Result<HeaderName, ConfigError> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
         ConfigError::new(format!("{layer}: {name:?} is not a header name")).cure("use letters, digits and hyphens")
     })
 }
 
-fn seconds(field: &str, value: f64, least: f64) -> Result<Duration, ConfigError> {
+pub(super) fn seconds(field: &str, value: f64, least: f64) -> Result<Duration, ConfigError> {
     // A day at most: longer is a mistake of units, and far from the limits of timers.
     if value >= least && value <= 86_400.0 {
         return Ok(Duration::from_secs_f64(value));
@@ -278,32 +284,4 @@ fn trace(spec: &TraceSpec) -> Result<TraceLayer, ConfigError> {
     // A program with a subscriber of its own keeps it.
     let _ = trace::init(spec.format, LevelFilter::from_level(level.max(Level::INFO)));
     Ok(TraceLayer::new().level(level))
-}
-
-fn jwt(spec: JwtSpec) -> Result<JwtLayer, ConfigError> {
-    let mut layer = match (spec.secret, spec.public_key_pem) {
-        (Some(secret), None) => JwtLayer::secret(secret.0)?,
-        (None, Some(pem)) => JwtLayer::public_key_pem(pem)?,
-        (Some(_), Some(_)) => {
-            return Err(ConfigError::new("Jwt: both secret and public_key_pem are given")
-                .cure("give the one that belongs to the issuer's algorithm"));
-        }
-        (None, None) => {
-            return Err(ConfigError::new("Jwt: no key is given").cure("give secret, or public_key_pem"));
-        }
-    };
-    if let Some(algorithms) = spec.algorithms {
-        layer = layer.algorithms(algorithms)?;
-    }
-    for (field, given) in [("issuer", spec.issuer), ("audience", spec.audience)] {
-        let Some(given) = given.map(super::OneOrMany::into_vec) else { continue };
-        if given.is_empty() {
-            return Err(ConfigError::new(format!("Jwt: {field} is an empty list, so no token could be valid"))
-                .cure("name at least one, or leave it out"));
-        }
-        for name in given {
-            layer = if field == "issuer" { layer.issuer(name) } else { layer.audience(name) };
-        }
-    }
-    Ok(layer.leeway(seconds("Jwt: leeway", spec.leeway, 0.0)?).required(spec.required))
 }

@@ -29,7 +29,9 @@
 //! # }
 //! ```
 
+mod auth;
 mod build;
+mod jwt;
 mod order;
 mod registry;
 mod settings;
@@ -39,11 +41,15 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use auth::{ApiKeySpec, BasicSpec, KeySpec, UserSpec};
 pub use build::BuiltLayer;
+pub use jwt::{FetchedSpec, IssuerSpec, JwksSpec, JwtSpec, SourceSpec};
 pub use order::check_order;
 pub use registry::register_layer;
 pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, HealthCheckSpec, HostsSpec, JwtSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RedirectSpec, RequestIdSpec, Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    BodyLimitSpec, CatchPanicSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec,
+    HealthCheckSpec, HostsSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RedirectSpec, RequestIdSpec, Secret,
+    SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -89,8 +95,12 @@ pub enum LayerSpec {
     BodyLimit(BodyLimitSpec),
     /// A [`DecompressionLayer`](crate::layers::DecompressionLayer).
     Decompression(DecompressionSpec),
+    /// An [`ApiKeyLayer`](crate::layers::ApiKeyLayer).
+    ApiKey(ApiKeySpec),
+    /// A [`BasicLayer`](crate::layers::BasicLayer).
+    Basic(BasicSpec),
     /// A [`JwtLayer`](crate::layers::JwtLayer).
-    Jwt(JwtSpec),
+    Jwt(Box<JwtSpec>),
     /// One that was [registered](register_layer), made already.
     #[serde(skip)]
     Registered(BuiltLayer),
@@ -144,6 +154,8 @@ impl LayerSpec {
             Self::Etag(_) => "Etag",
             Self::BodyLimit(_) => "BodyLimit",
             Self::Decompression(_) => "Decompression",
+            Self::ApiKey(_) => "ApiKey",
+            Self::Basic(_) => "Basic",
             Self::Jwt(_) => "Jwt",
         }
     }

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use crate::layers::client_ip::ForwardedHeader;
 use crate::layers::compression::Coding;
-use crate::layers::jwt::Algorithm;
 use crate::layers::security_headers::{FrameOptions, OpenerPolicy, ReferrerPolicy, ResourcePolicy};
 use crate::layers::trace::Format;
 
@@ -314,40 +313,6 @@ pub struct DecompressionSpec {
 impl Default for DecompressionSpec {
     fn default() -> Self {
         Self { algorithms: None, max_bytes: 1 << 20, max_ratio: 200 }
-    }
-}
-
-/// Settings of `Jwt`. One of `secret` and `public_key_pem` has to be given.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct JwtSpec {
-    /// The shared secret of HS256, HS384 or HS512.
-    pub secret: Option<Secret>,
-    /// The public key of RS256, ES256 or EdDSA.
-    pub public_key_pem: Option<String>,
-    /// What tokens may be signed with; by the kind of key when it is left out.
-    pub algorithms: Option<Vec<Algorithm>>,
-    /// Who may have issued tokens.
-    pub issuer: Option<OneOrMany>,
-    /// Whom tokens are for.
-    pub audience: Option<OneOrMany>,
-    /// By how many seconds clocks may differ.
-    pub leeway: f64,
-    /// Whether requests without a token are refused.
-    pub required: bool,
-}
-
-impl Default for JwtSpec {
-    fn default() -> Self {
-        Self {
-            secret: None,
-            public_key_pem: None,
-            algorithms: None,
-            issuer: None,
-            audience: None,
-            leeway: 30.0,
-            required: true,
-        }
     }
 }
 

@@ -17,14 +17,13 @@ use super::unreached;
 use crate::crud::schema::DefaultValue;
 use crate::crud::store::{AnyCollection, AnyStore};
 use crate::crud::{Op, OpenError, Policy, References, Resource, ResourceOptions, Rows, Schema, Store, openapi_of};
-use crate::layers::jwt::RequireAuth;
-use crate::layers::{BuiltLayer, LayerSpec, check_order, foundation};
+use crate::layers::{BuiltLayer, LayerSpec, RequireAuth, check_order, foundation};
 use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
 use crate::python::hooks::{Hook, Surrounding};
 use crate::python::middleware::{Leaves, MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::{Objects, Shared};
 use crate::service::{
-    Dispatcher, ErrorFormat, Leaf, LeafInfo, LeafKind, Request, Response, Route, RouteTableBuilder, Stack,
+    Dispatcher, ErrorFormat, Leaf, LeafInfo, LeafKind, Request, Requirement, Response, Route, RouteTableBuilder, Stack,
 };
 use crate::{Body, ConfigError};
 
@@ -239,13 +238,13 @@ impl Draft {
         if schema.fields.iter().any(|field| matches!(field.default, Some(DefaultValue::Claim(_)))) {
             self.check_auth(&format!("{}, which takes a field from a claim,", schema.name), &around, &given.location)?;
         }
-        for (op, scopes) in given.auth {
-            let Some(scopes) = scopes else { continue };
+        for (op, requirements) in given.auth {
+            let Some(requirements) = requirements else { continue };
             self.check_auth(&schema.name, &around, &given.location)?;
-            let guard = RequireAuth::new().scopes(scopes.iter().cloned()).errors(errors);
+            let guard = guard_of(&requirements).errors(errors);
             let op = op.parse()?;
-            options = options.asks(op, scopes.iter().cloned());
-            options = options.guard(op, guard_name(&scopes), move |route| route.layer(guard.clone()));
+            options = options.asks(op, requirements);
+            options = options.guard(op, guard_name(&guard), move |route| route.layer(guard.clone()));
         }
         for layer in around.layers {
             options = options.layer(layer.name().to_owned(), move |route| layer.apply(route));
@@ -316,13 +315,14 @@ impl Draft {
     }
 
     fn check_auth(&self, name: &str, around: &Around, location: &str) -> Result<(), ConfigError> {
-        let is_skipped = around.skips.iter().any(|skipped| skipped == "Jwt");
-        let of_app = self.layers.iter().any(|layer| layer.name() == "Jwt") && !is_skipped;
-        if of_app || around.layers.iter().any(|layer| layer.name() == "Jwt") {
+        let tells_who = |layer: &str| ["Jwt", "ApiKey", "Basic"].contains(&layer);
+        let is_skipped = |layer: &str| around.skips.iter().any(|skipped| skipped == layer);
+        let of_app = self.layers.iter().any(|layer| tells_who(layer.name()) && !is_skipped(layer.name()));
+        if of_app || around.layers.iter().any(|layer| tells_who(layer.name())) {
             return Ok(());
         }
-        Err(ConfigError::new(format!("{name} asks for a token, but no layer checks tokens"))
-            .cure("add layers.Jwt(...) to the app's layers")
+        Err(ConfigError::new(format!("{name} asks who the caller is, but no layer finds that out"))
+            .cure("add layers.Jwt(...), ApiKey(...) or Basic(...) to the app's layers")
             .at_if_known(location))
     }
 
@@ -501,19 +501,23 @@ fn config(error: OpenError) -> ConfigError {
     }
 }
 
-/// `RequireAuth`, with the scopes that it asks for.
-fn guard_name(scopes: &[String]) -> String {
-    match scopes {
-        [] => "RequireAuth".to_owned(),
-        scopes => format!("RequireAuth({})", scopes.join(" ")),
+fn guard_of(requirements: &[Requirement]) -> RequireAuth {
+    requirements.iter().cloned().fold(RequireAuth::new(), RequireAuth::require)
+}
+
+/// `RequireAuth`, with what it asks for.
+fn guard_name(guard: &RequireAuth) -> String {
+    match guard.to_string() {
+        asked if asked.is_empty() => "RequireAuth".to_owned(),
+        asked => format!("RequireAuth({asked})"),
     }
 }
 
 /// A leaf with its guard, and outside of that the layers around it.
-fn surrounded(mut leaf: Leaf, auth: Option<&[String]>, around: Around) -> Leaf {
-    if let Some(scopes) = auth {
-        let guard = RequireAuth::new().scopes(scopes.iter().cloned());
-        leaf = leaf.layer(guard_name(scopes), |route| route.layer(guard));
+fn surrounded(mut leaf: Leaf, auth: Option<&[Requirement]>, around: Around) -> Leaf {
+    if let Some(requirements) = auth {
+        let guard = guard_of(requirements);
+        leaf = leaf.layer(guard_name(&guard), |route| route.layer(guard));
     }
     for layer in around.layers.iter().rev() {
         leaf = leaf.layer(layer.name(), |route| layer.apply(route));

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::ConfigError;
+use crate::service::Requirement;
 use crate::service::server::Server;
 
 /// The app's.
@@ -34,8 +35,8 @@ pub(super) struct AppSettings<'a> {
 pub(super) struct CrudSettings<'a> {
     pub(super) path: String,
     pub(super) ops: Vec<String>,
-    /// By operation; none is open, an empty list asks for any valid token.
-    pub(super) auth: std::collections::BTreeMap<String, Option<Vec<String>>>,
+    /// By operation; none is open, an empty list asks for anybody who is known.
+    pub(super) auth: std::collections::BTreeMap<String, Option<Vec<Requirement>>>,
     /// The operations that are meant to be open.
     pub(super) public: Vec<String>,
     #[serde(borrow, default)]
@@ -83,7 +84,7 @@ pub(super) struct CrudSettings<'a> {
 #[serde(deny_unknown_fields)]
 pub(super) struct NativeSettings {
     /// None is open, an empty list asks for any valid token.
-    pub(super) auth: Option<Vec<String>>,
+    pub(super) auth: Option<Vec<Requirement>>,
     /// Places of layers that were made for routes, and names of the app's that are skipped.
     pub(super) layers: Vec<usize>,
     pub(super) skip_layers: Vec<String>,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::scalar::{Kind, Rule};
 use crate::ConfigError;
-use crate::service::PathTemplate;
+use crate::service::{PathTemplate, Requirement};
 
 /// The plan as Python writes it.
 #[derive(Debug, Deserialize)]
@@ -18,7 +18,7 @@ pub(in crate::python) struct Plan {
     pub(super) params: Vec<Param>,
     pub(super) body: Option<BodyPlan>,
     pub(super) status: u16,
-    pub(in crate::python) auth: Option<Vec<String>>,
+    pub(in crate::python) auth: Option<Vec<Requirement>>,
 }
 
 /// What stands at one place of the call.

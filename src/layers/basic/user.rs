@@ -1,0 +1,71 @@
+use std::fmt;
+
+use argon2::password_hash::PasswordHashString;
+use argon2::{Algorithm, Params};
+use serde_json::Value;
+
+use crate::ConfigError;
+use crate::layers::caller::Caller;
+
+/// A user whose password is known by its hash.
+#[derive(Clone)]
+#[must_use]
+pub struct KnownUser {
+    pub(super) hash: PasswordHashString,
+    pub(super) caller: Caller,
+}
+
+impl KnownUser {
+    /// The user with this name, and the PHC string of its password's argon2id hash.
+    ///
+    /// # Errors
+    /// When the name is empty or has a colon, or `hash` is no such hash.
+    pub fn new(name: impl Into<String>, hash: &str) -> Result<Self, ConfigError> {
+        let caller = Caller::new("Basic", name)?;
+        if caller.subject().contains(|c: char| c == ':' || c.is_control()) {
+            return Err(ConfigError::new(format!("Basic: {:?} cannot be the name of a user", caller.subject()))
+                .cure("leave out colons and control characters"));
+        }
+        // The hash is not told: it may be the password.
+        let wrong = |what| {
+            ConfigError::new(format!("Basic: the hash of {:?} {what}", caller.subject()))
+                .cure("give the PHC string of an argon2id hash, which begins with $argon2id$")
+        };
+        let parsed = PasswordHashString::new(hash).map_err(|_| wrong("is no PHC string"))?;
+        if parsed.algorithm() != Algorithm::Argon2id.ident() {
+            return Err(wrong("is not of argon2id"));
+        }
+        if parsed.hash().is_none() || parsed.salt().is_none() || Params::try_from(&parsed.password_hash()).is_err() {
+            return Err(wrong("lacks salt, hash or good parameters"));
+        }
+        Ok(Self { hash: parsed, caller })
+    }
+
+    /// Allows one more thing.
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.caller.scopes.push(scope.into());
+        self
+    }
+
+    /// Says one more thing of the user.
+    ///
+    /// # Errors
+    /// When `name` is one of `sub` and the scopes, which are said otherwise.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Result<Self, ConfigError> {
+        self.caller.claim("Basic", name.into(), value.into())?;
+        Ok(self)
+    }
+
+    /// What it costs to check a password.
+    pub(super) fn cost(&self) -> u64 {
+        Params::try_from(&self.hash.password_hash())
+            .map_or(0, |params| u64::from(params.m_cost()) * u64::from(params.t_cost()))
+    }
+}
+
+/// Without the hash.
+impl fmt::Debug for KnownUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownUser").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
