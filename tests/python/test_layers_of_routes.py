@@ -135,7 +135,7 @@ def test_routes_that_skip_the_token_are_told_as_open(store_url: str) -> None:
     [
         ({"skip_layers": ["Jwt"]}, r"GET /x \(x\) skips the layer Jwt, which is not around it; choose from CatchPanic"),
         ({"skip_layers": [layers.Cors]}, "skips the layer Cors, which is not around it"),
-        ({"skip_layers": ["Compression"], "auth": True}, "asks for a token, but no layer checks tokens"),
+        ({"skip_layers": ["Compression"], "auth": True}, "asks who the caller is, but no layer finds that out"),
         ({"skip_layers": [3]}, "skip_layers holds 3; name layers by their class"),
         ({"skip_layers": [str]}, "skip_layers holds <class 'str'>"),
         ({"layers": layers.Compression()}, "layers is one layer; write a list"),
@@ -159,7 +159,7 @@ def test_a_guard_whose_layer_is_skipped_is_refused() -> None:
     @one.get("/x", auth=True, skip_layers=["Jwt"])
     async def x() -> None: ...
 
-    with pytest.raises(ConfigError, match="x asks for a token, but no layer checks tokens"):
+    with pytest.raises(ConfigError, match="x asks who the caller is, but no layer finds that out"):
         one.build()
 
 

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::order::Rule;
 use super::{
-    BodyLimitSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, JwtSpec, LayerSpec,
+    BodyLimitSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, LayerSpec,
     LoadShedSpec, NormalizePathSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec,
     TimeoutSpec, TraceSpec,
 };
@@ -21,8 +21,8 @@ use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
     CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HealthCheckLayer, HostsLayer,
-    JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer,
-    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer,
+    TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
