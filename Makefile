@@ -104,7 +104,7 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 	  --allowlist tests/python/stubtest-allowlist.txt
 
 features: ## Compile each cargo feature alone
-	@for feature in server api-key basic catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed normalize-path redirect request-id security-headers sensitive-headers timeout trace \
+	@for feature in server api-key basic catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed normalize-path rate-limit redirect request-id security-headers sensitive-headers timeout trace \
 	    layers crud sqlite mongodb; do \
 	  echo "feature $$feature"; \
 	  cargo clippy --locked --quiet --no-default-features --features $$feature -- -D warnings; done
@@ -115,8 +115,8 @@ bench: $(VENV)/.wheel ## HTTP benchmarks beside other servers (needs wrk; see be
 bench-crud: ## What it costs to validate a field, type by type (see benches/crud/README.md)
 	cargo bench --locked --no-default-features --features crud --bench validate
 
-bench-layers: ## What a token costs (see benches/layers/README.md)
-	cargo bench --locked --no-default-features --features jwt --bench jwt
+bench-layers: ## What a token and a quota of requests cost (see benches/layers/README.md)
+	cargo bench --locked --no-default-features --features jwt,rate-limit --bench jwt --bench rate_limit
 
 bench-loop: $(VENV)/.wheel ## Event loop benchmarks beside uvloop, rloop and asyncio (see benches/loop/README.md)
 	@$(PIP) install -r benches/loop/requirements.txt

@@ -46,6 +46,7 @@ __all__ = [
     "Layer",
     "LoadShed",
     "NormalizePath",
+    "RateLimit",
     "Redirect",
     "RequestId",
     "SecurityHeaders",
@@ -76,6 +77,7 @@ _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*
 _ORIGIN = re.compile(r"(https?)://(?:\[[0-9a-f:.]+\]|[0-9a-z_-]+(?:\.[0-9a-z_-]+)*)(?::([1-9][0-9]{0,4}))?")
 _PLACE = re.compile(r"(?:/(?![/\\])|https?://[0-9A-Za-z_\[])[!-\[\]-~]*")
 _FORWARDED = ("x-forwarded-for", "forwarded")
+_POLICY = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 _CODINGS = ("br", "zstd", "gzip", "deflate")
 _LEVELS = ("trace", "debug", "info", "warning", "error", "off")
 
@@ -478,6 +480,61 @@ class BodyLimit(Layer):
             if not path.startswith("/"):
                 raise self._wrong(f"at {path!r} is no path", "begin it with a slash")
         object.__setattr__(self, "at", MappingProxyType(dict(self.at)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimit(Layer):
+    """Answers 429, with `Retry-After`, to a client whose quota of requests is used up.
+
+    Clients are told apart by their address: behind a proxy put `ClientIp` before it. Requests come back one by one, not all
+    at once when a period ends. Quotas are kept in the memory of a process.
+    """
+
+    limit: int
+    """How many requests are answered in each period."""
+    period: float = 60.0
+    """How many seconds that is."""
+    burst: int | None = None
+    """How many are answered at once; left out, as many as `limit`."""
+    by_header: str | None = None
+    """Counts by the value of this header instead of the address. Who can write what it likes there has as many quotas as it likes."""
+    by_claim: str | None = None
+    """Counts by this claim of the token that a `Jwt` before this layer has checked, as `"sub"` or `"realm.tenant"`; requests
+    without it by their address."""
+    by_route: bool = False
+    """Whether there is a quota for each route; what no route answers has one together."""
+    ipv6_prefix: int = 64
+    """How many bits of an IPv6 address count: a site has at least the rest to choose from."""
+    without_key: Literal["share", "allow"] = "share"
+    """What becomes of requests without the header, or whose address is not known: they share one quota, or are not counted."""
+    max_keys: int = 100_000
+    """About how many clients are remembered at once, at 32 bytes each; then those make way who have taken least."""
+    headers: bool = True
+    """Whether answers tell of the quota in `RateLimit` and `RateLimit-Policy`."""
+    policy: str = "default"
+    """What it is called there, so that several quotas can be told apart."""
+
+    def __post_init__(self) -> None:
+        self._check_int("limit", 1, 2**32 - 1)
+        self._check_number("period", 0.001, 86_400)
+        self._check_int("burst", 1, 2**32 - 1)
+        self._check_text("by_header", "by_claim", "policy")
+        self._check_bool("by_route", "headers")
+        self._check_int("ipv6_prefix", 1, 128)
+        self._check_choice("without_key", ("share", "allow"))
+        self._check_int("max_keys", 1, 100_000_000)
+        if self.by_header is not None:
+            self._check_header("by_header", [self.by_header])
+            if self.by_claim is not None:
+                raise self._wrong("both by_header and by_claim are given", "give one, or two layers with a policy each")
+        if self.limit > self.period * 1e9:
+            cure = "give a nanosecond for each request at least, and 366 days at most"
+            raise self._wrong(f"period is {self.period}, for {self.limit} requests", cure)
+        if self.burst is not None and self.burst * self.period / self.limit > 366 * 86_400:
+            what = f"burst is {self.burst}, which takes more than 366 days to come back"
+            raise self._wrong(what, "give a smaller burst, or a higher limit")
+        if not _POLICY.fullmatch(self.policy):
+            raise self._wrong(f"policy {self.policy!r} is no name", "use 1 to 64 letters, digits, '-', '_' and '.'")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,13 +24,15 @@
 //! | [`EtagLayer`] | `etag` | 304 to clients that have the answer already |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`DecompressionLayer`] | `decompression` | request bodies in br, zstd, gzip and deflate, and no bombs |
+//! | [`RateLimitLayer`] | `rate-limit` | 429 for those who ask too often |
 //! | [`ApiKeyLayer`] | `api-key` | keys of programs that call |
 //! | [`BasicLayer`] | `basic` | names and passwords |
 //! | [`JwtLayer`] | `jwt` | bearer tokens and their claims |
 //! | of these [`Jwks`](jwt::Jwks) | `jwks` | keys that are fetched from where an issuer publishes them |
-//! | [`RequireAuth`] | with any of these four | who may call a route |
+//! | [`RequireAuth`] | with any of these three | who may call a route |
 //!
-//! The table lists them in the order in which they are best applied, outermost first. [`LayerSpec`] describes any of them
+//! The table lists them in the order in which they are best applied, outermost first; a `RateLimitLayer` that counts by a claim
+//! stands inside of `JwtLayer`. [`LayerSpec`] describes any of them
 //! as data, and [`foundation`] completes a list of descriptions with the layers that every app should have.
 
 #[cfg(feature = "api-key")]
@@ -69,6 +71,8 @@ pub mod jwt;
 pub mod load_shed;
 #[cfg(feature = "normalize-path")]
 pub mod normalize_path;
+#[cfg(feature = "rate-limit")]
+pub mod rate_limit;
 #[cfg(feature = "redirect")]
 pub mod redirect;
 #[cfg(feature = "request-id")]
@@ -116,6 +120,8 @@ pub use jwt::JwtLayer;
 pub use load_shed::LoadShedLayer;
 #[cfg(feature = "normalize-path")]
 pub use normalize_path::NormalizePathLayer;
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::RateLimitLayer;
 #[cfg(feature = "redirect")]
 pub use redirect::RedirectLayer;
 #[cfg(feature = "request-id")]
@@ -146,6 +152,7 @@ pub use trace::TraceLayer;
     feature = "load-shed",
     feature = "normalize-path",
     feature = "redirect",
+    feature = "rate-limit",
     feature = "request-id",
     feature = "security-headers",
     feature = "timeout",
@@ -183,6 +190,7 @@ macro_rules! inner_accessors {
     feature = "load-shed",
     feature = "normalize-path",
     feature = "redirect",
+    feature = "rate-limit",
     feature = "request-id",
     feature = "security-headers",
     feature = "timeout",

@@ -309,6 +309,13 @@ impl RouteTable {
         Some(&entry.info)
     }
 
+    /// The template that a concrete `path` matches.
+    #[cfg(feature = "rate-limit")]
+    pub(crate) fn template(&self, path: &str) -> Option<&str> {
+        let entry = self.router.at(path).ok()?.value;
+        entry.methods.first().or(entry.any.as_ref()).map(|entry| &*entry.info.path)
+    }
+
     /// The leaves that answer at a concrete `path`, such as `/users/1`.
     pub fn at(&self, path: &str) -> Vec<Arc<LeafInfo>> {
         match self.router.at(path) {

@@ -9,10 +9,12 @@ use tower_service::Service;
 use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
+use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer,
-    EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestId,
-    RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RateLimitLayer,
+    RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer,
+    TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -68,6 +70,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<DecompressedBody<Body>, _>(DecompressionLayer::new()).await;
     is_transparent::<Body, _>(crate::api_key::layer().required(false)).await;
     is_transparent::<Body, _>(crate::basic::layer().required(false)).await;
+    is_transparent::<Body, _>(RateLimitLayer::new(Quota::new(2, Duration::from_secs(60)).unwrap())).await;
     is_transparent::<Body, _>(JwtLayer::secret(SECRET).unwrap().required(false)).await;
 }
 
@@ -92,6 +95,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&EtagLayer::new());
     is_shared(&BodyLimitLayer::default());
     is_shared(&DecompressionLayer::new());
+    is_shared(&RateLimitLayer::new(Quota::new(1, Duration::from_secs(60)).unwrap()));
     is_shared(&JwtLayer::secret(SECRET).unwrap());
     is_shared(&crate::api_key::layer());
     is_shared(&crate::basic::layer());

@@ -1,13 +1,14 @@
 //! All layers at once in programs that are not ours: an Axum router, and hyper over an in-memory connection.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Extension};
+use axum::extract::{ConnectInfo, Extension, MatchedPath};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
@@ -17,10 +18,12 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::jwt::{CredentialSource, Issuer};
+use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
     DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
-    RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
+    RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer,
+    TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -29,7 +32,7 @@ fn cors() -> CorsLayer {
     CorsLayer::new().allow_origins(["https://app.example"]).build().unwrap()
 }
 
-fn axum_peer(extensions: &http::Extensions) -> Option<std::net::IpAddr> {
+fn axum_peer(extensions: &http::Extensions) -> Option<IpAddr> {
     extensions.get().map(|ConnectInfo::<SocketAddr>(peer)| peer.ip())
 }
 
@@ -38,6 +41,11 @@ fn jwt() -> JwtLayer {
     let issuer = |name: &str| Issuer::new(name).secret(SECRET).unwrap();
     let sources = [CredentialSource::authorization(), CredentialSource::cookie("session").unwrap()];
     JwtLayer::issuers([issuer("a"), issuer("b")]).unwrap().sources(sources).unwrap()
+}
+
+fn axum_route(parts: &Parts) -> Option<(String, IpAddr)> {
+    let route = parts.extensions.get::<MatchedPath>()?.as_str().to_owned();
+    parts.extensions.get().map(|ClientIp(client)| (route, *client))
 }
 
 fn router() -> Router {
@@ -52,6 +60,7 @@ fn router() -> Router {
         .layer(crate::api_key::layer().required(false))
         .layer(crate::basic::layer().required(false))
         .layer(jwt().required(false))
+        .layer(RateLimitLayer::new(Quota::new(2, Duration::from_secs(60)).unwrap()).key(axum_route))
         .layer(BodyLimitLayer::new(10))
         .layer(DecompressionLayer::new())
         .layer(EtagLayer::new())
@@ -100,9 +109,17 @@ async fn every_layer_works_in_an_axum_router() {
     let alive = router().oneshot(Request::get("/healthz").body(empty()).unwrap()).await.unwrap();
     assert_eq!((alive.status().as_u16(), &alive.headers()["cache-control"]), (200, &"no-store".parse().unwrap()));
     assert_eq!(ask(Request::get("/old?a"), empty()).await.0.headers["location"], "/?a");
-    let called = || Request::get("/client").extension(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 80))));
-    assert_eq!(ask(called(), empty()).await.1, "203.0.113.9");
-    assert_eq!(ask(called().header("x-forwarded-for", "1.1.1.1, ::2"), empty()).await.1, "::2");
+    let app = router();
+    let called = async |says: &str| {
+        let request = Request::get("/client").header("host", "axum.example").header("x-forwarded-for", says);
+        let request = request.extension(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 80))));
+        let response = app.clone().oneshot(request.body(empty()).unwrap()).await.unwrap();
+        (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
+    };
+    assert_eq!(called("unknown").await, (200, "203.0.113.9".into()));
+    assert_eq!(called("1.1.1.1, ::2").await, (200, "::2".into()));
+    assert_eq!(called("1.1.1.2, ::2").await, (200, "::2".into()));
+    assert_eq!(called("1.1.1.3, ::2").await.0, 429);
 
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
     let app = router();
@@ -181,6 +198,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(crate::basic::layer())
         .layer(RequireAuth::new())
         .layer(DecompressionLayer::new())
+        .layer(RateLimitLayer::new(Quota::new(30, Duration::from_secs(60)).unwrap()))
         .layer(BodyLimitLayer::new(10))
         .service(greet);
 
@@ -205,6 +223,7 @@ async fn every_layer_works_in_bare_hyper() {
     assert!(response.headers().contains_key("x-request-id"));
     assert_eq!(response.headers()["x-frame-options"], "DENY");
     assert_eq!(response.headers()["content-encoding"], "zstd");
+    assert_eq!(response.headers()["ratelimit"], r#""default";r=29;t=2"#);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(decode("zstd", &body), "ann\n".repeat(200).as_bytes());
 
@@ -253,4 +272,11 @@ async fn every_layer_works_in_bare_hyper() {
     *slashed.uri_mut() = "/page/?of=2".parse().unwrap();
     let moved = client.send_request(slashed).await.unwrap();
     assert_eq!((moved.status().as_u16(), &moved.headers()["location"]), (308, &"/page?of=2".parse().unwrap()));
+    client.ready().await.unwrap();
+    let mut refused = false;
+    for _ in 0..30 {
+        refused |= client.send_request(ask("small")).await.unwrap().status() == 429;
+        client.ready().await.unwrap();
+    }
+    assert!(refused, "the quota is used up");
 }

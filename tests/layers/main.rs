@@ -25,6 +25,7 @@ mod jwt_places;
 mod load_shed;
 mod normalize_path;
 mod provider;
+mod rate_limit;
 mod redirect;
 mod security_headers;
 mod spec;

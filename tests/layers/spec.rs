@@ -60,6 +60,8 @@ async fn a_whole_stack_of_data_answers() {
         {"type": "Compression", "algorithms": ["gzip"], "min_size": 10, "level": 9},
         {"type": "Etag", "weak": true, "max_bytes": 1000},
         {"type": "BodyLimit", "max_bytes": 5},
+        {"type": "RateLimit", "limit": 3, "period": 90, "burst": 2, "by_route": true, "policy": "most"},
+        {"type": "RateLimit", "limit": 100, "by_header": "x-key", "ipv6_prefix": 56, "without_key": "allow", "max_keys": 10, "headers": false},
         {"type": "Jwt", "secret": SECRET, "algorithms": ["HS256"], "issuer": ["me", "you"], "leeway": 5, "required": true},
     ]);
     let leaf = service_fn(|request: Request| async move {
@@ -91,6 +93,8 @@ async fn a_whole_stack_of_data_answers() {
         .await
         .unwrap();
     assert_eq!(response.headers()["content-encoding"], "gzip");
+    assert_eq!(response.headers()["ratelimit-policy"], r#""most";q=2;w=60"#);
+    assert_eq!(route.clone().oneshot(get("/", &[host, client])).await.unwrap().status(), 429);
     assert_eq!(route.clone().oneshot(get("/", &[host])).await.unwrap().status(), 401);
     assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 400);
     assert_eq!(text(route.clone().oneshot(get("/up", &[])).await.unwrap()).await, "ok\n");
@@ -142,6 +146,9 @@ fn what_cannot_be_read_is_refused_by_name() {
             "unknown variant `x-real-ip`, expected `x-forwarded-for` or `forwarded`",
         ),
         (r#"{"type":"ClientIp","hops":-1}"#, "layer ClientIp: invalid value"),
+        (r#"{"type":"RateLimit"}"#, "layer RateLimit: missing field `limit`"),
+        (r#"{"type":"RateLimit","limit":1,"without_key":"refuse"}"#, "expected `share` or `allow`"),
+        (r#"{"type":"RateLimit","limit":1,"routes":null}"#, "layer RateLimit: unknown field `routes`"),
         (r#"{"type":"Trace","format":"xml"}"#, "layer Trace: unknown variant `xml`, expected `text` or `json`"),
         (r#"{"type":"SecurityHeaders","frame_options":"deny"}"#, "layer SecurityHeaders: unknown variant `deny`"),
         (r#"{"type":"NormalizePath","redirect":"yes"}"#, "layer NormalizePath: invalid type"),
@@ -186,6 +193,14 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"RequestId","header":"a b"}"#, "a b"),
         (r#"{"type":"ClientIp","trusted":["proxy.example"]}"#, "trusted holds \"proxy.example\", which is no network"),
         (r#"{"type":"ClientIp","hops":33}"#, "ClientIp: hops is 33"),
+        (r#"{"type":"RateLimit","limit":0}"#, "RateLimit: limit is 0"),
+        (r#"{"type":"RateLimit","limit":1,"burst":0}"#, "RateLimit: burst is 0"),
+        (r#"{"type":"RateLimit","limit":1,"period":0}"#, "RateLimit: period is 0"),
+        (r#"{"type":"RateLimit","limit":1,"by_header":"a b"}"#, "RateLimit: \"a b\" is not a header name"),
+        (r#"{"type":"RateLimit","limit":1,"by_header":"a","by_claim":"sub"}"#, "both by_header and by_claim"),
+        (r#"{"type":"RateLimit","limit":1,"ipv6_prefix":129}"#, "ipv6_prefix is 129"),
+        (r#"{"type":"RateLimit","limit":1,"max_keys":0}"#, "max_keys is 0"),
+        (r#"{"type":"RateLimit","limit":1,"policy":"a b"}"#, "policy \"a b\" is no name"),
         (r#"{"type":"SensitiveHeaders","headers":[]}"#, "empty"),
         (r#"{"type":"SecurityHeaders","hsts_preload":true}"#, "hsts_preload is given without hsts_seconds"),
         (r#"{"type":"SecurityHeaders","hsts_seconds":9,"hsts_preload":true}"#, "for a year at least"),

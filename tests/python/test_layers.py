@@ -13,6 +13,8 @@ from urllib.request import Request as UrlRequest
 from urllib.request import urlopen
 
 import pytest
+from tokens import SECRET as TOKEN_SECRET
+from tokens import bearer
 
 from ziggurat import ConfigError, Ziggurat, guards, layers
 from ziggurat.testing import TestClient
@@ -106,6 +108,17 @@ def test_only_what_was_given_is_passed_on() -> None:
             permissions_policy="camera=()",
             cross_origin_opener_policy="noopener-allow-popups",
             cross_origin_resource_policy="cross-origin",
+        ),
+        layers.RateLimit(limit=1),
+        layers.RateLimit(
+            limit=10,
+            period=0.5,
+            burst=3,
+            by_header="x-key",
+            by_route=True,
+            ipv6_prefix=48,
+            without_key="allow",
+            policy="a.b",
         ),
         layers.SensitiveHeaders(headers=["x-key"]),
     ],
@@ -272,6 +285,32 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("SecurityHeaders", {"content_security_policy": ""}, "'' cannot be sent as Content-Security-Policy"),
         ("SecurityHeaders", {"permissions_policy": "caméra=()"}, "cannot be sent as Permissions-Policy"),
         ("SecurityHeaders", {"permissions_policy": 1}, "permissions_policy must be a string, not int"),
+        ("RateLimit", {"limit": 0}, "limit=0 is out of range; give a whole number from 1 to 4294967295"),
+        ("RateLimit", {"limit": 1.5}, "limit=1.5 is not a whole number"),
+        ("RateLimit", {"limit": 1, "period": 0}, "period=0 is out of range; give seconds from 0.001 to 86400"),
+        ("RateLimit", {"limit": 2_000_000, "period": 0.001}, "period is 0.001, for 2000000 requests"),
+        ("RateLimit", {"limit": 1, "burst": 0}, "burst=0 is out of range"),
+        ("RateLimit", {"limit": 1, "period": 86400, "burst": 367}, "burst is 367, which takes more than 366 days"),
+        ("RateLimit", {"limit": 1, "by_header": "a b"}, "by_header holds 'a b', which is not a header name"),
+        ("RateLimit", {"limit": 1, "by_claim": 1}, "by_claim must be a string"),
+        (
+            "RateLimit",
+            {"limit": 1, "by_header": "a", "by_claim": "b"},
+            "both by_header and by_claim are given; give one",
+        ),
+        (
+            "RateLimit",
+            {"limit": 1, "ipv6_prefix": 0},
+            "ipv6_prefix=0 is out of range; give a whole number from 1 to 128",
+        ),
+        (
+            "RateLimit",
+            {"limit": 1, "without_key": "refuse"},
+            "without_key='refuse' is not known; known are share, allow",
+        ),
+        ("RateLimit", {"limit": 1, "max_keys": 0}, "max_keys=0 is out of range"),
+        ("RateLimit", {"limit": 1, "headers": 1}, "headers=1 is not a bool"),
+        ("RateLimit", {"limit": 1, "policy": 'a"'}, "policy 'a\"' is no name"),
         ("SensitiveHeaders", {"headers": []}, "headers is empty"),
     ],
 )
@@ -412,3 +451,61 @@ def test_both_sides_agree_on_networks(text: str) -> None:
     object.__setattr__(settings, "trusted", (text,))
     assert refused(lambda: Ziggurat(layers=[settings]).build()) == ours
     assert (ours is None) == (text in NETWORKS.split()[:8])
+
+
+def asked(client: TestClient, path: str = "/", **headers: str) -> int:
+    return client.get(path, headers={name.replace("_", "-"): value for name, value in headers.items()}).status_code
+
+
+def limited(*given: layers.Layer) -> TestClient:
+    app = Ziggurat(layers=given)
+
+    @app.get("/")
+    async def root() -> str:
+        return "in"
+
+    @app.get("/items/{id}")
+    async def item(id: int) -> int:
+        return id
+
+    return TestClient(app)
+
+
+def test_who_asks_too_often_is_refused() -> None:
+    with limited(layers.ClientIp(hops=1), layers.RateLimit(limit=2, period=100)) as client:
+        first = client.get("/", headers={"x-forwarded-for": "192.0.2.1"})
+        assert (first.headers["ratelimit"], first.headers["ratelimit-policy"]) == (
+            '"default";r=1;t=50',
+            '"default";q=2;w=100',
+        )
+        assert asked(client, x_forwarded_for="1.1.1.1, 192.0.2.1") == 200
+        refused = client.get("/", headers={"x-forwarded-for": "192.0.2.1"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "50")
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert refused.json()["detail"] == "the quota of requests is used up; the next one is answered in 50 seconds"
+        assert asked(client, x_forwarded_for="192.0.2.2") == 200
+        # Nobody knows whose these are.
+        assert [asked(client) for _ in range(3)] == [200, 200, 429]
+
+
+def test_quotas_are_told_apart_as_was_asked() -> None:
+    with limited(layers.RateLimit(limit=1, by_header="x-key")) as client:
+        assert [asked(client, x_key=key) for key in "aba"] == [200, 200, 429]
+    with limited(layers.RateLimit(limit=1, without_key="allow")) as client:
+        assert [asked(client) for _ in range(3)] == [200, 200, 200]
+    with limited(layers.RateLimit(limit=1, by_route=True, headers=False)) as client:
+        paths = ("/", "/items/1", "/items/2", "/items/x", "/", "/none/1", "/none/2")
+        assert [asked(client, path) for path in paths] == [200, 200, 429, 429, 429, 404, 429]
+        assert "ratelimit" not in client.get("/").headers
+    jwt = layers.Jwt(secret=TOKEN_SECRET, required=False)
+    with limited(jwt, layers.RateLimit(limit=1, by_claim="tenant")) as client:
+        tenants = [bearer(tenant="a", sub="x"), bearer(tenant="b", sub="x"), bearer(tenant="a", sub="y"), {}, {}]
+        assert [asked(client, **headers) for headers in tenants] == [200, 200, 429, 200, 429]
+
+
+@pytest.mark.parametrize("outside", [[], [layers.Trace()]])
+def test_claims_that_nobody_checks_are_not_counted_by(outside: list[layers.Layer]) -> None:
+    inside = layers.Jwt(secret=SECRET)
+    app = Ziggurat(layers=[*outside, layers.RateLimit(limit=1, by_claim="sub"), inside])
+    with pytest.raises(ConfigError, match=r"no layer outside of it checks tokens; put layers\.Jwt\(\.\.\.\) before it"):
+        app.build()

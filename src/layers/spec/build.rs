@@ -12,17 +12,18 @@ use tower_service::Service;
 use super::order::Rule;
 use super::{
     BodyLimitSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec, LayerSpec,
-    LoadShedSpec, NormalizePathSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec, SensitiveHeadersSpec,
-    TimeoutSpec, TraceSpec,
+    LoadShedSpec, NormalizePathSpec, RateLimitSpec, RedirectSpec, RequestIdSpec, SecurityHeadersSpec,
+    SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 use crate::layers::body_limit::{BodyLimitLayer, LimitedBody};
 use crate::layers::decompression::{DecompressedBody, DecompressionLayer};
+use crate::layers::rate_limit::{By, InMemory, Quota};
 use crate::layers::security_headers::Hsts;
 use crate::layers::trace::{self, Level, LevelFilter};
 use crate::layers::{
     CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, EtagLayer, HealthCheckLayer, HostsLayer,
-    LoadShedLayer, NormalizePathLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer,
-    TimeoutLayer, TraceLayer,
+    LoadShedLayer, NormalizePathLayer, RateLimitLayer, RedirectLayer, RequestIdLayer, SecurityHeadersLayer,
+    SensitiveHeadersLayer, TimeoutLayer, TraceLayer,
 };
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -109,6 +110,7 @@ impl LayerSpec {
             Self::ApiKey(spec) => same_bodies(spec.layer()?),
             Self::Basic(spec) => same_bodies(spec.layer()?),
             Self::Jwt(spec) => same_bodies(spec.layer()?),
+            Self::RateLimit(spec) => same_bodies(rate_limit(spec)?),
             Self::Trace(spec) => {
                 let layer = trace(&spec)?;
                 Arc::new(move |route| Route::new(MapResponse::new(layer.layer(route), response_of)))
@@ -284,4 +286,28 @@ fn trace(spec: &TraceSpec) -> Result<TraceLayer, ConfigError> {
     // A program with a subscriber of its own keeps it.
     let _ = trace::init(spec.format, LevelFilter::from_level(level.max(Level::INFO)));
     Ok(TraceLayer::new().level(level))
+}
+
+fn rate_limit(spec: RateLimitSpec) -> Result<RateLimitLayer, ConfigError> {
+    let mut quota = Quota::new(spec.limit, seconds("RateLimit: period", spec.period, 0.001)?)?;
+    if let Some(burst) = spec.burst {
+        quota = quota.burst(burst)?;
+    }
+    let by = match (spec.by_header, spec.by_claim) {
+        (None, None) => By::client_ip(),
+        (Some(name), None) => By::header(header_name("RateLimit", &name)?),
+        (None, Some(name)) => By::claim(name),
+        (Some(_), Some(_)) => {
+            return Err(ConfigError::new("RateLimit: both by_header and by_claim are given")
+                .cure("give one, or two layers with a policy each"));
+        }
+    };
+    let by = by.ipv6_prefix(spec.ipv6_prefix)?;
+    let by = match (spec.by_route, &spec.routes) {
+        (false, _) => by,
+        (true, None) => by.route(),
+        (true, Some(dispatcher)) => by.route_of(dispatcher),
+    };
+    let layer = RateLimitLayer::new(quota).key(by).quotas(InMemory::new(spec.max_keys)?).without_key(spec.without_key);
+    Ok(layer.policy(&spec.policy)?.headers(spec.headers))
 }

@@ -48,8 +48,8 @@ pub use order::check_order;
 pub use registry::register_layer;
 pub use settings::{
     BodyLimitSpec, CatchPanicSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec,
-    HealthCheckSpec, HostsSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RedirectSpec, RequestIdSpec, Secret,
-    SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
+    HealthCheckSpec, HostsSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RateLimitSpec, RedirectSpec, RequestIdSpec,
+    Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
 };
 
 use crate::ConfigError;
@@ -99,6 +99,8 @@ pub enum LayerSpec {
     ApiKey(ApiKeySpec),
     /// A [`BasicLayer`](crate::layers::BasicLayer).
     Basic(BasicSpec),
+    /// A [`RateLimitLayer`](crate::layers::RateLimitLayer).
+    RateLimit(RateLimitSpec),
     /// A [`JwtLayer`](crate::layers::JwtLayer).
     Jwt(Box<JwtSpec>),
     /// One that was [registered](register_layer), made already.
@@ -156,6 +158,7 @@ impl LayerSpec {
             Self::Decompression(_) => "Decompression",
             Self::ApiKey(_) => "ApiKey",
             Self::Basic(_) => "Basic",
+            Self::RateLimit(_) => "RateLimit",
             Self::Jwt(_) => "Jwt",
         }
     }

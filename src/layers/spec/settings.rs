@@ -5,8 +5,10 @@ use serde::Deserialize;
 
 use crate::layers::client_ip::ForwardedHeader;
 use crate::layers::compression::Coding;
+use crate::layers::rate_limit::{InMemory, WithoutKey};
 use crate::layers::security_headers::{FrameOptions, OpenerPolicy, ReferrerPolicy, ResourcePolicy};
 use crate::layers::trace::Format;
+use crate::service::Dispatcher;
 
 /// `CatchPanic` has no settings.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -295,6 +297,69 @@ pub struct BodyLimitSpec {
 impl Default for BodyLimitSpec {
     fn default() -> Self {
         Self { max_bytes: 1 << 20, at: std::collections::BTreeMap::new() }
+    }
+}
+
+/// Settings of `RateLimit`. At most one of `by_header` and `by_claim` may be given.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitSpec {
+    /// How many requests are answered in each period.
+    pub limit: u32,
+    /// How many seconds that is.
+    #[serde(default = "RateLimitSpec::minute")]
+    pub period: f64,
+    /// How many are answered at once; as many as `limit` when it is left out.
+    #[serde(default)]
+    pub burst: Option<u32>,
+    /// Counts by the value of this header, instead of the client's address.
+    #[serde(default)]
+    pub by_header: Option<String>,
+    /// Counts by this claim.
+    #[serde(default)]
+    pub by_claim: Option<String>,
+    /// Counts for each route.
+    #[serde(default)]
+    pub by_route: bool,
+    /// How many bits of an IPv6 address count.
+    #[serde(default = "RateLimitSpec::site")]
+    pub ipv6_prefix: u8,
+    /// What becomes of requests that have no key.
+    #[serde(default)]
+    pub without_key: WithoutKey,
+    /// About how many keys are remembered at once.
+    #[serde(default = "RateLimitSpec::keys")]
+    pub max_keys: usize,
+    /// Whether answers tell of the quota.
+    #[serde(default = "RateLimitSpec::told")]
+    pub headers: bool,
+    /// What it is called there.
+    #[serde(default = "RateLimitSpec::name")]
+    pub policy: String,
+    /// Whose routes count, where the layer is around a dispatcher and not around its leaves.
+    #[serde(skip)]
+    pub routes: Option<Dispatcher>,
+}
+
+impl RateLimitSpec {
+    const fn minute() -> f64 {
+        60.0
+    }
+
+    const fn site() -> u8 {
+        64
+    }
+
+    const fn keys() -> usize {
+        InMemory::MAX_KEYS
+    }
+
+    const fn told() -> bool {
+        true
+    }
+
+    fn name() -> String {
+        "default".to_owned()
     }
 }
 

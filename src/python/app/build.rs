@@ -315,7 +315,6 @@ impl Draft {
     }
 
     fn check_auth(&self, name: &str, around: &Around, location: &str) -> Result<(), ConfigError> {
-        let tells_who = |layer: &str| ["Jwt", "ApiKey", "Basic"].contains(&layer);
         let is_skipped = |layer: &str| around.skips.iter().any(|skipped| skipped == layer);
         let of_app = self.layers.iter().any(|layer| tells_who(layer.name()) && !is_skipped(layer.name()));
         if of_app || around.layers.iter().any(|layer| tells_who(layer.name())) {
@@ -435,12 +434,24 @@ impl Draft {
         let leaves = Leaves(dispatcher.clone());
         let mut builder = Stack::builder();
         let mut built = Vec::new();
+        let mut has_claims = false;
         for mut spec in foundation(layers) {
             if let LayerSpec::BodyLimit(limit) = &mut spec {
                 for (path, bytes) in &body_limits {
                     limit.at.entry(path.clone()).or_insert(*bytes);
                 }
             }
+            if let LayerSpec::RateLimit(limit) = &mut spec {
+                if limit.by_claim.is_some() && !has_claims {
+                    return Err(ConfigError::new(
+                        "RateLimit: by_claim is given, but no layer outside of it finds out who calls",
+                    )
+                    .cure("put layers.Jwt(...), ApiKey(...) or Basic(...) before it")
+                    .at_if_known(&location));
+                }
+                limit.routes = Some(dispatcher.clone());
+            }
+            has_claims |= tells_who(spec.name());
             built.push(spec.build().map_err(|error| error.at_if_known(&location))?);
         }
         check_order(&built.iter().collect::<Vec<_>>()).map_err(|error| error.at_if_known(&location))?;
@@ -511,6 +522,11 @@ fn guard_name(guard: &RequireAuth) -> String {
         asked if asked.is_empty() => "RequireAuth".to_owned(),
         asked => format!("RequireAuth({asked})"),
     }
+}
+
+/// Whether a layer finds out who calls.
+fn tells_who(layer: &str) -> bool {
+    ["Jwt", "ApiKey", "Basic"].contains(&layer)
 }
 
 /// A leaf with its guard, and outside of that the layers around it.
