@@ -356,6 +356,7 @@ class Ziggurat(Routes):
         least where nearly every route is Python; but then a handler that computes holds up native routes as well.
 
         `server` takes the settings of the native server: `backlog`, `reuse_port`, `keep_alive_timeout`, `max_connections` and so on.
+        `proxy_protocol=["10.0.0.0/8"]` names the proxies that begin each connection with a PROXY header, which says whose it is.
         `on_started` is told the address; without it a banner is written to standard error. What is not given comes from
         `ZIGGURAT_HOST`, `ZIGGURAT_PORT`, `ZIGGURAT_IO_THREADS` and `ZIGGURAT_LOG_LEVEL`, else it is 127.0.0.1, 8000, one for each
         processor, and info. `ZIGGURAT_STORE` replaces the app's store.

@@ -5,6 +5,8 @@
 
 mod claims;
 mod dispatcher;
+#[cfg(any(feature = "client-ip", feature = "server"))]
+mod networks;
 mod params;
 mod path;
 mod percent;
@@ -21,6 +23,8 @@ pub mod server;
 
 pub use claims::Claims;
 pub use dispatcher::Dispatcher;
+#[cfg(any(feature = "client-ip", feature = "server"))]
+pub(crate) use networks::network;
 pub use params::PathParams;
 pub use path::PathTemplate;
 #[cfg(feature = "crud")]

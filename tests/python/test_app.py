@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -572,3 +572,19 @@ def test_an_address_in_use_is_an_error_with_a_clear_text(serve: Callable[..., An
     assert second.returncode != 0
     assert f"127.0.0.1:{port}" in second.stderr and "in use" in second.stderr
     assert "OSError: [Errno 98]" in second.stderr
+
+
+def test_a_proxy_that_is_named_says_whose_a_connection_is(serve: Callable[..., Any], program: str) -> None:
+    served = serve(program, SERVER=json.dumps({"proxy_protocol": ["127.0.0.1"]}))
+    parts = urlsplit(served.url)
+    request = b"GET /client HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+
+    def answer(begin: bytes) -> bytes:
+        with socket.create_connection((parts.hostname, parts.port)) as connection, suppress(ConnectionResetError):
+            connection.sendall(begin + request)
+            with connection.makefile("rb") as answers:
+                return answers.read()
+        return b""
+
+    assert answer(b"PROXY TCP4 192.0.2.1 203.0.113.1 4711 443\r\n").endswith(b'["192.0.2.1",4711]')
+    assert answer(b"") == b""

@@ -6,6 +6,7 @@
 mod bodies;
 mod http2;
 mod limits;
+mod proxy;
 mod requests;
 mod resources;
 mod stopping;

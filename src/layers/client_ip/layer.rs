@@ -1,9 +1,9 @@
 use tower_layer::Layer;
 
-use super::networks::network;
 use super::service::Proxies;
 use super::{ConnectionPeer, ForwardedHeader, Peer, SetClientIp};
 use crate::ConfigError;
+use crate::service::network;
 
 /// How many entries of the header are looked at.
 pub(super) const MAX_ENTRIES: u8 = 32;
@@ -36,7 +36,10 @@ impl<P> ClientIpLayer<P> {
     /// # Errors
     /// When one is no network, or is that of all addresses; the error names it.
     pub fn trusted(mut self, networks: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ConfigError> {
-        let networks: Result<Vec<_>, _> = networks.into_iter().map(|text| network(text.as_ref())).collect();
+        let networks: Result<Vec<_>, _> = networks
+            .into_iter()
+            .map(|text| network("ClientIp: trusted", text.as_ref(), ", or say with hops how many there are"))
+            .collect();
         self.proxies.networks = networks?.into();
         Ok(self)
     }

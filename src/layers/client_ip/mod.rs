@@ -75,7 +75,6 @@
 
 mod header;
 mod layer;
-mod networks;
 mod peer;
 mod service;
 

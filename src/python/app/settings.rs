@@ -116,6 +116,7 @@ struct ServerSettings {
     max_uri_bytes: Option<usize>,
     max_connections: Option<usize>,
     max_streams: Option<u32>,
+    proxy_protocol: Option<Vec<String>>,
 }
 
 pub(super) fn server(host: String, port: u16, json: &str) -> Result<Server, ConfigError> {
@@ -135,6 +136,9 @@ pub(super) fn server(host: String, port: u16, json: &str) -> Result<Server, Conf
     }
     take!(backlog, reuse_port, max_head_bytes, max_head_fields, max_uri_bytes, max_connections, max_streams);
     take_seconds!(first_byte_timeout, head_timeout, keep_alive_timeout, body_timeout, write_timeout, drain_timeout);
+    if let Some(networks) = given.proxy_protocol {
+        builder = builder.proxy_protocol(networks)?;
+    }
     builder.build()
 }
 
@@ -153,5 +157,8 @@ mod tests {
                 .to_string()
                 .contains("drain_timeout")
         );
+        assert!(server("127.0.0.1".into(), 0, r#"{"proxy_protocol": ["10.0.0.0/8"]}"#).is_ok());
+        let error = server("127.0.0.1".into(), 0, r#"{"proxy_protocol": ["*"]}"#).unwrap_err().to_string();
+        assert!(error.starts_with("proxy_protocol holds \"*\", which is no network; "), "{error}");
     }
 }

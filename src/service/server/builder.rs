@@ -5,9 +5,12 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::bound::Serve;
 use super::{BoundServer, Drained, ServeError, listener};
 use crate::ConfigError;
+use crate::service::network;
 
 /// What hyper needs as a buffer at least.
 const MIN_HEAD_BYTES: usize = 8192;
@@ -29,6 +32,8 @@ pub(super) struct Settings {
     pub(super) streams: u32,
     pub(super) ping_interval: Duration,
     pub(super) ping_timeout: Duration,
+    /// Where connections begin with a PROXY header.
+    pub(super) proxies: Vec<IpNet>,
 }
 
 impl Default for Settings {
@@ -50,6 +55,7 @@ impl Default for Settings {
             streams: 100,
             ping_interval: Duration::from_secs(30),
             ping_timeout: Duration::from_secs(10),
+            proxies: Vec::new(),
         }
     }
 }
@@ -100,6 +106,21 @@ impl ServerBuilder {
     pub fn listener(mut self, listener: TcpListener) -> Self {
         self.listener = Some(listener);
         self
+    }
+
+    /// Proxies with these addresses, or in these networks, begin a connection with a header that says whose it is (PROXY
+    /// protocol, versions 1 and 2); nobody unless told.
+    ///
+    /// What they say is then [`peer_addr`](super::ConnectInfo::peer_addr). A connection of theirs without such a header is closed;
+    /// the header may take as long as the [first byte](Self::first_byte_timeout) of others. Connections from elsewhere are served
+    /// as they come, and a header there is a malformed request.
+    ///
+    /// # Errors
+    /// When one is no network, or that of all addresses; the error names it.
+    pub fn proxy_protocol(mut self, networks: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ConfigError> {
+        let networks = networks.into_iter().map(|text| network("proxy_protocol", text.as_ref(), ""));
+        self.settings.proxies = networks.collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     settings! {

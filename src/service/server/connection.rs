@@ -2,10 +2,13 @@
 
 use std::any::Any;
 use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,6 +21,7 @@ use super::bound::Serve;
 use super::builder::Settings;
 use super::entry::{ConnectInfo, Entry};
 use super::io::WatchedIo;
+use super::proxy;
 
 /// hyper's default, for which it needs no allocation per request.
 const HYPER_HEAD_FIELDS: usize = 100;
@@ -50,13 +54,21 @@ pub(super) fn protocol(settings: &Settings) -> Protocol {
 
 /// Serves `stream` until either side has enough of it. Nothing that goes wrong here leaves it.
 pub(super) async fn serve<S: Serve>(
-    stream: TcpStream,
-    info: ConnectInfo,
+    mut stream: TcpStream,
+    mut info: ConnectInfo,
     service: S,
     activity: Arc<Activity>,
     protocol: Arc<Protocol>,
     settings: Arc<Settings>,
 ) {
+    let peer = info.peer_addr;
+    if settings.proxies.iter().any(|network| network.contains(&peer.ip().to_canonical())) {
+        match proxied(&mut stream, &activity, settings.first_byte).await {
+            Ok(Some(client)) => info.peer_addr = client,
+            Ok(None) => {}
+            Err(error) => return debug!(%peer, %error, "connection closed: no PROXY header"),
+        }
+    }
     let peer = info.peer_addr;
     let (watch, timer) = Watch::new(&settings);
     let io = TokioIo::new(WatchedIo::new(stream, activity.clone()));
@@ -71,6 +83,20 @@ pub(super) async fn serve<S: Serve>(
         Ok(End::Overdue(phase)) => debug!(%peer, ?phase, "connection closed: deadline passed"),
         Ok(End::Dropped) => debug!(%peer, in_flight = activity.in_flight(), "connection dropped by the server"),
         Err(panic) => error!(%peer, panic = message(&*panic), "panic while serving a connection"),
+    }
+}
+
+/// What a proxy says of a connection before anything else: whose it is, unless it is its own.
+async fn proxied(stream: &mut TcpStream, activity: &Activity, within: Duration) -> io::Result<Option<SocketAddr>> {
+    let told = poll_fn(|cx| {
+        activity.wake_by(cx);
+        // No request has come yet, so there is nothing to finish.
+        if activity.ordered() == Order::Run { Poll::Pending } else { Poll::Ready(()) }
+    });
+    tokio::select! {
+        biased;
+        header = tokio::time::timeout(within, proxy::read(stream)) => header?,
+        () = told => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server stops")),
     }
 }
 

@@ -26,10 +26,11 @@ use crate::{Body, BoxError};
 
 /// The two ends of the connection that a request came over; a request extension.
 ///
-/// The peer may be a proxy: whom to trust about the client behind it is a decision of the application.
+/// The peer may be a proxy: whom to trust about the client behind it is a decision of the application, told to
+/// [`proxy_protocol`](super::ServerBuilder::proxy_protocol) or a layer.
 #[derive(Debug, Clone)]
 pub struct ConnectInfo {
-    /// The other end.
+    /// The other end, or that which a proxy named by the PROXY protocol.
     pub peer_addr: SocketAddr,
     /// Our end.
     pub local_addr: SocketAddr,

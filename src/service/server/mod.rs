@@ -16,6 +16,8 @@
 //! A head over 64 KiB (16 KiB in HTTP/2) or of more than 100 fields is a 431, a target over 16 KiB a 414, a missing, second
 //! or malformed `Host` a 400, a connection over the limit a 503. Each of them is a problem document.
 //!
+//! Behind a proxy that hands bytes on, the PROXY protocol tells whose they are; see [`ServerBuilder::proxy_protocol`].
+//!
 //! It differs from `axum::serve` in these limits. hyper's own header timer is not used: it covers the idle time as well, so
 //! that both would have the same length, and it costs a boxed timer per request. Here one timer per connection serves
 //! every phase.
@@ -47,6 +49,7 @@ mod entry;
 mod incoming;
 mod io;
 mod listener;
+mod proxy;
 mod refuse;
 mod runtime;
 mod shutdown;

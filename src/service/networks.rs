@@ -7,10 +7,13 @@ use crate::ConfigError;
 /// How many bits go before the IPv4 address in an IPv6 one.
 const MAPPED: u8 = 96;
 
-/// Reads an address or a network, more strictly than `ipnet`: what could be meant in two ways is refused.
-pub(super) fn network(text: &str) -> Result<IpNet, ConfigError> {
+/// Reads an address or a network of `setting`, more strictly than `ipnet`: what could be meant in two ways is refused.
+///
+/// # Errors
+/// Also when it is that of all addresses; `otherwise` says what to do instead.
+pub(crate) fn network(setting: &str, text: &str, otherwise: &str) -> Result<IpNet, ConfigError> {
     let wrong = || {
-        ConfigError::new(format!("ClientIp: trusted holds {text:?}, which is no network"))
+        ConfigError::new(format!("{setting} holds {text:?}, which is no network"))
             .cure("write an address as 10.0.0.7 or ::1, or a network as 10.0.0.0/8 or 2001:db8::/32")
     };
     let network = match text.split_once('/') {
@@ -24,15 +27,15 @@ pub(super) fn network(text: &str) -> Result<IpNet, ConfigError> {
         }
     };
     if network.addr() != network.network() {
-        return Err(ConfigError::new(format!("ClientIp: trusted holds {text:?}, which has bits beyond its prefix"))
+        return Err(ConfigError::new(format!("{setting} holds {text:?}, which has bits beyond its prefix"))
             .cure(format!("write {} for the network, {} for the one address", network.trunc(), network.addr())));
     }
     let network = canonical(network);
     if network.prefix_len() == 0 {
         return Err(ConfigError::new(format!(
-            "ClientIp: trusted holds {text:?}, so clients could name any address themselves"
+            "{setting} holds {text:?}, so clients could name any address themselves"
         ))
-        .cure("name the networks of your proxies, or say with hops how many there are"));
+        .cure(format!("name the networks of your proxies{otherwise}")));
     }
     Ok(network)
 }
