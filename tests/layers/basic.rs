@@ -119,12 +119,12 @@ async fn a_name_that_is_not_known_costs_as_much() {
     let layer = BasicLayer::new(users).unwrap();
     let mut known = Duration::MAX;
     let mut unknown = Duration::MAX;
-    for _ in 0..3 {
+    for _ in 0..5 {
         known = known.min(takes(&layer, "ann", "wrong", 401).await);
         unknown = unknown.min(takes(&layer, "nobody", "wrong", 401).await);
     }
     let ratio = unknown.as_secs_f64() / known.as_secs_f64();
-    assert!((0.5..2.0).contains(&ratio), "{unknown:?} and {known:?}");
+    assert!((0.3..3.0).contains(&ratio), "{unknown:?} and {known:?}");
 }
 
 #[tokio::test]
@@ -134,15 +134,15 @@ async fn a_good_password_is_not_checked_again_for_a_while() {
     let first = takes(&layer, "ann", "open sesame", 200).await;
     // Nor by the services of copies.
     let second = takes(&layer.clone(), "ann", "open sesame", 200).await;
-    assert!(second * 4 < first, "{second:?} after {first:?}");
+    assert!(second * 8 < first, "{second:?} after {first:?}");
     // Another password is, and does not push the good one out.
-    assert!(takes(&layer, "ann", "wrong", 401).await * 2 > first);
-    assert!(takes(&layer, "ann", "open sesame", 200).await * 4 < first);
+    assert!(takes(&layer, "ann", "wrong", 401).await * 8 > first);
+    assert!(takes(&layer, "ann", "open sesame", 200).await * 8 < first);
     tokio::time::sleep(Duration::from_millis(1600)).await;
-    assert!(takes(&layer, "ann", "open sesame", 200).await * 2 > first);
+    assert!(takes(&layer, "ann", "open sesame", 200).await * 8 > first);
     let never = BasicLayer::new(users()).unwrap().remember(Duration::ZERO);
     let first = takes(&never, "ann", "open sesame", 200).await;
-    assert!(takes(&never, "ann", "open sesame", 200).await * 2 > first);
+    assert!(takes(&never, "ann", "open sesame", 200).await * 8 > first);
 }
 
 #[tokio::test]

@@ -507,5 +507,5 @@ def test_quotas_are_told_apart_as_was_asked() -> None:
 def test_claims_that_nobody_checks_are_not_counted_by(outside: list[layers.Layer]) -> None:
     inside = layers.Jwt(secret=SECRET)
     app = Ziggurat(layers=[*outside, layers.RateLimit(limit=1, by_claim="sub"), inside])
-    with pytest.raises(ConfigError, match=r"no layer outside of it checks tokens; put layers\.Jwt\(\.\.\.\) before it"):
+    with pytest.raises(ConfigError, match="no layer outside of it finds out who calls"):
         app.build()
