@@ -28,7 +28,7 @@ mod rows;
 
 use pyo3::prelude::*;
 
-pub use app::{LoadError, PythonApp};
+pub use app::embed::{App, LoadError};
 pub use bridge::{EventLoop, OnLoop, Raised, current_loop, future_into_py, into_future, into_future_with};
 pub use extension::Extension;
 

@@ -1,32 +1,64 @@
 //! A Python app inside a Rust program.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use pyo3::prelude::*;
+use tower_service::Service;
 
-use super::App;
+use super::App as NativeApp;
 use crate::python::attach;
-use crate::service::{LeafKind, Stack};
+use crate::service::{LeafKind, Request, Response, Stack};
+use crate::{Body, BoxError};
 
-/// A Python app as a Tower service.
+/// A Python app as a Tower service, for requests with any body.
 ///
 /// The interpreter lives in this process; PyLoop runs on a thread of its own. The stack is the very one that
-/// `app.run()` would serve: layers, native leaves, middleware and Python handlers.
+/// `app.run()` would serve: layers, native leaves, middleware and Python handlers. There may be several apps in a process, each with a
+/// thread of its own.
 ///
-/// Dropping it runs the app's shutdown hooks and waits for them.
+/// A clone is the same app. It is stopped by [`stop`](Self::stop), or when the last clone is dropped: that runs its shutdown hooks and
+/// waits for them, so on a runtime's worker `stop` belongs into `spawn_blocking`.
 ///
 /// # Example
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let app = ziggurat::python::PythonApp::load("shop:app")?;
-/// let stack = app.stack(); // a tower::Service, to be mounted anywhere
-/// # drop(stack); Ok(())
+/// let shop = ziggurat::python::App::load("shop:app")?;
+/// let router: axum::Router = axum::Router::new().nest_service("/shop", shop.clone());
+/// # drop(router);
+/// shop.stop();
+/// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
-pub struct PythonApp {
+#[derive(Debug, Clone)]
+pub struct App {
     stack: Stack,
-    app: Option<Py<PyAny>>,
+    running: Arc<Running>,
+}
+
+/// The app as Python has it, until it is stopped.
+#[derive(Debug)]
+struct Running(Mutex<Option<Py<PyAny>>>);
+
+impl Running {
+    fn stop(&self) {
+        let Some(app) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        on_own_thread(move |py| {
+            if let Err(error) = app.call_method0(py, "stop") {
+                tracing::error!(error = describe(py, &error), "the Python app did not stop cleanly");
+            }
+            drop(app);
+        });
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
 }
 
 /// Why an app could not be loaded: what Python raised, with its traceback.
@@ -41,7 +73,7 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-impl PythonApp {
+impl App {
     /// Starts the interpreter if need be, imports `module:attribute`, builds the app and runs its start-up hooks.
     ///
     /// The current directory is searched first, as by `python -m`, and an active virtual environment (`VIRTUAL_ENV`) is used; the
@@ -58,21 +90,32 @@ impl PythonApp {
             .unwrap_or_else(|| Err(LoadError("no thread could be made to start Python".to_owned())))
     }
 
-    /// The app's stack; cloning it is cheap.
+    /// The app's stack, which tells of its routes and layers. It does not keep the app from being stopped.
     pub fn stack(&self) -> Stack {
         self.stack.clone()
     }
+
+    /// Runs the app's shutdown hooks and waits for them. Requests that come later and enter Python are answered 503.
+    pub fn stop(&self) {
+        self.running.stop();
+    }
 }
 
-impl Drop for PythonApp {
-    fn drop(&mut self) {
-        let Some(app) = self.app.take() else { return };
-        on_own_thread(move |py| {
-            if let Err(error) = app.call_method0(py, "stop") {
-                tracing::error!(error = describe(py, &error), "the Python app did not stop cleanly");
-            }
-            drop(app);
-        });
+impl<B> Service<http::Request<B>> for App
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <Stack as Service<Request>>::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.stack.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        self.stack.call(request.map(Body::new))
     }
 }
 
@@ -86,7 +129,7 @@ fn on_own_thread<R: Send>(f: impl FnOnce(Python<'_>) -> R + Send) -> Option<R> {
     })
 }
 
-fn import(py: Python<'_>, module: &str, attribute: &str) -> PyResult<PythonApp> {
+fn import(py: Python<'_>, module: &str, attribute: &str) -> PyResult<App> {
     let sys = py.import("sys")?;
     let modules = sys.getattr("modules")?;
     // The native half is this program; the one in the wheel would be a second copy with a state of its own.
@@ -106,9 +149,9 @@ fn import(py: Python<'_>, module: &str, attribute: &str) -> PyResult<PythonApp> 
         app.setattr("_target", format!("{module}:{attribute}"))?;
     }
     app.call_method0("start")?;
-    let native = app.call_method0("build")?.cast_into::<App>()?;
+    let native = app.call_method0("build")?.cast_into::<NativeApp>()?;
     let stack = native.get().built()?.stack.clone();
-    Ok(PythonApp { stack, app: Some(app.unbind()) })
+    Ok(App { stack, running: Arc::new(Running(Mutex::new(Some(app.unbind())))) })
 }
 
 /// An interpreter inside another program does not see the virtual environment that is active around it.

@@ -1,7 +1,7 @@
 //! `_ziggurat.App`: what `ziggurat.Ziggurat` fills, freezes and serves.
 
 mod build;
-mod embed;
+pub(super) mod embed;
 mod migrate;
 mod serving;
 mod settings;
@@ -21,8 +21,6 @@ use pyo3::types::{PyBytes, PyDict};
 use serde_json::json;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
-
-pub use embed::{LoadError, PythonApp};
 
 use self::build::{Built, Draft};
 use self::serving::Serving;
