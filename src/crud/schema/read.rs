@@ -466,6 +466,7 @@ pub(super) fn read_slots<'de, 's, T: Extras<'de>, A: MapAccess<'de>>(
 ) -> Result<Vec<Option<T>>, A::Error> {
     let mut slots: Vec<Option<T>> = schema.fields.iter().map(|_| None).collect();
     let (mut next, mut extras) = (0, Vec::<(Cow<'de, str>, T::Each)>::new());
+    let mut seen = HashSet::new();
     while let Some(key) = map.next_key_seed(KeySeed { schema, next, inside: cx.inside })? {
         match key {
             Key::Known(index) => {
@@ -480,7 +481,7 @@ pub(super) fn read_slots<'de, 's, T: Extras<'de>, A: MapAccess<'de>>(
             }
             Key::Extra(name) => {
                 let fault = match check::extra(&name) {
-                    Ok(()) if !extras.iter().any(|(own, _)| **own == *name) => {
+                    Ok(()) if seen.insert(name.clone()) => {
                         let value = cx.step(Step::Name(name.clone()), || T::Each::read(cx, &Type::Any, map))?;
                         extras.push((Cow::Owned(name), value));
                         continue;

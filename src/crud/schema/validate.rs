@@ -4,6 +4,7 @@
 //! in that mode ([`Coerce`]). Integers outside 64 bits, times without an offset and keys that occur twice are refused always.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::DeserializeSeed;
@@ -389,12 +390,15 @@ fn put_entries<'s>(
         *place = Value::Map(Vec::new());
     }
     let Value::Map(entries) = place else { return };
+    // A body names each once, so what is new needs no place here.
+    let places: HashMap<String, usize> =
+        entries.iter().enumerate().map(|(at, (name, _))| (name.clone().into_owned(), at)).collect();
+    let mut gone = HashSet::new();
     for (name, change) in changes {
-        let at = entries.iter().position(|(own, _)| *own == name);
-        match (change, at) {
-            (None, Some(at)) => drop(entries.remove(at)),
+        match (change, places.get(&*name)) {
+            (None, Some(at)) => drop(gone.insert(*at)),
             (None, None) => {}
-            (Some(change), Some(at)) => cx.inside_entry(&name, || put(cx, kind, &mut entries[at].1, change)),
+            (Some(change), Some(at)) => cx.inside_entry(&name, || put(cx, kind, &mut entries[*at].1, change)),
             (Some(change), None) => {
                 let mut value = Value::Null;
                 cx.inside_entry(&name, || put(cx, kind, &mut value, change));
@@ -402,6 +406,8 @@ fn put_entries<'s>(
             }
         }
     }
+    let mut at = 0..;
+    entries.retain(|_| at.next().is_none_or(|at| !gone.contains(&at)));
     if let Err(fault) = check::length(entries.len(), min, max) {
         cx.refuse(fault);
     }

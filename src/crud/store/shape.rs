@@ -15,6 +15,13 @@ pub(super) fn of(schema: &Schema) -> Json {
     }
 }
 
+/// The names of the fields of a shape.
+#[cfg(feature = "sqlite")]
+pub(super) fn fields(shape: &Json) -> Vec<String> {
+    let fields = shape.get("model").and_then(Json::as_array).into_iter().flatten();
+    fields.filter_map(|field| Some(field.get(0)?.as_str()?.to_owned())).collect()
+}
+
 fn of_type(kind: &Type) -> Json {
     match kind {
         Type::Bool => json!("bool"),

@@ -120,7 +120,11 @@ impl Planning<'_> {
             false => 0,
         };
         // Rows are read by the names of their fields, and as what they hold.
-        steps.of_shapes(old, new, count, 0, "rows are left as they are");
+        let kept = match schema.is_open() {
+            true => "rows keep it, and clients see it as a member that is no field",
+            false => "rows are left as they are",
+        };
+        steps.of_shapes(old, new, count, 0, kept);
         steps.forget(StepKind::Order);
         if !self.looks || !self.is_new {
             return Ok(());

@@ -111,12 +111,12 @@ fn migrate(db: &Connection, table: &Table, old: &Json, new: &Json, told: &dyn Fn
     }
     let changes_are_kept = changes::are_kept(db, table)?;
     changes::forget(db, table)?;
-    rewrite(db, table, told)?;
+    rewrite(db, table, &shape::fields(old), told)?;
     if changes_are_kept { changes::keep(db, table) } else { Ok(()) }
 }
 
 /// Brings each row into the shape of the schema.
-fn rewrite(db: &Connection, table: &Table, told: &dyn Fn(u64)) -> Result<(), StoreError> {
+fn rewrite(db: &Connection, table: &Table, was: &[String], told: &dyn Fn(u64)) -> Result<(), StoreError> {
     let name = quoted(&table.name);
     let mut next = db
         .prepare(&format!("SELECT seq, json(doc), x FROM {name} WHERE seq > ? ORDER BY seq LIMIT 1"))
@@ -129,7 +129,7 @@ fn rewrite(db: &Connection, table: &Table, told: &dyn Fn(u64)) -> Result<(), Sto
         .optional()
         .map_err(error::plain)?
     {
-        let Reshaped { doc, rest } = reshape(&table.schema, &doc, rest.as_deref()).map_err(|e| match e {
+        let Reshaped { doc, rest } = reshape(&table.schema, was, &doc, rest.as_deref()).map_err(|e| match e {
             Failure::Json(error) => StoreError::Internal(error.into()),
             other => refuse(other.into()),
         })?;

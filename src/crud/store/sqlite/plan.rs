@@ -107,7 +107,7 @@ fn steps(db: &Connection, table: &Table, look: Look) -> Result<Vec<Step>, StoreE
     }
     let old: Json = serde_json::from_str(&old).map_err(|e| StoreError::Internal(e.into()))?;
     let new = shape::of(&table.schema);
-    let planning = Planning { db, table, is_new: old != new, looks: look == Look::Rows };
+    let planning = Planning { db, table, was: shape::fields(&old), is_new: old != new, looks: look == Look::Rows };
     if planning.is_new {
         planning.shapes(&mut steps, &old, &new)?;
     }
@@ -128,6 +128,8 @@ fn create(steps: &mut Steps<'_>, table: &Table) {
 struct Planning<'p> {
     db: &'p Connection,
     table: &'p Table,
+    /// The fields that the model had before.
+    was: Vec<String>,
     /// Whether the shape is another one.
     is_new: bool,
     /// Whether the rows are looked at.
@@ -162,11 +164,16 @@ impl Planning<'_> {
 
     /// New fields of which rows have kept what they held.
     fn come_back(&self, steps: &mut Steps<'_>) -> Result<(), StoreError> {
-        let sql = format!("SELECT count(*) FROM {} WHERE json_type(x, ?) IS NOT NULL", quoted(&self.table.name));
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE coalesce(json_type(x, ?1), json_type(x, ?2)) IS NOT NULL",
+            quoted(&self.table.name)
+        );
         for field in &self.table.schema.fields {
             let Some(step) = steps.of(&field.name, StepKind::NewField) else { continue };
-            let back: i64 =
-                self.db.query_row(&sql, [format!("$.\"{}\"", field.name)], |row| row.get(0)).map_err(error::plain)?;
+            let back: i64 = {
+                let (field, extra) = (format!("$.\"{}\"", field.name), format!("$.\"\".\"{}\"", field.name));
+                self.db.query_row(&sql, [field, extra], |row| row.get(0)).map_err(error::plain)?
+            };
             if back > 0 {
                 step.text = format!("{}; {back} of the rows get back what they held", step.text);
             }
@@ -198,8 +205,8 @@ impl Planning<'_> {
         while let Some(row) = rows.next().map_err(error::plain)? {
             let (doc, rest): (String, Option<String>) =
                 row.get(1).and_then(|doc| Ok((doc, row.get(2)?))).map_err(error::plain)?;
-            let (_, failures) =
-                attempt(&self.table.schema, &doc, rest.as_deref()).map_err(|e| StoreError::Internal(e.into()))?;
+            let (_, failures) = attempt(&self.table.schema, &self.was, &doc, rest.as_deref())
+                .map_err(|e| StoreError::Internal(e.into()))?;
             for failure in failures {
                 let key = match &failure {
                     Failure::Missing(at) => (0, at.clone()),
@@ -286,10 +293,10 @@ impl Planning<'_> {
             condition.unwrap_or("true"),
         );
         if self.is_new {
-            let schema = Arc::clone(&table.schema);
+            let (schema, was) = (Arc::clone(&table.schema), self.was.clone());
             db.create_scalar_function(RESHAPED, 2, FunctionFlags::SQLITE_UTF8, move |context| {
                 let (doc, rest) = (context.get::<String>(0)?, context.get::<Option<String>>(1)?);
-                Ok(attempt(&schema, &doc, rest.as_deref()).ok().map(|(doc, _)| doc))
+                Ok(attempt(&schema, &was, &doc, rest.as_deref()).ok().map(|(doc, _)| doc))
             })
             .map_err(error::plain)?;
         }

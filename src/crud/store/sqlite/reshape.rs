@@ -67,13 +67,49 @@ impl fmt::Display for At<'_> {
 /// Scalars are copied as they stand, so their text stays canonical.
 type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-pub(super) fn reshape(schema: &Schema, doc: &str, rest: Option<&str>) -> Result<Reshaped, Failure> {
-    model(schema, &At(None, &schema.name), doc, rest)
+/// What is kept beside a row, in case it comes back.
+#[derive(Default)]
+struct Kept<'a> {
+    /// Of fields of earlier schemas.
+    fields: Members<'a>,
+    /// Of what was none. It stands below the empty name, which is no member's.
+    extras: Members<'a>,
 }
 
-fn model(schema: &Schema, at: &At<'_>, doc: &str, rest: Option<&str>) -> Result<Reshaped, Failure> {
+impl<'a> Kept<'a> {
+    fn read(rest: Option<&'a str>) -> Result<Self, serde_json::Error> {
+        let mut fields: Members<'a> = rest.map(serde_json::from_str).transpose()?.unwrap_or_default();
+        let extras = fields.remove("").map(|extras| serde_json::from_str(extras.get())).transpose()?;
+        Ok(Self { fields, extras: extras.unwrap_or_default() })
+    }
+
+    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        self.fields.remove(name).or_else(|| self.extras.remove(name))
+    }
+
+    fn into_text(self) -> Result<Option<String>, serde_json::Error> {
+        if self.fields.is_empty() && self.extras.is_empty() {
+            return Ok(None);
+        }
+        let mut text = serde_json::to_string(&self.fields)?;
+        if !self.extras.is_empty() {
+            text.pop();
+            text.push_str(if self.fields.is_empty() { "\"\":" } else { ",\"\":" });
+            text.push_str(&serde_json::to_string(&self.extras)?);
+            text.push('}');
+        }
+        Ok(Some(text))
+    }
+}
+
+/// A row in the shape of `schema`; `was` are the fields that its model had before.
+pub(super) fn reshape(schema: &Schema, was: &[String], doc: &str, rest: Option<&str>) -> Result<Reshaped, Failure> {
+    model(schema, &At(None, &schema.name), was, doc, rest)
+}
+
+fn model(schema: &Schema, at: &At<'_>, was: &[String], doc: &str, rest: Option<&str>) -> Result<Reshaped, Failure> {
     let mut members: Members<'_> = serde_json::from_str(doc)?;
-    let mut kept: Members<'_> = rest.map(serde_json::from_str).transpose()?.unwrap_or_default();
+    let mut kept = Kept::read(rest)?;
     let mut out = Vec::with_capacity(doc.len() + 16);
     out.push(b'{');
     for (index, field) in schema.fields.iter().enumerate() {
@@ -83,24 +119,22 @@ fn model(schema: &Schema, at: &At<'_>, doc: &str, rest: Option<&str>) -> Result<
         out.extend_from_slice(field.key());
         one(&mut out, at, field, &mut members, &mut kept)?;
     }
-    if schema.is_open() {
-        extras(&mut out, doc, &mut members, &mut kept)?;
-    }
+    extras(&mut out, schema, was, doc, &mut members, &mut kept)?;
     out.push(b'}');
-    kept.extend(members);
-    let rest = if kept.is_empty() { None } else { Some(serde_json::to_string(&kept)?) };
-    Ok(Reshaped { doc: String::from_utf8_lossy(&out).into_owned(), rest })
+    kept.fields.extend(members);
+    Ok(Reshaped { doc: String::from_utf8_lossy(&out).into_owned(), rest: kept.into_text()? })
 }
 
 /// A row in its new shape as far as it has one, with null where it has none, and all that stands in the way: one for each field at
 /// most.
 pub(super) fn attempt(
     schema: &Schema,
+    was: &[String],
     doc: &str,
     rest: Option<&str>,
 ) -> Result<(String, Vec<Failure>), serde_json::Error> {
     let mut members: Members<'_> = serde_json::from_str(doc)?;
-    let mut kept: Members<'_> = rest.map(serde_json::from_str).transpose()?.unwrap_or_default();
+    let mut kept = Kept::read(rest)?;
     let (at, mut failures) = (At(None, &schema.name), Vec::new());
     let mut out = Vec::with_capacity(doc.len() + 16);
     for field in &schema.fields {
@@ -113,27 +147,36 @@ pub(super) fn attempt(
             failures.push(failure);
         }
     }
-    if schema.is_open() {
-        extras(&mut out, doc, &mut members, &mut kept)?;
-    }
+    extras(&mut out, schema, was, doc, &mut members, &mut kept)?;
     out.push(b'}');
     Ok((String::from_utf8_lossy(&out).into_owned(), failures))
 }
 
-/// Writes what is no field: in the order of the row, and behind it what was kept aside and may be shown now.
+/// What is no field, and was none: an open schema shows it, in the order of the row and behind it what was kept; another one has it
+/// kept. What was a field may have been hidden, so it never becomes such a member.
 fn extras<'a>(
     out: &mut Vec<u8>,
+    schema: &Schema,
+    was: &[String],
     doc: &'a str,
     members: &mut Members<'a>,
-    kept: &mut Members<'a>,
+    kept: &mut Kept<'a>,
 ) -> Result<(), serde_json::Error> {
     let order: json::Members<'a> = serde_json::from_str(doc)?;
-    let own = order.0.into_iter().filter_map(|(name, _)| members.remove_entry(&*name)).collect::<Vec<_>>();
-    let (known, others): (Members<'a>, Members<'a>) = std::mem::take(kept)
-        .into_iter()
-        .partition(|(name, _)| check::extra(name).is_err() || own.iter().any(|(other, _)| other == name));
-    *kept = known;
-    for (name, raw) in own.into_iter().chain(others) {
+    let names = order.0.into_iter().map(|(name, _)| name).filter(|name| !was.iter().any(|field| **field == **name));
+    let mut own: Vec<_> = names.filter_map(|name| members.remove_entry(&*name)).collect();
+    if !schema.is_open() {
+        kept.extras.extend(own);
+        return Ok(());
+    }
+    for (name, raw) in std::mem::take(&mut kept.extras) {
+        if check::extra(&name).is_err() || own.iter().any(|(other, _)| *other == name) {
+            kept.extras.insert(name, raw);
+        } else {
+            own.push((name, raw));
+        }
+    }
+    for (name, raw) in own {
         if out.len() > 1 {
             out.push(b',');
         }
@@ -150,12 +193,12 @@ fn one<'a>(
     at: &At<'_>,
     field: &Field,
     members: &mut Members<'a>,
-    kept: &mut Members<'a>,
+    kept: &mut Kept<'a>,
 ) -> Result<(), Failure> {
-    match members.remove(&*field.name).or_else(|| kept.remove(&*field.name)) {
+    match members.remove(&*field.name).or_else(|| kept.take(&field.name)) {
         Some(raw) => {
             if !value(out, at, field, &field.kind, raw)? {
-                kept.insert(Cow::Owned(field.name.to_string()), raw);
+                kept.fields.insert(Cow::Owned(field.name.to_string()), raw);
             }
             Ok(())
         }
@@ -216,7 +259,7 @@ fn value(out: &mut Vec<u8>, at: &At<'_>, field: &Field, kind: &Type, raw: &RawVa
             return Ok(whole);
         }
         (Type::Model(schema), _) => {
-            let Reshaped { doc, rest } = model(schema, &At(Some(at), &field.name), text, None)?;
+            let Reshaped { doc, rest } = model(schema, &At(Some(at), &field.name), &[], text, None)?;
             out.extend_from_slice(doc.as_bytes());
             return Ok(rest.is_none());
         }
@@ -230,7 +273,7 @@ fn value(out: &mut Vec<u8>, at: &At<'_>, field: &Field, kind: &Type, raw: &RawVa
                 Named::Unknown | Named::Missing => None,
             };
             let Some(schema) = schema else { return Err(unfit(at, field)) };
-            let Reshaped { doc, rest } = model(schema, &At(Some(at), &field.name), text, None)?;
+            let Reshaped { doc, rest } = model(schema, &At(Some(at), &field.name), &[], text, None)?;
             out.extend_from_slice(doc.as_bytes());
             return Ok(rest.is_none());
         }
@@ -284,12 +327,34 @@ mod tests {
             Field::new("n", Type::Optional(Box::new(int()))),
             Field::new("d", int()).default(DefaultValue::Constant(Value::Int(7))),
         ]);
-        let row = reshape(&narrow, before, None).ok().unwrap();
+        let row = reshape(&narrow, &["a", "b", "c"].map(str::to_owned), before, None).ok().unwrap();
         assert_eq!(row.doc, r#"{"c":{"q":2},"a":1.0,"n":null,"d":7}"#);
         let wide =
             schema(vec![Field::new("a", Type::Float(Bounds::default())), Field::new("b", Type::Str(Text::default()))]);
-        let row = reshape(&wide, &row.doc, row.rest.as_deref()).ok().unwrap();
+        let row = reshape(&wide, &[], &row.doc, row.rest.as_deref()).ok().unwrap();
         assert_eq!(row.doc, r#"{"a":1.0,"b":"x\u0000"}"#);
+    }
+
+    #[test]
+    fn what_is_no_field_is_shown_only_if_it_was_none() {
+        let inner = |fields| Field::new("home", Type::Model(schema(fields).into()));
+        let open = |fields| Schema { unknown: Unknown::Allow, ..schema(fields) };
+        let id = || Field::new("id", int());
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        // A hidden field that goes, and a nested one that loses a member.
+        let before = r#"{"id":1,"home":{"p":1,"q":2},"hash":"secret","y":2,"x":1}"#;
+        let open_now = open(vec![id(), inner(vec![Field::new("q", int())])]);
+        let was = names(&["id", "home", "hash"]);
+        let row = reshape(&open_now, &was, before, None).unwrap();
+        assert_eq!(row.doc, r#"{"id":1,"home":{"q":2},"y":2,"x":1}"#);
+        let closed = schema(vec![id()]);
+        let row = reshape(&closed, &names(&["id", "home"]), &row.doc, row.rest.as_deref()).unwrap();
+        assert_eq!(row.doc, r#"{"id":1}"#);
+        let row = reshape(&open(vec![id()]), &names(&["id"]), &row.doc, row.rest.as_deref()).unwrap();
+        assert_eq!(row.doc, r#"{"id":1,"x":1,"y":2}"#, "neither the hash nor the home");
+        let back = open(vec![id(), Field::new("hash", Type::Str(Text::default())), Field::new("x", int())]);
+        let row = reshape(&back, &names(&["id"]), &row.doc, row.rest.as_deref()).unwrap();
+        assert_eq!(row.doc, r#"{"id":1,"hash":"secret","x":1,"y":2}"#);
     }
 
     #[test]
@@ -297,12 +362,12 @@ mod tests {
         let float = || Type::Float(Bounds::default());
         let either = |kinds: Vec<Type>| schema(vec![Field::new("a", Type::Union(Union::new(kinds).unwrap()))]);
         let text = Type::Str(Text::default());
-        let read = |schema: &Schema, doc: &str| reshape(schema, doc, None).ok().map(|row| (row.doc, row.rest));
+        let read = |schema: &Schema, doc: &str| reshape(schema, &[], doc, None).ok().map(|row| (row.doc, row.rest));
         let whole = |doc: &str| Some((doc.to_owned(), None));
         assert_eq!(read(&either(vec![int(), text.clone()]), r#"{"a":1}"#), whole(r#"{"a":1}"#));
         assert_eq!(read(&either(vec![float(), text.clone()]), r#"{"a":1}"#), whole(r#"{"a":1.0}"#));
         assert_eq!(read(&either(vec![float(), text]), r#"{"a":"1"}"#), whole(r#"{"a":"1"}"#));
-        assert!(reshape(&either(vec![int(), Type::Bool]), r#"{"a":"1"}"#, None).is_err());
+        assert!(reshape(&either(vec![int(), Type::Bool]), &[], r#"{"a":"1"}"#, None).is_err());
 
         let kind =
             |tag: &'static str| Field::new("kind", Type::OneOf { values: vec![tag.into()], sort: ChoiceSort::Literal });
@@ -316,7 +381,7 @@ mod tests {
         let grown = read(&tagged, r#"{"a":{"name":"x","kind":"cat"}}"#).unwrap();
         assert_eq!(grown.0, r#"{"a":{"kind":"cat","lives":9}}"#);
         assert!(grown.1.unwrap().contains("name"), "what has no place is kept");
-        assert!(reshape(&tagged, r#"{"a":{"kind":"cow"}}"#, None).is_err());
+        assert!(reshape(&tagged, &[], r#"{"a":{"kind":"cow"}}"#, None).is_err());
     }
 
     #[test]
@@ -333,14 +398,14 @@ mod tests {
             (&as_int, texts, numbers),
             (&as_int, numbers, numbers),
         ] {
-            assert_eq!(reshape(schema, doc, None).unwrap().doc, wanted);
+            assert_eq!(reshape(schema, &[], doc, None).unwrap().doc, wanted);
         }
     }
 
     #[test]
     fn what_cannot_be_filled_is_refused() {
         let failure =
-            |schema: &Schema, doc: &str| ConfigError::from(reshape(schema, doc, None).err().unwrap()).to_string();
+            |schema: &Schema, doc: &str| ConfigError::from(reshape(schema, &[], doc, None).err().unwrap()).to_string();
         let required = schema(vec![Field::new("a", int())]);
         assert!(failure(&required, "{}").contains("M.a"));
         assert!(failure(&required, r#"{"a":null}"#).contains("null"));
