@@ -115,8 +115,8 @@ bench: $(VENV)/.wheel ## HTTP benchmarks beside other servers (needs wrk; see be
 bench-crud: ## What it costs to validate a field, type by type (see benches/crud/README.md)
 	cargo bench --locked --no-default-features --features crud --bench validate
 
-bench-layers: ## What a token and a quota of requests cost (see benches/layers/README.md)
-	cargo bench --locked --no-default-features --features jwt,rate-limit --bench jwt --bench rate_limit
+bench-layers: ## What layers cost: each, a token, a quota of requests (see benches/layers/README.md)
+	cargo bench --locked --no-default-features --features layers --bench each --bench jwt --bench rate_limit
 
 bench-loop: $(VENV)/.wheel ## Event loop benchmarks beside uvloop, rloop and asyncio (see benches/loop/README.md)
 	@$(PIP) install -r benches/loop/requirements.txt
