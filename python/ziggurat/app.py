@@ -39,7 +39,8 @@ class Ziggurat(Routes):
     `layers` are given outermost first. Unless they are given, CatchPanic, RequestId, Timeout(60 s) and BodyLimit(1 MiB) stand
     around them. Middleware registered first is outermost, and stands inside all layers.
 
-    `guards` ask something of the caller of every route of the app that does not say `auth=PUBLIC`: see `ziggurat.guards`.
+    `guards` ask something of the caller of every route of the app that does not say `auth=PUBLIC`, other than the document at
+    `openapi_path`: see `ziggurat.guards`.
 
     With `strict` the app is not built while anybody may change something without a token: every POST, PUT, PATCH and DELETE route
     says what it asks for with `auth=`, or that it is open with `auth=PUBLIC`; a `policy=` that asks who the caller is will do, too.

@@ -449,6 +449,14 @@ class Routes:
                     cure=f"choose from {', '.join(_OPS)}",
                     location=location,
                 )
+        for name, rules in (("auth", auth), ("guards", guards)):
+            for op in rules if isinstance(rules, Mapping) else ():
+                if op not in wanted:
+                    raise ConfigError(
+                        f"{model.__name__}: {name} names {op!r}, which is not served",
+                        cure=f"choose from {', '.join(wanted)}",
+                        location=location,
+                    )
         given: dict[Op, Auth] = {op: auth.get(op, False) if isinstance(auth, Mapping) else auth for op in wanted}
         if policy is not None and not isinstance(policy, Policy):
             raise ConfigError(

@@ -111,6 +111,13 @@ pub(super) struct Around {
     pub(super) wrap: Wrap,
 }
 
+impl Around {
+    /// Whether it finds out who calls.
+    pub(super) fn tells_who(&self) -> bool {
+        ["Jwt", "ApiKey", "Basic"].contains(&&*self.name)
+    }
+}
+
 impl fmt::Debug for Around {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
@@ -163,6 +170,7 @@ pub struct ResourceOptions {
     pub(super) guards: Vec<Guard>,
     pub(super) layers: Vec<Around>,
     pub(super) skips: Vec<String>,
+    pub(super) closed: bool,
     pub(super) asks: Vec<(Op, Vec<Requirement>)>,
     pub(super) read_from: Vec<(Op, ReadFrom)>,
     pub(super) location: String,
@@ -207,6 +215,7 @@ impl ResourceOptions {
             guards: Vec::new(),
             layers: Vec::new(),
             skips: Vec::new(),
+            closed: false,
             asks: Vec::new(),
             read_from: Vec::new(),
             location: String::new(),
@@ -378,6 +387,13 @@ impl ResourceOptions {
     /// Names layers around every route that requests to these operations do not pass.
     pub fn skip(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.skips.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Says whether a layer around its routes refuses everybody who is not known. Then none of its operations is
+    /// [open](super::Resource::open_writes), and its rows stand in the place of their ids for those who are known alone.
+    pub fn closed(mut self, closed: bool) -> Self {
+        self.closed = closed;
         self
     }
 

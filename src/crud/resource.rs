@@ -80,7 +80,7 @@ impl Resource {
     pub fn open_writes(&self) -> impl Iterator<Item = Op> {
         let asks = |op: Op| self.options.policy.asks_who(op.makes_rows());
         let open = move |op: Op| !self.is_guarded(op) && !asks(op) && !self.options.public.contains(&op);
-        self.ops().filter(move |op| op.is_write() && open(*op))
+        self.ops().filter(move |op| !self.options.closed && op.is_write() && open(*op))
     }
 
     /// What cannot work, found before the first request.
@@ -228,6 +228,24 @@ impl Resource {
                     .cure("let clients choose ids with client_id=True, or leave upsert out"),
             );
         }
+        if self.options.upsert && self.ops().any(|op| op == Op::Create) {
+            let asked = |op: Op| {
+                let of = self.options.asks.iter().find(|(own, _)| *own == op);
+                of.map(|(_, asked)| asked.iter().map(ToString::to_string).collect::<Vec<_>>())
+            };
+            let (create, replace) = (asked(Op::Create), asked(Op::Replace));
+            let is_less = match (&create, &replace) {
+                (None, _) => false,
+                (Some(_), None) => true,
+                (Some(create), Some(replace)) => !create.iter().all(|asked| replace.contains(asked)),
+            };
+            if is_less {
+                return wrong(
+                    ConfigError::new(format!("{name}: PUT makes rows, too, and asks less of its caller than POST"))
+                        .cure("ask the same of create and replace, or leave upsert out"),
+                );
+            }
+        }
         if let Some(key) = self.schema.shard_beside_id().filter(|_| self.options.client_id) {
             let key = &self.schema.fields[key].name;
             return wrong(
@@ -245,7 +263,7 @@ impl Resource {
                 );
             }
             let guarded = self.ops().find(|op| op.is_cached() && self.is_guarded(*op));
-            if guarded.is_some() || self.options.policy.has_read() {
+            if guarded.is_some() || self.options.closed || self.options.policy.has_read() {
                 return wrong(
                     ConfigError::new(format!("{name}: caches would show rows to callers who may not read them")).cure(
                         "leave out cache, or let everybody read the rows: without policy and auth of what reads them",

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::future::Either;
 use tower::util::MapResponse;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -56,10 +57,11 @@ impl StackBuilder {
     /// When a leaf skips a layer that is not there; the error names both.
     pub fn build(self, dispatcher: Dispatcher) -> Result<Stack, ConfigError> {
         let names: Vec<String> = self.layers.iter().map(|(name, _)| name.clone()).collect();
-        let around = |skips: &[String]| {
+        let around = |inner: Route, skips: &[String]| {
             let layers = self.layers.iter().rev().filter(|(name, _)| !skips.contains(name));
-            layers.fold(Route::new(dispatcher.clone()), |route, (_, wrap)| wrap(route))
+            layers.fold(inner, |route, (_, wrap)| wrap(route))
         };
+        let whole = around(Route::new(dispatcher.clone()), &[]);
         let mut fewer: Vec<(Vec<String>, Route)> = Vec::new();
         for leaf in dispatcher.table().leaves() {
             if let Some(unknown) = leaf.skips.iter().find(|name| !names.contains(name)) {
@@ -76,10 +78,11 @@ impl StackBuilder {
                 .at_if_known(&leaf.location));
             }
             if !leaf.skips.is_empty() && fewer.iter().all(|(skips, _)| *skips != leaf.skips) {
-                fewer.push((leaf.skips.clone(), around(&leaf.skips)));
+                let inner =
+                    Skipping { dispatcher: dispatcher.clone(), skips: leaf.skips.clone().into(), whole: whole.clone() };
+                fewer.push((leaf.skips.clone(), around(Route::new(inner), &leaf.skips)));
             }
         }
-        let whole = around(&[]);
         let route = match fewer.is_empty() {
             true => whole,
             false => Route::new(Choose::new(dispatcher.clone(), whole, fewer)),
@@ -90,7 +93,7 @@ impl StackBuilder {
 
 /// Chooses between stacks around the same dispatcher: by the leaf that will answer, as far as that is known outside of all layers.
 ///
-/// A layer that changes the path or the method does so later, so a request that it leads to a leaf passes all layers.
+/// A layer may still change the path or the method: see [`Skipping`].
 #[derive(Clone)]
 struct Choose(Arc<Choice>);
 
@@ -123,6 +126,34 @@ impl Choose {
         let leaf = dispatcher.table().leaf(path, request.method());
         let own = leaf.and_then(|leaf| fewer.iter().find(|(skips, _)| *skips == leaf.skips));
         own.map_or(whole, |(_, route)| route)
+    }
+}
+
+/// What a stack with fewer layers ends in: the dispatcher, for the leaves that skip just these.
+///
+/// A request that a layer of this stack has led to another leaf, or to none, passes the whole stack first, as if it had asked for that.
+#[derive(Clone)]
+struct Skipping {
+    dispatcher: Dispatcher,
+    skips: Arc<[String]>,
+    whole: Route,
+}
+
+impl Service<Request> for Skipping {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<<Dispatcher as Service<Request>>::Future, <Route as Service<Request>>::Future>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // Both always are.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.dispatcher.table().leaf(request.uri().path(), request.method()) {
+            Some(leaf) if leaf.skips[..] == self.skips[..] => Either::Left(self.dispatcher.call(request)),
+            _ => Either::Right(self.whole.answer(request)),
+        }
     }
 }
 
@@ -259,6 +290,26 @@ mod tests {
         }
         let printed: Vec<_> = stack.at("/users/1").into_iter().map(|(_, layers)| layers.concat()).collect();
         assert_eq!(printed, ["bd", "abc"]);
+
+        // A layer that leads a request elsewhere leads it past nothing.
+        let mut table = RouteTableBuilder::new();
+        table.add(None, "/{rest:path}", trail().skip(["a"]))?;
+        table.add(None, "/closed", trail())?;
+        let lead = |inner: Route| {
+            Route::new(tower::service_fn(move |mut request: Request| {
+                if request.uri().path() == "/closed/" {
+                    *request.uri_mut() = "/closed".parse().unwrap();
+                }
+                inner.answer(request)
+            }))
+        };
+        let stack = Stack::builder().wrap("lead", lead).wrap("a", mark('a')).wrap("b", mark('b'));
+        let mut stack = stack.build(Dispatcher::new(table.build()?))?;
+        for (path, wanted) in [("/closed/", "bab"), ("/closed", "ab"), ("/other/", "b")] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let Ok(response) = stack.call(request).await;
+            assert_eq!(response.body().as_bytes().map_or(&b""[..], |body| body), wanted.as_bytes(), "{path}");
+        }
 
         let mut table = RouteTableBuilder::new();
         table.add(Some(Method::GET), "/x", trail().skip(["d"]))?;

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from tokens import SECRET, bearer
 
-from ziggurat import PUBLIC, ConfigError, Model, Request, Ziggurat, layers
+from ziggurat import PUBLIC, ConfigError, Model, Ref, Request, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 pytestmark = pytest.mark.usefixtures("mode")
@@ -188,3 +188,84 @@ def test_the_order_counts_layers_of_routes_as_well() -> None:
     async def y() -> None: ...
 
     assert passes(one, "/y")[-3:] == ("Compression", "Etag", "y")
+
+
+def test_a_path_that_a_layer_changes_leads_past_nothing() -> None:
+    one = app(layers=[layers.NormalizePath(), layers.Jwt(secret=SECRET)])
+
+    @one.get("/{rest:path}", skip_layers=["Jwt"])
+    async def front_end(rest: str) -> str:
+        return f"page {rest}"
+
+    @one.get("/api/secret")
+    async def secret() -> str:
+        return "secret"
+
+    with TestClient(one) as client:
+        assert [client.get(path).status_code for path in ("/api/secret", "/api/secret/")] == [401, 401]
+        assert client.request("HEAD", "/api/secret/").status_code == 401
+        assert client.get("/api/secret/", headers=bearer(sub="a")).text == "secret"
+        assert client.get("/shop/").text == "page shop"
+
+
+class Author(Model):
+    id: int
+    name: str
+
+
+class Book(Model):
+    id: int
+    author: Annotated[int, Ref(Author)]
+
+
+@pytest.mark.parametrize(
+    ("of_app", "author", "book"),
+    [
+        ([layers.Jwt(secret=SECRET)], {}, {"skip_layers": ["Jwt"]}),
+        ([], {"layers": [layers.Jwt(secret=SECRET)]}, {}),
+        (
+            [layers.Jwt(secret=SECRET)],
+            {"layers": [layers.Jwt(secret=SECRET[::-1])], "skip_layers": ["Jwt"], "auth": True},
+            {},
+        ),
+    ],
+)
+def test_rows_of_other_models_are_closed_as_their_own_routes_are(
+    of_app: Any, author: Any, book: Any, tmp_path: Any
+) -> None:
+    one = app(store=f"sqlite:///{tmp_path}/a.db", layers=of_app)
+    one.crud(Author, client_id=True, **author)(type("Authors", (), {}))
+    one.crud(Book, client_id=True, **book)(type("Books", (), {}))
+    with TestClient(one) as client:
+        refused = client.get("/book?expand=author")
+        assert refused.status_code in (400, 401, 403), refused.text
+        if of_app and author:
+            # Known to the app, and not to the layer of the authors.
+            assert client.get("/book?expand=author", headers=bearer(sub="a")).status_code == 400
+
+
+def test_rules_for_operations_that_are_not_served_are_refused() -> None:
+    for options in ({"auth": {"update": True}}, {"guards": {"lists": ()}}, {"auth": {"count": True}}):
+        with pytest.raises(
+            ConfigError, match=r"Note: (auth|guards) names '\w+', which is not served; choose from list"
+        ):
+            app().crud(Note, **options)  # type: ignore[arg-type]
+
+
+def test_a_put_that_makes_rows_asks_no_less_than_a_post(store_url: str) -> None:
+    def built(auth: Any) -> None:
+        one = app(store=store_url, layers=[layers.Jwt(secret=SECRET, required=False)])
+        one.crud(Note, client_id=True, upsert=True, auth=auth)(type("Notes", (), {}))
+        one.build().close()
+
+    built({"create": "note:write", "replace": ["note:write", "note:admin"]})
+    for auth in ({"create": "note:admin", "replace": True}, {"create": True}):
+        with pytest.raises(ConfigError, match="Note: PUT makes rows, too, and asks less of its caller than POST"):
+            built(auth)
+
+
+def test_what_a_layer_closes_is_not_for_caches(store_url: str) -> None:
+    one = app(store=store_url, layers=[layers.Jwt(secret=SECRET)])
+    one.crud(Note, client_id=True, cache="public, max-age=30")(type("Notes", (), {}))
+    with pytest.raises(ConfigError, match="caches would show rows to callers who may not read them"):
+        one.build()

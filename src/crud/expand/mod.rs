@@ -80,6 +80,11 @@ impl References {
         if asks.is_none() && resource.is_guarded(read) {
             return;
         }
+        // Whom a layer of its own knows is not known to another model's routes.
+        if options.layers.iter().any(|layer| layer.tells_who()) {
+            return;
+        }
+        let asks = asks.or_else(|| options.closed.then(Vec::new));
         let schema = resource.schema().clone();
         if let Some(known) = self.models.get_mut(&schema.name).filter(|known| known.rows.is_none()) {
             known.rows = Some(Arc::new(Served { schema, collection, policy: options.policy.clone(), asks }));

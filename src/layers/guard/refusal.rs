@@ -50,7 +50,7 @@ impl Refusal {
                 Some(all) if all.0.iter().any(|challenge| challenge.as_bytes() != b"Bearer") => {
                     "this needs credentials of a caller who is known"
                 }
-                _ => "this needs a bearer token in the Authorization header",
+                _ => "this needs a bearer token",
             }),
             Self::Scope => insufficient_scope(requirements),
             Self::Requirement => Problem::forbidden("the caller does not have what is required here"),
@@ -74,6 +74,6 @@ pub(in crate::layers) fn insufficient_scope(requirements: &[Requirement]) -> Pro
     let challenge = HeaderValue::from_str(&format!("Bearer error=\"insufficient_scope\", scope=\"{listed}\""))
         .unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\""));
     Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", "Not allowed")
-        .detail(format!("the token must have each of these scopes: {listed}"))
+        .detail(format!("the caller must have each of these scopes: {listed}"))
         .header(WWW_AUTHENTICATE, challenge)
 }

@@ -68,7 +68,7 @@ impl Fault {
     pub(super) fn into_response<B: From<Bytes>>(self, requirements: &[Requirement]) -> Response<B> {
         tracing::debug!(fault = %self, "a request was refused");
         let problem = match self {
-            Self::Missing => unauthorized("this needs a bearer token in the Authorization header", "Bearer"),
+            Self::Missing => unauthorized("this needs a bearer token", "Bearer"),
             Self::Unavailable => Problem::unavailable(
                 "the keys that tokens are checked with cannot be had; try again later",
                 RETRY_AFTER,

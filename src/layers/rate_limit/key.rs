@@ -150,19 +150,25 @@ fn feed_header<H: Hasher>(headers: &HeaderMap, name: &HeaderName, state: &mut H)
 
 fn feed_claim<H: Hasher>(request: &Parts, name: &str, state: &mut H) -> bool {
     let Some(claims) = request.extensions.get::<Claims>() else { return false };
-    // Known without reading all of the claims.
-    let value = match claims.subject() {
-        Some(subject) if name == "sub" => Some(subject),
-        _ => claims.get(name).and_then(|value| match value {
-            Value::String(text) => Some(&**text),
-            _ => None,
-        }),
+    let text = |text: &str, state: &mut H| {
+        let is_fine = (1..=MAX_VALUE).contains(&text.len());
+        if is_fine {
+            (3_u8, text).hash(state);
+        }
+        is_fine
     };
-    let value = value.filter(|text| (1..=MAX_VALUE).contains(&text.len()));
-    value.is_some_and(|text| {
-        (3_u8, text).hash(state);
-        true
-    })
+    // Known without reading all of the claims.
+    if let Some(subject) = claims.subject().filter(|_| name == "sub") {
+        return text(subject, state);
+    }
+    match claims.get(name) {
+        Some(Value::String(value)) => text(value, state),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => {
+            (4_u8, value).hash(state);
+            true
+        }
+        _ => false,
+    }
 }
 
 fn first(bits: u8, address: Ipv6Addr) -> u128 {

@@ -41,6 +41,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("Cors", "RateLimit", PREFLIGHT),
     ("ClientIp", "Trace", CLIENT),
     ("ClientIp", "RateLimit", CLIENT),
+    ("NormalizePath", "BodyLimit", "limits of single paths go by the path that routes have"),
     ("Compression", "Etag", "an entity tag is of the answer as it is before it is compressed"),
 ];
 

@@ -41,8 +41,6 @@ pub(super) struct Draft {
     made: Vec<BuiltLayer>,
     /// What routes have of layers, and where they were declared: for the order of all that a request passes.
     arounds: Vec<(Around, String)>,
-    /// Paths of resources that nobody reaches without a token, whatever their operations ask for.
-    closed: Vec<String>,
     /// Models whose rows are kept without being served.
     kept: Vec<(Arc<Schema>, String)>,
     middleware: Vec<(String, Option<Vec<String>>)>,
@@ -112,7 +110,6 @@ impl Draft {
             resources: Vec::new(),
             made: Vec::new(),
             arounds: Vec::new(),
-            closed: Vec::new(),
             kept: Vec::new(),
             middleware: Vec::new(),
             body_limits: Vec::new(),
@@ -249,7 +246,7 @@ impl Draft {
         for layer in around.layers {
             options = options.layer(layer.name().to_owned(), move |route| layer.apply(route));
         }
-        options = options.skip(around.skips);
+        options = options.skip(around.skips).closed(given.closed);
         for (op, members) in &given.read_from {
             let members = members.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?;
             options = options.read_from(op.parse()?, members);
@@ -266,9 +263,6 @@ impl Draft {
         }
         if resource.ops().any(|op| op == Op::Import) {
             self.body_limits.push((resource.path_of(Op::Import), given.import_limit));
-        }
-        if given.closed {
-            self.closed.push(resource.path().to_owned());
         }
         self.resources.push((resource, given.location));
         Ok(())
@@ -334,9 +328,7 @@ impl Draft {
         let of = |resource: &Resource| -> Vec<_> {
             resource.open_writes().map(|op| (op.method().to_string(), resource.path_of(op))).collect()
         };
-        let open =
-            self.resources.iter().filter(|(resource, _)| !self.closed.iter().any(|path| path == resource.path()));
-        open.flat_map(|(resource, _)| of(resource)).collect()
+        self.resources.iter().flat_map(|(resource, _)| of(resource)).collect()
     }
 
     /// Everything that can fail fails here, before the first request.
@@ -354,7 +346,6 @@ impl Draft {
             resources,
             made: _,
             arounds,
-            closed: _,
             kept,
             middleware,
             body_limits,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, HOST, HeaderValue, LOCATION, USER_AGENT};
+use http::uri::Scheme;
 use http::{HeaderMap, Request, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
@@ -37,8 +38,8 @@ pub(super) async fn fetch(source: &Jwks) -> Result<Fetched, BoxError> {
         match &source.place {
             Place::Set(url) => get(source, url.clone()).await,
             Place::Discovery { document, issuer } => {
-                let (_, document) = get(source, document.clone()).await?;
-                get(source, set_of(&document, issuer)?).await
+                let (_, found) = get(source, document.clone()).await?;
+                get(source, set_of(&found, issuer, document.scheme())?).await
             }
         }
     });
@@ -48,7 +49,7 @@ pub(super) async fn fetch(source: &Jwks) -> Result<Fetched, BoxError> {
 }
 
 /// Where a discovery document says that the set is.
-fn set_of(document: &[u8], issuer: &str) -> Result<Uri, BoxError> {
+fn set_of(document: &[u8], issuer: &str, over: Option<&Scheme>) -> Result<Uri, BoxError> {
     #[derive(Deserialize)]
     struct Document {
         issuer: String,
@@ -60,7 +61,13 @@ fn set_of(document: &[u8], issuer: &str) -> Result<Uri, BoxError> {
         return Err(format!("the discovery document is by {:?}", document.issuer).into());
     }
     let url: Uri = document.jwks_uri.parse()?;
-    if is_safe(&url) { Ok(url) } else { Err(format!("the discovery document names {url}, which is not safe").into()) }
+    // A document that came from elsewhere does not lead to what listens on this machine.
+    let is_as_safe = url.scheme() == over || url.scheme() == Some(&Scheme::HTTPS);
+    if is_safe(&url) && is_as_safe {
+        Ok(url)
+    } else {
+        Err(format!("the discovery document names {url}, which is not safe").into())
+    }
 }
 
 fn usable(json: &str, source: &Jwks) -> Result<Vec<Key>, BoxError> {
@@ -197,7 +204,9 @@ mod tests {
 
     #[test]
     fn a_discovery_document_speaks_for_its_issuer_alone() {
-        let set = |json: &str| set_of(json.as_bytes(), "https://a.example").map(|url| url.to_string()).ok();
+        let set = |json: &str| {
+            set_of(json.as_bytes(), "https://a.example", Some(&Scheme::HTTPS)).map(|url| url.to_string()).ok()
+        };
         let json = r#"{"issuer": "https://a.example", "jwks_uri": "https://keys.example/set"}"#;
         assert_eq!(set(json).as_deref(), Some("https://keys.example/set"));
         assert_eq!(set(&json.replace("https://a.example", "https://a.example/")), None);

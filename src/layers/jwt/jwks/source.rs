@@ -76,7 +76,7 @@ impl Jwks {
 
     /// The least time between two fetches, whoever asks for keys that are not there; 10 seconds by default.
     pub fn cooldown(mut self, time: Duration) -> Self {
-        self.cooldown = time;
+        self.cooldown = time.max(Duration::from_millis(100));
         self
     }
 
@@ -88,7 +88,8 @@ impl Jwks {
 
     /// For how long keys serve that are too old while new ones cannot be had; without an end by default.
     pub fn stale_for(mut self, time: Duration) -> Self {
-        self.stale_for = Some(time);
+        // Longer is for ever, which is said by leaving it out.
+        self.stale_for = Some(time.min(Duration::from_secs(366 * 24 * 60 * 60)));
         self
     }
 
