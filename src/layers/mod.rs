@@ -69,6 +69,9 @@ pub mod hosts;
 pub mod jwt;
 #[cfg(feature = "load-shed")]
 pub mod load_shed;
+mod macros;
+#[cfg(any(feature = "normalize-path", feature = "redirect"))]
+mod moved;
 #[cfg(feature = "normalize-path")]
 pub mod normalize_path;
 #[cfg(feature = "rate-limit")]
@@ -137,63 +140,5 @@ pub use timeout::TimeoutLayer;
 #[cfg(feature = "trace")]
 pub use trace::TraceLayer;
 
-/// Accessors to the service that a layer wraps, the same for every layer.
-#[cfg(any(
-    feature = "api-key",
-    feature = "basic",
-    feature = "catch-panic",
-    feature = "client-ip",
-    feature = "compression",
-    feature = "etag",
-    feature = "health-check",
-    feature = "hosts",
-    feature = "jwt",
-    feature = "limit",
-    feature = "load-shed",
-    feature = "normalize-path",
-    feature = "redirect",
-    feature = "rate-limit",
-    feature = "request-id",
-    feature = "security-headers",
-    feature = "timeout",
-    feature = "trace"
-))]
-macro_rules! inner_accessors {
-    () => {
-        /// The wrapped service.
-        pub fn get_ref(&self) -> &S {
-            &self.inner
-        }
-
-        /// The wrapped service, to change it.
-        pub fn get_mut(&mut self) -> &mut S {
-            &mut self.inner
-        }
-
-        /// Takes the wrapped service out.
-        pub fn into_inner(self) -> S {
-            self.inner
-        }
-    };
-}
-#[cfg(any(
-    feature = "api-key",
-    feature = "basic",
-    feature = "catch-panic",
-    feature = "client-ip",
-    feature = "compression",
-    feature = "etag",
-    feature = "health-check",
-    feature = "hosts",
-    feature = "jwt",
-    feature = "limit",
-    feature = "load-shed",
-    feature = "normalize-path",
-    feature = "redirect",
-    feature = "rate-limit",
-    feature = "request-id",
-    feature = "security-headers",
-    feature = "timeout",
-    feature = "trace"
-))]
-use inner_accessors;
+#[allow(unused_imports)]
+use macros::{gate, inner_accessors};

@@ -1,13 +1,9 @@
 use std::fmt;
-use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::future::Either;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Request, Response, StatusCode};
-use tower_service::Service;
 
 use super::key::Keys;
 use super::{Claims, CredentialSource};
@@ -40,6 +36,15 @@ pub enum Fault {
 impl<S> ApiKey<S> {
     crate::layers::inner_accessors!();
 
+    fn answer<ReqBody, ResBody: From<Bytes>>(&self, request: &mut Request<ReqBody>) -> Option<Response<ResBody>> {
+        match self.judge(request) {
+            Ok(Some(claims)) => drop(request.extensions_mut().insert(claims)),
+            Ok(None) => Challenges::add(request.extensions_mut(), CHALLENGE),
+            Err(fault) => return Some(fault.into_response()),
+        }
+        None
+    }
+
     fn judge<B>(&self, request: &Request<B>) -> Result<Option<Claims>, Fault> {
         for source in &*self.sources {
             let found = source.find(request.uri(), request.headers()).map_err(|_| Fault::Malformed)?;
@@ -59,34 +64,7 @@ impl<S: fmt::Debug> fmt::Debug for ApiKey<S> {
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ApiKey<S>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: From<Bytes>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        match self.judge(&request) {
-            Ok(claims) => {
-                match claims {
-                    Some(claims) => {
-                        request.extensions_mut().insert(claims);
-                    }
-                    None => Challenges::add(request.extensions_mut(), CHALLENGE),
-                }
-                Either::Left(self.inner.call(request))
-            }
-            Err(fault) => Either::Right(ready(Ok(fault.into_response()))),
-        }
-    }
-}
+crate::layers::gate!(ApiKey);
 
 impl Fault {
     fn into_response<B: From<Bytes>>(self) -> Response<B> {

@@ -1,11 +1,7 @@
-use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::future::Either;
 use http::{Extensions, Request, Response};
-use tower_service::Service;
 
 use super::{Challenges, Claims, Refusal};
 use crate::service::{ErrorFormat, Requirement};
@@ -21,6 +17,12 @@ pub struct Guarded<S> {
 impl<S> Guarded<S> {
     crate::layers::inner_accessors!();
 
+    fn answer<ReqBody, ResBody: From<Bytes>>(&self, request: &mut Request<ReqBody>) -> Option<Response<ResBody>> {
+        let refusal = self.judge(request.extensions()).err()?;
+        let challenges = request.extensions().get::<Challenges>().cloned();
+        Some(refusal.into_response(&self.requirements, challenges, self.errors))
+    }
+
     fn judge(&self, extensions: &Extensions) -> Result<(), Refusal> {
         let claims = extensions.get::<Claims>().ok_or(Refusal::Unknown)?;
         let unmet = self.requirements.iter().find(|requirement| !requirement.is_met(claims));
@@ -28,26 +30,4 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Guarded<S>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: From<Bytes>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match self.judge(request.extensions()) {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(refusal) => {
-                let challenges = request.extensions().get::<Challenges>().cloned();
-                Either::Right(ready(Ok(refusal.into_response(&self.requirements, challenges, self.errors))))
-            }
-        }
-    }
-}
+crate::layers::gate!(Guarded);

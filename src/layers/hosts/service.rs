@@ -1,10 +1,5 @@
-use std::future::{Ready, ready};
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
-use futures_util::future::Either;
 use http::{Request, Response};
-use tower_service::Service;
 
 use super::names::Names;
 
@@ -17,25 +12,10 @@ pub struct Hosts<S> {
 
 impl<S> Hosts<S> {
     crate::layers::inner_accessors!();
-}
 
-impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Hosts<S>
-where
-    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: From<Bytes>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        match self.names.check(request.uri(), request.headers()) {
-            Ok(()) => Either::Left(self.inner.call(request)),
-            Err(problem) => Either::Right(ready(Ok(problem.into_response()))),
-        }
+    fn answer<ReqBody, ResBody: From<Bytes>>(&self, request: &mut Request<ReqBody>) -> Option<Response<ResBody>> {
+        self.names.check(request.uri(), request.headers()).err().map(|problem| problem.into_response())
     }
 }
+
+crate::layers::gate!(Hosts);
