@@ -42,6 +42,11 @@ enum Scopes {
 }
 
 impl Claims {
+    /// Whether a layer of this name finds out who calls: those that fill claims.
+    pub fn are_found_by(layer: &str) -> bool {
+        matches!(layer, "ApiKey" | "Basic" | "Jwt")
+    }
+
     /// Of a JSON object: that of a token whose signature was verified.
     ///
     /// # Errors

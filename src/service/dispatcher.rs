@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::header::{ALLOW, CONTENT_LENGTH};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body::Body as _;
@@ -15,7 +16,7 @@ use tower_service::Service;
 
 use super::route::ResponseFuture as RouteFuture;
 use super::table::MethodEntry;
-use super::{LeafInfo, Location, PathParams, Problem, Request, Response, RouteTable, Violation};
+use super::{LeafInfo, Location, PathParams, Problem, Request, Response, Route, RouteTable, Violation};
 use crate::{Body, BoxError};
 
 /// The service at the bottom of a stack: path first, then method.
@@ -40,6 +41,30 @@ impl Dispatcher {
     pub fn table(&self) -> &RouteTable {
         &self.table
     }
+
+    /// Hands a request to the leaf it names if that leaf skips just these layers, else to another route.
+    pub(super) fn skipping(
+        &self,
+        request: Request,
+        skips: &[String],
+        or: &Route,
+    ) -> Either<ResponseFuture, RouteFuture> {
+        match decide(&self.table, request.uri(), request.method()) {
+            Decision::Leaf { entry, params, head } if entry.info.skips == skips => {
+                Either::Left(enter(request, entry, params, head))
+            }
+            _ => Either::Right(or.answer(request)),
+        }
+    }
+}
+
+fn enter(mut request: Request, entry: &MethodEntry, params: Option<PathParams>, head: bool) -> ResponseFuture {
+    request.extensions_mut().insert(entry.info.clone());
+    if let Some(params) = params {
+        request.extensions_mut().insert(params);
+    }
+    let future = entry.route.answer(request);
+    ResponseFuture { state: State::Leaf { future, info: Some(entry.info.clone()), head } }
 }
 
 enum Decision<'a> {
@@ -122,15 +147,7 @@ where
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         match decide(&self.table, request.uri(), request.method()) {
             Decision::Answer(response) => ResponseFuture { state: State::Answer { response: Some(response) } },
-            Decision::Leaf { entry, params, head } => {
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(entry.info.clone());
-                if let Some(params) = params {
-                    request.extensions_mut().insert(params);
-                }
-                let future = entry.route.answer(request);
-                ResponseFuture { state: State::Leaf { future, info: Some(entry.info.clone()), head } }
-            }
+            Decision::Leaf { entry, params, head } => enter(request.map(Body::new), entry, params, head),
         }
     }
 }

@@ -150,10 +150,7 @@ impl Service<Request> for Skipping {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        match self.dispatcher.table().leaf(request.uri().path(), request.method()) {
-            Some(leaf) if leaf.skips[..] == self.skips[..] => Either::Left(self.dispatcher.call(request)),
-            _ => Either::Right(self.whole.answer(request)),
-        }
+        self.dispatcher.skipping(request, &self.skips, &self.whole)
     }
 }
 

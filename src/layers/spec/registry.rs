@@ -74,3 +74,22 @@ pub(super) fn made(json: &str) -> Option<Result<BuiltLayer, ConfigError>> {
     let Named { name, settings } = serde_json::from_str(json).ok()?;
     Some(make(&name)?(settings))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::TimeoutLayer;
+
+    #[test]
+    fn a_name_is_taken_once() {
+        let register = |name: &str| {
+            let make = |_: Map<String, Value>| Ok(BuiltLayer::new("x", TimeoutLayer::default()));
+            register_layer(name, make).map_err(|error| error.to_string())
+        };
+        for ours in ["Trace", "RateLimit", "Hosts", "Jwt"] {
+            assert!(register(ours).unwrap_err().contains("there is one of this name"), "{ours}");
+        }
+        assert_eq!(register("OfATest"), Ok(()));
+        assert!(register("OfATest").unwrap_err().contains("registered already"));
+    }
+}

@@ -23,7 +23,8 @@ use crate::python::hooks::{Hook, Surrounding};
 use crate::python::middleware::{Leaves, MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::{Objects, Shared};
 use crate::service::{
-    Dispatcher, ErrorFormat, Leaf, LeafInfo, LeafKind, Request, Requirement, Response, Route, RouteTableBuilder, Stack,
+    Claims, Dispatcher, ErrorFormat, Leaf, LeafInfo, LeafKind, Request, Requirement, Response, Route,
+    RouteTableBuilder, Stack,
 };
 use crate::{Body, ConfigError};
 
@@ -310,8 +311,8 @@ impl Draft {
 
     fn check_auth(&self, name: &str, around: &Around, location: &str) -> Result<(), ConfigError> {
         let is_skipped = |layer: &str| around.skips.iter().any(|skipped| skipped == layer);
-        let of_app = self.layers.iter().any(|layer| tells_who(layer.name()) && !is_skipped(layer.name()));
-        if of_app || around.layers.iter().any(|layer| tells_who(layer.name())) {
+        let of_app = self.layers.iter().any(|layer| Claims::are_found_by(layer.name()) && !is_skipped(layer.name()));
+        if of_app || around.layers.iter().any(|layer| Claims::are_found_by(layer.name())) {
             return Ok(());
         }
         Err(ConfigError::new(format!("{name} asks who the caller is, but no layer finds that out"))
@@ -442,7 +443,7 @@ impl Draft {
                 }
                 limit.routes = Some(dispatcher.clone());
             }
-            has_claims |= tells_who(spec.name());
+            has_claims |= Claims::are_found_by(spec.name());
             built.push(spec.build().map_err(|error| error.at_if_known(&location))?);
         }
         check_order(&built.iter().collect::<Vec<_>>()).map_err(|error| error.at_if_known(&location))?;
@@ -513,11 +514,6 @@ fn guard_name(guard: &RequireAuth) -> String {
         asked if asked.is_empty() => "RequireAuth".to_owned(),
         asked => format!("RequireAuth({asked})"),
     }
-}
-
-/// Whether a layer finds out who calls.
-fn tells_who(layer: &str) -> bool {
-    ["Jwt", "ApiKey", "Basic"].contains(&layer)
 }
 
 /// A leaf with its guard, and outside of that the layers around it.
