@@ -111,13 +111,6 @@ pub(super) struct Around {
     pub(super) wrap: Wrap,
 }
 
-impl Around {
-    /// Whether it finds out who calls.
-    pub(super) fn tells_who(&self) -> bool {
-        ["Jwt", "ApiKey", "Basic"].contains(&&*self.name)
-    }
-}
-
 impl fmt::Debug for Around {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)

@@ -81,7 +81,7 @@ impl References {
             return;
         }
         // Whom a layer of its own knows is not known to another model's routes.
-        if options.layers.iter().any(|layer| layer.tells_who()) {
+        if options.layers.iter().any(|layer| Claims::are_found_by(&layer.name)) {
             return;
         }
         let asks = asks.or_else(|| options.closed.then(Vec::new));

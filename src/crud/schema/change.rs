@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 
 use super::Type;
 use super::context::Context;
-use super::read::{Extras, Member, ValueSeed, read_entries, read_part, read_slots};
+use super::object::read_slots;
+use super::read::{Extras, Member, ValueSeed, read_entries, read_part};
 use super::validate::Change;
 
 impl<'de> Member<'de> for Change<'de> {

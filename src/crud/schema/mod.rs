@@ -7,6 +7,7 @@ mod context;
 mod description;
 mod lax;
 mod nested;
+mod object;
 mod read;
 mod skip;
 mod smart;

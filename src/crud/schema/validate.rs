@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::check::{self, Fault};
 use super::context::Context;
-use super::read::{ObjectSeed, ValueSeed};
+use super::object::ObjectSeed;
+use super::read::ValueSeed;
 use super::{Access, DefaultValue, Field, Named, Schema, Tagged, Type};
 use crate::crud::policy::Pin;
 use crate::crud::{Coerce, Value};
