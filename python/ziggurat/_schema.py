@@ -7,15 +7,11 @@ field: nothing is left out silently. A node, a setting or a rule that is not kno
 from __future__ import annotations
 
 import dataclasses
-import enum
 import inspect
 import json
-import math
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
-from decimal import Decimal
 from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
@@ -23,15 +19,13 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from typing_extensions import is_typeddict
 
 from ._jsonable import bytes_form, jsonable
-from ._schema_marks import NOT_SINGLE, Description, Marks, bare
+from ._schema_marks import NOT_SINGLE, Description, bare
 from ._schema_rules import CONFIG, CONFIG_DEFAULTS, KEYS, LAX_DEFAULTS, MODELS, NAMES, PARTS, PYTHON_CURE, SUPPORTED
+from ._schema_scalars import Node, Scalars, as_numbers, present
 from .expressions import Claim
-from .models import OBJECT_ID, Immutable, UnsupportedModelError, now, object_id, token, uuid7
+from .models import Immutable, UnsupportedModelError, now, object_id, token, uuid7
 
 __all__ = ["describe"]
-
-_Node = Mapping[str, Any]
-_INT64 = range(-(2**63), 2**63)
 
 
 def describe(
@@ -87,7 +81,7 @@ def is_struct(model: type[Any]) -> bool:
     return msgspec is not None and isinstance(model, type) and issubclass(model, msgspec.Struct)
 
 
-def _core_schema(model: type[Any]) -> _Node | None:
+def _core_schema(model: type[Any]) -> Node | None:
     """What pydantic makes of a model; None for what is none."""
     if not isinstance(model, type):
         return None
@@ -110,22 +104,19 @@ def _location(model: type[Any]) -> str | None:
         return None
 
 
-class Walk(Marks):
+class Walk(Scalars):
     """One walk over a core schema; collects what is wrong instead of stopping at the first."""
 
     def __init__(self, *, lax: bool = False, int64: bool = False, naive: str | None = None) -> None:
-        super().__init__()
+        super().__init__(int64=int64, naive=naive)
         self.lax = lax
-        self.int64 = int64
-        self.naive = naive
-        """Ints that JavaScript may not hold stand in strings."""
-        self.definitions: dict[str, _Node] = {}
+        self.definitions: dict[str, Node] = {}
         self.open: list[str] = []
         """The nested models that are being described, by reference."""
         self.back: set[str] = set()
         """Those of them that hold themselves."""
 
-    def resolve(self, node: _Node) -> _Node:
+    def resolve(self, node: Node) -> Node:
         """The node itself, behind definitions and references."""
         while True:
             if node["type"] == "definitions":
@@ -137,17 +128,17 @@ class Walk(Marks):
             else:
                 return node
 
-    def validator(self, node: _Node, place: str, what: str = "validator") -> _Node | None:
+    def validator(self, node: Node, place: str, what: str = "validator") -> Node | None:
         """Refuses a function around a type; answers the type."""
         self.refuse(place, f"{what} {_function(node)} is Python code", PYTHON_CURE)
         self.serializer(node, place)
         return self.resolve(node["schema"]) if "schema" in node else None
 
-    def serializer(self, node: _Node, place: str) -> None:
+    def serializer(self, node: Node, place: str) -> None:
         if node.get("serialization") is not None:
             self.refuse(place, f"serializer {_function(node['serialization'])} is Python code", PYTHON_CURE)
 
-    def known(self, node: _Node, place: str) -> None:
+    def known(self, node: Node, place: str) -> None:
         """Refuses rules that this walk does not know."""
         self.serializer(node, place)
         if self.lax and node.get("strict"):
@@ -159,7 +150,7 @@ class Walk(Marks):
 
     # Models
 
-    def model(self, node: _Node, place: str, *, top: bool = False) -> Description | None:
+    def model(self, node: Node, place: str, *, top: bool = False) -> Description | None:
         while node["type"].startswith("function-"):
             inner = self.validator(node, place, "model validator")
             if inner is None:
@@ -179,7 +170,7 @@ class Walk(Marks):
             hook = "model_post_init" if node["type"] == "model" else "__post_init__"
             if not getattr(cls, hook).__module__.startswith("pydantic."):
                 self.refuse(place, f"{hook} is Python code", PYTHON_CURE)
-        config: _Node = node.get("config") or {}
+        config: Node = node.get("config") or {}
         self.config(config, place)
         if node["type"] == "typed-dict":
             fields = node
@@ -229,7 +220,7 @@ class Walk(Marks):
         if ref in self.back:
             description["ref"] = ref
 
-    def markers(self, node: _Node, place: str) -> dict[str, list[Any]]:
+    def markers(self, node: Node, place: str) -> dict[str, list[Any]]:
         """What each field is annotated with, also where it stands inside of an Optional."""
         cls: type[Any] = node["cls"]
         if node["type"] == "model":
@@ -242,7 +233,7 @@ class Walk(Marks):
             return {}
         return {name: list(annotated(hint)) for name, hint in hints.items()}
 
-    def config(self, config: _Node, place: str) -> None:
+    def config(self, config: Node, place: str) -> None:
         for key, value in config.items():
             if key not in CONFIG or (key in CONFIG_DEFAULTS and value not in (None, CONFIG_DEFAULTS[key])):
                 self.refuse(place, f"the setting {key}={value!r} is not supported natively", "remove it")
@@ -256,7 +247,7 @@ class Walk(Marks):
     # Fields
 
     def field(
-        self, field: _Node, name: str, place: str, markers: list[Any], config: _Node, *, top: bool
+        self, field: Node, name: str, place: str, markers: list[Any], config: Node, *, top: bool
     ) -> Description | None:
         if field.get("init") is False or field.get("init_only"):
             self.refuse(place, "a field that is only for __init__, or not for it, is Python code", "remove it")
@@ -276,7 +267,7 @@ class Walk(Marks):
             place,
         )
         node = self.resolve(field["schema"])
-        default: _Node | None = None
+        default: Node | None = None
         while node["type"] == "default" or node["type"].startswith("function-"):
             if node["type"] == "default":
                 self.known({key: value for key, value in node.items() if key != "on_error"}, place)
@@ -302,7 +293,7 @@ class Walk(Marks):
         self.mark(description, [*markers, Immutable] if field.get("frozen") else markers, place, top=top)
         return description
 
-    def default(self, node: _Node, place: str, config: _Node) -> Description | None:
+    def default(self, node: Node, place: str, config: Node) -> Description | None:
         if "default" in node:
             try:
                 return {"value": self.plain(node["default"], config)}
@@ -328,11 +319,11 @@ class Walk(Marks):
         )
         return None
 
-    def plain(self, value: Any, config: _Node) -> Any:
+    def plain(self, value: Any, config: Node) -> Any:
         """A default as JSON holds it."""
         return jsonable(value, bytes_form(config))
 
-    def form(self, config: _Node, place: str) -> Description:
+    def form(self, config: Node, place: str) -> Description:
         """How bytes stand in JSON."""
         form = bytes_form(config)
         if (read := config.get("val_json_bytes") or "utf8") != form:
@@ -342,7 +333,7 @@ class Walk(Marks):
 
     # Types
 
-    def kind(self, node: _Node, place: str, config: _Node) -> Description | None:
+    def kind(self, node: Node, place: str, config: Node) -> Description | None:
         node = self.resolve(node)
         kind = node["type"]
         if kind == "definition-ref":
@@ -402,7 +393,7 @@ class Walk(Marks):
             case "any":
                 return {"type": "any"}
             case "bytes":
-                return {"type": "bytes", **self.form(config, place), **_present(node, "min_length", "max_length")}
+                return {"type": "bytes", **self.form(config, place), **present(node, "min_length", "max_length")}
             case "dict":
                 return self.dict(node, place, config)
             case "union":
@@ -415,7 +406,7 @@ class Walk(Marks):
             case _:
                 return self.items(node, place, config)
 
-    def union(self, node: _Node, place: str, config: _Node) -> Description | None:
+    def union(self, node: Node, place: str, config: Node) -> Description | None:
         """Types that JSON tells apart; the native side says which it cannot."""
         if self.lax and node.get("mode") == "left_to_right":
             self.refuse(
@@ -431,7 +422,7 @@ class Walk(Marks):
         union: Description | None = of[0] if len(of) == 1 else {"type": "union", "of": as_numbers(of)}
         return {"type": "optional", "of": union} if len(some) < len(nodes) else union
 
-    def tagged(self, node: _Node, place: str, config: _Node) -> Description | None:
+    def tagged(self, node: Node, place: str, config: Node) -> Description | None:
         """Models that a member tells apart."""
         tag = node["discriminator"]
         if not isinstance(tag, str):
@@ -441,7 +432,7 @@ class Walk(Marks):
                 "name a field that is a Literal in each of the models",
             )
             return None
-        models: dict[int, tuple[_Node, list[Any]]] = {}
+        models: dict[int, tuple[Node, list[Any]]] = {}
         for name, choice in node["choices"].items():
             model = self.resolve(choice)
             models.setdefault(id(model), (model, []))[1].append(name)
@@ -459,7 +450,7 @@ class Walk(Marks):
             described.append({"tags": tags, "model": schema})
         return {"type": "tagged", "tag": tag, "models": described}
 
-    def items(self, node: _Node, place: str, config: _Node) -> Description | None:
+    def items(self, node: Node, place: str, config: Node) -> Description | None:
         """A list, a set, or a tuple of any length or of a fixed one."""
         kind, of = node["type"], node.get("items_schema") or {"type": "any"}
         if kind == "tuple":
@@ -477,9 +468,9 @@ class Walk(Marks):
             self.refuse(place, "a set of what holds no single value is not supported natively", "make it a list")
             return None
         sort = {} if kind == "list" else {"sort": kind}
-        return {"type": "list", "items": items, **sort, **_present(node, "min_length", "max_length")}
+        return {"type": "list", "items": items, **sort, **present(node, "min_length", "max_length")}
 
-    def fixed(self, kinds: Any, node: _Node, place: str, config: _Node) -> Description | None:
+    def fixed(self, kinds: Any, node: Node, place: str, config: Node) -> Description | None:
         """A tuple with a type for each of its items."""
         if node.get("min_length") is not None or node.get("max_length") is not None:
             self.refuse(place, "the length of this tuple is told by its types", "leave the lengths out")
@@ -487,7 +478,7 @@ class Walk(Marks):
         items = [self.kind(kind, f"{place}[{index}]", config) for index, kind in enumerate(kinds)]
         return None if None in items else {"type": "fixed", "items": items}
 
-    def dict(self, node: _Node, place: str, config: _Node) -> Description | None:
+    def dict(self, node: Node, place: str, config: Node) -> Description | None:
         keys = self.resolve(node.get("keys_schema") or {"type": "any"})
         if keys["type"] != "str" or any(
             value for key, value in keys.items() if key not in ("type", "strict", "metadata")
@@ -497,121 +488,20 @@ class Walk(Marks):
         values = self.kind(node.get("values_schema") or {"type": "any"}, f"{place}{{}}", config)
         if values is None:
             return None
-        return {"type": "dict", "values": values, **_present(node, "min_length", "max_length")}
-
-    def datetime(self) -> Description:
-        return {"type": "datetime", **({"naive": self.naive} if self.naive else {})}
-
-    def moment(self, node: _Node, place: str) -> Description:
-        if node.get("tz_constraint") == "aware":
-            self.refuse(place, "times with an offset are not supported natively", "use a datetime")
-        if node.get("microseconds_precision") not in (None, "truncate"):
-            self.refuse(place, "microseconds_precision is not supported natively", "remove it")
-        bounds = {key: bound.isoformat() for key, bound in _present(node, "gt", "ge", "lt", "le").items()}
-        return {"type": node["type"], **bounds}
-
-    def duration(self, node: _Node, place: str) -> Description:
-        if node.get("microseconds_precision") not in (None, "truncate"):
-            self.refuse(place, "microseconds_precision is not supported natively", "remove it")
-        bounds = {
-            key: bound // timedelta(microseconds=1) for key, bound in _present(node, "gt", "ge", "lt", "le").items()
-        }
-        for key, bound in bounds.items():
-            if bound not in _INT64:
-                self.refuse(place, f"{key} is longer than 290 thousand years", "use a smaller bound")
-        return {"type": "timedelta", **bounds}
-
-    def decimal(self, node: _Node, place: str) -> Description:
-        if node.get("allow_inf_nan"):
-            self.refuse(place, "a Decimal that is not finite is not supported natively", "remove allow_inf_nan")
-        bounds: Description = {}
-        for key, bound in _present(node, "gt", "ge", "lt", "le", "multiple_of").items():
-            if not Decimal(bound).is_finite():
-                self.refuse(place, f"{key}={bound!r} is not finite", "remove it")
-                continue
-            bounds[key] = str(Decimal(bound))
-        return {"type": "decimal", **bounds, **_present(node, "max_digits", "decimal_places")}
-
-    def number(self, node: _Node, place: str) -> Description:
-        bounds: Description = {}
-        kind: Description = {"type": node["type"]}
-        for key, bound in _present(node, "gt", "ge", "lt", "le", "multiple_of").items():
-            if node["type"] == "int":
-                if not (bound == int(bound) and int(bound) in _INT64):
-                    self.refuse(place, f"{key}={bound!r} is not a 64-bit integer", "use a smaller bound")
-                    continue
-                bounds[key] = int(bound)
-            elif not math.isfinite(bound):
-                self.refuse(place, f"{key}={bound!r} is not finite", "remove it")
-            else:
-                bounds[key] = float(bound)
-        if self.int64 and node["type"] == "int" and not _fits_a_double(bounds):
-            kind["text"] = True
-        return {**kind, **bounds}
-
-    def text(self, node: _Node, place: str, config: _Node) -> Description:
-        if node.get("pattern") == OBJECT_ID:
-            return {"type": "object_id"}
-        text: Description = {"type": "str", **_present(node, "min_length", "max_length", "pattern")}
-        for key in ("min_length", "max_length"):
-            if key not in text and config.get(f"str_{key}"):
-                text[key] = config[f"str_{key}"]
-        for ours, theirs in (("strip", "strip_whitespace"), ("lower", "to_lower"), ("upper", "to_upper")):
-            if node.get(theirs) if node.get(theirs) is not None else config.get(f"str_{theirs}"):
-                text[ours] = True
-        if "pattern" in text:
-            engine = node.get("regex_engine") or config.get("regex_engine") or "rust-regex"
-            if engine != "rust-regex" or not isinstance(text["pattern"], str):
-                self.refuse(place, "a pattern of Python's own engine is not supported natively", "give it as a str")
-                del text["pattern"]
-        return text
-
-    def choice(
-        self, kind: str, values: list[Any], place: str, cls: type[enum.Enum] | None = None
-    ) -> Description | None:
-        if cls is not None and getattr(cls._missing_, "__func__", None) is not _NO_MISSING:
-            self.refuse(place, f"{cls.__name__}._missing_ is Python code", PYTHON_CURE)
-        nullable = kind == "literal" and None in values
-        values = [value for value in values if not (nullable and value is None)]
-        for value in values:
-            if type(value) not in (str, int, bool) or (type(value) is int and value not in _INT64):
-                self.refuse(place, f"the choice {value!r} is not supported natively", "use str, int and bool only")
-                return None
-        description: Description = {"type": kind, "values": values}
-        return {"type": "optional", "of": description} if nullable else description
+        return {"type": "dict", "values": values, **present(node, "min_length", "max_length")}
 
 
-_NO_MISSING = enum.Enum._missing_.__func__  # type: ignore[attr-defined]
 _FACTORIES: dict[object, str] = {uuid.uuid4: "uuid4", uuid7: "uuid7", object_id: "object_id", now: "now"}
 if hasattr(uuid, "uuid7"):
     _FACTORIES[uuid.uuid7] = "uuid7"
 
 
-def as_numbers(kinds: list[Any]) -> list[Any]:
-    """Ints beside other types stand as numbers: a string would be taken for one of those."""
-    for kind in kinds:
-        if kind["type"] == "int":
-            kind.pop("text", None)
-    return kinds
-
-
-def _fits_a_double(bounds: Description) -> bool:
-    """Whether JavaScript holds each int within them (RFC 8259, section 6)."""
-    least: int = max(bounds.get("ge", -(2**63)), bounds.get("gt", -(2**63)) + 1)
-    most: int = min(bounds.get("le", 2**63), bounds.get("lt", 2**63) - 1)
-    return least >= -(2**53) + 1 and most <= 2**53 - 1
-
-
-def _present(node: _Node, *keys: str) -> Description:
-    return {key: node[key] for key in keys if node.get(key) is not None}
-
-
-def _name(node: _Node) -> str:
+def _name(node: Node) -> str:
     kind: str = node["type"]
     return NAMES.get(kind, f"the type {kind!r}")
 
 
-def _function(node: _Node) -> str:
+def _function(node: Node) -> str:
     function = node.get("function")
     if isinstance(function, Mapping):
         function = function.get("function")

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import NODEFAULT, inspect
 
 from ._jsonable import jsonable
-from ._schema import Walk, annotated, as_numbers
+from ._schema import Walk, annotated
 from ._schema_marks import NOT_SINGLE, Description, bare
+from ._schema_scalars import as_numbers
 
 __all__ = ["describe"]
 

@@ -21,7 +21,6 @@ from typing import Any, NoReturn
 
 from . import _extensions, _ziggurat  # the extensions first: one of them may be the native half
 from ._info import RouteInfo
-from ._scaffold import scaffold
 from ._settings import LOG_LEVELS, io_threads, port
 from ._terminal import error_report, paint
 from .app import Ziggurat
@@ -291,6 +290,8 @@ def _apply(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
+    from ._scaffold import scaffold
+
     folder = Path(options.folder)
     for file in scaffold(folder):
         print(f"wrote {file}")

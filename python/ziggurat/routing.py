@@ -3,194 +3,47 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, TypeVar, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from ._location import user_location
+from ._specs import (
+    CORE,
+    METHODS,
+    OPS,
+    PUBLIC,
+    Auth,
+    CrudSpec,
+    Middleware,
+    MiddlewareSpec,
+    NativeSpec,
+    Op,
+    ReadFrom,
+    RouteOptions,
+    RouteSpec,
+    guards_of,
+    layers_of,
+    listed,
+    members,
+    scopes_of,
+    skips_of,
+)
 from .exceptions import ConfigError
-from .guards import Guard, checked
+from .guards import Guard
 from .layers import Layer
-from .params import Plan, describe_callable, inspect_handler
+from .params import describe_callable, inspect_handler
 from .policy import Policy
-from .requests import Request
-from .responses import Response
 
 if TYPE_CHECKING:
     from ._ziggurat import NativeService
-    from .hooks import Hooks
 
 __all__ = ["CORE", "PUBLIC", "CrudSpec", "MiddlewareSpec", "NativeSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
-CallNext = Callable[[Request], Awaitable[Response]]
-Middleware = Callable[[Request, CallNext], Awaitable[Response]]
 MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
-Op = Literal[
-    "list",
-    "create",
-    "get",
-    "replace",
-    "patch",
-    "delete",
-    "count",
-    "export",
-    "deleted",
-    "restore",
-    "changes",
-    "query",
-    "patch_many",
-    "delete_many",
-    "group",
-    "import",
-]
-
-
-class _Public(Enum):
-    PUBLIC = "PUBLIC"
-
-    def __repr__(self) -> str:
-        return self.value
-
-
-PUBLIC: Final = _Public.PUBLIC
-"""`auth=PUBLIC` lets everyone in, and says that this is meant: neither the start-up warning nor `strict` minds it."""
-
-Auth = bool | str | Sequence[str] | Literal[_Public.PUBLIC]
-"""False and PUBLIC let everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
-
-ReadFrom = Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"]
-"""Which members of a MongoDB replica set are read from, as MongoDB calls them."""
-
-_OPS: tuple[Op, ...] = get_args(Op)
-_READS: frozenset[Op] = frozenset(("list", "get", "count", "group", "export", "deleted", "query"))
-CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "delete"))
-"""The operations that `crud` serves unless others are named: `ops=CORE | {"count"}` adds one."""
-_METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
-
-
-class RouteOptions(TypedDict, total=False):
-    """What a route may be given beside its path."""
-
-    auth: Auth
-    """Who may call it; everybody unless given."""
-    guards: Sequence[Guard]
-    """What else is asked of who calls it, as `[HasRole("editor")]`; see `ziggurat.guards`."""
-    name: str | None
-    """What it is called in logs and documents; the function's name unless given."""
-    tags: Sequence[str]
-    summary: str | None
-    """For the document; the first paragraph of the docstring unless given."""
-    description: str | None
-    """For the document; the rest of the docstring unless given."""
-    status: int
-    """Of answers that are not a `Response`; 200 unless given."""
-    deprecated: bool
-    include_in_schema: bool
-    """Whether the document shows it; it does unless given."""
-    layers: Sequence[Layer]
-    """Layers around this route alone, inside those of the app and all middleware, outermost first."""
-    skip_layers: Sequence[str | type[Layer]]
-    """Layers of the app that a request to this route does not pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class RouteSpec:
-    """A Python handler at a path, as it was declared."""
-
-    method: str
-    path: str
-    plan: Plan
-    auth: list[str] | None
-    """None is open, an empty list asks for any valid token."""
-    guards: tuple[Guard, ...]
-    public: bool
-    """Whether it is meant to be open."""
-    name: str
-    tags: tuple[str, ...]
-    summary: str | None
-    description: str | None
-    status: int
-    deprecated: bool
-    include_in_schema: bool
-    layers: tuple[Layer, ...]
-    skip_layers: tuple[str, ...]
-    location: str
-    """`file:line` of the decorator."""
-
-
-@dataclass(frozen=True, slots=True)
-class CrudSpec:
-    """A model that is served natively, as it was declared."""
-
-    model: type[Any]
-    path: str
-    ops: tuple[Op, ...]
-    auth: dict[Op, list[str] | None]
-    guards: dict[Op, tuple[Guard, ...]]
-    public: tuple[Op, ...]
-    """The operations that are meant to be open."""
-    policy: Policy | None
-    tags: tuple[str, ...]
-    client_id: bool
-    default_limit: int
-    max_limit: int
-    body_limit: int | None
-    """None takes what the app takes, and 1 MiB at most."""
-    import_limit: int
-    max_affected: int
-    gone: bool
-    unindexed: Literal["allow", "warn", "deny"]
-    filterable: tuple[str, ...] | None
-    sortable: tuple[str, ...] | None
-    search: tuple[str, ...]
-    shard_key: str | None
-    read_from: dict[Op, ReadFrom]
-    dimensions: tuple[str, ...]
-    measures: tuple[str, ...]
-    offset: bool
-    envelope: bool
-    cache: str | None
-    upsert: bool
-    bulk: bool
-    idempotency: bool
-    concurrency: Literal["optional", "required"]
-    coerce: Literal["strict", "pydantic"]
-    errors: Literal["problem", "fastapi"]
-    layers: tuple[Layer, ...]
-    skip_layers: tuple[str, ...]
-    hooks: Hooks | None
-    location: str
-
-
-@dataclass(frozen=True, slots=True)
-class NativeSpec:
-    """A handler in Rust at a path, as it was declared."""
-
-    method: str | None
-    """None is every method that no other route at the path names."""
-    path: str
-    service: NativeService
-    auth: list[str] | None
-    """None is open, an empty list asks for any valid token."""
-    guards: tuple[Guard, ...]
-    public: bool
-    layers: tuple[Layer, ...]
-    skip_layers: tuple[str, ...]
-    location: str
-
-
-@dataclass(frozen=True, slots=True)
-class MiddlewareSpec:
-    """A Python middleware and the paths that it wraps; None is every path."""
-
-    function: Middleware
-    name: str
-    paths: tuple[str, ...] | None
-    location: str
 
 
 class Routes:
@@ -257,22 +110,22 @@ class Routes:
         # Annotations may name what is local to the function in which the app is made.
         localns = sys._getframe(2).f_locals
         self._refuse_when_built(f"the route {path}", location)
-        verbs = [method.upper() for method in _listed(methods)]
+        verbs = [method.upper() for method in listed(methods)]
         for verb in verbs:
-            if verb not in _METHODS:
+            if verb not in METHODS:
                 raise ConfigError(
                     f"{path}: {verb!r} is not a method",
-                    cure=f"choose from {', '.join(sorted(_METHODS))}",
+                    cure=f"choose from {', '.join(sorted(METHODS))}",
                     location=location,
                 )
         if not verbs:
             raise ConfigError(f"{path}: no methods are given", cure='write methods=["GET"]', location=location)
         if not 200 <= status <= 599:
             raise ConfigError(f"{path}: {status} is not a status of an answer", location=location)
-        scopes = _scopes(auth, path, location)
-        around = _layers(layers, path, location)
-        skipped = _skipped(skip_layers, path, location)
-        asks = _guards(guards, auth, path, location)
+        scopes = scopes_of(auth, path, location)
+        around = layers_of(layers, path, location)
+        skipped = skips_of(skip_layers, path, location)
+        asks = guards_of(guards, auth, path, location)
 
         def decorator(function: Handler) -> Handler:
             plan = inspect_handler(function, path, localns=localns)
@@ -326,12 +179,12 @@ class Routes:
                 cure="give what Extension::service put into an extension module, or decorate a function with @app.get",
                 location=location,
             )
-        verbs = [None] if methods is None else [*dict.fromkeys(method.upper() for method in _listed(methods))]
+        verbs = [None] if methods is None else [*dict.fromkeys(method.upper() for method in listed(methods))]
         for verb in verbs:
-            if verb is not None and verb not in _METHODS:
+            if verb is not None and verb not in METHODS:
                 raise ConfigError(
                     f"{path}: {verb!r} is not a method",
-                    cure=f"choose from {', '.join(sorted(_METHODS))}",
+                    cure=f"choose from {', '.join(sorted(METHODS))}",
                     location=location,
                 )
         for verb in verbs:
@@ -339,11 +192,11 @@ class Routes:
                 method=verb,
                 path=path,
                 service=service,
-                auth=_scopes(auth, path, location),
-                guards=_guards(guards, auth, path, location),
+                auth=scopes_of(auth, path, location),
+                guards=guards_of(guards, auth, path, location),
                 public=auth is PUBLIC,
-                layers=_layers(layers, path, location),
-                skip_layers=_skipped(skip_layers, path, location),
+                layers=layers_of(layers, path, location),
+                skip_layers=skips_of(skip_layers, path, location),
                 location=location,
             )
             self.native_specs.append(spec)
@@ -441,12 +294,12 @@ class Routes:
         location = user_location()
         ops = tuple(ops)
         self._refuse_when_built(f"the model {model.__name__}", location)
-        wanted = tuple(op for op in _OPS if op in set(ops))
+        wanted = tuple(op for op in OPS if op in set(ops))
         for op in ops:
-            if op not in _OPS:
+            if op not in OPS:
                 raise ConfigError(
                     f"{model.__name__}: {op!r} is not a CRUD operation",
-                    cure=f"choose from {', '.join(_OPS)}",
+                    cure=f"choose from {', '.join(OPS)}",
                     location=location,
                 )
         for name, rules in (("auth", auth), ("guards", guards)):
@@ -477,9 +330,9 @@ class Routes:
             model=model,
             path=path if path is not None else f"/{model.__name__.lower()}",
             ops=wanted,
-            auth={op: _scopes(rule, model.__name__, location) for op, rule in given.items()},
+            auth={op: scopes_of(rule, model.__name__, location) for op, rule in given.items()},
             guards={
-                op: _guards(
+                op: guards_of(
                     guards.get(op, ()) if isinstance(guards, Mapping) else guards, rule, model.__name__, location
                 )
                 for op, rule in given.items()
@@ -497,7 +350,7 @@ class Routes:
             unindexed=unindexed,
             filterable=None if filterable is None else tuple(filterable),
             sortable=None if sortable is None else tuple(sortable),
-            read_from=_members(read_from, wanted),
+            read_from=members(read_from, wanted),
             search=(search,) if isinstance(search, str) else tuple(search),
             shard_key=shard_key,
             dimensions=(dimensions,) if isinstance(dimensions, str) else tuple(dimensions),
@@ -511,8 +364,8 @@ class Routes:
             concurrency=concurrency,
             coerce=coerce,
             errors=errors,
-            layers=_layers(layers, model.__name__, location),
-            skip_layers=_skipped(skip_layers, model.__name__, location),
+            layers=layers_of(layers, model.__name__, location),
+            skip_layers=skips_of(skip_layers, model.__name__, location),
             hooks=None,
             location=location,
         )
@@ -570,69 +423,3 @@ class Routes:
                 cure="register everything before run(), start(), routes and stack()",
                 location=location,
             )
-
-
-def _listed(methods: Sequence[str]) -> Sequence[str]:
-    return [methods] if isinstance(methods, str) else methods
-
-
-def _layers(layers: Sequence[Layer], what: str, location: str) -> tuple[Layer, ...]:
-    if isinstance(layers, Layer):
-        raise ConfigError(f"{what}: layers is one layer", cure="write a list, as layers=[...]", location=location)
-    for layer in layers:
-        if not isinstance(layer, Layer):
-            written = layer.__name__ if isinstance(layer, type) else repr(layer)
-            raise ConfigError(
-                f"{what}: {written} is not a layer",
-                cure="give instances from ziggurat.layers, as layers.Trace()",
-                location=location,
-            )
-    return tuple(layers)
-
-
-def _skipped(layers: Sequence[str | type[Layer]], what: str, location: str) -> tuple[str, ...]:
-    """The names of the layers."""
-    given = [layers] if isinstance(layers, (str, type)) else layers
-    names = []
-    for layer in given:
-        if not isinstance(layer, str) and not (isinstance(layer, type) and issubclass(layer, Layer)):
-            raise ConfigError(
-                f"{what}: skip_layers holds {layer!r}",
-                cure='name layers by their class or its name, as layers.Compression or "Compression"',
-                location=location,
-            )
-        names.append(layer if isinstance(layer, str) else layer.__name__)
-    return tuple(sorted(set(names)))
-
-
-def _members(read_from: ReadFrom | Mapping[Op, ReadFrom] | None, ops: Iterable[Op]) -> dict[Op, ReadFrom]:
-    """Which members each operation reads from, where it was said."""
-    if read_from is None:
-        return {}
-    if isinstance(read_from, str):
-        return {op: read_from for op in ops if op in _READS}
-    return dict(read_from)
-
-
-def _guards(guards: object, auth: Auth, what: str, location: str) -> tuple[Guard, ...]:
-    found = checked(guards, what, location)
-    if found and auth is PUBLIC:
-        raise ConfigError(
-            f"{what}: auth=PUBLIC lets everybody in, and guards do not", cure="give one of them", location=location
-        )
-    return found
-
-
-def _scopes(auth: Auth, what: str, location: str) -> list[str] | None:
-    if auth is False or auth is None or auth is PUBLIC:
-        return None
-    if auth is True:
-        return []
-    scopes = [auth] if isinstance(auth, str) else list(auth)
-    if not scopes or not all(isinstance(scope, str) and scope for scope in scopes):
-        raise ConfigError(
-            f"{what}: auth={auth!r} is not understood",
-            cure="write True, False, PUBLIC or a list of scopes",
-            location=location,
-        )
-    return scopes

@@ -1,0 +1,251 @@
+"""What is declared of a route, a resource and a middleware, and the checks of what they are given alike."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
+
+from .exceptions import ConfigError
+from .guards import Guard, checked
+from .layers import Layer
+from .params import Plan
+from .policy import Policy
+from .requests import Request
+from .responses import Response
+
+if TYPE_CHECKING:
+    from ._ziggurat import NativeService
+    from .hooks import Hooks
+
+CallNext = Callable[[Request], Awaitable[Response]]
+Middleware = Callable[[Request, CallNext], Awaitable[Response]]
+Op = Literal[
+    "list",
+    "create",
+    "get",
+    "replace",
+    "patch",
+    "delete",
+    "count",
+    "export",
+    "deleted",
+    "restore",
+    "changes",
+    "query",
+    "patch_many",
+    "delete_many",
+    "group",
+    "import",
+]
+
+
+class _Public(Enum):
+    PUBLIC = "PUBLIC"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+PUBLIC: Final = _Public.PUBLIC
+"""`auth=PUBLIC` lets everyone in, and says that this is meant: neither the start-up warning nor `strict` minds it."""
+
+Auth = bool | str | Sequence[str] | Literal[_Public.PUBLIC]
+"""False and PUBLIC let everyone in, True everyone with a valid token, and scopes those whose token has all of them."""
+
+ReadFrom = Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"]
+"""Which members of a MongoDB replica set are read from, as MongoDB calls them."""
+
+OPS: tuple[Op, ...] = get_args(Op)
+READS: frozenset[Op] = frozenset(("list", "get", "count", "group", "export", "deleted", "query"))
+CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "delete"))
+"""The operations that `crud` serves unless others are named: `ops=CORE | {"count"}` adds one."""
+METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+
+
+class RouteOptions(TypedDict, total=False):
+    """What a route may be given beside its path."""
+
+    auth: Auth
+    """Who may call it; everybody unless given."""
+    guards: Sequence[Guard]
+    """What else is asked of who calls it, as `[HasRole("editor")]`; see `ziggurat.guards`."""
+    name: str | None
+    """What it is called in logs and documents; the function's name unless given."""
+    tags: Sequence[str]
+    summary: str | None
+    """For the document; the first paragraph of the docstring unless given."""
+    description: str | None
+    """For the document; the rest of the docstring unless given."""
+    status: int
+    """Of answers that are not a `Response`; 200 unless given."""
+    deprecated: bool
+    include_in_schema: bool
+    """Whether the document shows it; it does unless given."""
+    layers: Sequence[Layer]
+    """Layers around this route alone, inside those of the app and all middleware, outermost first."""
+    skip_layers: Sequence[str | type[Layer]]
+    """Layers of the app that a request to this route does not pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """A Python handler at a path, as it was declared."""
+
+    method: str
+    path: str
+    plan: Plan
+    auth: list[str] | None
+    """None is open, an empty list asks for any valid token."""
+    guards: tuple[Guard, ...]
+    public: bool
+    """Whether it is meant to be open."""
+    name: str
+    tags: tuple[str, ...]
+    summary: str | None
+    description: str | None
+    status: int
+    deprecated: bool
+    include_in_schema: bool
+    layers: tuple[Layer, ...]
+    skip_layers: tuple[str, ...]
+    location: str
+    """`file:line` of the decorator."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrudSpec:
+    """A model that is served natively, as it was declared."""
+
+    model: type[Any]
+    path: str
+    ops: tuple[Op, ...]
+    auth: dict[Op, list[str] | None]
+    guards: dict[Op, tuple[Guard, ...]]
+    public: tuple[Op, ...]
+    """The operations that are meant to be open."""
+    policy: Policy | None
+    tags: tuple[str, ...]
+    client_id: bool
+    default_limit: int
+    max_limit: int
+    body_limit: int | None
+    """None takes what the app takes, and 1 MiB at most."""
+    import_limit: int
+    max_affected: int
+    gone: bool
+    unindexed: Literal["allow", "warn", "deny"]
+    filterable: tuple[str, ...] | None
+    sortable: tuple[str, ...] | None
+    search: tuple[str, ...]
+    shard_key: str | None
+    read_from: dict[Op, ReadFrom]
+    dimensions: tuple[str, ...]
+    measures: tuple[str, ...]
+    offset: bool
+    envelope: bool
+    cache: str | None
+    upsert: bool
+    bulk: bool
+    idempotency: bool
+    concurrency: Literal["optional", "required"]
+    coerce: Literal["strict", "pydantic"]
+    errors: Literal["problem", "fastapi"]
+    layers: tuple[Layer, ...]
+    skip_layers: tuple[str, ...]
+    hooks: Hooks | None
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class NativeSpec:
+    """A handler in Rust at a path, as it was declared."""
+
+    method: str | None
+    """None is every method that no other route at the path names."""
+    path: str
+    service: NativeService
+    auth: list[str] | None
+    """None is open, an empty list asks for any valid token."""
+    guards: tuple[Guard, ...]
+    public: bool
+    layers: tuple[Layer, ...]
+    skip_layers: tuple[str, ...]
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class MiddlewareSpec:
+    """A Python middleware and the paths that it wraps; None is every path."""
+
+    function: Middleware
+    name: str
+    paths: tuple[str, ...] | None
+    location: str
+
+
+def listed(methods: Sequence[str]) -> Sequence[str]:
+    return [methods] if isinstance(methods, str) else methods
+
+
+def layers_of(layers: Sequence[Layer], what: str, location: str) -> tuple[Layer, ...]:
+    if isinstance(layers, Layer):
+        raise ConfigError(f"{what}: layers is one layer", cure="write a list, as layers=[...]", location=location)
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            written = layer.__name__ if isinstance(layer, type) else repr(layer)
+            raise ConfigError(
+                f"{what}: {written} is not a layer",
+                cure="give instances from ziggurat.layers, as layers.Trace()",
+                location=location,
+            )
+    return tuple(layers)
+
+
+def skips_of(layers: Sequence[str | type[Layer]], what: str, location: str) -> tuple[str, ...]:
+    """The names of the layers."""
+    given = [layers] if isinstance(layers, (str, type)) else layers
+    names = []
+    for layer in given:
+        if not isinstance(layer, str) and not (isinstance(layer, type) and issubclass(layer, Layer)):
+            raise ConfigError(
+                f"{what}: skip_layers holds {layer!r}",
+                cure='name layers by their class or its name, as layers.Compression or "Compression"',
+                location=location,
+            )
+        names.append(layer if isinstance(layer, str) else layer.__name__)
+    return tuple(sorted(set(names)))
+
+
+def members(read_from: ReadFrom | Mapping[Op, ReadFrom] | None, ops: Iterable[Op]) -> dict[Op, ReadFrom]:
+    """Which members each operation reads from, where it was said."""
+    if read_from is None:
+        return {}
+    if isinstance(read_from, str):
+        return {op: read_from for op in ops if op in READS}
+    return dict(read_from)
+
+
+def guards_of(guards: object, auth: Auth, what: str, location: str) -> tuple[Guard, ...]:
+    found = checked(guards, what, location)
+    if found and auth is PUBLIC:
+        raise ConfigError(
+            f"{what}: auth=PUBLIC lets everybody in, and guards do not", cure="give one of them", location=location
+        )
+    return found
+
+
+def scopes_of(auth: Auth, what: str, location: str) -> list[str] | None:
+    if auth is False or auth is None or auth is PUBLIC:
+        return None
+    if auth is True:
+        return []
+    scopes = [auth] if isinstance(auth, str) else list(auth)
+    if not scopes or not all(isinstance(scope, str) and scope for scope in scopes):
+        raise ConfigError(
+            f"{what}: auth={auth!r} is not understood",
+            cure="write True, False, PUBLIC or a list of scopes",
+            location=location,
+        )
+    return scopes
