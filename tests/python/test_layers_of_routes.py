@@ -49,6 +49,24 @@ def test_a_layer_of_a_route_is_around_it_alone(store_url: str) -> None:
         assert passes(one, "/note", "POST") == (*foundation, "BodyLimit", "Note.create")
 
 
+def test_routes_that_are_given_the_same_layer_share_what_it_keeps() -> None:
+    one = app()
+    quota = layers.RateLimit(limit=2, period=3600)
+
+    @one.get("/a", layers=[quota])
+    async def a() -> None: ...
+
+    @one.get("/b", layers=[quota])
+    async def b() -> None: ...
+
+    @one.get("/c", layers=[layers.RateLimit(limit=2, period=3600)])
+    async def c() -> None: ...
+
+    with TestClient(one) as client:
+        answers = [client.get(path).status_code for path in ("/a", "/b", "/a", "/b", "/c", "/c", "/c")]
+        assert answers == [200, 200, 429, 429, 200, 200, 429]
+
+
 def test_layers_of_a_route_stand_inside_middleware_and_outside_its_guard() -> None:
     one = app()
 

@@ -18,6 +18,26 @@ async fn connect(uri: &str) -> MongoStore {
     MongoStore::connect(uri, MongoOptions::default()).await.unwrap()
 }
 
+/// A database that our store and another program write to; none where tests with MongoDB are off.
+struct Shared {
+    store: MongoStore,
+    theirs: mongodb::Database,
+    _server: Mongo,
+}
+
+impl Shared {
+    async fn database() -> Option<Self> {
+        if is_off() {
+            return None;
+        }
+        let server = Mongo::shared();
+        let uri = server.database();
+        let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+        let theirs = client.default_database().unwrap();
+        Some(Self { store: connect(&uri).await, theirs, _server: server })
+    }
+}
+
 macro_rules! keeps {
     ($($promise:ident ( $($argument:expr),* );)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,14 +169,8 @@ async fn a_rule_that_the_schema_no_longer_has_is_told_with_the_cure() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_told_when_rows_expire() {
-    if is_off() {
-        return;
-    }
-    let mongo = Mongo::shared();
-    let uri = mongo.database();
-    let store = connect(&uri).await;
-    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
-    let notes = client.default_database().unwrap().collection::<bson::Document>("note");
+    let Some(mongo) = Shared::database().await else { return };
+    let notes = mongo.theirs.collection::<bson::Document>("note");
     let expiring = |ttl: Option<u32>| {
         let mut fields = note();
         let index = Index { ttl, ..Index::default() };
@@ -174,25 +188,19 @@ async fn the_server_is_told_when_rows_expire() {
         }
         None
     };
-    store.open(model(expiring(Some(60)))).await.unwrap();
+    mongo.store.open(model(expiring(Some(60)))).await.unwrap();
     assert_eq!(told().await, Some(Duration::from_secs(60)));
-    store.open(model(expiring(Some(90)))).await.unwrap();
+    mongo.store.open(model(expiring(Some(90)))).await.unwrap();
     assert_eq!(told().await, Some(Duration::from_secs(90)), "it is changed where it stands");
-    let why = refused(store.open(model(expiring(None))).await);
+    let why = refused(mongo.store.open(model(expiring(None))).await);
     assert!(why.contains("rows do not expire by Note.last") && why.contains(r#"dropIndex("zg_t_last")"#), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_other_programs_have_version_0_and_can_be_changed() {
-    if is_off() {
-        return;
-    }
-    let mongo = Mongo::shared();
-    let uri = mongo.database();
-    let store = connect(&uri).await;
-    let rows = store.open(model(note())).await.unwrap();
-    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
-    let foreign = client.default_database().unwrap().collection("note");
+    let Some(mongo) = Shared::database().await else { return };
+    let rows = mongo.store.open(model(note())).await.unwrap();
+    let foreign = mongo.theirs.collection("note");
     foreign.insert_one(bson::doc! { "_id": 7, "body": "theirs", "more": [1, 2] }).await.unwrap();
     let row = rows.get(Value::Int(7), Expr::True).await.unwrap().unwrap();
     assert_eq!((row.version, &row.json[..]), (0, &br#"{"id":7,"body":"theirs"}"#[..]));
@@ -207,20 +215,14 @@ async fn rows_of_other_programs_have_version_0_and_can_be_changed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uuids_of_other_programs_are_read_and_written_in_their_order() {
-    if is_off() {
-        return;
-    }
-    let mongo = Mongo::shared();
-    let uri = mongo.database();
-    let store = connect(&uri).await;
-    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+    let Some(mongo) = Shared::database().await else { return };
     for (order, theirs) in [
         (LegacyUuid::Python, UuidRepresentation::PythonLegacy),
         (LegacyUuid::Java, UuidRepresentation::JavaLegacy),
         (LegacyUuid::CSharp, UuidRepresentation::CSharpLegacy),
     ] {
         let name = format!("{order:?}");
-        let foreign = client.default_database().unwrap().collection::<bson::Document>(match order {
+        let foreign = mongo.theirs.collection::<bson::Document>(match order {
             LegacyUuid::CSharp => "csharp",
             LegacyUuid::Java => "java",
             LegacyUuid::Python => "python",
@@ -229,7 +231,8 @@ async fn uuids_of_other_programs_are_read_and_written_in_their_order() {
         let refs = Type::List { sort: ListSort::List, item: Box::new(kind()), min: None, max: None };
         let fields =
             vec![Field::new("id", kind()), Field::new("mail", kind()).index(Index::UNIQUE), Field::new("refs", refs)];
-        let rows = store.open(Arc::new(Schema { name, fields, id: Some(0), unknown: Unknown::Forbid })).await.unwrap();
+        let rows =
+            mongo.store.open(Arc::new(Schema { name, fields, id: Some(0), unknown: Unknown::Forbid })).await.unwrap();
         let ids: Vec<_> = (0..5).map(|_| uuid::Uuid::new_v4()).collect();
         let stored = |id: uuid::Uuid| {
             bson::Bson::Binary(bson::Binary::from_uuid_with_representation(
@@ -292,17 +295,11 @@ async fn a_uri_does_not_say_how_uuids_are_kept() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn object_ids_of_other_programs_are_read_and_written_as_such() {
-    if is_off() {
-        return;
-    }
-    let mongo = Mongo::shared();
-    let uri = mongo.database();
-    let store = connect(&uri).await;
+    let Some(mongo) = Shared::database().await else { return };
     let fields = vec![Field::new("id", Type::ObjectId), Field::new("shop", Type::Optional(Box::new(Type::ObjectId)))];
     let schema = Schema { name: "Sale".into(), fields, id: Some(0), unknown: Unknown::Forbid };
-    let rows = store.open(Arc::new(schema)).await.unwrap();
-    let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
-    let foreign = client.default_database().unwrap().collection::<bson::Document>("sale");
+    let rows = mongo.store.open(Arc::new(schema)).await.unwrap();
+    let foreign = mongo.theirs.collection::<bson::Document>("sale");
     let (theirs, shop) = (bson::oid::ObjectId::new(), bson::oid::ObjectId::new());
     foreign.insert_one(bson::doc! { "_id": theirs, "shop": shop }).await.unwrap();
     let hex = |id: bson::oid::ObjectId| Value::Str(id.to_hex().into());
