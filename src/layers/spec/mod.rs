@@ -29,9 +29,7 @@
 //! # }
 //! ```
 
-mod auth;
 mod build;
-mod jwt;
 mod order;
 mod registry;
 mod settings;
@@ -41,16 +39,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use auth::{ApiKeySpec, BasicSpec, KeySpec, UserSpec};
 pub use build::BuiltLayer;
-pub use jwt::{FetchedSpec, IssuerSpec, JwksSpec, JwtSpec, SourceSpec};
 pub use order::check_order;
 pub use registry::register_layer;
-pub use settings::{
-    BodyLimitSpec, CatchPanicSpec, ClientIpSpec, CompressionSpec, CorsSpec, CsrfSpec, DecompressionSpec, EtagSpec,
-    HealthCheckSpec, HostsSpec, LoadShedSpec, NormalizePathSpec, OneOrMany, RateLimitSpec, RedirectSpec, RequestIdSpec,
-    Secret, SecurityHeadersSpec, SensitiveHeadersSpec, TimeoutSpec, TraceSpec,
-};
+pub use settings::*;
 
 use crate::ConfigError;
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::build::seconds;
+use super::values::seconds;
 use super::{Secret, SourceSpec};
 use crate::ConfigError;
 use crate::layers::api_key::{ApiKeyLayer, KnownKey};
@@ -80,7 +80,7 @@ const fn yes() -> bool {
 }
 
 impl ApiKeySpec {
-    pub(super) fn layer(self) -> Result<ApiKeyLayer, ConfigError> {
+    pub(in crate::layers::spec) fn layer(self) -> Result<ApiKeyLayer, ConfigError> {
         let keys: Result<Vec<_>, _> = self.keys.into_iter().map(KeySpec::key).collect();
         let mut layer = ApiKeyLayer::new(keys?)?;
         if let Some(sources) = self.sources {
@@ -99,7 +99,7 @@ impl KeySpec {
 }
 
 impl BasicSpec {
-    pub(super) fn layer(self) -> Result<BasicLayer, ConfigError> {
+    pub(in crate::layers::spec) fn layer(self) -> Result<BasicLayer, ConfigError> {
         let users: Result<Vec<_>, _> = self.users.into_iter().map(UserSpec::user).collect();
         let mut layer = BasicLayer::new(users?)?;
         if let Some(realm) = self.realm {

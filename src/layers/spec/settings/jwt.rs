@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::build::{header_name, seconds};
-use super::{OneOrMany, Secret};
+use super::values::{OneOrMany, Secret};
+use super::values::{header_name, seconds};
 use crate::ConfigError;
 use crate::layers::JwtLayer;
 use crate::layers::jwt::{Algorithm, CredentialSource, Issuer, Jwks};
@@ -94,7 +94,7 @@ pub enum SourceSpec {
 }
 
 impl JwtSpec {
-    pub(super) fn layer(self) -> Result<JwtLayer, ConfigError> {
+    pub(in crate::layers::spec) fn layer(self) -> Result<JwtLayer, ConfigError> {
         let own = IssuerSpec {
             issuer: self.issuer,
             secret: self.secret,
@@ -173,7 +173,7 @@ impl IssuerSpec {
 }
 
 impl SourceSpec {
-    pub(super) fn read(self, layer: &str) -> Result<CredentialSource, ConfigError> {
+    pub(in crate::layers::spec) fn read(self, layer: &str) -> Result<CredentialSource, ConfigError> {
         match self {
             Self::Header(name) => header_name(layer, &name).map(CredentialSource::header),
             Self::Cookie(name) => CredentialSource::cookie(name),

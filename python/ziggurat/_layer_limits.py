@@ -1,0 +1,124 @@
+"""Layers that bound what a request may take."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from ._layer import Layer
+
+_POLICY = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatchPanic(Layer):
+    """Turns a panic further in into a 500 problem document."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeout(Layer):
+    """Answers 504 when what is further in takes longer, and cancels it."""
+
+    seconds: float = 60.0
+    """How long it may take until the head of the answer is there."""
+
+    def __post_init__(self) -> None:
+        self._check_number("seconds", 0.001, 86_400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadShed(Layer):
+    """Answers 503 with `Retry-After` while too many requests are under way, each until its answer has been sent.
+
+    Event streams count as long as they last. Each worker process counts for itself.
+    """
+
+    max_concurrent: int
+    """How many requests may be under way at a time."""
+    queue: int = 0
+    """How many more may wait for their turn."""
+    wait: float = 1.0
+    """For how many seconds these wait at most."""
+
+    def __post_init__(self) -> None:
+        self._check_int("max_concurrent", 1, 1_000_000)
+        self._check_int("queue", 0, 1_000_000)
+        self._check_number("wait", 0.001, 86_400)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyLimit(Layer):
+    """Answers 413 to a request whose body is larger."""
+
+    max_bytes: int = 1024 * 1024
+    """The most bytes a body may have."""
+    at: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """The most bytes at these paths, as `{"/files/{id}": 50_000_000}`."""
+
+    def __post_init__(self) -> None:
+        self._check_int("max_bytes", 1)
+        for path, most in self.at.items():
+            if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+                raise self._wrong(f"at {path!r} is {most!r}", "give a whole number of bytes from 1")
+            if not path.startswith("/"):
+                raise self._wrong(f"at {path!r} is no path", "begin it with a slash")
+        object.__setattr__(self, "at", MappingProxyType(dict(self.at)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimit(Layer):
+    """Answers 429, with `Retry-After`, to a client whose quota of requests is used up.
+
+    Clients are told apart by their address: behind a proxy put `ClientIp` before it. Requests come back one by one, not all
+    at once when a period ends. Quotas are kept in the memory of a process.
+    """
+
+    limit: int
+    """How many requests are answered in each period."""
+    period: float = 60.0
+    """How many seconds that is."""
+    burst: int | None = None
+    """How many are answered at once; left out, as many as `limit`."""
+    by_header: str | None = None
+    """Counts by the value of this header instead of the address. Who can write what it likes there has as many quotas as it likes."""
+    by_claim: str | None = None
+    """Counts by this claim of the token that a `Jwt` before this layer has checked, as `"sub"` or `"realm.tenant"`; requests
+    without it by their address."""
+    by_route: bool = False
+    """Whether there is a quota for each route; what no route answers has one together."""
+    ipv6_prefix: int = 64
+    """How many bits of an IPv6 address count: a site has at least the rest to choose from."""
+    without_key: Literal["share", "allow"] = "share"
+    """What becomes of requests without the header, or whose address is not known: they share one quota, or are not counted."""
+    max_keys: int = 100_000
+    """About how many clients are remembered at once, at 32 bytes each; then those make way who have taken least."""
+    headers: bool = True
+    """Whether answers tell of the quota in `RateLimit` and `RateLimit-Policy`."""
+    policy: str = "default"
+    """What it is called there, so that several quotas can be told apart."""
+
+    def __post_init__(self) -> None:
+        self._check_int("limit", 1, 2**32 - 1)
+        self._check_number("period", 0.001, 86_400)
+        self._check_int("burst", 1, 2**32 - 1)
+        self._check_text("by_header", "by_claim", "policy")
+        self._check_bool("by_route", "headers")
+        self._check_int("ipv6_prefix", 1, 128)
+        self._check_choice("without_key", ("share", "allow"))
+        self._check_int("max_keys", 1, 100_000_000)
+        if self.by_header is not None:
+            self._check_header("by_header", [self.by_header])
+            if self.by_claim is not None:
+                raise self._wrong("both by_header and by_claim are given", "give one, or two layers with a policy each")
+        if self.limit > self.period * 1e9:
+            cure = "give a nanosecond for each request at least, and 366 days at most"
+            raise self._wrong(f"period is {self.period}, for {self.limit} requests", cure)
+        if self.burst is not None and self.burst * self.period / self.limit > 366 * 86_400:
+            what = f"burst is {self.burst}, which takes more than 366 days to come back"
+            raise self._wrong(what, "give a smaller burst, or a higher limit")
+        if not _POLICY.fullmatch(self.policy):
+            raise self._wrong(f"policy {self.policy!r} is no name", "use 1 to 64 letters, digits, '-', '_' and '.'")

@@ -1,0 +1,108 @@
+"""Layers that tell of requests, and of who sent them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from . import _settings
+from ._layer import Layer
+
+Level = Literal["trace", "debug", "info", "warning", "error", "off"]
+_NETWORK = re.compile(r"[0-9A-Fa-f:.]+(/(0|[1-9][0-9]{0,2}))?")
+_FORWARDED = ("x-forwarded-for", "forwarded")
+_LEVELS = ("trace", "debug", "info", "warning", "error", "off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Layer):
+    """Writes one log line for each answered request: method, matched path, status, latency, bytes, request id."""
+
+    format: Literal["text", "json"] = "text"
+    """`text` for people, `json` for one JSON object a line."""
+    level: Level = "info"
+    """The least level that the program's log shows; requests are logged at `info`, 5xx answers at `error`."""
+
+    def __post_init__(self) -> None:
+        self._check_choice("format", ("text", "json"))
+        self._check_choice("level", _LEVELS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestId(Layer):
+    """Gives each request an id, seen in the log, in `request.request_id` and in the answer."""
+
+    header: str = "x-request-id"
+    """The header that carries it."""
+    trust_incoming: bool = False
+    """Whether an id sent by the client is kept; for services behind a proxy that sets it."""
+
+    def __post_init__(self) -> None:
+        self._check_text("header")
+        self._check_header("header", [self.header])
+        self._check_bool("trust_incoming")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientIp(Layer):
+    """Finds the address of the client behind proxies, for `request.client`, the access log and `RateLimit`.
+
+    Put it before `Trace`. Without `trusted` and `hops` nobody is believed: the client is the other end of the connection,
+    whatever the headers say.
+    """
+
+    trusted: Sequence[str] | None = None
+    """Addresses and networks of your proxies, as `10.0.0.7` or `10.0.0.0/8`; left out, what `ZIGGURAT_TRUSTED_PROXIES` lists
+    between commas. The client is the first address in the header, from the right, that is not among them."""
+    hops: int = 0
+    """How many proxies stand before this server, where they have no fixed addresses. Who comes past them can name any address."""
+    header: Literal["x-forwarded-for", "forwarded"] = "x-forwarded-for"
+    """The header that the proxies write; `forwarded` is that of RFC 7239. The other one is not looked at."""
+
+    def __post_init__(self) -> None:
+        source = "ZIGGURAT_TRUSTED_PROXIES" if self.trusted is None else "trusted"
+        trusted = _settings.setting("trusted_proxies", self.trusted, _settings.addresses, ())
+        object.__setattr__(self, "trusted", trusted)
+        self._freeze("trusted")
+        self._check_int("hops", 0, 32)
+        self._check_choice("header", _FORWARDED)
+        for text in self.trusted or ():
+            self._check_network(source, text)
+
+    def _check_network(self, source: str, text: str) -> None:
+        holds = f"{source} holds {text!r}"
+        try:
+            network = ipaddress.ip_network(text if _NETWORK.fullmatch(text) else "", strict=False)
+        except ValueError:
+            cure = "write an address as 10.0.0.7 or ::1, or a network as 10.0.0.0/8 or 2001:db8::/32"
+            raise self._wrong(f"{holds}, which is no network", cure) from None
+        address = text.partition("/")[0]
+        if network.network_address != ipaddress.ip_address(address):
+            cure = f"write {network} for the network, {address} for the one address"
+            raise self._wrong(f"{holds}, which has bits beyond its prefix", cure)
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        if network.prefixlen == 0 or (mapped is not None and network.prefixlen == 96):
+            cure = "name the networks of your proxies, or say with hops how many there are"
+            raise self._wrong(f"{holds}, so clients could name any address themselves", cure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck(Layer):
+    """Answers load balancers that ask whether the app is alive, which it is from its start to its stop.
+
+    Nothing further in sees these requests, neither checks of hosts and tokens nor limits: let it come first in the list.
+    """
+
+    paths: Sequence[str] = ("/healthz", "/readyz")
+    """The paths that are answered to GET and HEAD. No route may have one of them."""
+
+    def __post_init__(self) -> None:
+        self._freeze("paths", empty=False)
+        for path in self.paths:
+            if not path.startswith("/") or set(path) & set("?#{}"):
+                raise self._wrong(
+                    f"{path!r} is no path", "begin it with a slash and write it without parameters, as /healthz"
+                )

@@ -1,0 +1,113 @@
+//! Of layers that tell of requests, and of who sent them.
+
+use serde::Deserialize;
+
+use super::values::header_name;
+use crate::ConfigError;
+use crate::layers::client_ip::ForwardedHeader;
+use crate::layers::trace::{self, Format, Level, LevelFilter};
+use crate::layers::{ClientIpLayer, HealthCheckLayer, RequestIdLayer, TraceLayer};
+
+/// Settings of `RequestId`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestIdSpec {
+    /// The header that has the id.
+    pub header: String,
+    /// Whether an id that came with the request is kept.
+    pub trust_incoming: bool,
+}
+
+impl Default for RequestIdSpec {
+    fn default() -> Self {
+        Self { header: "x-request-id".to_owned(), trust_incoming: false }
+    }
+}
+
+impl RequestIdSpec {
+    pub(in crate::layers::spec) fn layer(self) -> Result<RequestIdLayer, ConfigError> {
+        let header = header_name("RequestId", &self.header)?;
+        Ok(RequestIdLayer::new().header(header).trust_incoming(self.trust_incoming))
+    }
+}
+
+/// Settings of `ClientIp`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientIpSpec {
+    /// Addresses and networks of the proxies: `10.0.0.7`, `10.0.0.0/8`.
+    pub trusted: Vec<String>,
+    /// How many proxies are trusted whatever their addresses.
+    pub hops: u8,
+    /// The header that they write: `x-forwarded-for` or `forwarded`.
+    pub header: ForwardedHeader,
+}
+
+impl Default for ClientIpSpec {
+    fn default() -> Self {
+        Self { trusted: Vec::new(), hops: 0, header: ForwardedHeader::XForwardedFor }
+    }
+}
+
+impl ClientIpSpec {
+    pub(in crate::layers::spec) fn layer(self) -> Result<ClientIpLayer, ConfigError> {
+        ClientIpLayer::new().header(self.header).trusted(self.trusted)?.hops(self.hops)
+    }
+}
+
+/// Settings of `HealthCheck`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthCheckSpec {
+    /// The paths that are answered.
+    pub paths: Vec<String>,
+}
+
+impl Default for HealthCheckSpec {
+    fn default() -> Self {
+        Self { paths: ["/healthz", "/readyz"].map(str::to_owned).into() }
+    }
+}
+
+impl HealthCheckSpec {
+    pub(in crate::layers::spec) fn layer(self) -> Result<HealthCheckLayer, ConfigError> {
+        HealthCheckLayer::at(self.paths)
+    }
+}
+
+/// Settings of `Trace`.
+///
+/// When the program has no log yet, one is set up that writes to standard error in this format, at least from `info` on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TraceSpec {
+    /// What a line looks like; of effect when the log is set up here.
+    pub format: Format,
+    /// The level of a line: `trace`, `debug`, `info`, `warn` or `error`. Answers of 500 and more are always errors.
+    pub level: String,
+}
+
+impl Default for TraceSpec {
+    fn default() -> Self {
+        Self { format: Format::Text, level: "info".to_owned() }
+    }
+}
+
+impl TraceSpec {
+    pub(in crate::layers::spec) fn layer(&self) -> Result<TraceLayer, ConfigError> {
+        let level = match self.level.to_ascii_lowercase().as_str() {
+            "trace" => Level::TRACE,
+            "debug" => Level::DEBUG,
+            "info" => Level::INFO,
+            "warn" | "warning" => Level::WARN,
+            "error" => Level::ERROR,
+            _ => {
+                return Err(ConfigError::new(format!("Trace: level {:?} is not known", self.level))
+                    .cure("give one of trace, debug, info, warn and error"));
+            }
+        };
+        // A program with a subscriber of its own keeps it.
+        let _ = trace::init(self.format, LevelFilter::from_level(level.max(Level::INFO)));
+        Ok(TraceLayer::new().level(level))
+    }
+}
