@@ -47,6 +47,14 @@
 //! # }
 //! ```
 //!
+//! Leaves are any services: an `axum::Router` is one, with all of its extractors, once its bodies are mapped by [`Body::new`].
+//!
+//! # Foreign types
+//!
+//! Signatures speak of the types of `http`, `http-body`, `bytes`, `tower-layer` and `tower-service`, and, where features bring them in, of
+//! `tokio` (listeners, streams), `serde` (what settings are read from), `serde_json` (claims, documents), `axum-core` (extractors) and `pyo3` (Python). Others
+//! may change in any version.
+//!
 //! The examples of the repository are whole programs: `compose` (with CRUD and tokens), `reuse_in_axum`, `reuse_in_hyper`
 //! and `embed_python_app`.
 //!
@@ -57,6 +65,7 @@
 //! | `full` | yes | everything below except `python` |
 //! | `server` | yes | the server: hyper, deadlines, limits, graceful stop |
 //! | `layers` | yes | every layer; each is also a feature of its own, named in [`layers`] |
+//! | `axum` | yes | what layers leave in a request as extractors of Axum: [`layers::extract`] |
 //! | `crud` | yes | CRUD services over a store; brought by the stores |
 //! | `sqlite` | yes | the embedded store |
 //! | `mongodb` | yes | the store on MongoDB |

@@ -41,6 +41,7 @@ pub mod api_key;
 pub mod basic;
 #[cfg(feature = "limit")]
 pub mod body_limit;
+mod builder;
 #[cfg(any(feature = "api-key", feature = "basic"))]
 mod caller;
 #[cfg(feature = "catch-panic")]
@@ -59,6 +60,8 @@ pub mod csrf;
 pub mod decompression;
 #[cfg(feature = "etag")]
 pub mod etag;
+#[cfg(feature = "axum")]
+pub mod extract;
 #[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]
 pub mod guard;
 #[cfg(feature = "health-check")]
@@ -97,6 +100,7 @@ pub use api_key::ApiKeyLayer;
 pub use basic::BasicLayer;
 #[cfg(feature = "limit")]
 pub use body_limit::BodyLimitLayer;
+pub use builder::ServiceBuilderExt;
 #[cfg(feature = "catch-panic")]
 pub use catch_panic::CatchPanicLayer;
 #[cfg(feature = "client-ip")]

@@ -148,12 +148,12 @@ impl Problem {
         Self::new(status, code, title)
     }
 
-    /// 404: nothing is there.
+    /// 403: the caller may not.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::of(StatusCode::FORBIDDEN).detail(detail)
     }
 
-    /// 404.
+    /// 404: nothing is there.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::of(StatusCode::NOT_FOUND).detail(detail)
     }

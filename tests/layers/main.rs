@@ -14,6 +14,7 @@ mod csrf;
 mod decompression;
 mod etag;
 mod examples;
+mod extract;
 mod foreign;
 mod guard;
 mod health_check;

@@ -47,4 +47,6 @@ pub(super) use refusal::Challenges;
 pub use refusal::Refusal;
 #[cfg(feature = "jwt")]
 pub(super) use refusal::insufficient_scope;
+#[cfg(feature = "axum")]
+pub(super) use refusal::unknown;
 pub use service::Guarded;

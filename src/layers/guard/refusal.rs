@@ -67,6 +67,12 @@ impl Refusal {
     }
 }
 
+/// 401 to a request of which nobody knows who sent it.
+#[cfg(feature = "axum")]
+pub(in crate::layers) fn unknown<B: From<Bytes>>(of: &http::Extensions) -> Response<B> {
+    Refusal::Unknown.into_response(&[], of.get().cloned(), ErrorFormat::default())
+}
+
 /// 403 with the scopes that are asked for (RFC 6750, 3.1).
 pub(in crate::layers) fn insufficient_scope(requirements: &[Requirement]) -> Problem {
     let scopes: Vec<_> = requirements.iter().filter_map(Requirement::as_scope).collect();

@@ -52,6 +52,11 @@ impl BuiltLayer {
         self
     }
 
+    /// Whether the other is a clone of this one, and not another of the same settings.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.wrap, &other.wrap)
+    }
+
     /// What the printed stack shows.
     pub fn name(&self) -> &str {
         &self.name

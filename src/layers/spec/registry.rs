@@ -43,9 +43,7 @@ pub fn register_layer<S: DeserializeOwned>(
 ) -> Result<(), ConfigError> {
     let name = name.into();
     let wrong = |what: &str| ConfigError::new(format!("a layer {name:?} cannot be registered: {what}"));
-    let is_ours = LayerSpec::known(&format!(r#"{{"type": {}}}"#, Value::from(&*name)))
-        .map_or_else(|error| !error.to_string().starts_with("unknown variant"), |_| true);
-    if is_ours {
+    if LayerSpec::is_known(&name) {
         return Err(wrong("there is one of this name").cure("give it another name"));
     }
     let described = format!(r#"{{"type": {}}}"#, Value::from(&*name));
@@ -59,6 +57,14 @@ pub fn register_layer<S: DeserializeOwned>(
     }
     made_by.insert(name, make);
     Ok(())
+}
+
+impl LayerSpec {
+    /// Whether a layer of this crate is called so.
+    pub fn is_known(name: &str) -> bool {
+        let bare = Self::known(&format!(r#"{{"type": {}}}"#, Value::from(name)));
+        bare.map_or_else(|error| !error.to_string().starts_with("unknown variant"), |_| true)
+    }
 }
 
 /// The layer of a description whose `type` was registered; none of any other.
