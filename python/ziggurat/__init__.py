@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .policy import Policy
     from .requests import Request
     from .responses import Response
+    from .routers import Router
     from .routing import CORE, PUBLIC
     from .transactions import transaction
 
@@ -85,6 +86,7 @@ __all__ = [
     "Ref",
     "Request",
     "Response",
+    "Router",
     "RowChanged",
     "RowNotFound",
     "StoreFailure",
@@ -152,6 +154,7 @@ _MODULES = {
     "policy": ("Policy",),
     "requests": ("Request",),
     "responses": ("Response",),
+    "routers": ("Router",),
     "routing": ("CORE", "PUBLIC"),
     "transactions": ("transaction",),
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
 
 from .exceptions import ConfigError
 from .guards import Guard, checked
-from .layers import Layer
+from .layers import Layer, Middleware
 from .params import Plan
 from .policy import Policy
 from .requests import Request
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from ._ziggurat import NativeService
     from .hooks import Hooks
 
-CallNext = Callable[[Request], Awaitable[Response]]
-Middleware = Callable[[Request, CallNext], Awaitable[Response]]
+AnyLayer = Layer | Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]
+"""A layer, or a function that is a middleware."""
+SkippedLayer = str | type[Layer] | Callable[..., Any]
+"""A layer that is skipped: its class, its name, or the function that is a middleware."""
 Op = Literal[
     "list",
     "create",
@@ -83,9 +85,9 @@ class RouteOptions(TypedDict, total=False):
     deprecated: bool
     include_in_schema: bool
     """Whether the document shows it; it does unless given."""
-    layers: Sequence[Layer]
+    layers: Sequence[AnyLayer]
     """Layers around this route alone, inside those of the app and all middleware, outermost first."""
-    skip_layers: Sequence[str | type[Layer]]
+    skip_layers: Sequence[SkippedLayer]
     """Layers of the app that a request to this route does not pass."""
 
 
@@ -112,6 +114,22 @@ class RouteSpec:
     skip_layers: tuple[str, ...]
     location: str
     """`file:line` of the decorator."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A handler that is inspected when its whole path is known, since that says which of its arguments come from there."""
+
+    path: str
+    made: Callable[[str, str], list[RouteSpec]]
+    """Of a prefix and the path."""
+    _known: dict[str, list[RouteSpec]] = field(default_factory=dict, repr=False)
+
+    def at(self, prefix: str) -> list[RouteSpec]:
+        """The handler of each method."""
+        if prefix not in self._known:
+            self._known[prefix] = self.made(prefix, self.path)
+        return self._known[prefix]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,47 +193,62 @@ class NativeSpec:
     location: str
 
 
-@dataclass(frozen=True, slots=True)
-class MiddlewareSpec:
-    """A Python middleware and the paths that it wraps; None is every path."""
-
-    function: Middleware
-    name: str
-    paths: tuple[str, ...] | None
-    location: str
-
-
 def listed(methods: Sequence[str]) -> Sequence[str]:
     return [methods] if isinstance(methods, str) else methods
 
 
-def layers_of(layers: Sequence[Layer], what: str, location: str) -> tuple[Layer, ...]:
-    if isinstance(layers, Layer):
+def layer_of(layer: object, what: str, location: str) -> Layer:
+    """The layer; a plain function becomes a middleware."""
+    if isinstance(layer, Layer):
+        return layer
+    is_layer_class = isinstance(layer, type) and issubclass(layer, Layer)
+    if callable(layer) and not is_layer_class:
+        return Middleware(layer)
+    written = layer.__name__ if isinstance(layer, type) else repr(layer)
+    raise ConfigError(
+        f"{what}: {written} is not a layer" if what else f"{written} is not a layer",
+        cure="give instances from ziggurat.layers, as layers.Trace()",
+        location=location,
+    )
+
+
+def layers_of(layers: Sequence[AnyLayer], what: str, location: str) -> tuple[Layer, ...]:
+    """The layers of a route or a router."""
+    if isinstance(layers, Layer) or callable(layers):
         raise ConfigError(f"{what}: layers is one layer", cure="write a list, as layers=[...]", location=location)
-    for layer in layers:
-        if not isinstance(layer, Layer):
-            written = layer.__name__ if isinstance(layer, type) else repr(layer)
+    found = tuple(layer_of(layer, what, location) for layer in layers)
+    for layer in found:
+        if isinstance(layer, Middleware) and layer.paths is not None:
             raise ConfigError(
-                f"{what}: {written} is not a layer",
-                cure="give instances from ziggurat.layers, as layers.Trace()",
+                f"{what}: the middleware {layer.name} has paths, and wraps what it is given to",
+                cure="leave paths out, or give it to the app",
                 location=location,
             )
-    return tuple(layers)
+    return found
 
 
-def skips_of(layers: Sequence[str | type[Layer]], what: str, location: str) -> tuple[str, ...]:
+def skips_of(layers: Sequence[SkippedLayer], what: str, location: str) -> tuple[str, ...]:
     """The names of the layers."""
-    given = [layers] if isinstance(layers, (str, type)) else layers
-    names = []
-    for layer in given:
-        if not isinstance(layer, str) and not (isinstance(layer, type) and issubclass(layer, Layer)):
-            raise ConfigError(
-                f"{what}: skip_layers holds {layer!r}",
-                cure='name layers by their class or its name, as layers.Compression or "Compression"',
-                location=location,
-            )
-        names.append(layer if isinstance(layer, str) else layer.__name__)
-    return tuple(sorted(set(names)))
+    given = [layers] if isinstance(layers, str) or callable(layers) else layers
+    return tuple(sorted({_skipped(layer, what, location) for layer in given}))
+
+
+def _skipped(layer: object, what: str, location: str) -> str:
+    if isinstance(layer, str):
+        return layer
+    if isinstance(layer, Middleware):
+        return layer.name
+    if isinstance(layer, type) and issubclass(layer, Layer):
+        return layer.__name__
+    if callable(layer):
+        from .params import describe_callable
+
+        return describe_callable(layer)[0]
+    raise ConfigError(
+        f"{what}: skip_layers holds {layer!r}",
+        cure='name layers by their class or its name, as layers.Compression or "Compression"',
+        location=location,
+    )
 
 
 def members(read_from: ReadFrom | Mapping[Op, ReadFrom] | None, ops: Iterable[Op]) -> dict[Op, ReadFrom]:

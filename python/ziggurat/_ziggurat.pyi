@@ -2,7 +2,17 @@
 
 from asyncio import AbstractEventLoop, Future, Task
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextvars import Context
 from os import PathLike
 from socket import socket
@@ -116,6 +126,10 @@ class Response:
     def body(self) -> bytes: ...
     @body.setter
     def body(self, value: bytes | str) -> None: ...
+    @property
+    def body_iterator(self) -> AsyncIterator[bytes]: ...
+    @body_iterator.setter
+    def body_iterator(self, value: AsyncIterable[bytes | str] | Iterator[bytes | str]) -> None: ...
 
 @final
 class NativeService:
@@ -147,8 +161,10 @@ class App:
         self,
         function: Callable[..., object],
         name: str,
-        paths: Sequence[str] | None = None,
-    ) -> None: ...
+        paths: Sequence[str] | None,
+        location: str,
+    ) -> int: ...
+    def use_layers(self, layers: str) -> None: ...
     def crud_openapi(self) -> str: ...
     def keep(self, description: str, location: str) -> None: ...
     def rows(self, model: str) -> Rows | None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -12,13 +12,15 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
+from ._specs import AnyLayer, Pending, layer_of
 from .exceptions import ConfigError
 from .guards import Guard, asked, checked
-from .layers import ApiKey, Basic, Jwt, Layer
+from .layers import ApiKey, Basic, Jwt, Layer, Middleware
 from .models import Model, bind
-from .routing import CrudSpec, MiddlewareSpec, NativeSpec, Op, Routes, RouteSpec
+from .routers import Around, specs_of
+from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
 
-__all__ = ["CrudSpec", "MiddlewareSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
+__all__ = ["CrudSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
 _WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 Hook = Callable[[], Awaitable[None] | None]
@@ -61,7 +63,7 @@ class Ziggurat(Routes):
         *,
         store: str | None = None,
         migrate: Literal["auto", "never"] | None = None,
-        layers: Iterable[Any] = (),
+        layers: Iterable[AnyLayer] = (),
         guards: Sequence[Guard] = (),
         title: str = "Ziggurat",
         version: str = "0.1.0",
@@ -81,7 +83,8 @@ class Ziggurat(Routes):
         self.title = title
         self.version = version
         self.description = description
-        self.layers = list(layers)
+        self.layers = [layer_of(layer, "", user_location()) for layer in layers]
+        self._middleware: list[Middleware] = []
         self.guards = checked(guards, "the app", user_location())
         self.openapi_path = openapi_path
         self._store = store
@@ -115,10 +118,37 @@ class Ziggurat(Routes):
         self._shutdown.append(hook)
         return hook
 
-    def layer(self, layer: Layer) -> None:
+    def layer(self, layer: AnyLayer) -> None:
         """Adds a layer of the app, inside those that it has."""
-        self._refuse_when_built("a layer", user_location())
-        self.layers.append(layer)
+        location = user_location()
+        self._refuse_when_built("a layer", location)
+        self.layers.append(layer_of(layer, "", location))
+
+    def _add_middleware(self, middleware: Middleware) -> None:
+        self._middleware.append(middleware)
+
+    def _add_handler(self, handler: Pending) -> None:
+        # At once, so that what is wrong with it is told where it is written.
+        handler.at("")
+        super()._add_handler(handler)
+
+    def _specs(self) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
+        return specs_of(self, Around())
+
+    @property
+    def route_specs(self) -> list[RouteSpec]:
+        """The Python handlers, as they were declared, with what routers add."""
+        return [spec for spec in self._specs() if isinstance(spec, RouteSpec)]
+
+    @property
+    def crud_specs(self) -> list[CrudSpec]:
+        """The models that are served, as they were declared, with what routers add."""
+        return [spec for spec in self._specs() if isinstance(spec, CrudSpec)]
+
+    @property
+    def native_specs(self) -> list[NativeSpec]:
+        """The handlers in Rust, as they were declared, with what routers add."""
+        return [spec for spec in self._specs() if isinstance(spec, NativeSpec)]
 
     def _is_built(self) -> bool:
         return self._native is not None
@@ -195,13 +225,17 @@ class Ziggurat(Routes):
             "store": self._store,
             "migrate": self.migrate,
             "target": self._target,
-            "layers": [_layer_spec(layer, self._location) for layer in self.layers],
             "location": self._location,
         }
         if self._sync_threads is not None:
             settings["sync_threads"] = self._sync_threads
         native = _ziggurat.App(json.dumps(settings))
         made: dict[int, int] = {}
+        around_all = [
+            self._made(native, made, layer, self._location) if isinstance(layer, Middleware) else layer.to_spec()
+            for layer in (*self.layers, *self._middleware)
+        ]
+        native.use_layers(json.dumps(around_all))
         for route in self.route_specs:
             plan, objects = route.plan.to_native(status=route.status, auth=self.asked(route))
             around = [self._made(native, made, layer, route.location) for layer in route.layers]
@@ -215,50 +249,47 @@ class Ziggurat(Routes):
                 "location": native_route.location,
             }
             native.add_native(native_route.method, native_route.path, native_route.service, json.dumps(declared))
-        if self.crud_specs:
-            for crud in self.crud_specs:
-                options = {
-                    "path": crud.path,
-                    "ops": crud.ops,
-                    "auth": {op: self.asked_of(crud, op) for op in crud.ops},
-                    "public": crud.public,
-                    "policy": None if crud.policy is None else crud.policy.to_spec(),
-                    "client_id": crud.client_id,
-                    "default_limit": crud.default_limit,
-                    "max_limit": crud.max_limit,
-                    "body_limit": crud.body_limit,
-                    "import_limit": crud.import_limit,
-                    "max_affected": crud.max_affected,
-                    "gone": crud.gone,
-                    "unindexed": crud.unindexed,
-                    "filterable": crud.filterable,
-                    "sortable": crud.sortable,
-                    "dimensions": crud.dimensions,
-                    "read_from": crud.read_from,
-                    "measures": crud.measures,
-                    "offset": crud.offset,
-                    "envelope": crud.envelope,
-                    "cache": crud.cache,
-                    "upsert": crud.upsert,
-                    "bulk": crud.bulk,
-                    "idempotency": crud.idempotency,
-                    "concurrency": crud.concurrency,
-                    "coerce": crud.coerce,
-                    "errors": crud.errors,
-                    "location": crud.location,
-                    "layers": [self._made(native, made, layer, crud.location) for layer in crud.layers],
-                    "skip_layers": crud.skip_layers,
-                    "closed": self._asks_everybody(crud),
-                    "hooks_of": "" if crud.hooks is None else crud.hooks.name,
-                    "hooks": [] if crud.hooks is None else crud.hooks.names,
-                }
-                lax = crud.coerce == "pydantic"
-                description = self._describe(crud.model, lax=lax, search=crud.search, shard_key=crud.shard_key)
-                native.add_crud(description, json.dumps(options), crud.hooks)
+        for crud in self.crud_specs:
+            options = {
+                "path": crud.path,
+                "ops": crud.ops,
+                "auth": {op: self.asked_of(crud, op) for op in crud.ops},
+                "public": crud.public,
+                "policy": None if crud.policy is None else crud.policy.to_spec(),
+                "client_id": crud.client_id,
+                "default_limit": crud.default_limit,
+                "max_limit": crud.max_limit,
+                "body_limit": crud.body_limit,
+                "import_limit": crud.import_limit,
+                "max_affected": crud.max_affected,
+                "gone": crud.gone,
+                "unindexed": crud.unindexed,
+                "filterable": crud.filterable,
+                "sortable": crud.sortable,
+                "dimensions": crud.dimensions,
+                "read_from": crud.read_from,
+                "measures": crud.measures,
+                "offset": crud.offset,
+                "envelope": crud.envelope,
+                "cache": crud.cache,
+                "upsert": crud.upsert,
+                "bulk": crud.bulk,
+                "idempotency": crud.idempotency,
+                "concurrency": crud.concurrency,
+                "coerce": crud.coerce,
+                "errors": crud.errors,
+                "location": crud.location,
+                "layers": [self._made(native, made, layer, crud.location) for layer in crud.layers],
+                "skip_layers": crud.skip_layers,
+                "closed": self._asks_everybody(crud),
+                "hooks_of": "" if crud.hooks is None else crud.hooks.name,
+                "hooks": [] if crud.hooks is None else crud.hooks.names,
+            }
+            lax = crud.coerce == "pydantic"
+            description = self._describe(crud.model, lax=lax, search=crud.search, shard_key=crud.shard_key)
+            native.add_crud(description, json.dumps(options), crud.hooks)
         for model, kept in self._kept.items():
             native.keep(self._describe(model, shard_key=kept.shard_key), kept.location)
-        for middleware in self.middleware_specs:
-            native.add_middleware(middleware.function, middleware.name, middleware.paths)
         self._open_writes = self._find_open_writes(native)
         from . import openapi
 
@@ -284,7 +315,10 @@ class Ziggurat(Routes):
 
     def _made(self, native: _ziggurat.App, made: dict[int, int], layer: Layer, location: str) -> int:
         """The place of a layer of routes; those that have the same object share what it keeps."""
-        if id(layer) not in made:
+        if id(layer) not in made and isinstance(layer, Middleware):
+            paths = None if layer.paths is None else list(layer.paths)
+            made[id(layer)] = native.add_middleware(layer.function, layer.name, paths, layer.location)
+        elif id(layer) not in made:
             made[id(layer)] = native.add_layer(json.dumps(layer.to_spec()), location)
         return made[id(layer)]
 
@@ -427,16 +461,3 @@ class Ziggurat(Routes):
         finally:
             if context is not None:
                 await context.__aexit__(None, None, None)
-
-
-def _layer_spec(layer: Any, location: str) -> dict[str, object]:
-    to_spec = getattr(layer, "to_spec", None)
-    if to_spec is None or isinstance(layer, type):
-        written = layer.__name__ if isinstance(layer, type) else repr(layer)
-        raise ConfigError(
-            f"{written} is not a layer",
-            cure="give instances from ziggurat.layers, as layers.Trace()",
-            location=location,
-        )
-    spec: dict[str, object] = to_spec()
-    return spec

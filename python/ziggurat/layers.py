@@ -17,6 +17,7 @@ from ._layer_browsers import Cors, Csrf, SecurityHeaders, SensitiveHeaders
 from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwks, Jwt
 from ._layer_limits import BodyLimit, CatchPanic, LoadShed, RateLimit, Timeout
 from ._layer_places import Hosts, NormalizePath, Redirect
+from ._layer_python import Middleware
 from ._layer_seen import ClientIp, HealthCheck, RequestId, Trace
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Key",
     "Layer",
     "LoadShed",
+    "Middleware",
     "NormalizePath",
     "RateLimit",
     "Redirect",

@@ -239,8 +239,9 @@ def inspect_handler(
     path: str,
     *,
     localns: Mapping[str, object] | None = None,
+    prefix: str = "",
 ) -> Plan:
-    """Compiles `function`, the handler of `path`, to a plan.
+    """Compiles `function`, the handler of `path` behind `prefix`, to a plan. It need not take what the prefix has of parameters.
 
     Raises `ConfigError` when a parameter cannot be filled.
     """
@@ -270,7 +271,7 @@ def inspect_handler(
             "import or define it before the handler, and not only for type checkers",
         ) from error
 
-    in_path = path_names(path)
+    in_path = path_names(prefix + path)
     order: list[str] = []
     keywords: list[str] = []
     params: list[Param] = []
@@ -306,7 +307,7 @@ def inspect_handler(
             keywords.append(parameter.name)
 
     taken = {p.alias for p in params if p.source == "path"}
-    for missing in in_path:
+    for missing in path_names(path):
         if missing not in taken:
             raise wrong(
                 f"the path {path} has a parameter {missing!r} that the function does not take",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from ._location import user_location
@@ -14,15 +13,16 @@ from ._specs import (
     METHODS,
     OPS,
     PUBLIC,
+    AnyLayer,
     Auth,
     CrudSpec,
-    Middleware,
-    MiddlewareSpec,
     NativeSpec,
     Op,
+    Pending,
     ReadFrom,
     RouteOptions,
     RouteSpec,
+    SkippedLayer,
     guards_of,
     layers_of,
     listed,
@@ -32,28 +32,26 @@ from ._specs import (
 )
 from .exceptions import ConfigError
 from .guards import Guard
-from .layers import Layer
-from .params import describe_callable, inspect_handler
+from .layers import Middleware
+from .params import inspect_handler
 from .policy import Policy
 
 if TYPE_CHECKING:
     from ._ziggurat import NativeService
+    from .routers import Included, Router
 
-__all__ = ["CORE", "PUBLIC", "CrudSpec", "MiddlewareSpec", "NativeSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
+__all__ = ["CORE", "PUBLIC", "CrudSpec", "NativeSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
-MiddlewareT = TypeVar("MiddlewareT", bound=Middleware)
+MiddlewareT = TypeVar("MiddlewareT", bound=Callable[..., Any])
 
 
 class Routes:
     """Collects what an app serves, until the app is built."""
 
     def __init__(self) -> None:
-        self.route_specs: list[RouteSpec] = []
-        self.crud_specs: list[CrudSpec] = []
-        self.native_specs: list[NativeSpec] = []
-        self.middleware_specs: list[MiddlewareSpec] = []
+        self._entries: list[Pending | CrudSpec | NativeSpec | Included] = []
 
     def route(
         self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
@@ -103,8 +101,8 @@ class Routes:
         status: int = 200,
         deprecated: bool = False,
         include_in_schema: bool = True,
-        layers: Sequence[Layer] = (),
-        skip_layers: Sequence[str | type[Layer]] = (),
+        layers: Sequence[AnyLayer] = (),
+        skip_layers: Sequence[SkippedLayer] = (),
     ) -> Callable[[Handler], Handler]:
         location = user_location()
         # Annotations may name what is local to the function in which the app is made.
@@ -127,34 +125,61 @@ class Routes:
         skipped = skips_of(skip_layers, path, location)
         asks = guards_of(guards, auth, path, location)
 
-        def decorator(function: Handler) -> Handler:
-            plan = inspect_handler(function, path, localns=localns)
+        def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
+            plan = inspect_handler(function, path, localns=localns, prefix=prefix)
             doc = (plan.doc or "").strip()
             head, _, rest = doc.partition("\n\n")
-            for verb in verbs:
-                self.route_specs.append(
-                    RouteSpec(
-                        method=verb,
-                        path=path,
-                        plan=plan,
-                        auth=scopes,
-                        guards=asks,
-                        public=auth is PUBLIC,
-                        name=name or plan.name,
-                        tags=tuple(tags),
-                        summary=summary or " ".join(head.split()) or None,
-                        description=description or rest.strip() or None,
-                        status=status,
-                        deprecated=deprecated,
-                        include_in_schema=include_in_schema,
-                        layers=around,
-                        skip_layers=skipped,
-                        location=plan.location or location,
-                    )
+            return [
+                RouteSpec(
+                    method=verb,
+                    path=prefix + path,
+                    plan=plan,
+                    auth=scopes,
+                    guards=asks,
+                    public=auth is PUBLIC,
+                    name=name or plan.name,
+                    tags=tuple(tags),
+                    summary=summary or " ".join(head.split()) or None,
+                    description=description or rest.strip() or None,
+                    status=status,
+                    deprecated=deprecated,
+                    include_in_schema=include_in_schema,
+                    layers=around,
+                    skip_layers=skipped,
+                    location=plan.location or location,
                 )
+                for verb in verbs
+            ]
+
+        def decorator(function: Handler) -> Handler:
+            self._add_handler(Pending(path, lambda *whole: specs(function, *whole)))
             return function
 
         return decorator
+
+    def _add_handler(self, handler: Pending) -> None:
+        self._entries.append(handler)
+
+    def include_router(
+        self,
+        router: Router,
+        *,
+        prefix: str = "",
+        tags: Sequence[str] = (),
+        layers: Sequence[AnyLayer] = (),
+        skip_layers: Sequence[SkippedLayer] = (),
+        guards: Sequence[Guard] = (),
+    ) -> None:
+        """Serves the routes of `router`, here at `prefix` and with what else is given, outside of what it has itself.
+
+        A router may be included several times, and in other routers.
+        """
+        from .routers import Around, include
+
+        location = user_location()
+        self._refuse_when_built("a router", location)
+        around = Around.checked(prefix, tags, layers, skip_layers, guards)
+        self._entries.append(include(self, router, around, location))
 
     def native(
         self,
@@ -164,8 +189,8 @@ class Routes:
         methods: Sequence[str] | None = None,
         auth: Auth = False,
         guards: Sequence[Guard] = (),
-        layers: Sequence[Layer] = (),
-        skip_layers: Sequence[str | type[Layer]] = (),
+        layers: Sequence[AnyLayer] = (),
+        skip_layers: Sequence[SkippedLayer] = (),
     ) -> None:
         """Mounts a handler of an extension module that is written in Rust: `app.native("/fast", my.fast)`.
 
@@ -199,7 +224,7 @@ class Routes:
                 skip_layers=skips_of(skip_layers, path, location),
                 location=location,
             )
-            self.native_specs.append(spec)
+            self._entries.append(spec)
 
     def crud(
         self,
@@ -235,8 +260,8 @@ class Routes:
         concurrency: Literal["optional", "required"] = "optional",
         coerce: Literal["strict", "pydantic"] = "strict",
         errors: Literal["problem", "fastapi"] = "problem",
-        layers: Sequence[Layer] = (),
-        skip_layers: Sequence[str | type[Layer]] = (),
+        layers: Sequence[AnyLayer] = (),
+        skip_layers: Sequence[SkippedLayer] = (),
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
 
@@ -374,7 +399,7 @@ class Routes:
             from .hooks import hooks_of
 
             hooks = hooks_of(routes, model, wanted, upsert=upsert, location=location)
-            self.crud_specs.append(replace(spec, hooks=hooks))
+            self._entries.append(replace(spec, hooks=hooks))
             return routes
 
         return decorator
@@ -383,34 +408,20 @@ class Routes:
         """Wraps routes in `async def function(request, call_next) -> Response`.
 
         It wraps every route, native ones too, unless `paths` names some: `/login` is that path, `/admin/*` is `/admin` and
-        everything under it. Middleware registered first is outermost.
+        everything under it. Middleware registered first is outermost, and all of it stands inside the layers; one that is to stand
+        elsewhere is given in `layers=`. Instead of a function it may be an object with `async def __call__(self, request, call_next)`,
+        or the class of one that is made without arguments.
         """
-        location = user_location()
-        self._refuse_when_built("a middleware", location)
-        scope = None if paths is None else tuple([paths] if isinstance(paths, str) else paths)
-        if scope is not None:
-            if not scope:
-                raise ConfigError("paths is empty, so the middleware wraps nothing", location=location)
-            for path in scope:
-                if not path.startswith("/") or "*" in path.removesuffix("/*"):
-                    raise ConfigError(
-                        f"a middleware cannot be scoped to {path!r}",
-                        cure='write a path as "/login", or a prefix as "/admin/*"',
-                        location=location,
-                    )
+        self._refuse_when_built("a middleware", user_location())
 
         def decorator(middleware: MiddlewareT) -> MiddlewareT:
-            name, where, target = describe_callable(middleware)
-            if not iscoroutinefunction(target):
-                raise ConfigError(
-                    f"the middleware {name} is not an async function",
-                    cure=f"write async def {name}(request, call_next)",
-                    location=where or location,
-                )
-            self.middleware_specs.append(MiddlewareSpec(middleware, name, scope, where or location))
+            self._add_middleware(Middleware(middleware, paths=paths))
             return middleware
 
         return decorator if function is None else decorator(function)
+
+    def _add_middleware(self, middleware: Middleware) -> None:
+        raise NotImplementedError
 
     def _is_built(self) -> bool:
         """Whether it is too late to register; the application that builds the routes says so."""

@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use super::convert::classes;
 use super::headers::{header_name, header_value, text};
 use super::interrupt;
+use super::objects::{HasRaised, Objects};
 use crate::ConfigError;
 use crate::service::{Location, Problem, Violation, push_token};
 
@@ -22,6 +23,28 @@ pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
 /// nothing of it.
 pub(super) fn answer(py: Python<'_>, error: PyErr, whose: &str) -> crate::Response {
     problem(py, error, whose).into_response()
+}
+
+/// The same inside of a middleware, which is raised an exception that nobody expected: it may know what to answer, and if not it is
+/// logged where it leaves the outermost one.
+pub(super) fn answer_inside(
+    py: Python<'_>,
+    error: PyErr,
+    whose: &str,
+    outside: Option<(&Objects, u64)>,
+) -> crate::Response {
+    let Some((objects, id)) = outside else { return answer(py, error, whose) };
+    if let Some(problem) = http_exception(py, &error) {
+        return problem.into_response();
+    }
+    match objects.keep_raised(id, error, whose) {
+        Ok(()) => {
+            let mut response = Problem::internal().into_response();
+            response.extensions_mut().insert(HasRaised);
+            response
+        }
+        Err(error) => answer(py, error, whose),
+    }
 }
 
 /// The same before it is an answer.

@@ -25,6 +25,7 @@ mod release;
 mod request;
 mod response;
 mod rows;
+mod stream;
 
 use pyo3::prelude::*;
 

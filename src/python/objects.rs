@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyDict;
@@ -22,22 +23,24 @@ pub(super) struct Objects {
     pub(super) middleware: Vec<Py<PyAny>>,
     /// `ziggurat.hooks.Hooks` of resources.
     pub(super) hooks: Vec<Py<PyAny>>,
-    /// What waits for an answer from the native side, or is lent to requests further in.
-    slots: Mutex<HashMap<u64, Slot>>,
+    /// What is lent to requests further in.
+    lent: Mutex<HashMap<u64, Surroundings>>,
     next: AtomicU64,
+    /// Set when the app is built.
+    pub(super) shared: OnceLock<Arc<Shared>>,
 }
 
-/// A Python object that Rust code names by a number.
-pub(super) enum Slot {
-    /// What a middleware set before it called inward.
-    Surroundings(Surroundings),
-}
-
-/// Context variables and request state of a middleware.
+/// Context variables and request state of a middleware, and what was raised inside of it.
 pub(super) struct Surroundings {
     pub(super) context: Py<PyAny>,
     pub(super) state: Py<PyDict>,
+    /// With the name of what raised it.
+    pub(super) raised: Option<(PyErr, String)>,
 }
+
+/// A response extension: the answer stands for an exception that is kept with the surroundings of its request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HasRaised;
 
 /// A request extension: names the surroundings that a middleware outside left.
 #[derive(Debug, Clone, Copy)]
@@ -45,29 +48,50 @@ pub(super) struct SurroundingsId(pub(super) u64);
 
 impl Objects {
     // Never locked while Python runs, nor while a reference is dropped.
-    fn slots(&self) -> MutexGuard<'_, HashMap<u64, Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lent(&self) -> MutexGuard<'_, HashMap<u64, Surroundings>> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn keep(&self, slot: Slot) -> u64 {
+    pub(super) fn lend(&self, surroundings: Surroundings) -> u64 {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let replaced = self.slots().insert(id, slot);
+        let replaced = self.lent().insert(id, surroundings);
         drop(replaced);
         id
     }
 
     #[must_use = "dropping it may run Python code"]
-    pub(super) fn take(&self, id: u64) -> Option<Slot> {
-        self.slots().remove(&id)
+    pub(super) fn take_back(&self, id: u64) -> Option<Surroundings> {
+        self.lent().remove(&id)
     }
 
     pub(super) fn surroundings(&self, py: Python<'_>, id: u64) -> Option<Surroundings> {
-        match self.slots().get(&id) {
-            Some(Slot::Surroundings(s)) => {
-                Some(Surroundings { context: s.context.clone_ref(py), state: s.state.clone_ref(py) })
-            }
-            _ => None,
-        }
+        let lent = self.lent();
+        let Surroundings { context, state, .. } = lent.get(&id)?;
+        Some(Surroundings { context: context.clone_ref(py), state: state.clone_ref(py), raised: None })
+    }
+
+    /// The loop that runs the app's coroutines now.
+    pub(super) fn event_loop(&self) -> PyResult<LoopHandle> {
+        let event_loop = self.shared.get().and_then(|shared| shared.event_loop());
+        event_loop.ok_or_else(|| PyRuntimeError::new_err("the event loop of the app does not run"))
+    }
+
+    /// Keeps an exception for the middleware that left these surroundings.
+    ///
+    /// # Errors
+    /// Gives it back where nobody waits for it any longer.
+    pub(super) fn keep_raised(&self, id: u64, error: PyErr, whose: &str) -> Result<(), PyErr> {
+        let mut lent = self.lent();
+        let Some(surroundings) = lent.get_mut(&id) else { return Err(error) };
+        let before = surroundings.raised.replace((error, whose.to_owned()));
+        drop(lent);
+        drop(before);
+        Ok(())
+    }
+
+    /// The exception that was kept with these surroundings.
+    pub(super) fn take_raised(&self, id: u64) -> Option<(PyErr, String)> {
+        self.lent().get_mut(&id)?.raised.take()
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {

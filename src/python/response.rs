@@ -8,10 +8,15 @@ use http::{Extensions, HeaderValue, StatusCode};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
+use super::bridge::EventLoop;
+use super::context;
 use super::convert::to_json;
 use super::headers::{Headers, collect, header_value};
+use super::objects::Objects;
+use super::stream::{BodyIterator, Outgoing, is_chunks};
 use crate::Body;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -28,10 +33,29 @@ pub(super) struct Response {
 
 struct State {
     status: StatusCode,
-    body: Body,
+    body: Content,
     /// What layers outside want to know of an answer that came from inside.
     extensions: Extensions,
     from_inside: bool,
+}
+
+/// Where the body is.
+enum Content {
+    Here(Body),
+    /// What yields it, and in which context.
+    Chunks {
+        chunks: Py<PyAny>,
+        context: Py<PyAny>,
+    },
+    /// Whoever iterates over it has it, or it was sent.
+    Taken,
+}
+
+impl Content {
+    fn chunks(chunks: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let context = context::copy_current(chunks.py())?.unbind();
+        Ok(Self::Chunks { chunks: chunks.clone().unbind(), context })
+    }
 }
 
 impl Response {
@@ -43,31 +67,62 @@ impl Response {
     pub(super) fn from_http(py: Python<'_>, response: crate::Response) -> PyResult<Self> {
         let (parts, body) = response.into_parts();
         let headers = Py::new(py, Headers::of_response(parts.headers))?;
+        let body = Content::Here(body);
         let state = State { status: parts.status, body, extensions: parts.extensions, from_inside: true };
         Ok(Self { headers, state: Mutex::new(state) })
     }
 
     /// What is sent. A body that is in memory can be sent again, a stream only once.
-    fn to_http(&self, py: Python<'_>) -> PyResult<crate::Response> {
+    fn to_http(&self, py: Python<'_>, objects: &Objects) -> PyResult<crate::Response> {
         let mut headers = self.headers.bind(py).get().snapshot();
         // Framing is the connection's own business; code that sets it could only break it.
         headers.remove(TRANSFER_ENCODING);
-        let mut state = self.lock();
-        let body = match state.body.as_bytes() {
-            Some(bytes) => {
+        let (status, extensions, body) = {
+            let mut state = self.lock();
+            let kept = match &state.body {
+                Content::Here(body) => body.as_bytes().cloned(),
+                _ => None,
+            };
+            // Without a body it is the length that GET would have had, in the answer to HEAD from inside.
+            if kept.is_some() || !state.from_inside {
                 headers.remove(CONTENT_LENGTH);
-                Body::from(bytes.clone())
             }
-            None => {
-                // Without a body it is the length that GET would have had, in the answer to HEAD from inside.
-                if !state.from_inside {
-                    headers.remove(CONTENT_LENGTH);
-                }
-                std::mem::take(&mut state.body)
-            }
+            let body = match kept {
+                Some(bytes) => Content::Here(bytes.into()),
+                None => std::mem::replace(&mut state.body, Content::Taken),
+            };
+            (state.status, state.extensions.clone(), body)
         };
-        Ok(assemble(state.status, headers, state.extensions.clone(), body))
+        let body = match body {
+            Content::Here(body) => body,
+            Content::Taken => return Err(taken("and a stream is sent once")),
+            Content::Chunks { chunks, context } => match chunks.cast_bound::<BodyIterator>(py) {
+                Ok(unchanged) => unchanged.get().take().unwrap_or_default(),
+                Err(_) => {
+                    headers.remove(CONTENT_LENGTH);
+                    Body::new(Outgoing::new(EventLoop::new(objects.event_loop()?, context), chunks))
+                }
+            },
+        };
+        Ok(assemble(status, headers, extensions, body))
     }
+
+    /// What was counted or tagged before is not true of a new body.
+    fn replace_body(&self, py: Python<'_>, body: Content) -> PyResult<()> {
+        let headers = self.headers.bind(py);
+        for stale in ["content-length", "etag"] {
+            if headers.contains(stale)? {
+                headers.del_item(stale)?;
+            }
+        }
+        let before = std::mem::replace(&mut self.lock().body, body);
+        drop(before);
+        Ok(())
+    }
+}
+
+fn taken(why: &str) -> PyErr {
+    PyRuntimeError::new_err(format!("the body of this response was taken, {why}"))
 }
 
 fn assemble(status: StatusCode, mut headers: HeaderMap, extensions: Extensions, body: Body) -> crate::Response {
@@ -118,20 +173,22 @@ fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Bytes, HeaderValue)> {
 fn unencodable(value: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
     let py = value.py();
     Ok(if value.hasattr(intern!(py, "__anext__"))? {
-        Some("an async generator, which is not supported")
+        Some("an async generator, which is sent in pieces only as Response(body=...)")
     } else if value.hasattr(intern!(py, "__await__"))? {
         Some("an awaitable that was not awaited")
     } else if value.hasattr(intern!(py, "__next__"))? {
-        Some("a generator or iterator, which is not supported")
+        Some("a generator or iterator, which is sent in pieces only as Response(body=...)")
     } else {
         None
     })
 }
 
 /// What a handler or middleware returned, as a response; plain values get `default` as their status.
-pub(super) fn answer(value: &Bound<'_, PyAny>, default: StatusCode) -> PyResult<crate::Response> {
+///
+/// `objects` are those of the app whose loop iterates over a body that comes in pieces.
+pub(super) fn answer(value: &Bound<'_, PyAny>, default: StatusCode, objects: &Objects) -> PyResult<crate::Response> {
     if let Ok(response) = value.cast::<Response>() {
-        return response.get().to_http(value.py());
+        return response.get().to_http(value.py(), objects);
     }
     if default == StatusCode::NO_CONTENT && value.is_none() {
         return Ok(assemble(default, HeaderMap::new(), Extensions::new(), Body::empty()));
@@ -160,18 +217,21 @@ impl Response {
             (Some(_), Some(_)) => return Err(PyTypeError::new_err("body and content are two names of one thing")),
             (body, content) => body.or(content),
         };
-        let mut bytes = Bytes::new();
-        if let Some(value) = value {
-            let (encoded, kind) = encode(value)?;
-            bytes = encoded;
-            headers.entry(CONTENT_TYPE).or_insert(kind);
-        }
+        let body = match value {
+            None => Content::Here(Body::empty()),
+            Some(value) if is_chunks(value)? => Content::chunks(value)?,
+            Some(value) => {
+                let (encoded, kind) = encode(value)?;
+                headers.entry(CONTENT_TYPE).or_insert(kind);
+                Content::Here(encoded.into())
+            }
+        };
         if let Some(media_type) = media_type {
             headers.insert(CONTENT_TYPE, header_value("content-type", media_type)?);
         }
         // It is counted when it is sent; a wrong one would break the connection.
         headers.remove(CONTENT_LENGTH);
-        let state = State { status, body: bytes.into(), extensions: Extensions::new(), from_inside: false };
+        let state = State { status, body, extensions: Extensions::new(), from_inside: false };
         Ok(Self { headers: Py::new(py, Headers::of_response(headers))?, state: Mutex::new(state) })
     }
 
@@ -196,10 +256,13 @@ impl Response {
         use http_body::Body as _;
         let bytes = {
             let state = self.lock();
-            match state.body.as_bytes() {
-                Some(bytes) => bytes.clone(),
-                None if state.body.is_end_stream() => Bytes::new(),
-                None => return Err(PyRuntimeError::new_err("the body is a stream, which is sent as it comes")),
+            match &state.body {
+                Content::Here(body) if body.is_end_stream() => Bytes::new(),
+                Content::Here(body) if let Some(bytes) = body.as_bytes() => bytes.clone(),
+                Content::Here(_) | Content::Chunks { .. } => {
+                    return Err(PyRuntimeError::new_err("the body comes in pieces; iterate over body_iterator"));
+                }
+                Content::Taken => return Err(taken("by body_iterator or because it was sent")),
             }
         };
         Ok(PyBytes::new(py, &bytes))
@@ -211,16 +274,51 @@ impl Response {
             Ok(text) => Bytes::copy_from_slice(text.to_str()?.as_bytes()),
             Err(_) => Bytes::copy_from_slice(value.cast::<PyBytes>()?.as_bytes()),
         };
-        // What was counted or tagged before is not true of the new bytes.
-        let headers = self.headers.bind(py);
-        for stale in ["content-length", "etag"] {
-            if headers.contains(stale)? {
-                headers.del_item(stale)?;
-            }
+        self.replace_body(py, Content::Here(bytes.into()))
+    }
+
+    /// The chunks of the body, as they come. Whoever asks has it: it is sent only if it is set again.
+    #[getter]
+    fn body_iterator(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let body = std::mem::replace(&mut self.lock().body, Content::Taken);
+        match body {
+            Content::Here(body) => Ok(Py::new(py, BodyIterator::new(body))?.into_any()),
+            Content::Chunks { chunks, .. } => Ok(chunks),
+            Content::Taken => Err(taken("by body_iterator or because it was sent")),
         }
-        let before = std::mem::replace(&mut self.lock().body, bytes.into());
-        drop(before);
-        Ok(())
+    }
+
+    #[setter]
+    fn set_body_iterator(&self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !is_chunks(value)? {
+            let class = value.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "body_iterator was set to {class}; give an async iterator of bytes"
+            )));
+        }
+        if value.is_instance_of::<BodyIterator>() {
+            // What came from inside goes on as it is.
+            let before = std::mem::replace(&mut self.lock().body, Content::chunks(value)?);
+            drop(before);
+            return Ok(());
+        }
+        self.replace_body(value.py(), Content::chunks(value)?)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.headers)?;
+        match self.state.try_lock().as_deref() {
+            Ok(State { body: Content::Chunks { chunks, context }, .. }) => {
+                visit.call(chunks)?;
+                visit.call(context)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let body = std::mem::replace(&mut self.lock().body, Content::Taken);
+        drop(body);
     }
 
     fn __repr__(&self) -> String {

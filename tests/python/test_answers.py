@@ -142,7 +142,7 @@ def deep() -> list[Any]:
         ({(1, 2): 3}, "cannot be a key"),
         ([b"\xff"], "not UTF-8"),
         ("\ud800", "surrogates not allowed"),
-        (iter([1]), "a generator or iterator, which is not supported"),
+        (iter([1]), "a generator or iterator, which is sent in pieces only as Response(body=...)"),
     ],
     ids=["object", "cyclic", "deep", "key", "bytes", "surrogate", "iterator"],
 )

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ziggurat import ConfigError, HTTPException, Model, Request, Response, Ziggurat
+from ziggurat import ConfigError, HTTPException, Model, Request, Response, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 # The same services answer in both modes.
@@ -365,3 +365,224 @@ def test_what_is_refused_at_registration() -> None:
 
 def test_without_middleware_there_is_no_trace_of_it(app: Ziggurat) -> None:
     assert all(not stack.enters_python for stack in app.stack("/openapi.json"))
+
+
+def test_objects_and_classes_are_middleware() -> None:
+    app = Ziggurat()
+
+    @app.get("/")
+    async def root(request: Request) -> list[str]:
+        found: list[str] = request.state["seen"]
+        return found
+
+    class Marks:
+        def __init__(self, mark: str = "class") -> None:
+            self.mark = mark
+            self.calls = 0
+
+        async def __call__(self, request: Request, call_next: Any) -> Response:
+            self.calls += 1
+            request.state.setdefault("seen", []).append(self.mark)
+            response: Response = await call_next(request)
+            return response
+
+    made = Marks("object")
+    app.middleware(made)
+    assert app.middleware(Marks) is Marks
+
+    with TestClient(app) as client:
+        assert client.get("/").json() == ["object", "class"]
+        assert client.get("/").json() == ["object", "class"]
+    assert made.calls == 2
+    assert [name for name in app.stack("/")[0].enters_python if name != "root"] == ["Marks", "Marks"]
+
+    class NeedsMore:
+        def __init__(self, limit: int) -> None: ...
+
+        async def __call__(self, request: Request, call_next: Any) -> Response: ...
+
+    class Plain:
+        def __call__(self, request: Request, call_next: Any) -> Response: ...
+
+    with pytest.raises(ConfigError, match=r"NeedsMore cannot be made without arguments: .*'limit'; make it yourself"):
+        Ziggurat().middleware(NeedsMore)
+    with pytest.raises(ConfigError, match=r"Plain is not an async function; write async def __call__\(self, request"):
+        Ziggurat().middleware(Plain())
+    with pytest.raises(ConfigError, match="'nothing' is no function"):
+        layers.Middleware("nothing")  # type: ignore[arg-type]
+
+
+def test_it_stands_among_layers_where_it_is_given() -> None:
+    order: list[str] = []
+
+    def noting(mark: str) -> Any:
+        async def noted(request: Request, call_next: Any) -> Response:
+            response: Response = await call_next(request)
+            order.append(f"{mark} {response.status} {'content-encoding' in response.headers}")
+            return response
+
+        noted.__qualname__ = mark
+        return noted
+
+    outside, inside, around_one = noting("outside"), noting("inside"), noting("around_one")
+    compression = layers.Compression(min_size=0)
+    app = Ziggurat(layers=[layers.Trace(), outside, compression, layers.Middleware(inside, paths="/text")])
+
+    @app.get("/text", layers=[around_one, layers.Etag()])
+    async def text() -> str:
+        return "text " * 100
+
+    @app.get("/other", skip_layers=[outside])
+    async def other() -> str:
+        return "other"
+
+    [stack] = app.stack("/text")
+    assert stack.passes == (
+        "CatchPanic", "RequestId", "Trace", "Timeout", "BodyLimit", "outside", "Compression", "inside", "around_one",
+        "Etag", stack.passes[-1],
+    )  # fmt: skip
+    assert stack.enters_python == ("outside", "inside", "around_one", stack.passes[-1])
+    [stack] = app.stack("/other")
+    assert stack.enters_python == (stack.passes[-1],)
+    with TestClient(app) as client:
+        answer = client.get("/text", headers={"accept-encoding": "gzip"})
+        assert answer.headers["content-encoding"] == "gzip"
+        assert order == ["around_one 200 False", "inside 200 False", "outside 200 True"]
+        order.clear()
+        assert (
+            client.get(
+                "/text", headers={"accept-encoding": "gzip", "if-none-match": answer.headers["etag"]}
+            ).status_code
+            == 304
+        )
+        assert order == ["around_one 304 False", "inside 304 False", "outside 304 False"]
+        order.clear()
+        assert client.get("/other").text == "other"
+        assert order == []
+
+
+def test_what_cannot_be_meant_of_its_place_is_refused() -> None:
+    async def fine(request: Request, call_next: Any) -> Any: ...
+
+    app = Ziggurat()
+    with pytest.raises(ConfigError, match=r"/x: the middleware .*fine has paths, and wraps what it is given to"):
+        app.get("/x", layers=[layers.Middleware(fine, paths="/y")])
+    with pytest.raises(ConfigError, match=r"/x: layers is one layer; write a list"):
+        app.get("/x", layers=fine)  # type: ignore[arg-type]
+
+    class Timeout:
+        async def __call__(self, request: Request, call_next: Any) -> Any: ...
+
+    Timeout.__qualname__ = "Timeout"
+    app.middleware(Timeout)
+    with pytest.raises(ConfigError, match=r"the middleware Timeout is called as a layer of Ziggurat.*test_middleware"):
+        app.build()
+
+
+class Unforeseen(Exception):
+    pass
+
+
+def test_a_middleware_sees_what_a_handler_raises(app: Ziggurat, caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[str] = []
+
+    @app.get("/unforeseen")
+    async def unforeseen() -> None:
+        raise Unforeseen("of a handler")
+
+    @app.get("/sync")
+    def sync() -> None:
+        raise Unforeseen("of a thread")
+
+    @app.get("/refused")
+    async def refused() -> None:
+        raise HTTPException(409, "refused")
+
+    @app.middleware
+    async def outer(request: Request, call_next: Any) -> Response:
+        try:
+            return await call_next(request)
+        except Unforeseen as error:
+            seen.append(f"outer {error}")
+            if "answer" in request.query:
+                return Response(418, body=str(error))
+            raise
+
+    @app.middleware
+    async def inner(request: Request, call_next: Any) -> Response:
+        try:
+            response: Response = await call_next(request)
+        except Unforeseen as error:
+            seen.append(f"inner {error}")
+            if "other" in request.query:
+                raise Unforeseen("of the middleware") from error
+            raise
+        seen.append(f"inner {response.status}")
+        return response
+
+    with TestClient(app) as client, caplog.at_level(logging.ERROR, logger="ziggurat"):
+        answer = client.get("/unforeseen?answer")
+        assert (answer.status_code, answer.text) == (418, "of a handler")
+        assert seen == ["inner of a handler", "outer of a handler"]
+        assert not caplog.records, "whoever catches it answers for it"
+
+        seen.clear()
+        answer = client.get("/unforeseen")
+        assert (answer.status_code, answer.json()["title"]) == (500, "Internal server error")
+        assert "of a handler" not in answer.text
+        assert seen == ["inner of a handler", "outer of a handler"]
+        assert len(caplog.records) == 1, "it is logged once, where it leaves the outermost"
+        assert "in unforeseen" in caplog.text
+
+        seen.clear()
+        caplog.clear()
+        assert client.get("/sync?answer").text == "of a thread"
+        assert client.get("/sync?answer&other").text == "of the middleware"
+        assert client.get("/refused").status_code == 409
+        assert seen == [
+            "inner of a thread", "outer of a thread", "inner of a thread", "outer of the middleware", "inner 409",
+        ]  # fmt: skip
+        assert not caplog.records
+
+
+def test_an_exception_that_nobody_sees_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    app = Ziggurat()
+
+    @app.get("/")
+    async def root() -> None:
+        raise Unforeseen("unseen")
+
+    @app.middleware
+    async def hasty(request: Request, call_next: Any) -> Response:
+        going_on = asyncio.ensure_future(call_next(request))
+        await asyncio.sleep(0.05)
+        del going_on
+        return Response(202)
+
+    with TestClient(app) as client, caplog.at_level(logging.ERROR):
+        assert client.get("/").status_code == 202
+        # Either by us, or by asyncio, for the future that nobody awaited.
+        for _ in range(100):
+            if "unseen" in caplog.text:
+                break
+            threading.Event().wait(0.02)
+    assert "unseen" in caplog.text
+
+
+def test_what_it_starts_runs_on_behind_the_answer(app: Ziggurat) -> None:
+    done = threading.Event()
+
+    async def later() -> None:
+        await asyncio.sleep(0.05)
+        done.set()
+
+    @app.middleware
+    async def starts(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        app.tasks = asyncio.ensure_future(later())  # type: ignore[attr-defined]
+        return response
+
+    with TestClient(app) as client:
+        assert client.get("/openapi.json").status_code == 200
+        assert not done.is_set()
+        assert done.wait(10)

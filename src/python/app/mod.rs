@@ -1,8 +1,12 @@
 //! `_ziggurat.App`: what `ziggurat.Ziggurat` fills, freezes and serves.
 
 mod build;
+mod built;
+mod draft;
 pub(super) mod embed;
+mod guarded;
 mod migrate;
+mod resource;
 mod serving;
 mod settings;
 mod unreached;
@@ -22,7 +26,8 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tower::ServiceExt;
 
-use self::build::{Built, Draft};
+use self::built::Built;
+use self::draft::Draft;
 use self::serving::Serving;
 use super::errors::config_error;
 use super::extension::NativeService;
@@ -183,18 +188,21 @@ impl App {
         })
     }
 
-    #[pyo3(signature = (function, name, paths = None))]
+    /// Makes a layer of a middleware; gives its place, for `use_layers` and for routes.
     fn add_middleware(
         &self,
         py: Python<'_>,
         function: Py<PyAny>,
         name: String,
         paths: Option<Vec<String>>,
-    ) -> PyResult<()> {
-        self.draft(py, |draft| {
-            draft.add_middleware(function, name, paths);
-            Ok(())
-        })
+        location: &str,
+    ) -> PyResult<usize> {
+        self.draft(py, |draft| draft.add_middleware(function, name, paths, location))
+    }
+
+    /// Sets the layers of the app: a JSON list of descriptions and places of middleware, outermost first.
+    fn use_layers(&self, py: Python<'_>, layers: &str) -> PyResult<()> {
+        self.draft(py, |draft| draft.use_layers(layers))
     }
 
     /// Fragments of the OpenAPI document for the CRUD routes, as JSON.

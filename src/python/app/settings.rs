@@ -12,11 +12,9 @@ use crate::service::server::Server;
 /// The app's.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AppSettings<'a> {
+pub(super) struct AppSettings {
     #[serde(default)]
     pub(super) store: Option<String>,
-    #[serde(borrow)]
-    pub(super) layers: &'a RawValue,
     #[serde(default)]
     pub(super) location: String,
     #[serde(default)]

@@ -47,11 +47,16 @@ pub struct EventLoop {
 /// `RuntimeError` when no loop runs on this thread, or another than PyLoop.
 pub fn current_loop(py: Python<'_>) -> PyResult<EventLoop> {
     let home = spawn::running_pyloop(py)?.get().handle();
-    let context = Arc::new(OnLoop::new(context::copy_current(py)?.unbind(), home.clone()));
-    Ok(EventLoop { home, context })
+    Ok(EventLoop::new(home, context::copy_current(py)?.unbind()))
 }
 
 impl EventLoop {
+    /// A loop that may run on another thread, and a context for what it runs.
+    pub(in crate::python) fn new(home: LoopHandle, context: Py<PyAny>) -> Self {
+        let context = Arc::new(OnLoop::new(context, home.clone()));
+        Self { home, context }
+    }
+
     /// Guards a Python object for the way through code that is not attached.
     pub fn keep<T: Send + 'static>(&self, value: T) -> OnLoop<T> {
         OnLoop::new(value, self.home.clone())

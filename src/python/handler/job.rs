@@ -121,18 +121,33 @@ impl Callable {
         })
     }
 
-    fn respond(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> crate::Response {
-        match result.and_then(|value| interrupt::noting(py, response::answer(&value, self.status))) {
+    fn respond(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>, within: Within<'_>) -> crate::Response {
+        let answered = |value| interrupt::noting(py, response::answer(&value, self.status, within.objects));
+        match result.and_then(answered) {
             Ok(response) => response,
-            Err(error) => errors::answer(py, error, &self.plan.name),
+            Err(error) => errors::answer_inside(py, error, &self.plan.name, within.outside()),
         }
     }
 
-    fn fail(&self, py: Python<'_>, failed: Failed) -> crate::Response {
+    fn fail(&self, py: Python<'_>, failed: Failed, within: Within<'_>) -> crate::Response {
         match failed {
             Failed::Refused(problem) => problem.into_response(),
-            Failed::Raised(error) => errors::answer(py, error, &self.plan.name),
+            Failed::Raised(error) => errors::answer_inside(py, error, &self.plan.name, within.outside()),
         }
+    }
+}
+
+/// What a call belongs to.
+#[derive(Clone, Copy)]
+struct Within<'a> {
+    objects: &'a Objects,
+    surroundings: Option<u64>,
+}
+
+impl<'a> Within<'a> {
+    /// The middleware outside, if there is one.
+    fn outside(self) -> Option<(&'a Objects, u64)> {
+        self.surroundings.map(|id| (self.objects, id))
     }
 }
 
@@ -159,21 +174,21 @@ impl Call {
             return Started::Finished;
         };
         let callable = &objects.handlers[handler];
-        let surroundings = surroundings.and_then(|id| objects.surroundings(py, id));
-        let adopted = match &surroundings {
-            Some(surroundings) => context::adopt(surroundings.context.bind(py)),
+        let outer = surroundings.and_then(|id| objects.surroundings(py, id));
+        let adopted = match &outer {
+            Some(outer) => context::adopt(outer.context.bind(py)),
             None => Ok(()),
         };
-        match adopted.map_err(Failed::Raised).and_then(|()| callable.call(py, input, surroundings)) {
+        match adopted.map_err(Failed::Raised).and_then(|()| callable.call(py, input, outer)) {
             Ok(coroutine) => {
-                let finish = Box::new(HandlerReply { handler, objects: Arc::downgrade(&objects), reply });
+                let finish = Box::new(HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply });
                 Started::Coroutine { coroutine: coroutine.unbind(), finish }
             }
             Err(failed) => {
                 if let Failed::Raised(error) = &failed {
                     interrupt::note(py, error);
                 }
-                reply.send(callable.fail(py, failed));
+                reply.send(callable.fail(py, failed, Within { objects: &objects, surroundings }));
                 Started::Finished
             }
         }
@@ -191,10 +206,11 @@ impl Call {
         };
         let callable = &objects.handlers[handler];
         let response = attach::on_loop(py, LeafKind::Python, |py| {
-            let surroundings = surroundings.and_then(|id| objects.surroundings(py, id));
-            match run_in_context(py, callable, input, surroundings) {
-                Ok(value) => callable.respond(py, Ok(value)),
-                Err(failed) => callable.fail(py, failed),
+            let outer = surroundings.and_then(|id| objects.surroundings(py, id));
+            let within = Within { objects: &objects, surroundings };
+            match run_in_context(py, callable, input, outer) {
+                Ok(value) => callable.respond(py, Ok(value), within),
+                Err(failed) => callable.fail(py, failed, within),
             }
         });
         reply.send(response);
@@ -230,6 +246,7 @@ fn run_in_context<'py>(
 struct HandlerReply {
     handler: usize,
     objects: Weak<Objects>,
+    surroundings: Option<u64>,
     reply: Reply,
 }
 
@@ -246,7 +263,10 @@ impl Finish for HandlerReply {
         }
         let response = match (self.objects.upgrade(), result) {
             (_, Err(error)) if errors::is_cancelled(py, &error) => refusal::stopping().into_response(),
-            (Some(objects), result) => objects.handlers[self.handler].respond(py, result),
+            (Some(objects), result) => {
+                let within = Within { objects: &objects, surroundings: self.surroundings };
+                objects.handlers[self.handler].respond(py, result, within)
+            }
             (None, _) => refusal::stopping().into_response(),
         };
         self.reply.send(response);

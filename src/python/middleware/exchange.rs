@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use crate::Body;
 use crate::python::context;
 use crate::python::handler::BOUNDED_OUTSIDE;
-use crate::python::objects::{Objects, Slot, Surroundings, SurroundingsId};
+use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
 use crate::python::request::{Request, body_json, ready};
 use crate::python::response::Response;
 use crate::python::{attach, bridge, errors};
@@ -148,20 +148,26 @@ impl Exchange {
         let objects = self.objects.upgrade().ok_or_else(|| errors::bug("the application is gone"))?;
         let context = context::copy_current(py)?.unbind();
         let state = request.get().state_dict(py).clone().unbind();
-        let id = objects.keep(Slot::Surroundings(Surroundings { context, state }));
+        let id = objects.lend(Surroundings { context, state, raised: None });
         self.with(|state| state.lent.push(id));
         parts.extensions.insert(SurroundingsId(id));
         let inner = self.inner.clone();
         let this = self.clone();
         self.spawn(py, async move {
-            let Ok(response) = inner.answer(http::Request::from_parts(parts, body)).await;
+            let Ok(mut response) = inner.answer(http::Request::from_parts(parts, body)).await;
+            let has_raised = response.extensions_mut().remove::<HasRaised>().is_some();
             this.with(|state| state.told = Some(response.extensions().clone()));
-            Box::new(move |py: Python<'_>| Ok(Py::new(py, Response::from_http(py, response)?)?.into_any())) as Brought
+            Box::new(move |py: Python<'_>| {
+                if has_raised && let Some((error, _)) = this.objects.upgrade().and_then(|all| all.take_raised(id)) {
+                    return Err(error);
+                }
+                Ok(Py::new(py, Response::from_http(py, response)?)?.into_any())
+            }) as Brought
         })
     }
 
     /// Ends what still runs for this request and releases what was lent. To be called on the loop thread.
-    pub(super) fn end(&self, _: Python<'_>) {
+    pub(super) fn end(&self, py: Python<'_>) {
         let (running, lent) = self.with(|state| {
             state.over = true;
             (std::mem::take(&mut state.running), std::mem::take(&mut state.lent))
@@ -171,7 +177,12 @@ impl Exchange {
         }
         if let Some(objects) = self.objects.upgrade() {
             for id in lent {
-                drop(objects.take(id));
+                let lent = objects.take_back(id);
+                if let Some(Surroundings { raised: Some((error, whose)), .. }) = &lent {
+                    // Whatever answered in its place, nobody has seen it.
+                    errors::log(py, error, whose);
+                }
+                drop(lent);
             }
         }
     }

@@ -6,90 +6,115 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
+use futures_util::future::Either;
 use http::StatusCode;
 use pyo3::prelude::*;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{CallNext, Exchange, Scope};
-use crate::python::objects::{Objects, Shared, SurroundingsId};
+use crate::python::hooks::Surrounding;
+use crate::python::objects::{Objects, SurroundingsId};
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started, reply};
 use crate::python::request::{BodySource, Head, Request as PyRequest};
 use crate::python::{attach, context, errors, interrupt, refusal, response};
-use crate::service::{Dispatcher, LeafKind, Problem, Request, Response, Route};
-
-/// Tells of which kind the leaf is that a request will reach.
-#[derive(Debug, Clone)]
-pub(in crate::python) struct Leaves(pub(in crate::python) Dispatcher);
-
-impl Leaves {
-    fn kind(&self, request: &Request) -> LeafKind {
-        // Where no leaf answers, Python is entered for its own sake.
-        self.0.table().leaf(request.uri().path(), request.method()).map_or(LeafKind::Python, |leaf| leaf.kind)
-    }
-}
+use crate::service::{
+    Dispatcher, LeafInfo, LeafKind, Problem, Request, Response, ResponseFuture as RouteFuture, Route,
+};
 
 /// Wraps services in a Python middleware.
 #[derive(Clone)]
-pub(in crate::python) struct PyMiddlewareLayer(pub(in crate::python) Arc<Settings>);
+pub(in crate::python) struct PyMiddlewareLayer {
+    settings: Arc<Settings>,
+    /// Inside of which it does not stand.
+    dispatcher: Option<Dispatcher>,
+}
 
 pub(in crate::python) struct Settings {
     pub(in crate::python) name: String,
+    /// Among the app's objects.
     pub(in crate::python) index: usize,
     pub(in crate::python) scope: Scope,
-    pub(in crate::python) objects: Weak<Objects>,
-    pub(in crate::python) shared: Arc<Shared>,
-    pub(in crate::python) leaves: Leaves,
+    pub(in crate::python) surrounding: Surrounding,
+}
+
+impl PyMiddlewareLayer {
+    /// For a single route.
+    pub(in crate::python) fn of_route(settings: Arc<Settings>) -> Self {
+        Self { settings, dispatcher: None }
+    }
+
+    /// For a stack around `dispatcher`.
+    pub(in crate::python) fn around(settings: Arc<Settings>, dispatcher: Dispatcher) -> Self {
+        Self { settings, dispatcher: Some(dispatcher) }
+    }
 }
 
 impl Layer<Route> for PyMiddlewareLayer {
     type Service = PyMiddleware;
 
     fn layer(&self, inner: Route) -> PyMiddleware {
-        PyMiddleware { settings: self.0.clone(), inner }
+        PyMiddleware { layer: self.clone(), inner }
     }
 }
 
 /// A service inside a Python middleware.
 #[derive(Clone)]
 pub(in crate::python) struct PyMiddleware {
-    settings: Arc<Settings>,
+    layer: PyMiddlewareLayer,
     inner: Route,
 }
 
 impl Service<Request> for PyMiddleware {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Either<RouteFuture, Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if !self.settings.scope.holds(request.uri().path()) {
-            return Box::pin(self.inner.answer(request));
+        if !self.layer.settings.scope.holds(request.uri().path()) {
+            return Either::Left(self.inner.answer(request));
         }
-        let (settings, inner) = (self.settings.clone(), self.inner.clone());
-        Box::pin(async move { Ok(settings.answer(inner, request).await.unwrap_or_else(Problem::into_response)) })
+        let kind = self.layer.kind(&request);
+        let (settings, inner) = (self.layer.settings.clone(), self.inner.clone());
+        let answer =
+            async move { Ok(settings.answer(inner, kind, request).await.unwrap_or_else(Problem::into_response)) };
+        Either::Right(Box::pin(answer))
+    }
+}
+
+impl PyMiddlewareLayer {
+    /// Of which kind the leaf is that a request will reach.
+    fn kind(&self, request: &Request) -> LeafKind {
+        let leaf = match &self.dispatcher {
+            Some(dispatcher) => dispatcher.table().leaf(request.uri().path(), request.method()),
+            None => request.extensions().get::<Arc<LeafInfo>>(),
+        };
+        // Where no leaf answers, Python is entered for its own sake.
+        leaf.map_or(LeafKind::Python, |leaf| leaf.kind)
     }
 }
 
 impl Settings {
-    async fn answer(&self, inner: Route, request: Request) -> Result<Response, Problem> {
-        let Some(event_loop) = self.shared.event_loop() else {
+    async fn answer(&self, inner: Route, kind: LeafKind, request: Request) -> Result<Response, Problem> {
+        let Some((objects, shared)) = self.surrounding.get() else {
             return Err(refusal::not_running());
         };
-        let kind = self.leaves.kind(&request);
+        let Some(event_loop) = shared.event_loop() else {
+            return Err(refusal::not_running());
+        };
         let (parts, body) = request.into_parts();
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = Head::of(&parts);
-        let exchange = Exchange::new(self.objects.clone(), inner, kind, parts, body);
+        let exchange = Exchange::new(objects.clone(), inner, kind, parts, body);
         let (reply, answer) = reply();
         let job = MiddlewareJob {
             index: self.index,
             name: self.name.clone(),
-            objects: self.objects.clone(),
+            objects: objects.clone(),
             exchange: exchange.clone(),
             head,
             surroundings,
@@ -144,10 +169,13 @@ impl MiddlewareJob {
         };
         match interrupt::noting(py, called()) {
             Ok(coroutine) => {
-                Started::Coroutine { coroutine, finish: Box::new(MiddlewareReply { name, exchange, reply }) }
+                let objects = Arc::downgrade(&objects);
+                let finish = MiddlewareReply { name, objects, exchange, surroundings, reply };
+                Started::Coroutine { coroutine, finish: Box::new(finish) }
             }
             Err(error) => {
-                reply.send(errors::answer(py, error, &name));
+                let outside = surroundings.map(|id| (&*objects, id));
+                reply.send(errors::answer_inside(py, error, &name, outside));
                 exchange.end(py);
                 Started::Finished
             }
@@ -157,26 +185,29 @@ impl MiddlewareJob {
 
 struct MiddlewareReply {
     name: String,
+    objects: Weak<Objects>,
+    surroundings: Option<u64>,
     exchange: Arc<Exchange>,
     reply: Reply,
 }
 
 impl Finish for MiddlewareReply {
     fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
-        let Self { name, exchange, reply } = *self;
+        let Self { name, objects, exchange, surroundings, reply } = *self;
         exchange.end(py);
         let cancelled = result.as_ref().is_err_and(|error| errors::is_cancelled(py, error));
+        let Some(objects) = objects.upgrade() else { return reply.send(refusal::stopping().into_response()) };
         let answered = result.and_then(|value| match value.is_none() {
             true => Err(pyo3::exceptions::PyTypeError::new_err(format!(
                 "the middleware {name} returned None; return the response of call_next, or one of its own"
             ))),
-            false => interrupt::noting(py, response::answer(&value, StatusCode::OK)),
+            false => interrupt::noting(py, response::answer(&value, StatusCode::OK, &objects)),
         });
         let response = match answered {
             Ok(response) => response,
             Err(_) if cancelled && reply.is_closed() => return,
             Err(_) if cancelled => refusal::stopping().into_response(),
-            Err(error) => errors::answer(py, error, &name),
+            Err(error) => errors::answer_inside(py, error, &name, surroundings.map(|id| (&*objects, id))),
         };
         reply.send(response);
     }

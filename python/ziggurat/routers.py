@@ -1,0 +1,169 @@
+"""Routes that are declared together, and included in an app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ._location import user_location
+from ._specs import (
+    AnyLayer,
+    CrudSpec,
+    NativeSpec,
+    Pending,
+    RouteSpec,
+    SkippedLayer,
+    guards_of,
+    layer_of,
+    layers_of,
+    skips_of,
+)
+from .exceptions import ConfigError
+from .guards import Guard
+from .layers import Layer, Middleware
+from .routing import Routes
+
+__all__ = ["Router"]
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a router, or the place where it is included, adds to its routes."""
+
+    prefix: str = ""
+    tags: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    skip_layers: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
+
+    @classmethod
+    def checked(
+        cls,
+        prefix: str,
+        tags: Sequence[str],
+        layers: Sequence[AnyLayer],
+        skip_layers: Sequence[SkippedLayer],
+        guards: Sequence[Guard],
+    ) -> Around:
+        """Of what the user gave."""
+        location = user_location()
+        what = f"the router {prefix}" if prefix else "the router"
+        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+            raise ConfigError(
+                f"{what}: a prefix begins with a slash and does not end with one",
+                cure=f'write "/{prefix.strip("/")}"' if prefix.strip("/") else "leave it out",
+                location=location,
+            )
+        if isinstance(tags, str):
+            raise ConfigError(f"{what}: tags is one text", cure=f"write tags=[{tags!r}]", location=location)
+        return cls(
+            prefix,
+            tuple(tags),
+            layers_of(layers, what, location),
+            skips_of(skip_layers, what, location),
+            guards_of(guards, False, what, location),
+        )
+
+    def outside_of(self, inner: Around) -> Around:
+        """Both."""
+        return Around(
+            self.prefix + inner.prefix,
+            (*self.tags, *inner.tags),
+            (*self.layers, *inner.layers),
+            tuple(sorted({*self.skip_layers, *inner.skip_layers})),
+            (*self.guards, *inner.guards),
+        )
+
+    def of(self, spec: RouteSpec | CrudSpec | NativeSpec) -> RouteSpec | CrudSpec | NativeSpec:
+        """A route with this around it. The path of a handler is that of the whole already."""
+        layers = (*self.layers, *spec.layers)
+        skips = tuple(sorted({*self.skip_layers, *spec.skip_layers}))
+        if isinstance(spec, CrudSpec):
+            asked = {op: own if op in spec.public else (*self.guards, *own) for op, own in spec.guards.items()}
+            path, tags = self.prefix + spec.path, (*self.tags, *spec.tags)
+            return replace(spec, path=path, tags=tags, guards=asked, layers=layers, skip_layers=skips)
+        guards = spec.guards if spec.public else (*self.guards, *spec.guards)
+        if isinstance(spec, NativeSpec):
+            return replace(spec, path=self.prefix + spec.path, guards=guards, layers=layers, skip_layers=skips)
+        return replace(spec, tags=(*self.tags, *spec.tags), guards=guards, layers=layers, skip_layers=skips)
+
+
+@dataclass(frozen=True)
+class Included:
+    """A router, at the place where it was included."""
+
+    router: Router
+    around: Around
+
+
+class Router(Routes):
+    """Routes that an app includes with what they have in common: `app.include_router(router)`.
+
+    `prefix` comes before each path, and may have parameters as `/teams/{team}`. `tags` are added to those of each route.
+    `layers` stand around each, outside of its own and inside of those of the app and all of the app's middleware; `skip_layers`
+    names layers of the app that no request to them passes. `guards` ask something of the caller of each that does not say
+    `auth=PUBLIC`.
+
+    What is registered after it was included is there as well, until the app is built.
+    """
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        tags: Sequence[str] = (),
+        layers: Sequence[AnyLayer] = (),
+        skip_layers: Sequence[SkippedLayer] = (),
+        guards: Sequence[Guard] = (),
+    ) -> None:
+        super().__init__()
+        self._around = Around.checked(prefix, tags, layers, skip_layers, guards)
+        self._included_in: list[Routes] = []
+
+    @property
+    def prefix(self) -> str:
+        """What comes before each path."""
+        return self._around.prefix
+
+    def layer(self, layer: AnyLayer) -> None:
+        """Adds a layer around its routes, inside those that it has."""
+        location = user_location()
+        self._refuse_when_built("a layer", location)
+        added = layers_of([layer_of(layer, "the router", location)], "the router", location)
+        self._around = replace(self._around, layers=(*self._around.layers, *added))
+
+    def _add_middleware(self, middleware: Middleware) -> None:
+        self.layer(middleware)
+
+    def _is_built(self) -> bool:
+        return any(routes._is_built() for routes in self._included_in)
+
+    def _specs_within(self, outer: Around) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
+        return specs_of(self, outer.outside_of(self._around))
+
+
+def specs_of(routes: Routes, around: Around) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
+    """What was registered, in that order, with what is around it."""
+    for entry in routes._entries:
+        if isinstance(entry, Included):
+            yield from entry.router._specs_within(around.outside_of(entry.around))
+        elif isinstance(entry, Pending):
+            for spec in entry.at(around.prefix):
+                yield around.of(spec)
+        else:
+            yield around.of(entry)
+
+
+def include(routes: Routes, router: Router, around: Around, location: str) -> Included:
+    """Includes it, unless it would be included in itself."""
+    if not isinstance(router, Router):
+        raise ConfigError(f"{router!r} is no router", cure='make one, as Router(prefix="/users")', location=location)
+    if router is routes or _holds(router, routes):
+        raise ConfigError("a router is included in itself", cure="include it in another", location=location)
+    router._included_in.append(routes)
+    return Included(router, around)
+
+
+def _holds(router: Router, routes: Routes) -> bool:
+    inner = [entry.router for entry in router._entries if isinstance(entry, Included)]
+    return any(one is routes or _holds(one, routes) for one in inner)

@@ -1,0 +1,248 @@
+//! What Python declares of an app, before it is built.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use pyo3::prelude::*;
+use serde_json::value::RawValue;
+
+use super::migrate::{Migrate, Target};
+use super::settings::{AppSettings, NativeSettings, parse};
+use crate::ConfigError;
+use crate::crud::{Resource, Schema, openapi_of};
+use crate::layers::{BuiltLayer, LayerSpec};
+use crate::python::handler::{Callable, Plan, SyncPool};
+use crate::python::hooks::Surrounding;
+use crate::python::middleware::{MiddlewareSettings, PyMiddlewareLayer, Scope};
+use crate::python::objects::Objects;
+use crate::service::{Claims, Route};
+
+/// What was declared so far.
+pub(super) struct Draft {
+    pub(super) store: Option<String>,
+    pub(super) layers: Vec<LayerSpec>,
+    pub(super) location: String,
+    pub(super) sync_threads: usize,
+    pub(super) migrate: Migrate,
+    pub(super) target: Target,
+    pub(super) routes: Vec<Declared>,
+    pub(super) resources: Vec<(Resource, String)>,
+    /// Layers that routes ask for by their place here.
+    pub(super) made: Vec<BuiltLayer>,
+    /// What routes have of layers, and where they were declared: for the order of all that a request passes.
+    pub(super) arounds: Vec<(Around, String)>,
+    /// Models whose rows are kept without being served.
+    pub(super) kept: Vec<(Arc<Schema>, String)>,
+    pub(super) middleware: Vec<Middleware>,
+    /// What bodies may have at some paths, whatever the layers of the app say of all.
+    pub(super) body_limits: Vec<(String, usize)>,
+    pub(super) objects: Objects,
+    /// For hooks.
+    pub(super) surrounding: Surrounding,
+}
+
+/// A middleware, which may stand among the layers of the app or around routes.
+pub(super) struct Middleware {
+    pub(super) settings: Arc<MiddlewareSettings>,
+    /// As it stands around a route.
+    pub(super) layer: BuiltLayer,
+}
+
+/// What a route has of layers beside those of the app.
+#[derive(Clone, Default)]
+pub(super) struct Around {
+    /// Outermost first.
+    pub(super) layers: Vec<BuiltLayer>,
+    /// Names of the app's that it does not pass.
+    pub(super) skips: Vec<String>,
+}
+
+pub(super) enum Declared {
+    Handler {
+        method: Option<Method>,
+        path: String,
+        plan: Arc<Plan>,
+        handler: usize,
+        around: Around,
+    },
+    Document {
+        path: String,
+        content_type: HeaderValue,
+        body: Bytes,
+    },
+    Native {
+        method: Option<Method>,
+        path: String,
+        name: String,
+        route: Route,
+        declared: NativeSettings,
+        around: Around,
+    },
+}
+
+impl Draft {
+    pub(super) fn new(settings: &str) -> Result<Self, ConfigError> {
+        let settings: AppSettings = parse(settings, "app settings")?;
+        let migrate = settings.migrate.as_deref().map(str::parse).transpose();
+        Ok(Self {
+            migrate: migrate.map_err(|error: ConfigError| error.at_if_known(&settings.location))?.unwrap_or_default(),
+            target: Target(settings.target),
+            store: settings.store,
+            layers: Vec::new(),
+            sync_threads: settings.sync_threads.unwrap_or_else(SyncPool::default_threads),
+            location: settings.location,
+            routes: Vec::new(),
+            resources: Vec::new(),
+            made: Vec::new(),
+            arounds: Vec::new(),
+            kept: Vec::new(),
+            middleware: Vec::new(),
+            body_limits: Vec::new(),
+            objects: Objects::default(),
+            surrounding: Surrounding::default(),
+        })
+    }
+
+    /// Sets the layers of the app, outermost first: each a description, or the place of a middleware.
+    pub(super) fn use_layers(&mut self, layers: &str) -> Result<(), ConfigError> {
+        let given: Vec<&RawValue> = parse(layers, "layers")?;
+        let specs = given.into_iter().map(|layer| match layer.get().parse().ok() {
+            None => LayerSpec::from_json(layer.get()),
+            Some(place) => match self.made.get::<usize>(place) {
+                Some(layer) => Ok(LayerSpec::Registered(layer.clone())),
+                None => Err(ConfigError::new(format!("there is no layer {place}"))),
+            },
+        });
+        let specs: Result<Vec<_>, _> = specs.collect();
+        self.layers = specs.map_err(|error| error.at_if_known(&self.location))?;
+        Ok(())
+    }
+
+    /// Makes a layer for routes to ask for; routes that ask for the same share what it keeps, as the counts of a limit.
+    pub(super) fn add_layer(&mut self, spec: &str, location: &str) -> Result<usize, ConfigError> {
+        let layer = LayerSpec::from_json(spec).and_then(LayerSpec::build);
+        self.made.push(layer.map_err(|error| error.at_if_known(location))?);
+        Ok(self.made.len() - 1)
+    }
+
+    /// The layers with these places, and the names of others that are skipped.
+    pub(super) fn around(&mut self, layers: &[usize], skips: Vec<String>, location: &str) -> Around {
+        let around =
+            Around { layers: layers.iter().filter_map(|index| self.made.get(*index).cloned()).collect(), skips };
+        if !around.layers.is_empty() {
+            self.arounds.push((around.clone(), location.to_owned()));
+        }
+        around
+    }
+
+    pub(super) fn add_handler(
+        &mut self,
+        method: Option<Method>,
+        path: &str,
+        plan: Arc<Plan>,
+        callable: Callable,
+        (layers, skips): (&[usize], Vec<String>),
+    ) -> Result<(), ConfigError> {
+        let around = self.around(layers, skips, &plan.location);
+        if plan.auth.is_some() {
+            self.check_auth(&plan.name, &around, &plan.location)?;
+        }
+        let handler = self.objects.handlers.len();
+        self.objects.handlers.push(callable);
+        self.routes.push(Declared::Handler { method, path: path.to_owned(), plan, handler, around });
+        Ok(())
+    }
+
+    pub(super) fn add_document(&mut self, path: &str, content_type: HeaderValue, body: Bytes) {
+        self.routes.push(Declared::Document { path: path.to_owned(), content_type, body });
+    }
+
+    /// Mounts a handler that somebody else has written in Rust.
+    pub(super) fn add_native(
+        &mut self,
+        method: Option<Method>,
+        path: &str,
+        (name, route): (String, Route),
+        settings: &str,
+    ) -> Result<(), ConfigError> {
+        let declared: NativeSettings = parse(settings, "settings of a native route")?;
+        let around = self.around(&declared.layers, declared.skip_layers.clone(), &declared.location);
+        if declared.auth.is_some() {
+            self.check_auth(&name, &around, &declared.location)?;
+        }
+        self.routes.push(Declared::Native { method, path: path.to_owned(), name, route, declared, around });
+        Ok(())
+    }
+
+    /// Makes a layer of a middleware, for the app or for routes to ask for.
+    pub(super) fn add_middleware(
+        &mut self,
+        function: Py<PyAny>,
+        name: String,
+        paths: Option<Vec<String>>,
+        location: &str,
+    ) -> Result<usize, ConfigError> {
+        if LayerSpec::is_known(&name) {
+            return Err(ConfigError::new(format!("the middleware {name} is called as a layer of Ziggurat"))
+                .cure("give it another name")
+                .at_if_known(location));
+        }
+        let settings = Arc::new(MiddlewareSettings {
+            name: name.clone(),
+            index: self.objects.middleware.len(),
+            scope: Scope::new(paths),
+            surrounding: self.surrounding.clone(),
+        });
+        self.objects.middleware.push(function);
+        let layer = BuiltLayer::new(name, PyMiddlewareLayer::of_route(settings.clone()));
+        self.made.push(layer.clone());
+        self.middleware.push(Middleware { settings, layer });
+        Ok(self.made.len() - 1)
+    }
+
+    /// Keeps the rows of a model without serving them.
+    pub(super) fn keep(&mut self, description: &str, location: String) -> Result<(), ConfigError> {
+        let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&location))?;
+        self.check_shard_key(&schema, &location)?;
+        self.kept.push((Arc::new(schema), location));
+        Ok(())
+    }
+
+    /// The rows of a model are in one place, whoever asks for them.
+    pub(super) fn check_shard_key(&self, schema: &Schema, location: &str) -> Result<(), ConfigError> {
+        let served = self.resources.iter().map(|(resource, _)| resource.schema());
+        let kept = self.kept.iter().map(|(schema, _)| schema);
+        match served.chain(kept).find(|other| other.name == schema.name) {
+            Some(other) if other.shard_key() != schema.shard_key() => {
+                let error =
+                    ConfigError::new(format!("{} is served or kept twice, with different shard keys", schema.name));
+                Err(error.cure("give the same shard_key to each crud() and keep() of it").at_if_known(location))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_auth(&self, name: &str, around: &Around, location: &str) -> Result<(), ConfigError> {
+        let is_skipped = |layer: &str| around.skips.iter().any(|skipped| skipped == layer);
+        let of_app = self.layers.iter().any(|layer| Claims::are_found_by(layer.name()) && !is_skipped(layer.name()));
+        if of_app || around.layers.iter().any(|layer| Claims::are_found_by(layer.name())) {
+            return Ok(());
+        }
+        Err(ConfigError::new(format!("{name} asks who the caller is, but no layer finds that out"))
+            .cure("add layers.Jwt(...), ApiKey(...) or Basic(...) to the app's layers")
+            .at_if_known(location))
+    }
+
+    pub(super) fn crud_openapi(&self) -> String {
+        openapi_of(self.resources.iter().map(|(resource, _)| resource)).to_string()
+    }
+
+    /// The method and path of every CRUD operation that changes rows for anybody who asks.
+    pub(super) fn open_writes(&self) -> Vec<(String, String)> {
+        let of = |resource: &Resource| -> Vec<_> {
+            resource.open_writes().map(|op| (op.method().to_string(), resource.path_of(op))).collect()
+        };
+        self.resources.iter().flat_map(|(resource, _)| of(resource)).collect()
+    }
+}

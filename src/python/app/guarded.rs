@@ -1,0 +1,29 @@
+//! What stands around a single route.
+
+use super::draft::Around;
+use crate::layers::RequireAuth;
+use crate::service::{Leaf, Requirement};
+
+pub(super) fn guard_of(requirements: &[Requirement]) -> RequireAuth {
+    requirements.iter().cloned().fold(RequireAuth::new(), RequireAuth::require)
+}
+
+/// `RequireAuth`, with what it asks for.
+pub(super) fn guard_name(guard: &RequireAuth) -> String {
+    match guard.to_string() {
+        asked if asked.is_empty() => "RequireAuth".to_owned(),
+        asked => format!("RequireAuth({asked})"),
+    }
+}
+
+/// A leaf with its guard, and outside of that the layers around it.
+pub(super) fn surrounded(mut leaf: Leaf, auth: Option<&[Requirement]>, around: Around) -> Leaf {
+    if let Some(requirements) = auth {
+        let guard = guard_of(requirements);
+        leaf = leaf.layer(guard_name(&guard), |route| route.layer(guard));
+    }
+    for layer in around.layers.iter().rev() {
+        leaf = leaf.layer(layer.name(), |route| layer.apply(route));
+    }
+    leaf.skip(around.skips)
+}

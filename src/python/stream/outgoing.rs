@@ -1,0 +1,153 @@
+//! What a Python iterator yields, as a body.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::Frame;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::BoxError;
+use crate::python::attach;
+use crate::python::bridge::{EventLoop, OnLoop, Raised, spawn_bringing};
+use crate::python::convert::classes;
+use crate::service::LeafKind;
+
+/// How many chunks wait for the client at most, before the iterator waits for it.
+const CHUNKS: usize = 16;
+
+/// Whether it is something that yields, and no value of its own.
+pub(in crate::python) fn is_chunks(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = value.py();
+    Ok(value.hasattr(intern!(py, "__aiter__"))? || value.hasattr(intern!(py, "__next__"))?)
+}
+
+/// A body that a Python iterator yields. The iterator is begun when the body is first asked for, and closed when it is dropped.
+pub(in crate::python) struct Outgoing(State);
+
+type Pump = Pin<Box<dyn Future<Output = Result<(), Raised>> + Send>>;
+
+enum State {
+    Waiting(EventLoop, OnLoop<Py<PyAny>>),
+    Flowing {
+        chunks: mpsc::Receiver<Bytes>,
+        pump: Pump,
+    },
+    /// The iterator has ended, and some of its chunks may wait.
+    Ended {
+        chunks: mpsc::Receiver<Bytes>,
+        raised: Option<Raised>,
+    },
+    Over,
+}
+
+impl Outgoing {
+    /// `chunks` is iterated on `event_loop`.
+    pub(in crate::python) fn new(event_loop: EventLoop, chunks: Py<PyAny>) -> Self {
+        let chunks = event_loop.keep(chunks);
+        Self(State::Waiting(event_loop, chunks))
+    }
+
+    fn begin(event_loop: &EventLoop, iterator: OnLoop<Py<PyAny>>) -> State {
+        let (sender, chunks) = mpsc::channel(CHUNKS);
+        let pumped = event_loop.run(move |py| pump(py, iterator, sender), |_, _| Ok(()));
+        State::Flowing { chunks, pump: Box::pin(pumped) }
+    }
+}
+
+/// The coroutine that iterates.
+fn pump(py: Python<'_>, iterator: OnLoop<Py<PyAny>>, sender: mpsc::Sender<Bytes>) -> PyResult<Bound<'_, PyAny>> {
+    attach::on_loop(py, LeafKind::Python, |py| {
+        let pump = py.import(intern!(py, "ziggurat._streaming"))?.getattr(intern!(py, "pump"))?;
+        pump.call1((iterator.into_inner(py), Sink(sender)))
+    })
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let State::Waiting(..) = self.0
+            && let State::Waiting(event_loop, iterator) = std::mem::replace(&mut self.0, State::Over)
+        {
+            self.0 = Self::begin(&event_loop, iterator);
+        }
+        if let State::Flowing { chunks, pump } = &mut self.0 {
+            if let Poll::Ready(Some(chunk)) = chunks.poll_recv(cx) {
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            }
+            let raised = ready!(pump.as_mut().poll(cx)).err();
+            if let State::Flowing { chunks, .. } = std::mem::replace(&mut self.0, State::Over) {
+                self.0 = State::Ended { chunks, raised };
+            }
+        }
+        let State::Ended { chunks, raised } = &mut self.0 else { return Poll::Ready(None) };
+        if let Ok(chunk) = chunks.try_recv() {
+            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+        }
+        let raised = raised.take();
+        self.0 = State::Over;
+        Poll::Ready(raised.map(|raised| Err(raised.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.0, State::Over)
+    }
+}
+
+/// Where the iterator's chunks go.
+#[pyclass(frozen, module = "ziggurat._ziggurat")]
+struct Sink(mpsc::Sender<Bytes>);
+
+#[pymethods]
+impl Sink {
+    /// Takes a chunk; gives what has to be awaited before the next one, or None.
+    fn put(&self, chunk: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+        let py = chunk.py();
+        let bytes = bytes_of(chunk)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        match self.0.try_send(bytes) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(bytes)) => {
+                let sender = self.0.clone();
+                let sent = spawn_bringing(py, async move {
+                    let sent = sender.send(bytes).await;
+                    move |py: Python<'_>| sent.map(|()| py.None()).map_err(|_| left(py))
+                })?;
+                Ok(Some(sent.into_any().unbind()))
+            }
+            Err(TrySendError::Closed(_)) => Err(left(py)),
+        }
+    }
+}
+
+/// `CancelledError`: who would take the chunk has gone.
+fn left(py: Python<'_>) -> PyErr {
+    match classes(py) {
+        Ok(classes) => PyErr::from_type(classes.cancelled.bind(py).clone(), ()),
+        Err(error) => error,
+    }
+}
+
+fn bytes_of(chunk: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    if let Ok(bytes) = chunk.cast::<PyBytes>() {
+        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
+    }
+    if let Ok(text) = chunk.cast::<PyString>() {
+        return Ok(Bytes::copy_from_slice(text.to_str()?.as_bytes()));
+    }
+    if let Ok(buffer) = PyBuffer::<u8>::get(chunk) {
+        return Ok(buffer.to_vec(chunk.py())?.into());
+    }
+    let class = chunk.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
+    Err(PyTypeError::new_err(format!("a body was given {class} as a chunk; yield bytes or str")))
+}
