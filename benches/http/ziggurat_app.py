@@ -25,6 +25,17 @@ async def plaintext():
     return "Hello, World!"
 
 
+async def marks(request, call_next):
+    response = await call_next(request)
+    response.headers["x-seen"] = "yes"
+    return response
+
+
+@app.get("/wrapped", layers=[marks])
+async def wrapped():
+    return "Hello, World!"
+
+
 @app.get("/json")
 async def json_dict():
     return {

@@ -53,6 +53,7 @@ TARGETS = [
     Target("json", "ziggurat-fused", "axum", 1.3),
     Target("json", "ziggurat", "fastapi", 0.2),
     Target("json", "ziggurat", "granian", 1.0),
+    Target("wrapped", "ziggurat", "starlette", 1.0),
     Target("mongodb get", "ziggurat", "fastapi", 0.2),
     *(Target(f"sqlite {what}", "ziggurat", "sqlalchemy", 0.1) for what in ("get", "list", "create")),
     Target("mongodb get", "ziggurat", "axum", 0.95),
@@ -90,7 +91,7 @@ class Report:
         return f"{model}, {cores} cores, {total:.0f} GB, Linux {platform.release()}"
 
     def _table(self, workload: str, row: dict[str, Cell]) -> list[str]:
-        bases = [base for base in ("axum", "fastapi", "sqlalchemy", "granian") if base in row]
+        bases = [base for base in ("axum", "fastapi", "starlette", "sqlalchemy", "granian") if base in row]
         lines = [f"### {workload}", ""]
         head = ["server", "CPU µs/request", "±", *(f"/ {base}" for base in bases)]
         head += ["requests/s", "p50 ms", "p99 ms", "core", "errors"]

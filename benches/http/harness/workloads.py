@@ -42,6 +42,11 @@ def _plain(answer: Answer, _: Seeded) -> None:
     _same(answer.headers.get("content-type", "").split(";")[0], "text/plain")
 
 
+def _marked(answer: Answer, seeded: Seeded) -> None:
+    _plain(answer, seeded)
+    _same(answer.headers.get("x-seen"), "yes")
+
+
 def _equals(wanted: Any) -> Callable[[Answer, Seeded], None]:
     return lambda answer, _: _same(answer.json(), wanted)
 
@@ -169,6 +174,7 @@ def _lists(group: str) -> list[Workload]:
 
 WORKLOADS = [
     Workload("plaintext", "web", "/plaintext", _plain),
+    Workload("wrapped", "web", "/wrapped", _marked),
     Workload("json", "web", "/json", _equals(MESSAGE)),
     Workload(
         "typed",
