@@ -17,7 +17,8 @@ use tower_http::catch_panic::CatchPanicLayer as TheirCatchPanic;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{MakeRequestUuid, SetRequestIdLayer};
 use tower_http::timeout::TimeoutLayer as TheirTimeout;
-use tower_http::trace::TraceLayer as TheirTrace;
+use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer as TheirTrace};
+use tracing::Level;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer,
@@ -77,7 +78,10 @@ fn layers(c: &mut Criterion) {
     let theirs = SetRequestIdLayer::x_request_id(MakeRequestUuid);
     measure(c, "RequestId", "tower-http", theirs.layer(inner!(Body)));
     measure(c, "Trace", "ziggurat", TraceLayer::new().layer(inner!(Body)));
-    measure(c, "Trace", "tower-http", TheirTrace::new_for_http().layer(inner!(Body)));
+    let theirs = TheirTrace::new_for_http()
+        .make_span_with(DefaultMakeSpan::new().level(Level::INFO))
+        .on_response(DefaultOnResponse::new().level(Level::INFO));
+    measure(c, "Trace", "tower-http", theirs.layer(inner!(Body)));
     measure(c, "Timeout", "ziggurat", TimeoutLayer::new(minute).layer(inner!(Body)));
     let theirs = TheirTimeout::with_status_code(StatusCode::GATEWAY_TIMEOUT, minute);
     measure(c, "Timeout", "tower-http", theirs.layer(inner!(Body)));
