@@ -23,7 +23,7 @@ use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer,
     EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, NormalizePathLayer, RateLimitLayer,
-    RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer, TraceLayer, foundation,
+    RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer, foundation,
 };
 use ziggurat::{Body, Request, Response, Route};
 
@@ -100,6 +100,7 @@ fn layers(c: &mut Criterion) {
     let sensitive = SensitiveHeadersLayer::new([http::header::AUTHORIZATION]);
     measure(c, "SensitiveHeaders", "ziggurat", sensitive.layer(inner!(Body)));
     measure(c, "Csrf", "ziggurat", CsrfLayer::new().layer(inner!(Body)));
+    measure(c, "Static", "ziggurat", StaticLayer::new("/static", "src").unwrap().layer(inner!(Body)));
     measure(c, "NormalizePath", "ziggurat", NormalizePathLayer::trim().layer(inner!(Body)));
     measure(c, "Compression", "ziggurat", CompressionLayer::new().layer(inner!(Body)));
     let decompression = DecompressionLayer::new();

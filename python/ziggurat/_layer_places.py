@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from ._layer import Layer
 
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|(\*\.)?[0-9A-Za-z_-]+(\.[0-9A-Za-z_-]+)*")
+_MOUNT = re.compile(r"/|(?:/[!-.0-~]+)+")
 _PLACE = re.compile(r"(?:/(?![/\\])|https?://[0-9A-Za-z_\[])[!-\[\]-~]*")
 
 
@@ -76,3 +79,68 @@ class Redirect(Layer):
             if not _PLACE.fullmatch(place):
                 cure = "write a path that begins with one slash, or a whole address, as https://example.org/new"
                 raise self._wrong(f"{place!r} is no place to go", cure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Static(Layer):
+    """Answers with files of a directory, and leaves what is no file to what stands inside of it.
+
+    It goes before `NormalizePath` in the list, and before what asks who calls where anybody may have the files.
+    """
+
+    directory: str | os.PathLike[str]
+    """The directory that holds the files; it has to be there when the app starts."""
+    path: str = "/static"
+    """The path below which the files are served; `/` for all paths, of which the routes answer what is no file."""
+    index: str | None = "index.html"
+    """The name of the file that directories are answered with; `None` for none."""
+    fallback: str | None = None
+    """The file, as `index.html`, that stands for pages which neither a file nor a route answers: of an app that has its routes in the browser."""
+    precompressed: bool = False
+    """Whether `app.js.br`, `app.js.zst` or `app.js.gz` is sent for `app.js`, where it is there and the client accepts it."""
+    max_age: int | None = None
+    """For how many seconds clients keep files without asking again; they ask each time when it is left out."""
+    immutable: bool = False
+    """Whether the files never change, as with names that hold a hash of the content; goes with `max_age`."""
+    hidden: bool = False
+    """Whether names that begin with a dot are served."""
+    follow_symlinks: bool = False
+    """Whether symbolic links are followed that lead out of the directory."""
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "directory", os.fspath(self.directory))
+        except TypeError:
+            raise self._wrong(f"directory is {self.directory!r}", "give a path") from None
+        self._check_text("directory", "path", "index", "fallback")
+        self._check_int("max_age", 0, 2**32 - 1)
+        self._check_bool("precompressed", "immutable", "hidden", "follow_symlinks")
+        if not os.path.exists(self.directory):
+            raise self._wrong(f"directory {self.directory!r} does not exist", "make it, or name another one")
+        if not os.path.isdir(self.directory):
+            raise self._wrong(
+                f"directory {self.directory!r} is no directory", "name the directory that holds the files"
+            )
+        if not _MOUNT.fullmatch(self.path) or set(self.path) & set("%?#{}\\"):
+            cure = "begin it with a slash and end it without one, as /static"
+            raise self._wrong(f"{self.path!r} is no path", cure)
+        if self.index is not None and ("/" in self.index or not _is_within(self.index)):
+            raise self._wrong(f"index {self.index!r} is no name of a file", "name a file, as index.html")
+        if self.fallback is not None:
+            cure = "name a file by its path within the directory, as index.html"
+            if not _is_within(self.fallback):
+                raise self._wrong(f"fallback {self.fallback!r} is no path within the directory", cure)
+            if not os.path.isfile(os.path.join(self.directory, self.fallback)):
+                raise self._wrong(f"fallback {self.fallback!r} is no file of the directory", cure)
+        if self.immutable and self.max_age is None:
+            cure = "say for how many seconds files are kept, as max_age=31536000"
+            raise self._wrong("immutable is given without max_age", cure)
+
+    def to_spec(self) -> dict[str, Any]:
+        """As of every layer; but no index is told, as it is not the default."""
+        return super().to_spec() | {"index": self.index}
+
+
+def _is_within(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return bool(parts) and not path.startswith("/") and ".." not in parts and "\0" not in path

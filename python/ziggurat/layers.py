@@ -16,7 +16,7 @@ from ._layer_bodies import Compression, Decompression, Etag
 from ._layer_browsers import Cors, Csrf, SecurityHeaders, SensitiveHeaders
 from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwks, Jwt
 from ._layer_limits import BodyLimit, CatchPanic, LoadShed, RateLimit, Timeout
-from ._layer_places import Hosts, NormalizePath, Redirect
+from ._layer_places import Hosts, NormalizePath, Redirect, Static
 from ._layer_python import Middleware
 from ._layer_seen import ClientIp, HealthCheck, RequestId, Trace
 
@@ -49,6 +49,7 @@ __all__ = [
     "RequestId",
     "SecurityHeaders",
     "SensitiveHeaders",
+    "Static",
     "Timeout",
     "Trace",
     "User",

@@ -19,9 +19,10 @@
 //! | [`SensitiveHeadersLayer`] | `sensitive-headers` | keeps header values out of `Debug` output |
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
 //! | [`CsrfLayer`] | `csrf` | 403 for what pages of other origins have their readers send |
-//! | [`NormalizePathLayer`] | `normalize-path` | one address: paths without slashes at their end |
 //! | [`CompressionLayer`] | `compression` | br, zstd, gzip and deflate, also for event streams |
 //! | [`EtagLayer`] | `etag` | 304 to clients that have the answer already |
+//! | [`StaticLayer`] | `static` | files of a directory |
+//! | [`NormalizePathLayer`] | `normalize-path` | one address: paths without slashes at their end |
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`DecompressionLayer`] | `decompression` | request bodies in br, zstd, gzip and deflate, and no bombs |
 //! | [`RateLimitLayer`] | `rate-limit` | 429 for those who ask too often |
@@ -89,10 +90,16 @@ pub mod security_headers;
 pub mod sensitive_headers;
 #[cfg(feature = "layers")]
 pub mod spec;
+#[cfg(feature = "static")]
+pub mod static_files;
+#[cfg(any(feature = "etag", feature = "static"))]
+mod tags;
 #[cfg(feature = "timeout")]
 pub mod timeout;
 #[cfg(feature = "trace")]
 pub mod trace;
+#[cfg(any(feature = "compression", feature = "static"))]
+mod weights;
 
 #[cfg(feature = "api-key")]
 pub use api_key::ApiKeyLayer;
@@ -139,6 +146,8 @@ pub use security_headers::SecurityHeadersLayer;
 pub use sensitive_headers::SensitiveHeadersLayer;
 #[cfg(feature = "layers")]
 pub use spec::{BuiltLayer, LayerSpec, check_order, foundation};
+#[cfg(feature = "static")]
+pub use static_files::StaticLayer;
 #[cfg(feature = "timeout")]
 pub use timeout::TimeoutLayer;
 #[cfg(feature = "trace")]

@@ -27,6 +27,8 @@ pub use dispatcher::Dispatcher;
 pub(crate) use networks::network;
 pub use params::PathParams;
 pub use path::PathTemplate;
+#[cfg(feature = "static")]
+pub(crate) use percent::decode as percent_decode;
 #[cfg(feature = "crud")]
 pub(crate) use percent::query_pairs;
 pub use problem::{ErrorFormat, Limit, Location, Problem, Violation};

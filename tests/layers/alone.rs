@@ -13,8 +13,8 @@ use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer,
     EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer, RateLimitLayer,
-    RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, TimeoutLayer,
-    TraceLayer,
+    RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer,
+    TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -62,6 +62,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(SensitiveHeadersLayer::default()).await;
     is_transparent::<Body, _>(CorsLayer::new().build().unwrap()).await;
     is_transparent::<Body, _>(CsrfLayer::new()).await;
+    is_transparent::<Body, _>(StaticLayer::new("/", "src").unwrap()).await;
     is_transparent::<Body, _>(NormalizePathLayer::trim()).await;
     is_transparent::<Body, _>(NormalizePathLayer::redirect()).await;
     is_transparent::<Body, _>(CompressionLayer::new()).await;
@@ -90,6 +91,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&SensitiveHeadersLayer::default());
     is_shared(&CorsLayer::new().build().unwrap());
     is_shared(&CsrfLayer::new().exempt("/open").unwrap());
+    is_shared(&StaticLayer::new("/", "src").unwrap());
     is_shared(&NormalizePathLayer::trim());
     is_shared(&CompressionLayer::new());
     is_shared(&EtagLayer::new());

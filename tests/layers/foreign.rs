@@ -23,7 +23,7 @@ use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
     DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
     RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer,
-    TimeoutLayer, TraceLayer,
+    StaticLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -63,6 +63,7 @@ fn router() -> Router {
         .layer(RateLimitLayer::new(Quota::new(2, Duration::from_secs(60)).unwrap()).key(axum_route))
         .layer(BodyLimitLayer::new(10))
         .layer(DecompressionLayer::new())
+        .layer(StaticLayer::new("/files", "src/layers").unwrap())
         .layer(EtagLayer::new())
         .layer(CompressionLayer::new())
         .layer(CsrfLayer::new())
@@ -96,6 +97,9 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!(head.headers["access-control-allow-origin"], "https://app.example");
     assert!(head.headers.contains_key("x-request-id"));
     assert_eq!(head.headers["x-content-type-options"], "nosniff");
+    let (file, part) = ask(Request::get("/files/etag/mod.rs").header("range", "bytes=0-2"), empty()).await;
+    assert_eq!((file.status.as_u16(), &part[..]), (206, &b"//!"[..]));
+    assert_eq!(ask(Request::get("/files/../lib.rs"), empty()).await.0.status, 404);
     // Axum cuts the body off outside of the layers, and announces its length.
     let (cut, nothing) = ask(Request::head("/").header("accept-encoding", "gzip"), empty()).await;
     assert_eq!((&cut.headers["content-encoding"], nothing.len()), (&head.headers["content-encoding"], 0));
@@ -189,6 +193,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(SensitiveHeadersLayer::default())
         .layer(cors())
         .layer(CsrfLayer::new())
+        .layer(StaticLayer::new("/files", "src/layers").unwrap())
         .layer(NormalizePathLayer::redirect())
         .layer(CompressionLayer::new())
         .layer(EtagLayer::new())
@@ -261,6 +266,20 @@ async fn every_layer_works_in_bare_hyper() {
         let alive = client.send_request(request).await.unwrap();
         assert_eq!((alive.status().as_u16(), &alive.headers()["content-length"]), (200, &"3".parse().unwrap()));
         assert_eq!(alive.into_body().collect().await.unwrap().to_bytes(), if method == "GET" { "ok\n" } else { "" });
+        client.ready().await.unwrap();
+    }
+    for method in ["GET", "HEAD"] {
+        let request = Request::builder().method(method).uri("/files/basic/").header("host", "hyper.example");
+        let moved = client.send_request(request.body(Full::default()).unwrap()).await.unwrap();
+        // There is no page, so it is for what is inside.
+        assert_eq!((moved.status().as_u16(), &moved.headers()["location"]), (308, &"/files/basic".parse().unwrap()));
+        client.ready().await.unwrap();
+        let request = Request::builder().method(method).uri("/files/basic/mod.rs").header("host", "hyper.example");
+        let file = client.send_request(request.body(Full::default()).unwrap()).await.unwrap();
+        let announced = std::fs::metadata("src/layers/basic/mod.rs").unwrap().len();
+        assert_eq!((file.status().as_u16(), &file.headers()["content-length"]), (200, &announced.into()));
+        let body = file.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body.len() as u64, if method == "GET" { announced } else { 0 });
         client.ready().await.unwrap();
     }
     let mut canonical = ask("small");

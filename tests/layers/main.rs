@@ -30,5 +30,7 @@ mod rate_limit;
 mod redirect;
 mod security_headers;
 mod spec;
+mod static_files;
+mod static_sent;
 mod support;
 mod trace;

@@ -57,6 +57,8 @@ async fn a_whole_stack_of_data_answers() {
         {"type": "Redirect", "https": ["b.example"], "hosts": {"www.a.example": "a.example"}, "paths": {"/old": "/"}, "status": 301},
         {"type": "Cors", "allow_origins": ["https://a.example"], "allow_methods": ["*"], "allow_headers": ["*"]},
         {"type": "Csrf", "trusted_origins": ["https://a.example"], "exempt": ["/hooks/{name}"]},
+        {"type": "Static", "directory": "src", "path": "/files", "index": "mod.rs", "fallback": "lib.rs", "precompressed": true,
+         "max_age": 9, "immutable": true, "hidden": true, "follow_symlinks": true},
         {"type": "Compression", "algorithms": ["gzip"], "min_size": 10, "level": 9},
         {"type": "Etag", "weak": true, "max_bytes": 1000},
         {"type": "BodyLimit", "max_bytes": 5},
@@ -100,6 +102,12 @@ async fn a_whole_stack_of_data_answers() {
     assert_eq!(text(route.clone().oneshot(get("/up", &[])).await.unwrap()).await, "ok\n");
     let led = route.clone().oneshot(get("/old", &[host])).await.unwrap();
     assert_eq!((led.status().as_u16(), &led.headers()["location"]), (301, &"/".parse().unwrap()));
+    let file = route.clone().oneshot(get("/files/layers/", &[host])).await.unwrap();
+    assert_eq!(
+        (file.status().as_u16(), &file.headers()["cache-control"]),
+        (200, &"public, max-age=9, immutable".parse().unwrap())
+    );
+    assert_eq!(text(file).await, std::fs::read_to_string("src/layers/mod.rs").unwrap());
     let foreign = http::Request::post("/").header("host", "a.example").header("origin", "https://b.example");
     assert_eq!(route.clone().oneshot(foreign.body(Body::empty()).unwrap()).await.unwrap().status(), 403);
     let large = http::Request::post("/")
@@ -221,6 +229,12 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Redirect","paths":{"/a":"/b","/b":"/a"}}"#, "by way of another redirect"),
         (r#"{"type":"Redirect","paths":{"/a":"/b"},"status":200}"#, "status is 200"),
         (r#"{"type":"Redirect","paths":{"/a":"/b"},"status":9}"#, "status is 9"),
+        (r#"{"type":"Static","directory":"no/such"}"#, "directory \"no/such\" does not exist"),
+        (r#"{"type":"Static","directory":"Cargo.toml"}"#, "is no directory"),
+        (r#"{"type":"Static","directory":"src","path":"static"}"#, "\"static\" is no path"),
+        (r#"{"type":"Static","directory":"src","index":"a/b"}"#, "index \"a/b\" is no name of a file"),
+        (r#"{"type":"Static","directory":"src","fallback":"no.html"}"#, "is no file of the directory"),
+        (r#"{"type":"Static","directory":"src","immutable":true}"#, "immutable is given without max_age"),
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
         (r#"{"type":"ApiKey","keys":[]}"#, "no key is known"),

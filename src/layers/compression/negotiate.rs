@@ -2,6 +2,7 @@ use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 
 use super::Coding;
+use crate::layers::weights::elements;
 
 /// What the client can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,36 +40,6 @@ pub(super) fn negotiate(headers: &HeaderMap, offered: &[Coding]) -> Choice {
     let coding =
         best.filter(|(_, weight)| identity.is_none_or(|identity| *weight >= identity)).map(|(coding, _)| coding);
     Choice { coding, identity_refused: identity.or(any) == Some(0) }
-}
-
-/// Names and weights. Elements that are not well-formed are passed over.
-fn elements(value: &str) -> impl Iterator<Item = (&str, u16)> {
-    value.split(',').filter_map(|element| {
-        let mut parts = element.split(';').map(str::trim);
-        let name = parts.next().filter(|name| !name.is_empty())?;
-        let mut quality = 1000;
-        for parameter in parts {
-            let (key, value) = parameter.split_once('=')?;
-            if key.trim().eq_ignore_ascii_case("q") {
-                quality = weight(value.trim())?;
-            }
-        }
-        Some((name, quality))
-    })
-}
-
-/// `0`, `0.5`, `1.000` in thousandths.
-fn weight(text: &str) -> Option<u16> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let thousandths = format!("{fraction:0<3}").parse::<u16>().ok()?;
-    match whole {
-        "0" => Some(thousandths),
-        "1" if thousandths == 0 => Some(1000),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use super::layer::Settings;
 use super::service::Asked;
 use super::{EtagBody, tag};
+use crate::layers::tags;
 
 pin_project! {
     /// The answer of the inner service with its tag, or a 304 where the client has it already.
@@ -50,7 +51,7 @@ where
         } else {
             EtagBody::plain(body)
         };
-        if parts.headers.get(ETAG).is_some_and(|tag| tag::is_listed(&asked.if_none_match, tag)) {
+        if parts.headers.get(ETAG).is_some_and(|tag| tags::is_listed(&asked.if_none_match, tag)) {
             parts.status = StatusCode::NOT_MODIFIED;
             without_metadata(&mut parts.headers);
             return Poll::Ready(Ok(Response::from_parts(parts, EtagBody::from(Bytes::new()))));

@@ -77,7 +77,7 @@ impl fmt::Debug for BuiltLayer {
 impl LayerSpec {
     /// Checks the settings and makes the layer.
     ///
-    /// A `Trace` also sets up the program's log, when there is none: see [`TraceSpec`].
+    /// A `Trace` also sets up the program's log, when there is none: see [`TraceSpec`](super::TraceSpec).
     ///
     /// # Errors
     /// When settings contradict each other or cannot be honoured; the error names them and the cure.
@@ -98,6 +98,7 @@ impl LayerSpec {
             Self::SensitiveHeaders(spec) => same_bodies(spec.layer()?),
             Self::Cors(spec) => same_bodies(spec.layer()?),
             Self::Csrf(spec) => same_bodies(spec.layer()?),
+            Self::Static(spec) => other_answers(spec.layer()?),
             Self::NormalizePath(spec) => same_bodies(spec.layer()),
             Self::Compression(spec) => other_answers(spec.layer()?),
             Self::Etag(spec) => other_answers(spec.layer()),

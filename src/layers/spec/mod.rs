@@ -77,6 +77,8 @@ pub enum LayerSpec {
     Cors(CorsSpec),
     /// A [`CsrfLayer`](crate::layers::CsrfLayer).
     Csrf(CsrfSpec),
+    /// A [`StaticLayer`](crate::layers::StaticLayer).
+    Static(StaticSpec),
     /// A [`NormalizePathLayer`](crate::layers::NormalizePathLayer).
     NormalizePath(NormalizePathSpec),
     /// A [`CompressionLayer`](crate::layers::CompressionLayer).
@@ -143,6 +145,7 @@ impl LayerSpec {
             Self::SensitiveHeaders(_) => "SensitiveHeaders",
             Self::Cors(_) => "Cors",
             Self::Csrf(_) => "Csrf",
+            Self::Static(_) => "Static",
             Self::NormalizePath(_) => "NormalizePath",
             Self::Compression(_) => "Compression",
             Self::Etag(_) => "Etag",

@@ -42,6 +42,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("ClientIp", "Trace", CLIENT),
     ("ClientIp", "RateLimit", CLIENT),
     ("NormalizePath", "BodyLimit", "limits of single paths go by the path that routes have"),
+    ("Static", "NormalizePath", "it tells directories by the slash at the end of their paths"),
     ("Compression", "Etag", "an entity tag is of the answer as it is before it is compressed"),
 ];
 

@@ -14,6 +14,6 @@ pub use bodies::{CompressionSpec, DecompressionSpec, EtagSpec};
 pub use browsers::{CorsSpec, CsrfSpec, SecurityHeadersSpec, SensitiveHeadersSpec};
 pub use jwt::{FetchedSpec, IssuerSpec, JwksSpec, JwtSpec, SourceSpec};
 pub use limits::{BodyLimitSpec, CatchPanicSpec, LoadShedSpec, RateLimitSpec, TimeoutSpec};
-pub use places::{HostsSpec, NormalizePathSpec, RedirectSpec};
+pub use places::{HostsSpec, NormalizePathSpec, RedirectSpec, StaticSpec};
 pub use seen::{ClientIpSpec, HealthCheckSpec, RequestIdSpec, TraceSpec};
 pub use values::{OneOrMany, Secret};
