@@ -21,13 +21,25 @@ class CatchPanic(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Timeout(Layer):
-    """Answers 504 when what is further in takes longer, and cancels it."""
+    """Answers 504 when what is further in takes longer, and cancels it; ends bodies that stand still.
+
+    Bodies have no limits unless they are given: an event stream is silent as long as nothing happens, and a download lasts as long as
+    its client takes. Give them around the routes for which they are right.
+    """
 
     seconds: float = 60.0
     """How long it may take until the head of the answer is there."""
+    body_idle: float | None = None
+    """For how many seconds nothing may come of a body that is asked for: of the request, else it is a 408; of the answer, else its
+    connection is closed. A client that is slow to read does not count."""
+    total: float | None = None
+    """How many seconds it may be from the head of the request to the end of the answer: 504, or the connection is closed."""
 
     def __post_init__(self) -> None:
         self._check_number("seconds", 0.001, 86_400)
+        for field in ("body_idle", "total"):
+            if getattr(self, field) is not None:
+                self._check_number(field, 0.001, 86_400)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,4 +30,6 @@ mod redirect;
 mod security_headers;
 mod spec;
 mod support;
+mod timeout;
+mod timeout_socket;
 mod trace;

@@ -189,6 +189,8 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Jwt","secret":"short"}"#, "5 bytes"),
         (r#"{"type":"Timeout","seconds":0}"#, "Timeout: seconds is 0"),
         (r#"{"type":"Timeout","seconds":1e9}"#, "86400"),
+        (r#"{"type":"Timeout","body_idle":0}"#, "Timeout: body_idle is 0; give a number of seconds from 0.001"),
+        (r#"{"type":"Timeout","total":-1}"#, "Timeout: total is -1"),
         (r#"{"type":"Trace","level":"loud"}"#, "loud"),
         (r#"{"type":"RequestId","header":"a b"}"#, "a b"),
         (r#"{"type":"ClientIp","trusted":["proxy.example"]}"#, "trusted holds \"proxy.example\", which is no network"),

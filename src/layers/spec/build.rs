@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::Either;
 use tower::util::{MapRequest, MapResponse};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -12,6 +13,7 @@ use super::order::Rule;
 use crate::layers::CatchPanicLayer;
 use crate::layers::body_limit::LimitedBody;
 use crate::layers::decompression::DecompressedBody;
+use crate::layers::timeout::TimedBody;
 use crate::{Body, ConfigError, Request, Response, Route};
 
 type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
@@ -72,7 +74,7 @@ impl fmt::Debug for BuiltLayer {
 impl LayerSpec {
     /// Checks the settings and makes the layer.
     ///
-    /// A `Trace` also sets up the program's log, when there is none: see [`TraceSpec`].
+    /// A `Trace` also sets up the program's log, when there is none: see [`TraceSpec`](super::TraceSpec).
     ///
     /// # Errors
     /// When settings contradict each other or cannot be honoured; the error names them and the cure.
@@ -88,7 +90,10 @@ impl LayerSpec {
             Self::SecurityHeaders(spec) => same_bodies(spec.layer()?),
             Self::Hosts(spec) => same_bodies(spec.layer()?),
             Self::Redirect(spec) => same_bodies(spec.layer()?),
-            Self::Timeout(spec) => same_bodies(spec.layer()?),
+            Self::Timeout(spec) => match spec.layer()? {
+                Either::Left(layer) => same_bodies(layer),
+                Either::Right(layer) => other_bodies::<TimedBody<Body>, _, _>(layer),
+            },
             Self::LoadShed(spec) => other_answers(spec.layer()?),
             Self::SensitiveHeaders(spec) => same_bodies(spec.layer()?),
             Self::Cors(spec) => same_bodies(spec.layer()?),
@@ -140,6 +145,20 @@ where
 {
     let request_of: fn(Request<B>) -> Request = |request| request.map(Into::into);
     Arc::new(move |route| Route::new(layer.layer(MapRequest::new(route, request_of))))
+}
+
+/// Of a layer that does both.
+fn other_bodies<B, L, R>(layer: L) -> Wrap
+where
+    B: Into<Body> + 'static,
+    L: Layer<MapRequest<Route, fn(Request<B>) -> Request>> + Send + Sync + 'static,
+    L::Service: Service<Request, Response = Response<R>, Error = Infallible> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Request>>::Future: Send + 'static,
+    R: Into<Body> + 'static,
+{
+    let request_of: fn(Request<B>) -> Request = |request| request.map(Into::into);
+    let response_of: fn(Response<R>) -> Response = response_of;
+    Arc::new(move |route| Route::new(MapResponse::new(layer.layer(MapRequest::new(route, request_of)), response_of)))
 }
 
 /// Back to the one body type, without a box where the layer left the body alone.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::Either;
 use serde::Deserialize;
 
 use super::values::{header_name, seconds};
 use crate::ConfigError;
 use crate::layers::rate_limit::{By, InMemory, Quota, WithoutKey};
+use crate::layers::timeout::Bodies;
 use crate::layers::{BodyLimitLayer, LoadShedLayer, RateLimitLayer, TimeoutLayer};
 use crate::service::Dispatcher;
 
@@ -21,17 +23,31 @@ pub struct CatchPanicSpec {}
 pub struct TimeoutSpec {
     /// How long an answer may take to begin.
     pub seconds: f64,
+    /// For how long nothing may come of a body that is asked for; without a limit when it is left out.
+    pub body_idle: Option<f64>,
+    /// How long it may be from the head of the request to the end of the answer; without a limit when it is left out.
+    pub total: Option<f64>,
 }
 
 impl Default for TimeoutSpec {
     fn default() -> Self {
-        Self { seconds: 60.0 }
+        Self { seconds: 60.0, body_idle: None, total: None }
     }
 }
 
 impl TimeoutSpec {
-    pub(in crate::layers::spec) fn layer(&self) -> Result<TimeoutLayer, ConfigError> {
-        seconds("Timeout: seconds", self.seconds, 0.000_001).map(TimeoutLayer::new)
+    /// One that leaves the types of bodies alone, where it can.
+    pub(in crate::layers::spec) fn layer(&self) -> Result<Either<TimeoutLayer, TimeoutLayer<Bodies>>, ConfigError> {
+        let head = TimeoutLayer::new(seconds("Timeout: seconds", self.seconds, 0.000_001)?);
+        let limit = |field: &str, value: Option<f64>| value.map(|value| seconds(field, value, 0.001)).transpose();
+        let idle = limit("Timeout: body_idle", self.body_idle)?;
+        let total = limit("Timeout: total", self.total)?;
+        Ok(match (idle, total) {
+            (None, None) => Either::Left(head),
+            (Some(idle), None) => Either::Right(head.body_idle(idle)),
+            (None, Some(total)) => Either::Right(head.total(total)),
+            (Some(idle), Some(total)) => Either::Right(head.body_idle(idle).total(total)),
+        })
     }
 }
 
