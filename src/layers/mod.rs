@@ -25,6 +25,7 @@
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`DecompressionLayer`] | `decompression` | request bodies in br, zstd, gzip and deflate, and no bombs |
 //! | [`RateLimitLayer`] | `rate-limit` | 429 for those who ask too often |
+//! | of these [quotas that processes share](rate_limit#shared-quotas) | `sqlite`, `redis` | in a file, in a server |
 //! | [`ApiKeyLayer`] | `api-key` | keys of programs that call |
 //! | [`BasicLayer`] | `basic` | names and passwords |
 //! | [`JwtLayer`] | `jwt` | bearer tokens and their claims |

@@ -26,7 +26,14 @@ mod load_shed;
 mod normalize_path;
 mod provider;
 mod rate_limit;
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+mod rate_limit_redis;
+#[cfg(feature = "sqlite")]
+mod rate_limit_shared;
 mod redirect;
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+#[path = "../support/redis.rs"]
+mod redis;
 mod security_headers;
 mod spec;
 mod support;

@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use super::LayerSpec;
 use super::order::Rule;
+use super::settings::Kept;
 use crate::layers::CatchPanicLayer;
 use crate::layers::body_limit::LimitedBody;
 use crate::layers::decompression::DecompressedBody;
@@ -105,7 +106,13 @@ impl LayerSpec {
             Self::Decompression(spec) => other_requests::<DecompressedBody<Body>, _>(spec.layer()?),
             Self::ApiKey(spec) => same_bodies(spec.layer()?),
             Self::Basic(spec) => same_bodies(spec.layer()?),
-            Self::RateLimit(spec) => same_bodies(spec.layer()?),
+            Self::RateLimit(spec) => match spec.layer()? {
+                (layer, Kept::InMemory(quotas)) => same_bodies(layer.quotas(quotas)),
+                #[cfg(feature = "sqlite")]
+                (layer, Kept::Sqlite(quotas)) => same_bodies(layer.quotas(quotas)),
+                #[cfg(feature = "redis")]
+                (layer, Kept::Redis(quotas)) => same_bodies(layer.quotas(quotas)),
+            },
             Self::Jwt(spec) => same_bodies(spec.layer()?),
         };
         Ok(BuiltLayer { name: name.into(), wrap, rules: Vec::new() })
