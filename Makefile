@@ -28,7 +28,7 @@ export ZIGGURAT_MONGO_SERVER := $(CURDIR)/$(MONGO_VENV)/bin/secantusd-py
 FEATURES ?= $(shell $(PYTHON) .ci/libpython.py && echo python || echo full)
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
-RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs')
+RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs' -o -name '*.lua')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
 .PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python features bench bench-crud bench-layers bench-loop wheel clean
@@ -105,7 +105,7 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 
 features: ## Compile each cargo feature alone
 	@for feature in server api-key basic catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed normalize-path rate-limit redirect request-id security-headers sensitive-headers static timeout trace \
-	    layers axum crud sqlite mongodb; do \
+	    layers axum crud sqlite mongodb redis; do \
 	  echo "feature $$feature"; \
 	  cargo clippy --locked --quiet --no-default-features --features $$feature -- -D warnings; done
 

@@ -69,6 +69,7 @@
 //! | `crud` | yes | CRUD services over a store; brought by the stores |
 //! | `sqlite` | yes | the embedded store |
 //! | `mongodb` | yes | the store on MongoDB |
+//! | `redis` | yes | quotas of requests that processes share in a Redis server; in a file they do with `sqlite` |
 //! | `python` | no | Python handlers, middleware and PyLoop; links libpython |
 
 pub mod body;

@@ -83,6 +83,8 @@ fn layers(c: &mut Criterion) {
         .on_response(DefaultOnResponse::new().level(Level::INFO));
     measure(c, "Trace", "tower-http", theirs.layer(inner!(Body)));
     measure(c, "Timeout", "ziggurat", TimeoutLayer::new(minute).layer(inner!(Body)));
+    let bodies = TimeoutLayer::new(minute).body_idle(minute).total(minute);
+    measure(c, "Timeout", "ziggurat, also of bodies", bodies.layer(inner!(ziggurat::layers::timeout::TimedBody<Body>)));
     let theirs = TheirTimeout::with_status_code(StatusCode::GATEWAY_TIMEOUT, minute);
     measure(c, "Timeout", "tower-http", theirs.layer(inner!(Body)));
     let limit = BodyLimitLayer::new(1 << 20);

@@ -12,6 +12,7 @@ from typing import Literal
 from ._layer import Layer
 
 _POLICY = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+_NAMESPACE = re.compile(r"[0-9A-Za-z_.:-]{1,128}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,13 +22,25 @@ class CatchPanic(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Timeout(Layer):
-    """Answers 504 when what is further in takes longer, and cancels it."""
+    """Answers 504 when what is further in takes longer, and cancels it; ends bodies that stand still.
+
+    Bodies have no limits unless they are given: an event stream is silent as long as nothing happens, and a download lasts as long as
+    its client takes. Give them around the routes for which they are right.
+    """
 
     seconds: float = 60.0
     """How long it may take until the head of the answer is there."""
+    body_idle: float | None = None
+    """For how many seconds nothing may come of a body that is asked for: of the request, else it is a 408; of the answer, else its
+    connection is closed. A client that is slow to read does not count."""
+    total: float | None = None
+    """How many seconds it may be from the head of the request to the end of the answer: 504, or the connection is closed."""
 
     def __post_init__(self) -> None:
         self._check_number("seconds", 0.001, 86_400)
+        for field in ("body_idle", "total"):
+            if getattr(self, field) is not None:
+                self._check_number(field, 0.001, 86_400)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +87,7 @@ class RateLimit(Layer):
     """Answers 429, with `Retry-After`, to a client whose quota of requests is used up.
 
     Clients are told apart by their address: behind a proxy put `ClientIp` before it. Requests come back one by one, not all
-    at once when a period ends. Quotas are kept in the memory of a process.
+    at once when a period ends. Quotas are kept in the memory of a process, or in a `store` that several share.
     """
 
     limit: int
@@ -94,8 +107,19 @@ class RateLimit(Layer):
     """How many bits of an IPv6 address count: a site has at least the rest to choose from."""
     without_key: Literal["share", "allow"] = "share"
     """What becomes of requests without the header, or whose address is not known: they share one quota, or are not counted."""
-    max_keys: int = 100_000
-    """About how many clients are remembered at once, at 32 bytes each; then those make way who have taken least."""
+    max_keys: int | None = None
+    """About how many clients are remembered at once, at 32 bytes each; then those make way who have taken least. 100 000 when it is
+    left out; a Redis server has its own limit of memory."""
+    store: str | None = dataclasses.field(default=None, repr=False)
+    """Where processes share their quotas: `"sqlite:///quotas.db"`, a file for those of one machine, or `"redis://host:6379/0"`, any server
+    that speaks the protocol of Redis."""
+    namespace: str | None = None
+    """What tells apps apart that share a store; `"ziggurat"` when it is left out. Layers of one app count together when their policies
+    and quotas are the same."""
+    on_failure: Literal["allow", "refuse"] | None = None
+    """What becomes of requests while the store does not answer: they are answered and not counted, which is the default, or are a 503."""
+    store_timeout: float | None = None
+    """How many seconds the store may take for a request; 0.25 when it is left out. One that took longer is left alone for a second."""
     headers: bool = True
     """Whether answers tell of the quota in `RateLimit` and `RateLimit-Policy`."""
     policy: str = "default"
@@ -110,6 +134,7 @@ class RateLimit(Layer):
         self._check_int("ipv6_prefix", 1, 128)
         self._check_choice("without_key", ("share", "allow"))
         self._check_int("max_keys", 1, 100_000_000)
+        self._check_store()
         if self.by_header is not None:
             self._check_header("by_header", [self.by_header])
             if self.by_claim is not None:
@@ -122,3 +147,27 @@ class RateLimit(Layer):
             raise self._wrong(what, "give a smaller burst, or a higher limit")
         if not _POLICY.fullmatch(self.policy):
             raise self._wrong(f"policy {self.policy!r} is no name", "use 1 to 64 letters, digits, '-', '_' and '.'")
+
+    def _check_store(self) -> None:
+        self._check_text("store", "namespace")
+        self._check_choice("on_failure", ("allow", "refuse"))
+        if self.store_timeout is not None:
+            self._check_number("store_timeout", 0.001, 86_400)
+        if self.namespace is not None and not _NAMESPACE.fullmatch(self.namespace):
+            what = f"namespace {self.namespace!r} is no name"
+            raise self._wrong(what, "use 1 to 128 letters, digits, '-', '_', '.' and ':'")
+        if self.store is None:
+            for field in ("namespace", "on_failure", "store_timeout"):
+                if getattr(self, field) is not None:
+                    what = f"{field} is given without store"
+                    raise self._wrong(what, "give the store that it is about, or leave it out")
+        elif self.store.startswith("redis://"):
+            if self.max_keys is not None:
+                cure = "leave it out: a key goes when its time has passed; bound the memory there by maxmemory"
+                raise self._wrong("max_keys is given, and store is a Redis server", cure)
+        elif self.store.startswith("rediss://"):
+            cure = "write redis://host:6379/0, with user:password@ before the host where these are asked for"
+            raise self._wrong("the store cannot be spoken to over TLS", cure)
+        elif not self.store.startswith("sqlite:///") or self.store == "sqlite:///":
+            # Not what was given: there may be a password in it.
+            raise self._wrong("store is no store of quotas", "write sqlite:///quotas.db, or redis://host:6379/0")

@@ -14,7 +14,7 @@
 //! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
 //! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
 //! | [`RedirectLayer`] | `redirect` | leads to `https`, one host, and the new places of paths |
-//! | [`TimeoutLayer`] | `timeout` | 504 when there is no answer in time |
+//! | [`TimeoutLayer`] | `timeout` | 504 when there is no answer in time; ends bodies that stand still |
 //! | [`LoadShedLayer`] | `load-shed` | 503 while too many requests are under way |
 //! | [`SensitiveHeadersLayer`] | `sensitive-headers` | keeps header values out of `Debug` output |
 //! | [`CorsLayer`] | `cors` | pages of other origins may call |
@@ -26,6 +26,7 @@
 //! | [`BodyLimitLayer`] | `limit` | 413 for too large bodies |
 //! | [`DecompressionLayer`] | `decompression` | request bodies in br, zstd, gzip and deflate, and no bombs |
 //! | [`RateLimitLayer`] | `rate-limit` | 429 for those who ask too often |
+//! | of these [quotas that processes share](rate_limit#shared-quotas) | `sqlite`, `redis` | in a file, in a server |
 //! | [`ApiKeyLayer`] | `api-key` | keys of programs that call |
 //! | [`BasicLayer`] | `basic` | names and passwords |
 //! | [`JwtLayer`] | `jwt` | bearer tokens and their claims |

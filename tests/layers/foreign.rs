@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, Extension, MatchedPath};
 use axum::routing::{get, post};
 use bytes::Bytes;
+use futures_util::stream::pending;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -19,6 +20,7 @@ use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::jwt::{CredentialSource, Issuer};
 use ziggurat::layers::rate_limit::Quota;
+use ziggurat::layers::timeout::TimedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
     DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
@@ -57,6 +59,7 @@ fn router() -> Router {
         .route("/echo", post(|body: String| async move { body }))
         .route("/panic", get(|| async { panic!("boom") as &'static str }))
         .route("/slow", get(std::future::pending::<&'static str>))
+        .route("/stuck", get(|| async { axum::body::Body::from_stream(pending::<Result<Bytes, Infallible>>()) }))
         .layer(crate::api_key::layer().required(false))
         .layer(crate::basic::layer().required(false))
         .layer(jwt().required(false))
@@ -70,7 +73,9 @@ fn router() -> Router {
         .layer(cors())
         .layer(SensitiveHeadersLayer::default())
         .layer(LoadShedLayer::new(1).unwrap())
-        .layer(TimeoutLayer::new(Duration::from_secs(5)))
+        .layer(
+            TimeoutLayer::new(Duration::from_secs(5)).body_idle(Duration::from_secs(2)).total(Duration::from_secs(9)),
+        )
         .layer(RedirectLayer::new().path("/old", "/").unwrap())
         .layer(HostsLayer::new(["axum.example"]).unwrap())
         .layer(SecurityHeadersLayer::new())
@@ -131,6 +136,14 @@ async fn every_layer_works_in_an_axum_router() {
     let (first, second) = tokio::join!(app.clone().oneshot(slow()), app.oneshot(slow()));
     assert_eq!((first.unwrap().status().as_u16(), second.unwrap().status().as_u16()), (504, 503));
     assert_eq!(ask(Request::get("/slow"), empty()).await.0.status, 504);
+    let stuck = Request::get("/stuck").header("host", "axum.example").body(empty()).unwrap();
+    let stuck = router().oneshot(stuck).await.unwrap();
+    assert_eq!(stuck.status(), 200);
+    let error = stuck.into_body().collect().await.unwrap_err();
+    assert_eq!(error.to_string(), "nothing came of the body for 2 s");
+    let nothing = axum::body::Body::from_stream(pending::<Result<Bytes, Infallible>>());
+    let (head, _) = ask(Request::post("/echo"), nothing).await;
+    assert_eq!((head.status.as_u16(), &head.headers["connection"]), (408, &"close".parse().unwrap()));
     assert_eq!(ask(Request::post("/echo"), "0123456789".into()).await.1, "0123456789");
     assert_eq!(ask(Request::post("/echo"), "0123456789x".into()).await.0.status, 413);
     // Axum does not know our failure of a streamed body, and its 400 is corrected.
@@ -163,17 +176,18 @@ async fn every_layer_works_in_an_axum_router() {
 
 #[tokio::test]
 async fn every_layer_works_in_bare_hyper() {
-    let greet = service_fn(|request: Request<LimitedBody<DecompressedBody<hyper::body::Incoming>>>| async move {
-        let name = request.extensions().get::<Claims>().unwrap().subject().unwrap_or("nobody").to_owned();
-        assert_eq!(request.extensions().get(), Some(&ClientIp([198, 51, 100, 7].into())));
-        let response = match request.into_body().collect().await {
-            Ok(body) => {
-                Response::builder().header("x-read", body.to_bytes().len()).header("content-type", "text/plain")
-            }
-            Err(_) => Response::builder().status(400),
-        };
-        Ok::<_, Infallible>(response.body(Full::<Bytes>::from(format!("{name}\n").repeat(200))).unwrap())
-    });
+    let greet =
+        service_fn(|request: Request<LimitedBody<DecompressedBody<TimedBody<hyper::body::Incoming>>>>| async move {
+            let name = request.extensions().get::<Claims>().unwrap().subject().unwrap_or("nobody").to_owned();
+            assert_eq!(request.extensions().get(), Some(&ClientIp([198, 51, 100, 7].into())));
+            let response = match request.into_body().collect().await {
+                Ok(body) => {
+                    Response::builder().header("x-read", body.to_bytes().len()).header("content-type", "text/plain")
+                }
+                Err(_) => Response::builder().status(400),
+            };
+            Ok::<_, Infallible>(response.body(Full::<Bytes>::from(format!("{name}\n").repeat(200))).unwrap())
+        });
     let service = ServiceBuilder::new()
         // As whoever accepts connections can do.
         .map_request(|mut request: Request<_>| {
@@ -188,7 +202,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(SecurityHeadersLayer::new())
         .layer(HostsLayer::new(["hyper.example", "www.hyper.example"]).unwrap())
         .layer(RedirectLayer::new().host("www.hyper.example", "hyper.example").unwrap())
-        .layer(TimeoutLayer::default())
+        .layer(TimeoutLayer::default().body_idle(Duration::from_secs(2)))
         .layer(LoadShedLayer::new(1).unwrap())
         .layer(SensitiveHeadersLayer::default())
         .layer(cors())

@@ -27,10 +27,19 @@ mod load_shed;
 mod normalize_path;
 mod provider;
 mod rate_limit;
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+mod rate_limit_redis;
+#[cfg(feature = "sqlite")]
+mod rate_limit_shared;
 mod redirect;
+#[cfg(all(feature = "redis", feature = "sqlite"))]
+#[path = "../support/redis.rs"]
+mod redis;
 mod security_headers;
 mod spec;
 mod static_files;
 mod static_sent;
 mod support;
+mod timeout;
+mod timeout_socket;
 mod trace;

@@ -329,10 +329,8 @@ impl Quotas for Far {
         DefaultHasher::new()
     }
 
-    fn take(&self, key: u64, _: &Quota) -> Either<Verdict, Self::Later> {
-        let mut state = self.hasher();
-        state.write(b"unused");
-        assert_ne!(key, state.finish());
+    fn take(&self, key: DefaultHasher, _: &Quota) -> Either<Verdict, Self::Later> {
+        assert_ne!(key.finish(), self.hasher().finish());
         let taken = self.0.fetch_add(1, Ordering::Relaxed);
         Either::Right(Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -156,6 +156,7 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"type":"ClientIp","hops":-1}"#, "layer ClientIp: invalid value"),
         (r#"{"type":"RateLimit"}"#, "layer RateLimit: missing field `limit`"),
         (r#"{"type":"RateLimit","limit":1,"without_key":"refuse"}"#, "expected `share` or `allow`"),
+        (r#"{"type":"RateLimit","limit":1,"on_failure":"wait"}"#, "expected `allow` or `refuse`"),
         (r#"{"type":"RateLimit","limit":1,"routes":null}"#, "layer RateLimit: unknown field `routes`"),
         (r#"{"type":"Trace","format":"xml"}"#, "layer Trace: unknown variant `xml`, expected `text` or `json`"),
         (r#"{"type":"SecurityHeaders","frame_options":"deny"}"#, "layer SecurityHeaders: unknown variant `deny`"),
@@ -197,6 +198,8 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Jwt","secret":"short"}"#, "5 bytes"),
         (r#"{"type":"Timeout","seconds":0}"#, "Timeout: seconds is 0"),
         (r#"{"type":"Timeout","seconds":1e9}"#, "86400"),
+        (r#"{"type":"Timeout","body_idle":0}"#, "Timeout: body_idle is 0; give a number of seconds from 0.001"),
+        (r#"{"type":"Timeout","total":-1}"#, "Timeout: total is -1"),
         (r#"{"type":"Trace","level":"loud"}"#, "loud"),
         (r#"{"type":"RequestId","header":"a b"}"#, "a b"),
         (r#"{"type":"ClientIp","trusted":["proxy.example"]}"#, "trusted holds \"proxy.example\", which is no network"),
@@ -209,6 +212,24 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"RateLimit","limit":1,"ipv6_prefix":129}"#, "ipv6_prefix is 129"),
         (r#"{"type":"RateLimit","limit":1,"max_keys":0}"#, "max_keys is 0"),
         (r#"{"type":"RateLimit","limit":1,"policy":"a b"}"#, "policy \"a b\" is no name"),
+        (r#"{"type":"RateLimit","limit":1,"namespace":"a"}"#, "namespace is given without store"),
+        (r#"{"type":"RateLimit","limit":1,"on_failure":"refuse"}"#, "on_failure is given without store"),
+        (r#"{"type":"RateLimit","limit":1,"store_timeout":1}"#, "store_timeout is given without store"),
+        (r#"{"type":"RateLimit","limit":1,"store":"mysql://u:p@h"}"#, "store is no store of quotas; write sqlite:///"),
+        (r#"{"type":"RateLimit","limit":1,"store":"sqlite:///"}"#, "store is no store of quotas"),
+        (r#"{"type":"RateLimit","limit":1,"store":"sqlite:////no/such/folder/q.db"}"#, "does not exist; make it first"),
+        (r#"{"type":"RateLimit","limit":1,"store":"sqlite:///q.db","max_keys":0}"#, "max_keys is 0"),
+        (
+            r#"{"type":"RateLimit","limit":1,"store":"sqlite:///q.db","namespace":"a b"}"#,
+            "namespace \"a b\" is no name",
+        ),
+        (r#"{"type":"RateLimit","limit":1,"store":"sqlite:///q.db","store_timeout":0}"#, "store_timeout is 0"),
+        (
+            r#"{"type":"RateLimit","limit":1,"store":"redis://h","max_keys":9}"#,
+            "max_keys is given, and store is a Redis",
+        ),
+        (r#"{"type":"RateLimit","limit":1,"store":"redis://h:x"}"#, "the store is no server of quotas; write redis://"),
+        (r#"{"type":"RateLimit","limit":1,"store":"rediss://h"}"#, "the store cannot be spoken to over TLS"),
         (r#"{"type":"SensitiveHeaders","headers":[]}"#, "empty"),
         (r#"{"type":"SecurityHeaders","hsts_preload":true}"#, "hsts_preload is given without hsts_seconds"),
         (r#"{"type":"SecurityHeaders","hsts_seconds":9,"hsts_preload":true}"#, "for a year at least"),
@@ -333,6 +354,8 @@ async fn keys_and_users_of_data_are_known() {
 fn secrets_are_not_printed() {
     let set = format!(r#"{{"type":"Jwt","jwks":{{"keys":[{{"kty":"oct","k":"{SECRET}"}}]}}}}"#);
     assert!(!format!("{:?}", LayerSpec::from_json(&set).unwrap()).contains("secret of the tests"));
+    let store = LayerSpec::from_json(r#"{"type":"RateLimit","limit":1,"store":"redis://ann:hunter2@h"}"#).unwrap();
+    assert!(!format!("{store:?}").contains("hunter2"));
     let spec = LayerSpec::from_json(&format!(r#"{{"type":"Jwt","secret":"{SECRET}"}}"#)).unwrap();
     assert!(!format!("{spec:?}").contains("secret of the tests"));
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -120,4 +121,49 @@ pub fn decode(coding: &str, coded: &[u8]) -> Vec<u8> {
             Err(_) => return decoded,
         }
     }
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// The lines of the access log, once each.
+    pub fn take(&self) -> Vec<Value> {
+        self.take_of("ziggurat::access")
+    }
+
+    /// Those whose target begins so.
+    pub fn take_of(&self, target: &str) -> Vec<Value> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|line| line["target"].as_str().unwrap().starts_with(target))
+            .collect()
+    }
+}
+
+/// Logs what this thread does, for as long as the guard is kept.
+pub fn log(level: tracing::Level) -> (Lines, tracing::subscriber::DefaultGuard) {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(level)
+        .with_writer(move || writer.clone())
+        .finish();
+    (lines, tracing::subscriber::set_default(subscriber))
 }

@@ -1,7 +1,6 @@
 //! What is logged, when, and what never is.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -14,44 +13,7 @@ use ziggurat::layers::{CatchPanicLayer, ClientIpLayer, RequestIdLayer, TraceLaye
 use ziggurat::service::{Dispatcher, Leaf, LeafKind, RouteTableBuilder};
 use ziggurat::{Body, Request, Response, Route};
 
-use crate::support::{channel, get};
-
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    fn take(&self) -> Vec<Value> {
-        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
-        let text = String::from_utf8(bytes).unwrap();
-        text.lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap())
-            .filter(|line| line["target"] == "ziggurat::access")
-            .collect()
-    }
-}
-
-fn log(level: Level) -> (Lines, tracing::subscriber::DefaultGuard) {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(level)
-        .with_writer(move || writer.clone())
-        .finish();
-    (lines, tracing::subscriber::set_default(subscriber))
-}
+use crate::support::{channel, get, log};
 
 fn route(answer: fn() -> Response) -> Route {
     Route::new(service_fn(move |_: Request| async move { Ok::<_, Infallible>(answer()) }))

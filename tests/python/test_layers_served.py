@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import re
+import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -240,3 +244,60 @@ def test_clients_are_led_to_where_they_should_have_asked() -> None:
 def test_redirects_that_lead_in_circles_are_refused_when_the_app_is_built() -> None:
     with pytest.raises(ConfigError, match="by way of another redirect"):
         Ziggurat(layers=[layers.Redirect(paths={"/a": "/b", "/b": "/a"})]).build()
+
+
+STUCK_PROGRAM = """
+from ziggurat import CORE, Model, Request, Ziggurat, layers
+
+app = Ziggurat(store="sqlite:///:memory:")
+
+def feed(name, **limits):
+    Row = type(name, (Model,), {"__annotations__": {"id": str}})
+    app.crud(Row, ops=CORE | {"changes"}, client_id=True, layers=[layers.Timeout(**limits)])(type("Routes", (), {}))
+
+feed("Idle", body_idle=0.4)
+feed("Total", total=0.7)
+feed("Free")
+
+@app.post("/read", layers=[layers.Timeout(body_idle=0.4)])
+async def read(request: Request) -> int:
+    return len(await request.body())
+
+app.run()
+"""
+
+
+def test_bodies_that_stand_still_are_given_up(serve: Callable[..., Any], tmp_path: Path, mode: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(STUCK_PROGRAM)
+    served = serve(str(program))
+    host, port = served.url.removeprefix("http://").split(":")
+
+    def asked(text: str, seconds: float = 20) -> bytes:
+        with socket.create_connection((host, int(port)), timeout=seconds) as connection:
+            connection.sendall(text.encode())
+            received = b""
+            try:
+                while some := connection.recv(65536):
+                    received += some
+            except TimeoutError:
+                received += b"still open"
+            return received
+
+    for path in ("/idle", "/total"):
+        answer = asked(f"GET {path}/_changes HTTP/1.1\r\nhost: a\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200") and b"retry: 1000" in answer, answer
+        assert not answer.endswith(b"0\r\n\r\n"), "it ended without a last chunk"
+    assert asked("GET /free/_changes HTTP/1.1\r\nhost: a\r\n\r\n", 2).endswith(b"still open")
+    upload = "POST /read HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 4\r\n\r\n"
+    answer = asked(upload + "part")
+    assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"4"), answer
+    answer = asked(upload + "pa")
+    assert answer.startswith(b"HTTP/1.1 408") and b"application/problem+json" in answer
+    served.stop()
+    warned = re.findall(r"WARN ziggurat::layers::timeout.*: (.*) path=(\S+) limit_s=(\S+)", served.output())
+    assert warned == [
+        ("nothing came of the body of an answer in time, and it was given up", "/idle/_changes", "0.4"),
+        ("an answer had not ended in time, and it was given up", "/total/_changes", "0.7"),
+        ("nothing came of the body of a request in time, and it was given up", "/read", "0.4"),
+    ]

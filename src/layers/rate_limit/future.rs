@@ -2,7 +2,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -10,7 +9,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::Verdict;
-use super::told::{Told, refusal};
+use super::told::{Told, refusal, unavailable};
 
 pin_project! {
     /// The answer of the inner service, or a refusal; a verdict first, where one has to be waited for.
@@ -33,7 +32,7 @@ pin_project! {
     {
         Waiting { #[pin] later: L, held: Option<(S, Request<ReqBody>)> },
         Answering { #[pin] future: S::Future, verdict: Option<Verdict> },
-        Refusing { retry_after: Duration },
+        Refusing { verdict: Verdict },
     }
 }
 
@@ -60,8 +59,10 @@ where
 {
     fn judged(verdict: Verdict, inner: &mut S, request: Request<ReqBody>) -> Self {
         match verdict {
-            Verdict::Allowed { .. } => Self::Answering { future: inner.call(request), verdict: Some(verdict) },
-            Verdict::Refused { retry_after } => Self::Refusing { retry_after },
+            Verdict::Allowed { .. } | Verdict::Uncounted => {
+                Self::Answering { future: inner.call(request), verdict: Some(verdict) }
+            }
+            Verdict::Refused { .. } | Verdict::Unavailable => Self::Refusing { verdict },
         }
     }
 }
@@ -86,9 +87,12 @@ where
                     continue;
                 }
                 StateProj::Answering { future, verdict } => (ready!(future.poll(cx))?, *verdict),
-                StateProj::Refusing { retry_after } => {
-                    let retry_after = *retry_after;
-                    (refusal(retry_after).into_response(), Some(Verdict::Refused { retry_after }))
+                StateProj::Refusing { verdict } => {
+                    let problem = match *verdict {
+                        Verdict::Refused { retry_after } => refusal(retry_after),
+                        _ => unavailable(),
+                    };
+                    (problem.into_response(), Some(*verdict))
                 }
             };
             if let (Some(told), Some(verdict)) = (this.told, verdict) {

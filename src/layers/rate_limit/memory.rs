@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::Ready;
-use std::hash::{BuildHasher, DefaultHasher, RandomState};
+use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::Either;
@@ -51,11 +51,16 @@ impl InMemory {
     /// # Errors
     /// When there are none, or more than a hundred million.
     pub fn new(max_keys: usize) -> Result<Self, ConfigError> {
-        if !(1..=100_000_000).contains(&max_keys) {
-            return Err(ConfigError::new(format!("RateLimit: max_keys is {max_keys}"))
-                .cure("give a whole number from 1 to 100000000; a key takes 32 bytes"));
-        }
+        Self::check(max_keys)?;
         Ok(Self::with(max_keys))
+    }
+
+    pub(super) fn check(max_keys: usize) -> Result<(), ConfigError> {
+        if (1..=100_000_000).contains(&max_keys) {
+            return Ok(());
+        }
+        Err(ConfigError::new(format!("RateLimit: max_keys is {max_keys}"))
+            .cure("give a whole number from 1 to 100000000; a key takes 32 bytes"))
     }
 
     fn with(max_keys: usize) -> Self {
@@ -122,8 +127,8 @@ impl Quotas for InMemory {
         self.table.hasher.build_hasher()
     }
 
-    fn take(&self, key: u64, quota: &Quota) -> Either<Verdict, Ready<Verdict>> {
-        Either::Left(Self::take(self, key, quota))
+    fn take(&self, key: DefaultHasher, quota: &Quota) -> Either<Verdict, Ready<Verdict>> {
+        Either::Left(Self::take(self, key.finish(), quota))
     }
 }
 
@@ -186,7 +191,7 @@ mod tests {
         }
         let left = |key| match quotas.take(key, &quota) {
             Verdict::Allowed { remaining, .. } => remaining + 1,
-            Verdict::Refused { .. } => 0,
+            _ => 0,
         };
         // One of them had to go, for all who asked once.
         assert_eq!((100..115).filter(|n| left(*n) == 2).count(), 14);

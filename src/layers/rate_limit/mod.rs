@@ -24,8 +24,33 @@
 //!   [burst](Quota::burst) is set.
 //! - What was taken is kept in memory, about [100 000 keys](InMemory::MAX_KEYS) of it, and lost when the process ends. When all
 //!   those are in use, a key that would soonest have all of its quota back makes way for a new one. Several processes have a
-//!   quota each, unless a store of yours is behind [`Quotas`].
+//!   quota each, unless they share them.
 //! - A clone of the layer shares the quotas. For a quota of its own give a route a layer of its own.
+//!
+//! # Shared quotas
+//! Processes share quotas exactly in a store: `SqliteQuotas` in a file for those of one machine (feature `sqlite`), `RedisQuotas` in a server
+//! that speaks the protocol of Redis for any number of machines (feature `redis`), and a store of yours behind `QuotaStore`, all by way of
+//! `Shared`. A request then waits for the store.
+//!
+//! A store that fails, or takes longer than a [limit](Shared::limit) of a quarter of a second, is left alone for a second and warned of
+//! in the log. Meanwhile requests are answered and not counted, as Envoy and Kong do it unless told: a service that is down whenever the
+//! store of its quotas is has two reasons to be down, and a limit is most often there for the service's sake. Where it is there to hold back
+//! guesses or costs, [refuse](OnFailure::Refuse) them with 503. A store that is out of reach at the start is no other case.
+//! ```
+//! # #[cfg(feature = "sqlite")] fn main() {
+//! use std::time::Duration;
+//! use ziggurat::layers::RateLimitLayer;
+//! use ziggurat::layers::rate_limit::{OnFailure, Quota, Shared, SqliteQuotas};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let file = folder.path().join("quotas.db");
+//! let quotas = Shared::new(SqliteQuotas::open(file, 100_000).unwrap())
+//!     .namespace("shop:sign-in").unwrap()
+//!     .on_failure(OnFailure::Refuse);
+//! let layer = RateLimitLayer::new(Quota::new(5, Duration::from_secs(60)).unwrap()).quotas(quotas);
+//! # drop(layer); }
+//! # #[cfg(not(feature = "sqlite"))] fn main() {}
+//! ```
 //!
 //! It differs from `governor`, whose keyed limiters measure the same way, in that its memory has a bound: those grow with every
 //! key, until somebody calls for all of them to be looked through.
@@ -86,7 +111,13 @@ mod key;
 mod layer;
 mod memory;
 mod quota;
+#[cfg(feature = "redis")]
+mod redis;
 mod service;
+#[cfg(any(feature = "sqlite", feature = "redis"))]
+mod shared;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod told;
 
 use std::future::Future;
@@ -100,7 +131,13 @@ pub use key::{By, Key};
 pub use layer::RateLimitLayer;
 pub use memory::InMemory;
 pub use quota::{Quota, Verdict};
+#[cfg(feature = "redis")]
+pub use redis::RedisQuotas;
 pub use service::RateLimit;
+#[cfg(any(feature = "sqlite", feature = "redis"))]
+pub use shared::{KeyHasher, QuotaStore, Shared};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteQuotas;
 
 /// What becomes of requests that have no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -114,13 +151,24 @@ pub enum WithoutKey {
     Allow,
 }
 
+/// What becomes of requests while what they have taken cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// They are answered, and not counted.
+    #[default]
+    Allow,
+    /// They are answered with 503.
+    Refuse,
+}
+
 /// Keeps what each key has taken.
 ///
-/// [`InMemory`] does so for one process. To share quotas among several, implement this over what they share: keep for each key
-/// the number that [`Quota::take`] gives, and decide for yourself what becomes of requests when that is out of reach.
+/// [`InMemory`] does so for one process, at once. `Shared` does so for several, in a store that is to be waited for.
 pub trait Quotas {
-    /// Makes a key of what tells clients apart. Processes that share quotas need the same, with a seed that no client knows, since
-    /// keys that are alike share a quota.
+    /// Makes a key of what tells clients apart. Keys that are alike share a quota: it should be one for which no client finds a value
+    /// that has the key of another.
     type Hasher: Hasher;
     /// A verdict that has to be waited for.
     type Later: Future<Output = Verdict>;
@@ -129,5 +177,5 @@ pub trait Quotas {
     fn hasher(&self) -> Self::Hasher;
 
     /// Takes one request out of the quota of `key`.
-    fn take(&self, key: u64, quota: &Quota) -> Either<Verdict, Self::Later>;
+    fn take(&self, key: Self::Hasher, quota: &Quota) -> Either<Verdict, Self::Later>;
 }

@@ -35,6 +35,10 @@ pub enum Verdict {
         /// How long until one is allowed.
         retry_after: Duration,
     },
+    /// What was taken cannot be told, and it is handed inward.
+    Uncounted,
+    /// What was taken cannot be told, and it is a 503.
+    Unavailable,
 }
 
 impl Quota {
@@ -93,6 +97,25 @@ impl Quota {
         (Verdict::Allowed { remaining, reset: Duration::from_nanos(reset) }, now + taken)
     }
 
+    /// What the algorithm goes by; quotas are the same where these are.
+    #[cfg(any(feature = "sqlite", feature = "redis"))]
+    pub(super) fn numbers(&self) -> [u64; 2] {
+        [self.interval, self.whole]
+    }
+
+    /// The same in whole microseconds, rounded up: never more than the limit.
+    #[cfg(feature = "redis")]
+    pub(super) fn in_micros(self) -> Self {
+        let interval = self.interval.next_multiple_of(1000);
+        // A thousandth of what was checked to be far from the ends, at most.
+        Self { interval, whole: interval.saturating_mul(self.burst.into()), ..self }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(super) fn micros(&self) -> [u64; 2] {
+        [self.interval / 1000, self.whole / 1000]
+    }
+
     /// How many are allowed at once.
     pub(super) fn at_once(&self) -> u32 {
         self.burst
@@ -128,6 +151,7 @@ mod tests {
             verdicts.push(match verdict {
                 Verdict::Allowed { remaining, reset } => (true, remaining, reset.as_secs()),
                 Verdict::Refused { retry_after } => (false, 0, retry_after.as_secs()),
+                unknown => panic!("{unknown:?}"),
             });
         }
         let wanted = [
@@ -181,6 +205,7 @@ mod tests {
                         prop_assert!(tokens < interval);
                         prop_assert_eq!(retry_after, Duration::from_nanos(interval - tokens));
                     }
+                    unknown => prop_assert!(false, "{:?}", unknown),
                 }
             }
         }

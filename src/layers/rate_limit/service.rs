@@ -1,4 +1,4 @@
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -24,17 +24,17 @@ impl<S, K, Q> RateLimit<S, K, Q> {
 
 impl<S, K: Key, Q: Quotas> RateLimit<S, K, Q> {
     /// Whose quota a request is taken from; none where it is not to be counted.
-    fn key_of<B>(&self, request: Request<B>) -> (Request<B>, Option<u64>) {
+    fn key_of<B>(&self, request: Request<B>) -> (Request<B>, Option<Q::Hasher>) {
         let (parts, body) = request.into_parts();
         let mut state = self.quotas.hasher();
         let has_key = self.key.feed(&parts, &mut state);
         let request = Request::from_parts(parts, body);
         let key = match (has_key, self.rules.without_key) {
-            (true, _) => Some(state.finish()),
+            (true, _) => Some(state),
             (false, WithoutKey::Share) => {
                 // Told apart by what else was fed, as the route.
                 "no key".hash(&mut state);
-                Some(state.finish())
+                Some(state)
             }
             (false, WithoutKey::Allow) => None,
         };

@@ -31,6 +31,7 @@ impl Told {
         let (remaining, reset) = match verdict {
             Verdict::Allowed { remaining, reset } => (remaining, reset),
             Verdict::Refused { retry_after } => (0, retry_after),
+            Verdict::Uncounted | Verdict::Unavailable => return,
         };
         let mut limit = String::with_capacity(self.name.len() + 32);
         // To memory, which does not fail.
@@ -50,6 +51,11 @@ pub(super) fn refusal(retry_after: Duration) -> Problem {
     Problem::of(StatusCode::TOO_MANY_REQUESTS)
         .detail(format!("the quota of requests is used up; the next one is answered in {seconds} {unit}"))
         .header(RETRY_AFTER, HeaderValue::from(seconds))
+}
+
+/// The refusal where a quota cannot be told.
+pub(super) fn unavailable() -> Problem {
+    Problem::unavailable("what was taken of the quota of requests cannot be told; try again", 1)
 }
 
 /// Rounded up: who waits so long is not refused again for having been too early.

@@ -3,15 +3,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::Either;
 use tower::util::{MapRequest, MapResponse};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::LayerSpec;
 use super::order::Rule;
+use super::settings::Kept;
 use crate::layers::CatchPanicLayer;
 use crate::layers::body_limit::LimitedBody;
 use crate::layers::decompression::DecompressedBody;
+use crate::layers::timeout::TimedBody;
 use crate::{Body, ConfigError, Request, Response, Route};
 
 type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
@@ -93,7 +96,10 @@ impl LayerSpec {
             Self::SecurityHeaders(spec) => same_bodies(spec.layer()?),
             Self::Hosts(spec) => same_bodies(spec.layer()?),
             Self::Redirect(spec) => same_bodies(spec.layer()?),
-            Self::Timeout(spec) => same_bodies(spec.layer()?),
+            Self::Timeout(spec) => match spec.layer()? {
+                Either::Left(layer) => same_bodies(layer),
+                Either::Right(layer) => other_bodies::<TimedBody<Body>, _, _>(layer),
+            },
             Self::LoadShed(spec) => other_answers(spec.layer()?),
             Self::SensitiveHeaders(spec) => same_bodies(spec.layer()?),
             Self::Cors(spec) => same_bodies(spec.layer()?),
@@ -106,7 +112,13 @@ impl LayerSpec {
             Self::Decompression(spec) => other_requests::<DecompressedBody<Body>, _>(spec.layer()?),
             Self::ApiKey(spec) => same_bodies(spec.layer()?),
             Self::Basic(spec) => same_bodies(spec.layer()?),
-            Self::RateLimit(spec) => same_bodies(spec.layer()?),
+            Self::RateLimit(spec) => match spec.layer()? {
+                (layer, Kept::InMemory(quotas)) => same_bodies(layer.quotas(quotas)),
+                #[cfg(feature = "sqlite")]
+                (layer, Kept::Sqlite(quotas)) => same_bodies(layer.quotas(quotas)),
+                #[cfg(feature = "redis")]
+                (layer, Kept::Redis(quotas)) => same_bodies(layer.quotas(quotas)),
+            },
             Self::Jwt(spec) => same_bodies(spec.layer()?),
         };
         Ok(BuiltLayer { name: name.into(), wrap, rules: Vec::new() })
@@ -146,6 +158,20 @@ where
 {
     let request_of: fn(Request<B>) -> Request = |request| request.map(Into::into);
     Arc::new(move |route| Route::new(layer.layer(MapRequest::new(route, request_of))))
+}
+
+/// Of a layer that does both.
+fn other_bodies<B, L, R>(layer: L) -> Wrap
+where
+    B: Into<Body> + 'static,
+    L: Layer<MapRequest<Route, fn(Request<B>) -> Request>> + Send + Sync + 'static,
+    L::Service: Service<Request, Response = Response<R>, Error = Infallible> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Request>>::Future: Send + 'static,
+    R: Into<Body> + 'static,
+{
+    let request_of: fn(Request<B>) -> Request = |request| request.map(Into::into);
+    let response_of: fn(Response<R>) -> Response = response_of;
+    Arc::new(move |route| Route::new(MapResponse::new(layer.layer(MapRequest::new(route, request_of)), response_of)))
 }
 
 /// Back to the one body type, without a box where the layer left the body alone.

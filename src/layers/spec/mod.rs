@@ -25,7 +25,7 @@
 //! assert_eq!(route.oneshot(Request::new(Body::from("12345"))).await.unwrap().status(), 413);
 //!
 //! let error = LayerSpec::from_json(r#"{"type": "Timeout", "second": 4}"#).unwrap_err();
-//! assert_eq!(error.to_string(), "layer Timeout: unknown field `second`, expected `seconds`; correct this setting, or leave it out");
+//! assert_eq!(error.to_string(), "layer Timeout: unknown field `second`, expected one of `seconds`, `body_idle`, `total`; correct this setting, or leave it out");
 //! # }
 //! ```
 

@@ -46,8 +46,10 @@ where
         if let Some(timer) = this.timer.as_pin_mut() {
             ready!(timer.poll(cx));
         }
-        let problem = Problem::of(StatusCode::GATEWAY_TIMEOUT)
-            .detail(format!("no answer was ready within {} s", this.after.as_secs_f64()));
-        Poll::Ready(Ok(problem.into_response()))
+        Poll::Ready(Ok(late(*this.after).into_response()))
     }
+}
+
+pub(super) fn late(limit: Duration) -> Problem {
+    Problem::of(StatusCode::GATEWAY_TIMEOUT).detail(format!("no answer was ready within {} s", limit.as_secs_f64()))
 }

@@ -69,6 +69,11 @@ use tokio::sync::oneshot;
 pub use backup::backup;
 pub use collection::SqliteCollection;
 pub use plan::plan;
+// For what else is kept in files of SQLite.
+#[cfg(feature = "rate-limit")]
+pub(crate) use open::writer as connect;
+#[cfg(feature = "rate-limit")]
+pub(crate) use place::check as check_place;
 
 use super::steps::Look;
 use super::{OpenError, Row, Step, Store, StoreError, Write, WriteError, log};

@@ -77,7 +77,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 /// A connection that writes.
-pub(super) fn writer(path: &Path, durability: Durability) -> Result<Connection, ConfigError> {
+pub(crate) fn writer(path: &Path, durability: Durability) -> Result<Connection, ConfigError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
         let db = Connection::open_with_flags(path, flags)?;

@@ -8,7 +8,7 @@ use crate::ConfigError;
 const NETWORK: [&str; 10] =
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"];
 
-pub(super) fn check(path: &Path) -> Result<(), ConfigError> {
+pub(crate) fn check(path: &Path) -> Result<(), ConfigError> {
     if path.is_dir() {
         return Err(ConfigError::new(format!("the store file {} is a folder", path.display())));
     }

@@ -6,6 +6,7 @@ mod browsers;
 mod jwt;
 mod limits;
 mod places;
+mod rate_limit;
 mod seen;
 mod values;
 
@@ -13,7 +14,9 @@ pub use auth::{ApiKeySpec, BasicSpec, KeySpec, UserSpec};
 pub use bodies::{CompressionSpec, DecompressionSpec, EtagSpec};
 pub use browsers::{CorsSpec, CsrfSpec, SecurityHeadersSpec, SensitiveHeadersSpec};
 pub use jwt::{FetchedSpec, IssuerSpec, JwksSpec, JwtSpec, SourceSpec};
-pub use limits::{BodyLimitSpec, CatchPanicSpec, LoadShedSpec, RateLimitSpec, TimeoutSpec};
+pub use limits::{BodyLimitSpec, CatchPanicSpec, LoadShedSpec, TimeoutSpec};
 pub use places::{HostsSpec, NormalizePathSpec, RedirectSpec, StaticSpec};
+pub(in crate::layers::spec) use rate_limit::Kept;
+pub use rate_limit::RateLimitSpec;
 pub use seen::{ClientIpSpec, HealthCheckSpec, RequestIdSpec, TraceSpec};
 pub use values::{OneOrMany, Secret};
