@@ -104,7 +104,7 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 	  --allowlist tests/python/stubtest-allowlist.txt
 
 features: ## Compile each cargo feature alone
-	@for feature in server api-key basic catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed normalize-path rate-limit redirect request-id security-headers sensitive-headers timeout trace \
+	@for feature in server api-key basic catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed metrics normalize-path rate-limit redirect request-id security-headers sensitive-headers timeout trace \
 	    layers crud sqlite mongodb; do \
 	  echo "feature $$feature"; \
 	  cargo clippy --locked --quiet --no-default-features --features $$feature -- -D warnings; done

@@ -10,6 +10,7 @@
 //! | [`RequestIdLayer`] | `request-id` | an id for each request |
 //! | [`ClientIpLayer`] | `client-ip` | the address of the client, also behind proxies |
 //! | [`HealthCheckLayer`] | `health-check` | answers whether the service is alive and ready |
+//! | [`MetricsLayer`] | `metrics` | counts requests, and how long they take and where, for Prometheus |
 //! | [`TraceLayer`] | `trace` | the access log |
 //! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
 //! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
@@ -70,6 +71,10 @@ pub mod jwt;
 #[cfg(feature = "load-shed")]
 pub mod load_shed;
 mod macros;
+#[cfg(any(feature = "metrics", feature = "trace"))]
+mod matched;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(any(feature = "normalize-path", feature = "redirect"))]
 mod moved;
 #[cfg(feature = "normalize-path")]
@@ -90,6 +95,8 @@ pub mod spec;
 pub mod timeout;
 #[cfg(feature = "trace")]
 pub mod trace;
+#[cfg(any(feature = "metrics", feature = "trace"))]
+mod watched;
 
 #[cfg(feature = "api-key")]
 pub use api_key::ApiKeyLayer;
@@ -121,6 +128,8 @@ pub use hosts::HostsLayer;
 pub use jwt::JwtLayer;
 #[cfg(feature = "load-shed")]
 pub use load_shed::LoadShedLayer;
+#[cfg(feature = "metrics")]
+pub use metrics::MetricsLayer;
 #[cfg(feature = "normalize-path")]
 pub use normalize_path::NormalizePathLayer;
 #[cfg(feature = "rate-limit")]

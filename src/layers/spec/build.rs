@@ -12,6 +12,7 @@ use super::order::Rule;
 use crate::layers::CatchPanicLayer;
 use crate::layers::body_limit::LimitedBody;
 use crate::layers::decompression::DecompressedBody;
+use crate::layers::metrics::RequestBody;
 use crate::{Body, ConfigError, Request, Response, Route};
 
 type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
@@ -72,7 +73,7 @@ impl fmt::Debug for BuiltLayer {
 impl LayerSpec {
     /// Checks the settings and makes the layer.
     ///
-    /// A `Trace` also sets up the program's log, when there is none: see [`TraceSpec`].
+    /// A `Trace` also sets up the program's log, when there is none: see [`TraceSpec`](super::TraceSpec).
     ///
     /// # Errors
     /// When settings contradict each other or cannot be honoured; the error names them and the cure.
@@ -84,6 +85,7 @@ impl LayerSpec {
             Self::RequestId(spec) => same_bodies(spec.layer()?),
             Self::ClientIp(spec) => same_bodies(spec.layer()?),
             Self::HealthCheck(spec) => same_bodies(spec.layer()?),
+            Self::Metrics(spec) => other_bodies::<RequestBody<Body>, _, _>(spec.layer()?),
             Self::Trace(spec) => other_answers(spec.layer()?),
             Self::SecurityHeaders(spec) => same_bodies(spec.layer()?),
             Self::Hosts(spec) => same_bodies(spec.layer()?),
@@ -140,6 +142,22 @@ where
 {
     let request_of: fn(Request<B>) -> Request = |request| request.map(Into::into);
     Arc::new(move |route| Route::new(layer.layer(MapRequest::new(route, request_of))))
+}
+
+/// Of a layer that changes the bodies of both.
+fn other_bodies<B, L, C>(layer: L) -> Wrap
+where
+    B: Into<Body> + 'static,
+    L: Layer<MapRequest<Route, fn(Request<B>) -> Request>> + Send + Sync + 'static,
+    L::Service: Service<Request, Response = Response<C>, Error = Infallible> + Clone + Send + Sync + 'static,
+    <L::Service as Service<Request>>::Future: Send + 'static,
+    C: Into<Body> + 'static,
+{
+    let request_of: fn(Request<B>) -> Request = |request| request.map(Into::into);
+    Arc::new(move |route| {
+        let inner = layer.layer(MapRequest::new(route, request_of));
+        Route::new(MapResponse::new(inner, response_of::<C> as fn(Response<C>) -> Response))
+    })
 }
 
 /// Back to the one body type, without a box where the layer left the body alone.

@@ -18,6 +18,7 @@ use crate::crud::schema::DefaultValue;
 use crate::crud::store::{AnyCollection, AnyStore};
 use crate::crud::{Op, OpenError, Policy, References, Resource, ResourceOptions, Rows, Schema, Store, openapi_of};
 use crate::layers::{BuiltLayer, LayerSpec, RequireAuth, check_order, foundation};
+use crate::python::attach;
 use crate::python::handler::{Callable, Plan, PyHandlerService, SyncPool};
 use crate::python::hooks::{Hook, Surrounding};
 use crate::python::middleware::{Leaves, MiddlewareSettings, PyMiddlewareLayer, Scope};
@@ -442,6 +443,10 @@ impl Draft {
                     .at_if_known(&location));
                 }
                 limit.routes = Some(dispatcher.clone());
+            }
+            if let LayerSpec::Metrics(metrics) = &mut spec {
+                metrics.routes = Some(dispatcher.clone());
+                metrics.python_entries = Some(attach::counts);
             }
             has_claims |= Claims::are_found_by(spec.name());
             built.push(spec.build().map_err(|error| error.at_if_known(&location))?);

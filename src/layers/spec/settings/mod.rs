@@ -15,5 +15,5 @@ pub use browsers::{CorsSpec, CsrfSpec, SecurityHeadersSpec, SensitiveHeadersSpec
 pub use jwt::{FetchedSpec, IssuerSpec, JwksSpec, JwtSpec, SourceSpec};
 pub use limits::{BodyLimitSpec, CatchPanicSpec, LoadShedSpec, RateLimitSpec, TimeoutSpec};
 pub use places::{HostsSpec, NormalizePathSpec, RedirectSpec};
-pub use seen::{ClientIpSpec, HealthCheckSpec, RequestIdSpec, TraceSpec};
+pub use seen::{ClientIpSpec, HealthCheckSpec, MetricsSpec, RequestIdSpec, TraceSpec};
 pub use values::{OneOrMany, Secret};
