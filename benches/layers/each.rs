@@ -12,6 +12,9 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use http::StatusCode;
 use http::header::{HOST, ORIGIN};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tower::{Layer, Service, service_fn};
 use tower_http::catch_panic::CatchPanicLayer as TheirCatchPanic;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -22,8 +25,9 @@ use tracing::Level;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer,
-    EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, NormalizePathLayer, RateLimitLayer,
-    RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer, foundation,
+    EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, MetricsLayer, NormalizePathLayer,
+    RateLimitLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
+    foundation,
 };
 use ziggurat::{Body, Request, Response, Route};
 
@@ -97,6 +101,19 @@ fn layers(c: &mut Criterion) {
     measure(c, "ClientIp", "ziggurat", ClientIpLayer::new().layer(inner!(Body)));
     measure(c, "SecurityHeaders", "ziggurat", SecurityHeadersLayer::new().layer(inner!(Body)));
     measure(c, "HealthCheck", "ziggurat", HealthCheckLayer::new().layer(inner!(Body)));
+    let metrics = MetricsLayer::new();
+    measure(c, "Metrics", "ziggurat", metrics.layer(inner!(ziggurat::layers::metrics::RequestBody<Body>)));
+    let counter: Family<Vec<(String, String)>, Counter> = Family::default();
+    let theirs = Histogram::new(exponential_buckets(0.001, 2.0, 14));
+    let by_hand = service_fn(move |request: Request| {
+        // What a middleware does that is written with the crate alone: labels by value, a counter and a histogram.
+        let begun = std::time::Instant::now();
+        let labels = vec![("method".to_owned(), request.method().to_string()), ("route".to_owned(), "/".to_owned())];
+        counter.get_or_create(&labels).inc();
+        theirs.observe(begun.elapsed().as_secs_f64());
+        ready(Ok::<Response, Infallible>(Response::default()))
+    });
+    measure(c, "Metrics", "prometheus-client by hand", by_hand);
     measure(c, "Hosts", "ziggurat", HostsLayer::new(["example.org"]).unwrap().layer(inner!(Body)));
     measure(c, "LoadShed", "ziggurat", LoadShedLayer::new(1000).unwrap().layer(inner!(Body)));
     let sensitive = SensitiveHeadersLayer::new([http::header::AUTHORIZATION]);

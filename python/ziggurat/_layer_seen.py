@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from . import _settings
@@ -46,8 +47,27 @@ class RequestId(Layer):
         self._check_bool("trust_incoming")
 
 
+class _OfNetworks(Layer):
+    """Layers that tell addresses apart."""
+
+    def _check_network(self, source: str, text: str, of_all: str, instead: str) -> None:
+        holds = f"{source} holds {text!r}"
+        try:
+            network = ipaddress.ip_network(text if _NETWORK.fullmatch(text) else "", strict=False)
+        except ValueError:
+            cure = "write an address as 10.0.0.7 or ::1, or a network as 10.0.0.0/8 or 2001:db8::/32"
+            raise self._wrong(f"{holds}, which is no network", cure) from None
+        address = text.partition("/")[0]
+        if network.network_address != ipaddress.ip_address(address):
+            cure = f"write {network} for the network, {address} for the one address"
+            raise self._wrong(f"{holds}, which has bits beyond its prefix", cure)
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        if network.prefixlen == 0 or (mapped is not None and network.prefixlen == 96):
+            raise self._wrong(f"{holds}, {of_all}", instead)
+
+
 @dataclass(frozen=True, kw_only=True)
-class ClientIp(Layer):
+class ClientIp(_OfNetworks):
     """Finds the address of the client behind proxies, for `request.client`, the access log and `RateLimit`.
 
     Put it before `Trace`. Without `trusted` and `hops` nobody is believed: the client is the other end of the connection,
@@ -70,23 +90,8 @@ class ClientIp(Layer):
         self._check_int("hops", 0, 32)
         self._check_choice("header", _FORWARDED)
         for text in self.trusted or ():
-            self._check_network(source, text)
-
-    def _check_network(self, source: str, text: str) -> None:
-        holds = f"{source} holds {text!r}"
-        try:
-            network = ipaddress.ip_network(text if _NETWORK.fullmatch(text) else "", strict=False)
-        except ValueError:
-            cure = "write an address as 10.0.0.7 or ::1, or a network as 10.0.0.0/8 or 2001:db8::/32"
-            raise self._wrong(f"{holds}, which is no network", cure) from None
-        address = text.partition("/")[0]
-        if network.network_address != ipaddress.ip_address(address):
-            cure = f"write {network} for the network, {address} for the one address"
-            raise self._wrong(f"{holds}, which has bits beyond its prefix", cure)
-        mapped = getattr(network.network_address, "ipv4_mapped", None)
-        if network.prefixlen == 0 or (mapped is not None and network.prefixlen == 96):
             cure = "name the networks of your proxies, or say with hops how many there are"
-            raise self._wrong(f"{holds}, so clients could name any address themselves", cure)
+            self._check_network(source, text, "so clients could name any address themselves", cure)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,3 +111,50 @@ class HealthCheck(Layer):
                 raise self._wrong(
                     f"{path!r} is no path", "begin it with a slash and write it without parameters, as /healthz"
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics(_OfNetworks):
+    """Counts requests, and how long they take and where, and answers `GET /metrics` in the text format of Prometheus.
+
+    Give it before what refuses requests, so that refusals are counted too. Each process counts for itself.
+    """
+
+    path: str = "/metrics"
+    """The path that is answered. No route may have it."""
+    allow: Sequence[str] | None = None
+    """Addresses and networks of those who are answered, as `10.0.0.7` or `10.0.0.0/8`, or `["*"]` for everybody; left out, this machine
+    and private networks. Others are answered as if the layer were not there, and so is what a proxy has forwarded, unless a `ClientIp`
+    before this layer trusts that."""
+    buckets: Sequence[float] | None = None
+    """The seconds at which buckets of durations end; left out, from half a millisecond to ten seconds."""
+
+    def __post_init__(self) -> None:
+        self._check_text("path")
+        if not self.path.startswith("/") or set(self.path) & set("?#{}"):
+            cure = "begin it with a slash and write it without parameters, as /metrics"
+            raise self._wrong(f"{self.path!r} is no path", cure)
+        self._freeze("allow", empty=False)
+        if self.allow is not None and "*" in self.allow:
+            if len(self.allow) > 1:
+                raise self._wrong('allow holds "*" and others', "write it alone, or the others")
+        else:
+            for text in self.allow or ():
+                self._check_network("allow", text, "so everybody could read them", 'write "*" for everybody')
+        if self.buckets is not None:
+            self._check_buckets(self.buckets)
+
+    def _check_buckets(self, buckets: Sequence[float]) -> None:
+        cure = "give seconds that grow, as 0.01, 0.1, 1"
+        if isinstance(buckets, str) or not isinstance(buckets, Iterable):
+            raise self._wrong(f"buckets must be a list of numbers, not {buckets!r}", cure)
+        ends = tuple(buckets)
+        if not 1 <= len(ends) <= 100:
+            raise self._wrong(f"there are {len(ends)} buckets, and may be 1 to 100", cure)
+        for end in ends:
+            if isinstance(end, bool) or not isinstance(end, (int, float)) or not 1e-9 <= end <= 86_400:
+                raise self._wrong(f"a bucket ends at {end!r}, which is not from a nanosecond to a day", cure)
+        for before, after in pairwise(ends):
+            if before >= after:
+                raise self._wrong(f"the bucket {after} comes after {before}", cure)
+        object.__setattr__(self, "buckets", ends)

@@ -22,6 +22,7 @@ use super::schema::{Field, Type, check};
 use super::store::{Expect, Outcome, StoreError};
 use super::{Coerce, Concurrency, Op, References, Resource, Unindexed};
 use super::{Collection, Expr, Row, Schema, Value, ops};
+use crate::service::stopwatch::Stopwatch;
 use crate::service::{Claims, ErrorFormat, Location, PathParams, Problem, Route, Violation, push_token};
 use crate::{Request, Response};
 
@@ -130,12 +131,13 @@ where
     Fut: Future<Output = Result<Response, Problem>> + Send + 'static,
 {
     Route::new(service_fn(move |request: Request| {
+        let watch = request.extensions().get::<Stopwatch>().cloned();
         let answered = ops::idempotency::check(&served, request.headers()).map(|()| answer(served.clone(), request));
         let told = (served.errors != ErrorFormat::Problem).then(|| served.clone());
         let cache = served.cache.clone();
         async move {
             let answered = match answered {
-                Ok(answer) => answer.await,
+                Ok(answer) => Stopwatch::within(watch, answer).await,
                 Err(problem) => Err(problem),
             };
             let mut response = answered.unwrap_or_else(|problem| match told {

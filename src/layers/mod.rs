@@ -10,6 +10,7 @@
 //! | [`RequestIdLayer`] | `request-id` | an id for each request |
 //! | [`ClientIpLayer`] | `client-ip` | the address of the client, also behind proxies |
 //! | [`HealthCheckLayer`] | `health-check` | answers whether the service is alive and ready |
+//! | [`MetricsLayer`] | `metrics` | counts requests, and how long they take and where, for Prometheus |
 //! | [`TraceLayer`] | `trace` | the access log |
 //! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
 //! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
@@ -75,6 +76,10 @@ pub mod jwt;
 #[cfg(feature = "load-shed")]
 pub mod load_shed;
 mod macros;
+#[cfg(any(feature = "metrics", feature = "trace"))]
+mod matched;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(any(feature = "normalize-path", feature = "redirect"))]
 mod moved;
 #[cfg(feature = "normalize-path")]
@@ -99,6 +104,8 @@ mod tags;
 pub mod timeout;
 #[cfg(feature = "trace")]
 pub mod trace;
+#[cfg(any(feature = "metrics", feature = "trace"))]
+mod watched;
 #[cfg(any(feature = "compression", feature = "static"))]
 mod weights;
 
@@ -133,6 +140,8 @@ pub use hosts::HostsLayer;
 pub use jwt::JwtLayer;
 #[cfg(feature = "load-shed")]
 pub use load_shed::LoadShedLayer;
+#[cfg(feature = "metrics")]
+pub use metrics::MetricsLayer;
 #[cfg(feature = "normalize-path")]
 pub use normalize_path::NormalizePathLayer;
 #[cfg(feature = "rate-limit")]

@@ -14,6 +14,7 @@ use super::pyloop::{Finish, Job, Refused, Started};
 use super::request::{BodySource, Head, Request};
 use super::{attach, context, errors, interrupt, refusal};
 use crate::crud::{Event, Row};
+use crate::service::stopwatch::{Part, Stopwatch};
 use crate::service::{LeafKind, Problem};
 
 /// What hooks run with. It is there once the app is built, which is before any is called.
@@ -38,9 +39,14 @@ impl Hook {
             return Err(refusal::not_running());
         };
         let (reply, answer) = oneshot::channel();
+        let watch = event.request.extensions.get::<Stopwatch>().cloned();
+        Stopwatch::turn(watch.as_ref(), Part::Waiting);
+        let job = HookJob { watch: watch.clone(), ..self.job("before", event, reply) };
         // Dropped with this future when the client goes away, which cancels the coroutine.
-        let _submitted = event_loop.submit(Box::new(self.job("before", event, reply))).map_err(refusal::of_overload)?;
-        answer.await.unwrap_or_else(|_| Err(refusal::lost()))
+        let _submitted = event_loop.submit(Box::new(job)).map_err(refusal::of_overload)?;
+        let answer = answer.await;
+        Stopwatch::turn(watch.as_ref(), Part::Layers);
+        answer.unwrap_or_else(|_| Err(refusal::lost()))
     }
 
     /// Has it run; nobody waits but an app that stops.
@@ -63,7 +69,7 @@ impl Hook {
     }
 
     fn job(self, method: &'static str, event: Event, reply: oneshot::Sender<Answer>) -> HookJob {
-        HookJob { hook: self, method, event, reply }
+        HookJob { hook: self, method, event, reply, watch: None }
     }
 }
 
@@ -72,6 +78,8 @@ struct HookJob {
     method: &'static str,
     event: Event,
     reply: oneshot::Sender<Answer>,
+    /// Of a request that waits for the hook.
+    watch: Option<Stopwatch>,
 }
 
 impl Job for HookJob {
@@ -92,7 +100,8 @@ impl Job for HookJob {
 
 impl HookJob {
     fn begin(self, py: Python<'_>) -> Started {
-        let Self { hook, method, event, reply } = self;
+        let Self { hook, method, event, reply, watch } = self;
+        Stopwatch::turn(watch.as_ref(), Part::Python);
         let objects = hook.surrounding.get().and_then(|(objects, _)| objects.upgrade());
         let Some(objects) = objects else {
             drop(reply.send(Err(refusal::stopping())));

@@ -16,6 +16,8 @@ mod read;
 mod requirement;
 mod route;
 mod stack;
+#[cfg(any(feature = "crud", feature = "metrics"))]
+pub(crate) mod stopwatch;
 mod table;
 
 #[cfg(feature = "server")]
@@ -23,6 +25,8 @@ pub mod server;
 
 pub use claims::Claims;
 pub use dispatcher::Dispatcher;
+#[cfg(feature = "metrics")]
+pub(crate) use networks::narrow_network;
 #[cfg(any(feature = "client-ip", feature = "server"))]
 pub(crate) use networks::network;
 pub use params::PathParams;

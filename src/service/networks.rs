@@ -7,11 +7,20 @@ use crate::ConfigError;
 /// How many bits go before the IPv4 address in an IPv6 one.
 const MAPPED: u8 = 96;
 
-/// Reads an address or a network of `setting`, more strictly than `ipnet`: what could be meant in two ways is refused.
+/// Reads an address or a network of proxies.
 ///
 /// # Errors
 /// Also when it is that of all addresses; `otherwise` says what to do instead.
 pub(crate) fn network(setting: &str, text: &str, otherwise: &str) -> Result<IpNet, ConfigError> {
+    let cure = format!("name the networks of your proxies{otherwise}");
+    narrow_network(setting, text, "so clients could name any address themselves", &cure)
+}
+
+/// Reads an address or a network of `setting`, more strictly than `ipnet`: what could be meant in two ways is refused.
+///
+/// # Errors
+/// Also when it is that of all addresses; `so` says what would come of it.
+pub(crate) fn narrow_network(setting: &str, text: &str, so: &str, cure: &str) -> Result<IpNet, ConfigError> {
     let wrong = || {
         ConfigError::new(format!("{setting} holds {text:?}, which is no network"))
             .cure("write an address as 10.0.0.7 or ::1, or a network as 10.0.0.0/8 or 2001:db8::/32")
@@ -32,10 +41,7 @@ pub(crate) fn network(setting: &str, text: &str, otherwise: &str) -> Result<IpNe
     }
     let network = canonical(network);
     if network.prefix_len() == 0 {
-        return Err(ConfigError::new(format!(
-            "{setting} holds {text:?}, so clients could name any address themselves"
-        ))
-        .cure(format!("name the networks of your proxies{otherwise}")));
+        return Err(ConfigError::new(format!("{setting} holds {text:?}, {so}")).cure(cure));
     }
     Ok(network)
 }

@@ -310,7 +310,7 @@ impl RouteTable {
     }
 
     /// The template that a concrete `path` matches.
-    #[cfg(feature = "rate-limit")]
+    #[cfg(any(feature = "metrics", feature = "rate-limit"))]
     pub(crate) fn template(&self, path: &str) -> Option<&str> {
         let entry = self.router.at(path).ok()?.value;
         entry.methods.first().or(entry.any.as_ref()).map(|entry| &*entry.info.path)

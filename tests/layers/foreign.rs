@@ -19,13 +19,14 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::jwt::{CredentialSource, Issuer};
+use ziggurat::layers::metrics::RequestBody;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::timeout::TimedBody;
 use ziggurat::layers::{
     BodyLimitLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
-    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, NormalizePathLayer,
-    RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer,
-    StaticLayer, TimeoutLayer, TraceLayer,
+    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer,
+    NormalizePathLayer, RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
+    SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -43,6 +44,14 @@ fn jwt() -> JwtLayer {
     let issuer = |name: &str| Issuer::new(name).secret(SECRET).unwrap();
     let sources = [CredentialSource::authorization(), CredentialSource::cookie("session").unwrap()];
     JwtLayer::issuers([issuer("a"), issuer("b")]).unwrap().sources(sources).unwrap()
+}
+
+fn axum_template(request: &http::Extensions) -> Option<String> {
+    request.get::<MatchedPath>().map(|path| path.as_str().to_owned())
+}
+
+fn metrics() -> MetricsLayer {
+    MetricsLayer::with_buckets([0.1, 1.0]).unwrap().allow(["198.51.100.0/24"]).unwrap()
 }
 
 fn axum_route(parts: &Parts) -> Option<(String, IpAddr)> {
@@ -80,6 +89,7 @@ fn router() -> Router {
         .layer(HostsLayer::new(["axum.example"]).unwrap())
         .layer(SecurityHeadersLayer::new())
         .layer(TraceLayer::new())
+        .layer(metrics().matched_path(axum_template).peer(axum_peer))
         .layer(HealthCheckLayer::new())
         .layer(ClientIpLayer::new().hops(1).unwrap().peer(axum_peer))
         .layer(RequestIdLayer::new())
@@ -129,6 +139,12 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!(called("1.1.1.1, ::2").await, (200, "::2".into()));
     assert_eq!(called("1.1.1.2, ::2").await, (200, "::2".into()));
     assert_eq!(called("1.1.1.3, ::2").await.0, 429);
+    let scrape = Request::get("/metrics").header("x-forwarded-for", "198.51.100.1");
+    let scrape = scrape.extension(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 80)))).body(empty()).unwrap();
+    let scraped = app.clone().oneshot(scrape).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+    let scraped = std::str::from_utf8(&scraped).unwrap();
+    let refused = r#"http_server_requests_total{http_request_method="GET",http_route="/client",leaf="none",http_response_status_code="429"} 1"#;
+    assert!(scraped.contains(refused), "{scraped}");
 
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
     let app = router();
@@ -176,8 +192,8 @@ async fn every_layer_works_in_an_axum_router() {
 
 #[tokio::test]
 async fn every_layer_works_in_bare_hyper() {
-    let greet =
-        service_fn(|request: Request<LimitedBody<DecompressedBody<TimedBody<hyper::body::Incoming>>>>| async move {
+    let greet = service_fn(
+        |request: Request<LimitedBody<DecompressedBody<TimedBody<RequestBody<hyper::body::Incoming>>>>>| async move {
             let name = request.extensions().get::<Claims>().unwrap().subject().unwrap_or("nobody").to_owned();
             assert_eq!(request.extensions().get(), Some(&ClientIp([198, 51, 100, 7].into())));
             let response = match request.into_body().collect().await {
@@ -187,7 +203,10 @@ async fn every_layer_works_in_bare_hyper() {
                 Err(_) => Response::builder().status(400),
             };
             Ok::<_, Infallible>(response.body(Full::<Bytes>::from(format!("{name}\n").repeat(200))).unwrap())
-        });
+        },
+    );
+    let counting = metrics();
+    let counted = counting.handle();
     let service = ServiceBuilder::new()
         // As whoever accepts connections can do.
         .map_request(|mut request: Request<_>| {
@@ -198,6 +217,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(RequestIdLayer::new())
         .layer(HealthCheckLayer::new())
         .layer(ClientIpLayer::new().trusted(["203.0.113.9"]).unwrap())
+        .layer(counting)
         .layer(TraceLayer::new())
         .layer(SecurityHeadersLayer::new())
         .layer(HostsLayer::new(["hyper.example", "www.hyper.example"]).unwrap())
@@ -312,4 +332,11 @@ async fn every_layer_works_in_bare_hyper() {
         client.ready().await.unwrap();
     }
     assert!(refused, "the quota is used up");
+    let scrape = Request::get("/metrics").header("x-forwarded-for", "198.51.100.7").body(Full::default()).unwrap();
+    let scraped = client.send_request(scrape).await.unwrap();
+    assert_eq!(scraped.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let scraped = scraped.into_body().collect().await.unwrap().to_bytes();
+    assert!(scraped.starts_with(b"# HELP http_server_requests_total "));
+    let small = r#"http_server_request_body_size_bytes_bucket{http_request_method="POST",http_route="unmatched",leaf="none",le="100"}"#;
+    assert!(counted.render().contains(small), "{}", counted.render());
 }

@@ -24,6 +24,8 @@ mod jwt_keys;
 mod jwt_memory;
 mod jwt_places;
 mod load_shed;
+mod metrics;
+mod metrics_read;
 mod normalize_path;
 mod provider;
 mod rate_limit;

@@ -28,6 +28,9 @@ fn the_foundation_is_added_where_it_is_missing() {
         ),
         ["CatchPanic", "RequestId", "HealthCheck", "SecurityHeaders", "Trace", "Timeout", "BodyLimit", "Hosts"]
     );
+    let seen = r#"[{"type":"HealthCheck"},{"type":"Metrics"},{"type":"Trace"},{"type":"Cors"}]"#;
+    let wanted = ["CatchPanic", "RequestId", "HealthCheck", "Metrics", "Trace", "Timeout", "BodyLimit", "Cors"];
+    assert_eq!(names(seen), wanted);
     assert_eq!(
         names(r#"[{"type":"Trace"},{"type":"Compression"},{"type":"NormalizePath"},{"type":"RequestId"}]"#),
         ["CatchPanic", "Trace", "Timeout", "Compression", "NormalizePath", "BodyLimit", "RequestId"]
@@ -48,6 +51,7 @@ fn the_foundation_is_added_where_it_is_missing() {
 async fn a_whole_stack_of_data_answers() {
     let list = serde_json::json!([
         {"type": "ClientIp", "trusted": ["10.0.0.0/8"], "hops": 1, "header": "forwarded"},
+        {"type": "Metrics", "path": "/internal", "allow": ["192.0.2.1"], "buckets": [0.5, 1]},
         {"type": "Trace", "format": "json", "level": "warn"},
         {"type": "HealthCheck", "paths": ["/up"]},
         {"type": "SecurityHeaders", "hsts_seconds": 5, "frame_options": null},
@@ -99,6 +103,9 @@ async fn a_whole_stack_of_data_answers() {
     assert_eq!(route.clone().oneshot(get("/", &[host, client])).await.unwrap().status(), 429);
     assert_eq!(route.clone().oneshot(get("/", &[host])).await.unwrap().status(), 401);
     assert_eq!(route.clone().oneshot(get("/", &[])).await.unwrap().status(), 400);
+    let counted = text(route.clone().oneshot(get("/internal", &[client])).await.unwrap()).await;
+    assert!(counted.contains("http_server_request_duration_seconds_bucket"), "{counted}");
+    assert!(counted.contains(r#"http_response_status_code="429",le="0.5"} "#), "{counted}");
     assert_eq!(text(route.clone().oneshot(get("/up", &[])).await.unwrap()).await, "ok\n");
     let led = route.clone().oneshot(get("/old", &[host])).await.unwrap();
     assert_eq!((led.status().as_u16(), &led.headers()["location"]), (301, &"/".parse().unwrap()));
@@ -125,7 +132,7 @@ async fn a_whole_stack_of_data_answers() {
 #[tokio::test]
 async fn layers_that_leave_a_body_alone_do_not_box_it() {
     let leaf = service_fn(|_: Request| async { Ok::<Response, Infallible>(Response::new(Body::from("as it was"))) });
-    let route = ["Compression", "Etag", "BodyLimit", "CatchPanic", "RequestId", "Timeout"]
+    let route = ["Compression", "Etag", "BodyLimit", "Metrics", "CatchPanic", "RequestId", "Timeout"]
         .iter()
         .fold(Route::new(leaf), |route, name| {
             LayerSpec::from_json(&format!(r#"{{"type":"{name}"}}"#)).unwrap().build().unwrap().apply(route)
@@ -162,6 +169,8 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"type":"SecurityHeaders","frame_options":"deny"}"#, "layer SecurityHeaders: unknown variant `deny`"),
         (r#"{"type":"NormalizePath","redirect":"yes"}"#, "layer NormalizePath: invalid type"),
         (r#"{"type":"Decompression","algorithms":["lzma"]}"#, "layer Decompression: unknown variant `lzma`"),
+        (r#"{"type":"Metrics","paths":["/metrics"]}"#, "layer Metrics: unknown field `paths`"),
+        (r#"{"type":"Metrics","routes":null}"#, "layer Metrics: unknown field `routes`"),
         (r#"{"type":"LoadShed"}"#, "layer LoadShed: missing field `max_concurrent`"),
         (r#"{"type":"Etag","max_bytes":-1}"#, "layer Etag: invalid value"),
         (r#"{"type":"BodyLimit","max_bytes":-1}"#, "layer BodyLimit: invalid value"),
@@ -237,6 +246,14 @@ fn contradictions_are_refused_by_name() {
             r#"{"type":"SecurityHeaders","content_security_policy":"a\r\nb: c"}"#,
             "cannot be sent as Content-Security-Policy",
         ),
+        (r#"{"type":"Metrics","path":"metrics"}"#, "Metrics: \"metrics\" is no path"),
+        (r#"{"type":"Metrics","path":"/{x}"}"#, "is no path"),
+        (r#"{"type":"Metrics","allow":[]}"#, "Metrics: allow is empty"),
+        (r#"{"type":"Metrics","allow":["*","::1"]}"#, "Metrics: allow holds \"*\" and others"),
+        (r#"{"type":"Metrics","allow":["10.0.0.1/8"]}"#, "Metrics: allow holds \"10.0.0.1/8\", which has bits beyond"),
+        (r#"{"type":"Metrics","allow":["::/0"]}"#, "Metrics: allow holds \"::/0\", so everybody could read them"),
+        (r#"{"type":"Metrics","buckets":[]}"#, "Metrics: there are 0 buckets"),
+        (r#"{"type":"Metrics","buckets":[1,1]}"#, "Metrics: the bucket 1 comes after 1"),
         (r#"{"type":"LoadShed","max_concurrent":0}"#, "max_concurrent is 0, so every request would be refused"),
         (r#"{"type":"LoadShed","max_concurrent":1,"queue":1,"wait":0}"#, "LoadShed: wait is 0"),
         (r#"{"type":"Csrf","trusted_origins":["https://A.example"]}"#, "is not an origin as browsers send it"),

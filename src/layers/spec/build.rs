@@ -14,6 +14,7 @@ use super::settings::Kept;
 use crate::layers::CatchPanicLayer;
 use crate::layers::body_limit::LimitedBody;
 use crate::layers::decompression::DecompressedBody;
+use crate::layers::metrics::RequestBody;
 use crate::layers::timeout::TimedBody;
 use crate::{Body, ConfigError, Request, Response, Route};
 
@@ -92,6 +93,7 @@ impl LayerSpec {
             Self::RequestId(spec) => same_bodies(spec.layer()?),
             Self::ClientIp(spec) => same_bodies(spec.layer()?),
             Self::HealthCheck(spec) => same_bodies(spec.layer()?),
+            Self::Metrics(spec) => other_bodies::<RequestBody<Body>, _, _>(spec.layer()?),
             Self::Trace(spec) => other_answers(spec.layer()?),
             Self::SecurityHeaders(spec) => same_bodies(spec.layer()?),
             Self::Hosts(spec) => same_bodies(spec.layer()?),

@@ -59,6 +59,8 @@ pub enum LayerSpec {
     ClientIp(ClientIpSpec),
     /// A [`HealthCheckLayer`](crate::layers::HealthCheckLayer).
     HealthCheck(HealthCheckSpec),
+    /// A [`MetricsLayer`](crate::layers::MetricsLayer).
+    Metrics(MetricsSpec),
     /// A [`TraceLayer`](crate::layers::TraceLayer).
     Trace(TraceSpec),
     /// A [`SecurityHeadersLayer`](crate::layers::SecurityHeadersLayer).
@@ -136,6 +138,7 @@ impl LayerSpec {
             Self::RequestId(_) => "RequestId",
             Self::ClientIp(_) => "ClientIp",
             Self::HealthCheck(_) => "HealthCheck",
+            Self::Metrics(_) => "Metrics",
             Self::Trace(_) => "Trace",
             Self::SecurityHeaders(_) => "SecurityHeaders",
             Self::Hosts(_) => "Hosts",
@@ -182,7 +185,7 @@ fn unreadable(json: &str, error: &serde_json::Error) -> ConfigError {
 /// Adds the layers that every app should have, where `given` does not have them: `CatchPanic`, `RequestId`, `Timeout` of
 /// 60 seconds and `BodyLimit` of 1 MiB.
 ///
-/// They come outermost, in this order. `ClientIp`, `Trace`, `SecurityHeaders` and `HealthCheck`, where `given` begins with them, stay
+/// They come outermost, in this order. `ClientIp`, `HealthCheck`, `Metrics`, `Trace` and `SecurityHeaders`, where `given` begins with them, stay
 /// outside of `Timeout` and `BodyLimit`: they are for refusals, too, or must not be refused. `BodyLimit` comes directly inside
 /// of `NormalizePath`, since it may go by paths.
 pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
@@ -223,6 +226,10 @@ pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
 fn stays_outside(spec: &LayerSpec) -> bool {
     matches!(
         spec,
-        LayerSpec::ClientIp(_) | LayerSpec::Trace(_) | LayerSpec::SecurityHeaders(_) | LayerSpec::HealthCheck(_)
+        LayerSpec::ClientIp(_)
+            | LayerSpec::HealthCheck(_)
+            | LayerSpec::Metrics(_)
+            | LayerSpec::Trace(_)
+            | LayerSpec::SecurityHeaders(_)
     )
 }

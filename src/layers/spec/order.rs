@@ -31,6 +31,7 @@ impl Rule {
 const PREFLIGHT: &str =
     "a preflight request carries no credentials, and what refuses it hides the answer from the page";
 const CLIENT: &str = "it asks who the client is";
+const COUNTED: &str = "what is refused further out is not counted";
 
 /// What is known of the layers of this crate.
 const KNOWN: &[(&str, &str, &str)] = &[
@@ -39,8 +40,17 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("Cors", "Basic", PREFLIGHT),
     ("Cors", "Csrf", PREFLIGHT),
     ("Cors", "RateLimit", PREFLIGHT),
+    ("ClientIp", "Metrics", CLIENT),
     ("ClientIp", "Trace", CLIENT),
     ("ClientIp", "RateLimit", CLIENT),
+    ("Metrics", "Hosts", COUNTED),
+    ("Metrics", "Timeout", "an answer that comes too late would count as a client that has left"),
+    ("Metrics", "LoadShed", COUNTED),
+    ("Metrics", "Csrf", COUNTED),
+    ("Metrics", "RateLimit", COUNTED),
+    ("Metrics", "ApiKey", COUNTED),
+    ("Metrics", "Basic", COUNTED),
+    ("Metrics", "Jwt", COUNTED),
     ("NormalizePath", "BodyLimit", "limits of single paths go by the path that routes have"),
     ("Static", "NormalizePath", "it tells directories by the slash at the end of their paths"),
     ("Compression", "Etag", "an entity tag is of the answer as it is before it is compressed"),
@@ -125,6 +135,15 @@ mod tests {
         assert!(error.ends_with("give them in this order: Compression, Trace"), "{error}");
         layers[0] = layers[0].clone().outside_of("Compression", "it must");
         assert!(check(&layers).unwrap_err().contains("contradict each other"));
+    }
+
+    #[test]
+    fn refusals_are_counted() {
+        assert_eq!(check(&built(&["CatchPanic", "Metrics", "Timeout", "Jwt"])), Ok(()));
+        let error = check(&built(&["Jwt", "Metrics"])).unwrap_err();
+        assert!(error.contains("what is refused further out is not counted"), "{error}");
+        let error = check(&built(&["Timeout", "Metrics"])).unwrap_err();
+        assert!(error.ends_with("give them in this order: Metrics, Timeout"), "{error}");
     }
 
     #[test]

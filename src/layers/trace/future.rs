@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::TraceBody;
 use super::record::Record;
+use crate::layers::watched::Watch as _;
 
 pin_project! {
     /// The answer of the inner service, whose body reports its end.

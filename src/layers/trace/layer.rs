@@ -1,33 +1,7 @@
-use http::Extensions;
 use tower_layer::Layer;
 use tracing::Level;
 
-use super::Trace;
-
-/// Finds the template that a request's path matched, in what another router put into its extensions.
-pub trait MatchedPath {
-    /// The template; none leaves the raw path in the log.
-    fn matched_path(&self, request: &Extensions) -> Option<String>;
-}
-
-impl<F> MatchedPath for F
-where
-    F: Fn(&Extensions) -> Option<String>,
-{
-    fn matched_path(&self, request: &Extensions) -> Option<String> {
-        self(request)
-    }
-}
-
-/// There is no other router.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoMatchedPath;
-
-impl MatchedPath for NoMatchedPath {
-    fn matched_path(&self, _: &Extensions) -> Option<String> {
-        None
-    }
-}
+use super::{MatchedPath, NoMatchedPath, Trace};
 
 /// Applies [`Trace`]; see the [module](super) for examples.
 #[derive(Debug, Clone, Copy)]

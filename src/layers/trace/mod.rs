@@ -53,17 +53,20 @@
 //! # }
 //! ```
 
-mod body;
 mod future;
 mod init;
 mod layer;
 mod record;
 mod service;
 
-pub use body::TraceBody;
 pub use future::ResponseFuture;
 pub use init::{Format, SubscriberSet, init};
-pub use layer::{MatchedPath, NoMatchedPath, TraceLayer};
+pub use layer::TraceLayer;
+pub use record::Record;
 pub use service::Trace;
+
+pub use super::matched::{MatchedPath, NoMatchedPath};
+/// A body that has its request logged when it ends, fails or is dropped.
+pub type TraceBody<B> = super::watched::WatchedBody<B, Record>;
 /// Levels of `tracing`.
 pub use tracing::{Level, level_filters::LevelFilter};

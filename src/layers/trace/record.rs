@@ -6,6 +6,7 @@ use http::header::HeaderValue;
 use http::{Method, Request, Response, StatusCode, Uri};
 use tracing::Level;
 
+use crate::layers::watched::Watch;
 use crate::service::LeafInfo;
 
 /// Calls a `tracing` macro with a level that is known only now.
@@ -22,7 +23,7 @@ macro_rules! at_level {
 }
 
 /// What is known of a request so far. Written to the log when it is dropped, however that comes about.
-pub(super) struct Record {
+pub struct Record {
     level: Level,
     start: Instant,
     method: Method,
@@ -82,25 +83,26 @@ impl Record {
             self.request_id = id_of(response.extensions()).or_else(|| response.headers().get("x-request-id").cloned());
         }
     }
+}
 
-    /// Whether an answer like this has no content, whatever its body says (RFC 9110, 6.4.1).
-    pub(super) fn has_no_content(&self) -> bool {
+impl Watch for Record {
+    /// Its lines tell of clients that leave before the last byte.
+    const IN_MEMORY_IS_SENT: bool = false;
+
+    // RFC 9110, 6.4.1.
+    fn has_no_content(&self) -> bool {
         self.method == Method::HEAD || matches!(self.status, Some(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED))
     }
 
-    pub(super) fn sent(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+    fn sent(&mut self, bytes: u64) {
+        self.bytes += bytes;
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    pub(super) fn complete(mut self) {
+    fn complete(mut self) {
         self.end = End::Complete;
     }
 
-    pub(super) fn failed(mut self) {
+    fn failed(mut self) {
         self.end = End::Failed;
     }
 }

@@ -17,6 +17,7 @@ use super::unreached;
 use crate::crud::store::AnyStore;
 use crate::crud::{OpenError, References, Rows, Schema, Store};
 use crate::layers::{LayerSpec, check_order, foundation};
+use crate::python::attach;
 use crate::python::handler::PyHandlerService;
 use crate::python::middleware::PyMiddlewareLayer;
 use crate::python::objects::{Objects, Shared};
@@ -134,6 +135,10 @@ impl Draft {
                     .at_if_known(&location));
                 }
                 limit.routes = Some(dispatcher.clone());
+            }
+            if let LayerSpec::Metrics(metrics) = &mut spec {
+                metrics.routes = Some(dispatcher.clone());
+                metrics.python_entries = Some(attach::counts);
             }
             has_claims |= Claims::are_found_by(spec.name());
             built.push(spec.build().map_err(|error| error.at_if_known(&location))?);

@@ -6,6 +6,10 @@ use crate::ConfigError;
 use crate::layers::LayerSpec;
 use crate::service::{LeafInfo, RouteTable};
 
+fn is_asked(leaf: &LeafInfo) -> bool {
+    matches!(leaf.method, None | Some(Method::GET | Method::HEAD))
+}
+
 /// Refuses a route whose requests a layer keeps to itself.
 pub(super) fn check(layers: &[LayerSpec], table: &RouteTable) -> Result<(), ConfigError> {
     layers.iter().try_for_each(|layer| match layer {
@@ -14,9 +18,12 @@ pub(super) fn check(layers: &[LayerSpec], table: &RouteTable) -> Result<(), Conf
             refuse(table, ends_with_slash, "NormalizePath", "takes the slash at the end off")
         }
         LayerSpec::HealthCheck(spec) => {
-            let is_asked = |leaf: &LeafInfo| matches!(leaf.method, None | Some(Method::GET | Method::HEAD));
             let is_kept = |leaf: &LeafInfo| is_asked(leaf) && spec.paths.iter().any(|path| **path == *leaf.path);
             refuse(table, is_kept, "HealthCheck", "answers there")
+        }
+        LayerSpec::Metrics(spec) => {
+            let is_kept = |leaf: &LeafInfo| spec.path == *leaf.path && is_asked(leaf);
+            refuse(table, is_kept, "Metrics", "answers there")
         }
         LayerSpec::Redirect(spec) => {
             refuse(table, |leaf| spec.paths.contains_key(&*leaf.path), "Redirect", "leads elsewhere")

@@ -168,6 +168,7 @@ impl Job for LoopCall {
 
 impl Call {
     fn start(self, py: Python<'_>) -> Started {
+        self.reply.begun();
         let Self { handler, objects, input, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
             reply.send(refusal::stopping().into_response());
@@ -199,6 +200,7 @@ impl Call {
         if self.reply.is_closed() {
             return;
         }
+        self.reply.begun();
         let Self { handler, objects, input, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
             reply.send(refusal::stopping().into_response());

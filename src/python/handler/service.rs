@@ -94,8 +94,9 @@ impl Inner {
 
     fn submit(&self, parts: Parts, scalars: Vec<Scalar>, body: Bytes) -> Result<Waiting, Problem> {
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
+        let watch = parts.extensions.get().cloned();
         let head = self.plan.needs_request().then(|| Box::new(Head::new(parts)));
-        let (reply, answer) = reply();
+        let (reply, answer) = reply(watch);
         let call = Call {
             handler: self.handler,
             objects: self.objects.clone(),

@@ -17,6 +17,7 @@ use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
 use crate::python::request::{Request, body_json, ready};
 use crate::python::response::Response;
 use crate::python::{attach, bridge, errors};
+use crate::service::stopwatch::{Part, Stopwatch};
 use crate::service::{LeafKind, Route, read_body};
 
 /// What belongs to one request in one middleware. It holds no Python object.
@@ -25,6 +26,7 @@ pub(in crate::python) struct Exchange {
     inner: Route,
     /// For whom Python is entered.
     kind: LeafKind,
+    watch: Option<Stopwatch>,
     state: Mutex<State>,
 }
 
@@ -54,6 +56,7 @@ type Brought = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 impl Exchange {
     pub(super) fn new(objects: Weak<Objects>, inner: Route, kind: LeafKind, parts: Parts, body: Body) -> Arc<Self> {
+        let watch = parts.extensions.get().cloned();
         let state = State {
             parts: Some(parts),
             body: Held::Unread(body),
@@ -62,7 +65,7 @@ impl Exchange {
             told: None,
             over: false,
         };
-        Arc::new(Self { objects, inner, kind, state: Mutex::new(state) })
+        Arc::new(Self { objects, inner, kind, watch, state: Mutex::new(state) })
     }
 
     // Never held while Python runs.
@@ -72,6 +75,10 @@ impl Exchange {
 
     pub(super) fn kind(&self) -> LeafKind {
         self.kind
+    }
+
+    pub(super) fn watch(&self) -> Option<&Stopwatch> {
+        self.watch.as_ref()
     }
 
     /// Runs `work` beside the connection; gives a future of the loop that gets what it brings.
@@ -153,11 +160,14 @@ impl Exchange {
         parts.extensions.insert(SurroundingsId(id));
         let inner = self.inner.clone();
         let this = self.clone();
+        Stopwatch::turn(self.watch(), Part::Layers);
         self.spawn(py, async move {
             let Ok(mut response) = inner.answer(http::Request::from_parts(parts, body)).await;
             let has_raised = response.extensions_mut().remove::<HasRaised>().is_some();
             this.with(|state| state.told = Some(response.extensions().clone()));
+            Stopwatch::turn(this.watch(), Part::Waiting);
             Box::new(move |py: Python<'_>| {
+                Stopwatch::turn(this.watch(), Part::Python);
                 if has_raised && let Some((error, _)) = this.objects.upgrade().and_then(|all| all.take_raised(id)) {
                     return Err(error);
                 }

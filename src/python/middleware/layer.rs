@@ -110,7 +110,7 @@ impl Settings {
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = Head::of(&parts);
         let exchange = Exchange::new(objects.clone(), inner, kind, parts, body);
-        let (reply, answer) = reply();
+        let (reply, answer) = reply(exchange.watch().cloned());
         let job = MiddlewareJob {
             index: self.index,
             name: self.name.clone(),
@@ -152,6 +152,7 @@ impl Job for MiddlewareJob {
 
 impl MiddlewareJob {
     fn begin(self, py: Python<'_>) -> Started {
+        self.reply.begun();
         let Self { index, name, objects, exchange, head, surroundings, reply } = self;
         let Some(objects) = objects.upgrade() else {
             reply.send(refusal::stopping().into_response());

@@ -11,17 +11,22 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::Response;
+use crate::service::stopwatch::{Part, Stopwatch};
 
 /// Where a job sends its answer.
-pub(crate) struct Reply(oneshot::Sender<Response>);
+pub(crate) struct Reply {
+    sender: oneshot::Sender<Response>,
+    watch: Option<Stopwatch>,
+}
 
 /// What waits for the answer; it fails when the job was dropped without one.
 pub(crate) type Answer = oneshot::Receiver<Response>;
 
-/// A reply and what waits for it.
-pub(crate) fn reply() -> (Reply, Answer) {
+/// A reply and what waits for it; `watch`, where a request has one, measures that it waits from now on.
+pub(crate) fn reply(watch: Option<Stopwatch>) -> (Reply, Answer) {
     let (sender, receiver) = oneshot::channel();
-    (Reply(sender), receiver)
+    Stopwatch::turn(watch.as_ref(), Part::Waiting);
+    (Reply { sender, watch }, receiver)
 }
 
 type Gathered = Vec<(oneshot::Sender<Response>, Response)>;
@@ -32,21 +37,27 @@ thread_local! {
 }
 
 impl Reply {
+    /// Python runs for it from now on.
+    pub(crate) fn begun(&self) {
+        Stopwatch::turn(self.watch.as_ref(), Part::Python);
+    }
+
     /// Sends the answer: at the end of the turn from a loop thread, else at once.
     pub(crate) fn send(self, response: Response) {
+        Stopwatch::turn(self.watch.as_ref(), Part::Layers);
         let rest = OUTBOX.with_borrow_mut(|outbox| match outbox {
             Some(gathered) => {
-                gathered.push((self.0, response));
+                gathered.push((self.sender, response));
                 None
             }
-            None => Some((self.0, response)),
+            None => Some((self.sender, response)),
         });
         deliver(rest);
     }
 
     /// Nobody waits for the answer any longer.
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.sender.is_closed()
     }
 }
 
@@ -126,7 +137,7 @@ mod tests {
 
     #[test]
     fn outside_of_a_loop_an_answer_is_sent_at_once() {
-        let (reply, mut answer) = reply();
+        let (reply, mut answer) = reply(None);
         reply.send(response());
         assert!(answer.try_recv().is_ok());
     }
@@ -134,8 +145,8 @@ mod tests {
     #[test]
     fn a_turn_sends_together() {
         let outbox = Outbox::open();
-        let (one, mut first) = reply();
-        let (two, second) = reply();
+        let (one, mut first) = reply(None);
+        let (two, second) = reply(None);
         one.send(response());
         two.send(response());
         assert!(first.try_recv().is_err(), "nothing is sent before the end of the turn");
@@ -147,7 +158,7 @@ mod tests {
     #[test]
     fn closing_sends_what_is_left() {
         let outbox = Outbox::open();
-        let (reply, mut answer) = reply();
+        let (reply, mut answer) = reply(None);
         reply.send(response());
         drop(outbox);
         assert!(answer.try_recv().is_ok());

@@ -18,6 +18,7 @@ use crate::crud::store::{
     RowError, StoreError, WriteError, names,
 };
 use crate::crud::{Expr, Query, ReadFrom, Schema, Value, json, store};
+use crate::service::stopwatch::in_store;
 
 pub(super) type Rows = mongodb::Collection<RawDocumentBuf>;
 
@@ -283,7 +284,7 @@ impl Collection for MongoCollection {
                 this.serve(lane).await;
             });
         }
-        match tokio::time::timeout(self.store.inner.timeout, answer).await {
+        match in_store(tokio::time::timeout(self.store.inner.timeout, answer)).await {
             Ok(Ok(found)) => found,
             Ok(Err(_)) => Err(StoreError::Internal("a read ended without an answer".into())),
             Err(_) => Err(StoreError::Timeout),

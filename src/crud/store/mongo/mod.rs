@@ -41,6 +41,7 @@ use super::steps::Look;
 use super::{OpenError, Row, Safety, Step, StepKind, Store, StoreError, Write, WriteError, log, names};
 use crate::ConfigError;
 use crate::crud::Schema;
+use crate::service::stopwatch::in_store;
 
 /// How a MongoDB store works. What the URI says goes before it.
 #[derive(Debug, Clone)]
@@ -189,7 +190,8 @@ impl MongoStore {
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
-        tokio::time::timeout(self.inner.timeout, self.run_on(work)).await.unwrap_or(Err(StoreError::Timeout))
+        let answer = tokio::time::timeout(self.inner.timeout, self.run_on(work));
+        in_store(answer).await.unwrap_or(Err(StoreError::Timeout))
     }
 
     /// As `run`, without a deadline.

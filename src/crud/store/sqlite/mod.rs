@@ -79,6 +79,7 @@ use super::steps::Look;
 use super::{OpenError, Row, Step, Store, StoreError, Write, WriteError, log};
 use crate::ConfigError;
 use crate::crud::Schema;
+use crate::service::stopwatch::in_store;
 use queue::Queue;
 use table::Table;
 
@@ -287,7 +288,7 @@ impl SqliteStore {
 
     /// Waits for an answer as long as an operation may take.
     async fn answered<T>(&self, answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.inner.timeout, answer).await {
+        match in_store(tokio::time::timeout(self.inner.timeout, answer)).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(stopped()),
             Err(_) => Err(StoreError::Timeout),

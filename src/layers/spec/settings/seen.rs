@@ -6,7 +6,8 @@ use super::values::header_name;
 use crate::ConfigError;
 use crate::layers::client_ip::ForwardedHeader;
 use crate::layers::trace::{self, Format, Level, LevelFilter};
-use crate::layers::{ClientIpLayer, HealthCheckLayer, RequestIdLayer, TraceLayer};
+use crate::layers::{ClientIpLayer, HealthCheckLayer, MetricsLayer, RequestIdLayer, TraceLayer};
+use crate::service::{Dispatcher, LeafKind};
 
 /// Settings of `RequestId`.
 #[derive(Debug, Clone, Deserialize)]
@@ -72,6 +73,48 @@ impl Default for HealthCheckSpec {
 impl HealthCheckSpec {
     pub(in crate::layers::spec) fn layer(self) -> Result<HealthCheckLayer, ConfigError> {
         HealthCheckLayer::at(self.paths)
+    }
+}
+
+/// Settings of `Metrics`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsSpec {
+    /// The path that is answered.
+    pub path: String,
+    /// Addresses and networks of those who are answered, or `*` for everybody; this machine and private networks when it is left out.
+    pub allow: Option<Vec<String>>,
+    /// The seconds at which buckets of durations end.
+    pub buckets: Option<Vec<f64>>,
+    /// Whose routes are known, where the layer is around a dispatcher.
+    #[serde(skip)]
+    pub routes: Option<Dispatcher>,
+    /// How often Python was entered for leaves of each kind.
+    #[serde(skip)]
+    pub python_entries: Option<fn() -> [u64; LeafKind::ALL.len()]>,
+}
+
+impl Default for MetricsSpec {
+    fn default() -> Self {
+        Self { path: "/metrics".to_owned(), allow: None, buckets: None, routes: None, python_entries: None }
+    }
+}
+
+impl MetricsSpec {
+    pub(in crate::layers::spec) fn layer(self) -> Result<MetricsLayer, ConfigError> {
+        let layer = match self.buckets {
+            Some(buckets) => MetricsLayer::with_buckets(buckets)?,
+            None => MetricsLayer::new(),
+        };
+        let layer = layer.entries(self.python_entries).path(&self.path)?;
+        let layer = match self.allow {
+            Some(networks) => layer.allow(networks)?,
+            None => layer,
+        };
+        Ok(match &self.routes {
+            Some(dispatcher) => layer.routes_of(dispatcher),
+            None => layer,
+        })
     }
 }
 
