@@ -23,7 +23,7 @@ class Trace(Layer):
     """Writes one log line for each answered request: method, matched path, status, latency, bytes, request id."""
 
     format: Literal["text", "json"] = "text"
-    """`text` for people, `json` for one JSON object a line."""
+    """`text` for people, `json` for one JSON object a line, the app's own lines among them."""
     level: Level = "info"
     """The least level that the program's log shows; requests are logged at `info`, 5xx answers at `error`."""
 

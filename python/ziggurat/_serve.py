@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ._info import Started
+from ._log import JsonFormatter, logs_json
 from ._loop import new_event_loop
 from ._settings import MAX_IO_THREADS
 from ._terminal import banner, open_writes
@@ -106,6 +107,8 @@ async def _serve(
                         route.path,
                         route.name,
                     )
+                if on_started is None and logs_json(app):
+                    on_started = _tell
                 if on_started is not None:
                     for route in started.natives_with_hooks:
                         hooks = ", ".join(route.hooks)
@@ -204,6 +207,11 @@ class InProcess:
             native.set_loop(None)
 
 
+def _tell(started: Started) -> None:
+    """In place of the banner, where each line of the log is to be an object."""
+    logger.info("%s", started)
+
+
 def set_up_threads(io_threads: int | None) -> bool:
     """Sets the number of I/O threads where one is wanted; gives whether the loop's thread serves."""
     if io_threads is None:
@@ -221,12 +229,14 @@ def set_up_logging(app: Ziggurat, level: str | None) -> None:
     """Sends Python's `ziggurat` logger and the native log to standard error, unless the app has set up logging itself."""
     from . import _ziggurat
 
-    _ziggurat.init_log(level or "info")
+    as_json = logs_json(app)
+    _ziggurat.init_log(level or "info", "json" if as_json else "text")
     if level is not None:
         logger.setLevel(getattr(logging, level.upper(), logging.INFO))
     if not logging.getLogger().handlers and not logger.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        text = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        handler.setFormatter(JsonFormatter() if as_json else text)
         logger.addHandler(handler)
         if level is None:
             logger.setLevel(logging.INFO)

@@ -76,7 +76,7 @@ class Served:
     def _wait_for_address(self) -> str:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            found = re.search(r"address +(http://\S+)", self.output())
+            found = re.search(r"(?:address +|listening on )(http://[^\s\"]+)", self.output())
             if found:
                 return found[1]
             assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.output()}"
