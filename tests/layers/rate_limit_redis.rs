@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
 use tracing::Level;
 use ziggurat::layers::rate_limit::{OnFailure, RedisQuotas, Shared};
 
@@ -111,6 +113,37 @@ async fn a_server_that_hangs_holds_nobody_up() {
     }
     assert!(begin.elapsed() < Duration::from_millis(1000), "those did not wait");
     server.signal("-CONT");
+    rest().await;
+    assert_eq!(status(&layer, "::1").await, 429);
+}
+
+#[tokio::test]
+async fn a_connection_that_leads_nowhere_is_made_anew() {
+    let Some(server) = Redis::started() else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let (cut, _) = broadcast::channel::<()>(1);
+    let cuts = cut.clone();
+    let target = server.url().trim_start_matches("redis://").trim_end_matches("/0").to_owned();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(&*target).await.unwrap();
+            let mut cut = cuts.subscribe();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    // It stays open, and nothing comes through any more.
+                    _ = cut.recv() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let quotas = Shared::new(RedisQuotas::open(&url).unwrap()).on_failure(OnFailure::Refuse);
+    let layer = limited(quota(1, 3600), quotas.limit(Duration::from_millis(300)));
+    assert_eq!((status(&layer, "::1").await, status(&layer, "::1").await), (200, 429));
+    cut.send(()).unwrap();
+    assert_eq!(status(&layer, "::1").await, 503);
     rest().await;
     assert_eq!(status(&layer, "::1").await, 429);
 }

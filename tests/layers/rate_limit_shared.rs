@@ -207,6 +207,12 @@ async fn a_file_that_is_held_or_broken_for_a_while_is_used_again() {
     // Another process, later.
     assert_eq!((status(&strict(&path), "192.0.2.1").await, status(&strict(&path), "192.0.2.2").await), (429, 429));
 
+    // Whatever happened to what is open: it is opened again.
+    other.execute_batch("DROP TABLE ziggurat_quotas").unwrap();
+    assert_eq!(status(&layer, "192.0.2.1").await, 503);
+    rest().await;
+    assert_eq!((status(&layer, "192.0.2.1").await, status(&layer, "192.0.2.1").await), (200, 429));
+
     let path = folder.path().join("broken.db");
     std::fs::write(&path, "this is no database, and long enough to be seen as none".repeat(100)).unwrap();
     let layer = strict(&path);
@@ -214,6 +220,27 @@ async fn a_file_that_is_held_or_broken_for_a_while_is_used_again() {
     std::fs::remove_file(&path).unwrap();
     rest().await;
     assert_eq!((status(&layer, "192.0.2.1").await, status(&layer, "192.0.2.1").await), (200, 429));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_gone_on_without_an_answer_is_not_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quotas.db");
+    let quotas = Shared::new(SqliteQuotas::open(&path, 1000).unwrap()).limit(Duration::from_millis(100));
+    let hasty = limited(quota(1, 3600), quotas.on_failure(OnFailure::Refuse));
+    assert_eq!(status(&strict(&path), "::1").await, 200);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // The second one waits behind the first, and longer than it wanted to.
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        status(&hasty, "192.0.2.2").await
+    };
+    assert_eq!(tokio::join!(status(&hasty, "192.0.2.1"), second), (503, 503));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(status(&strict(&path), "192.0.2.3").await, 200);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(status(&strict(&path), "192.0.2.2").await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

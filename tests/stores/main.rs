@@ -5,6 +5,7 @@
 
 mod any;
 mod kill;
+mod memory;
 mod mongo;
 mod plan;
 mod promises;

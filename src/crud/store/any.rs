@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::erased::{DynCollection, DynStore};
 #[cfg(feature = "mongodb")]
 use super::mongo::{MongoCollection, MongoOptions, MongoStore};
 #[cfg(feature = "sqlite")]
@@ -30,6 +31,8 @@ pub enum AnyStore {
     /// MongoDB.
     #[cfg(feature = "mongodb")]
     Mongo(MongoStore),
+    /// One of a type that this crate does not know.
+    Other(DynStore),
 }
 
 /// Two are equal when they are the same, not when they are of the same place.
@@ -40,7 +43,7 @@ impl PartialEq for AnyStore {
             (Self::Sqlite(one), Self::Sqlite(other)) => one.is(other),
             #[cfg(feature = "mongodb")]
             (Self::Mongo(one), Self::Mongo(other)) => one.is(other),
-            #[cfg(all(feature = "sqlite", feature = "mongodb"))]
+            (Self::Other(one), Self::Other(other)) => one.is(other),
             _ => false,
         }
     }
@@ -56,9 +59,16 @@ pub enum AnyCollection {
     /// MongoDB.
     #[cfg(feature = "mongodb")]
     Mongo(MongoCollection),
+    /// Of a store of a type that this crate does not know.
+    Other(DynCollection),
 }
 
 impl AnyStore {
+    /// A store of any type, as one of yours is.
+    pub fn new(store: impl Store) -> Self {
+        Self::Other(DynStore::new(store))
+    }
+
     /// Opens the store that `url` names.
     ///
     /// - `sqlite:///app.db` is a file beside the program, `sqlite:////var/lib/app.db` an absolute path;
@@ -83,7 +93,7 @@ impl AnyStore {
     }
 
     /// Has URLs of a scheme open what `open` makes of them, in this whole process: a store whose address and credentials come from
-    /// elsewhere, or one with settings that no URL has.
+    /// elsewhere, one with settings that no URL has, or [one of your own](Self::new).
     ///
     /// # Errors
     /// When the scheme is one of ours, is none, or is registered already.
@@ -227,6 +237,7 @@ macro_rules! either {
             $any::Sqlite($inner) => $body,
             #[cfg(feature = "mongodb")]
             $any::Mongo($inner) => $body,
+            $any::Other($inner) => $body,
         }
     };
 }
@@ -246,36 +257,30 @@ impl Store for AnyStore {
             Self::Sqlite(store) => store.open(schema).await.map(AnyCollection::Sqlite),
             #[cfg(feature = "mongodb")]
             Self::Mongo(store) => store.open(schema).await.map(AnyCollection::Mongo),
+            Self::Other(store) => store.open(schema).await.map(AnyCollection::Other),
         }
     }
 
     async fn transact(&self, writes: Vec<(AnyCollection, Write)>) -> Result<Vec<Option<Row>>, WriteError> {
-        let foreign = || Err(StoreError::foreign().into());
+        /// Those of collections of the kind, if all are.
+        macro_rules! of {
+            ($store:ident, $kind:ident) => {{
+                let own = |(collection, write)| match collection {
+                    AnyCollection::$kind(collection) => Some((collection, write)),
+                    _ => None,
+                };
+                match writes.into_iter().map(own).collect() {
+                    Some(writes) => $store.transact(writes).await,
+                    None => Err(StoreError::foreign().into()),
+                }
+            }};
+        }
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(store) => {
-                let own = |(collection, write)| match collection {
-                    AnyCollection::Sqlite(collection) => Some((collection, write)),
-                    #[cfg(feature = "mongodb")]
-                    AnyCollection::Mongo(_) => None,
-                };
-                match writes.into_iter().map(own).collect() {
-                    Some(writes) => store.transact(writes).await,
-                    None => foreign(),
-                }
-            }
+            Self::Sqlite(store) => of!(store, Sqlite),
             #[cfg(feature = "mongodb")]
-            Self::Mongo(store) => {
-                let own = |(collection, write)| match collection {
-                    AnyCollection::Mongo(collection) => Some((collection, write)),
-                    #[cfg(feature = "sqlite")]
-                    AnyCollection::Sqlite(_) => None,
-                };
-                match writes.into_iter().map(own).collect() {
-                    Some(writes) => store.transact(writes).await,
-                    None => foreign(),
-                }
-            }
+            Self::Mongo(store) => of!(store, Mongo),
+            Self::Other(store) => of!(store, Other),
         }
     }
 
@@ -307,6 +312,7 @@ impl Collection for AnyCollection {
             Self::Sqlite(rows) => Self::Sqlite(rows.reading_from(members)),
             #[cfg(feature = "mongodb")]
             Self::Mongo(rows) => Self::Mongo(rows.reading_from(members)),
+            Self::Other(rows) => Self::Other(rows.reading_from(members)),
         }
     }
 

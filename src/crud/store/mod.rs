@@ -6,6 +6,8 @@
 mod any;
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
 mod differences;
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+mod erased;
 #[cfg(feature = "mongodb")]
 pub mod mongo;
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
@@ -21,6 +23,8 @@ mod steps;
 
 #[cfg(any(feature = "sqlite", feature = "mongodb"))]
 pub use any::{AnyCollection, AnyStore, Plan};
+#[cfg(any(feature = "sqlite", feature = "mongodb"))]
+pub use erased::{DynCollection, DynStore};
 pub use once::{Key, Once};
 pub use plan::{Safety, Step, StepKind, plan};
 
