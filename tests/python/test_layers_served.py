@@ -248,9 +248,22 @@ def test_redirects_that_lead_in_circles_are_refused_when_the_app_is_built() -> N
 
 
 STUCK_PROGRAM = """
-from ziggurat import CORE, Model, Request, Ziggurat, layers
+import asyncio
+
+from ziggurat import CORE, Model, Request, Response, Ziggurat, layers
 
 app = Ziggurat(store="sqlite:///:memory:")
+
+async def made():
+    try:
+        yield b"part"
+        await asyncio.sleep(60)
+    finally:
+        print("given up", flush=True)
+
+@app.get("/made", layers=[layers.Timeout(body_idle=0.4)])
+async def stuck() -> Response:
+    return Response(body=made())
 
 def feed(name, **limits):
     Row = type(name, (Model,), {"__annotations__": {"id": str}})
@@ -289,6 +302,8 @@ def test_bodies_that_stand_still_are_given_up(serve: Callable[..., Any], tmp_pat
         answer = asked(f"GET {path}/_changes HTTP/1.1\r\nhost: a\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 200") and b"retry: 1000" in answer, answer
         assert not answer.endswith(b"0\r\n\r\n"), "it ended without a last chunk"
+    answer = asked("GET /made HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"4\r\npart\r\n"), "it ended without a last chunk"
     assert asked("GET /free/_changes HTTP/1.1\r\nhost: a\r\n\r\n", 2).endswith(b"still open")
     upload = "POST /read HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 4\r\n\r\n"
     answer = asked(upload + "part")
@@ -296,9 +311,12 @@ def test_bodies_that_stand_still_are_given_up(serve: Callable[..., Any], tmp_pat
     answer = asked(upload + "pa")
     assert answer.startswith(b"HTTP/1.1 408") and b"application/problem+json" in answer
     served.stop()
-    warned = re.findall(r"WARN ziggurat::layers::timeout.*: (.*) path=(\S+) limit_s=(\S+)", served.output())
+    output = served.output()
+    assert output.count("given up\n") == 1, "the generator was closed"
+    warned = re.findall(r"WARN ziggurat::layers::timeout.*: (.*) path=(\S+) limit_s=(\S+)", output)
     assert warned == [
         ("nothing came of the body of an answer in time, and it was given up", "/idle/_changes", "0.4"),
         ("an answer had not ended in time, and it was given up", "/total/_changes", "0.7"),
+        ("nothing came of the body of an answer in time, and it was given up", "/made", "0.4"),
         ("nothing came of the body of a request in time, and it was given up", "/read", "0.4"),
     ]
