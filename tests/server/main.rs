@@ -12,3 +12,4 @@ mod resources;
 mod stopping;
 mod support;
 mod timeouts;
+mod upgrades;

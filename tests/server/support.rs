@@ -183,7 +183,27 @@ impl Drop for AtWork {
     }
 }
 
-async fn answer(request: Request, at_work: AtWork) -> Result<Response, Infallible> {
+/// Sends back what comes, and `bye` when the server stops; a stubborn one goes on.
+async fn echo(upgrade: hyper::upgrade::OnUpgrade, info: ConnectInfo, stubborn: bool, at_work: AtWork) {
+    let mut io = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+    let mut stopping = std::pin::pin!(info.stopping());
+    let mut buffer = [0; 1024];
+    loop {
+        tokio::select! {
+            () = &mut stopping, if !stubborn => {
+                io.write_all(b"bye").await.unwrap();
+                break;
+            }
+            read = io.read(&mut buffer) => match read {
+                Ok(0) | Err(_) => break,
+                Ok(count) => io.write_all(&buffer[..count]).await.unwrap(),
+            }
+        }
+    }
+    drop((io, at_work));
+}
+
+async fn answer(mut request: Request, at_work: AtWork) -> Result<Response, Infallible> {
     let argument: u64 = request.uri().query().and_then(|query| query.parse().ok()).unwrap_or(0);
     let response = match request.uri().path() {
         "/hello" => Response::new(Body::from("hello")),
@@ -220,6 +240,13 @@ async fn answer(request: Request, at_work: AtWork) -> Result<Response, Infallibl
                 Some((Ok::<_, Infallible>(Bytes::from_static(b"begun")), (stopping, false)))
             });
             return Ok(Response::new(Body::from_stream(chunks)));
+        }
+        "/upgrade" => {
+            let info = request.extensions().get::<ConnectInfo>().unwrap().clone();
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(echo(upgrade, info, argument == 1, at_work));
+            let switch = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
+            return Ok(switch.body(Body::empty()).unwrap());
         }
         "/panic" => panic!("a handler that panics"),
         _ => Problem::not_found("no such test").into_response(),

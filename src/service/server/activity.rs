@@ -35,6 +35,8 @@ pub(super) struct Activity {
     unread: AtomicBool,
     order: AtomicU8,
     waker: AtomicWaker,
+    /// Of whoever reads from the socket.
+    io_waker: AtomicWaker,
 }
 
 /// What the server wants of a connection.
@@ -50,6 +52,7 @@ impl Activity {
     pub(super) fn order(&self, order: Order) {
         self.order.fetch_max(order as u8, Ordering::AcqRel);
         self.waker.wake();
+        self.io_waker.wake();
     }
 
     pub(super) fn ordered(&self) -> Order {
@@ -62,6 +65,10 @@ impl Activity {
 
     pub(super) fn wake_by(&self, cx: &Context<'_>) {
         self.waker.register(cx.waker());
+    }
+
+    pub(super) fn wake_io_by(&self, cx: &Context<'_>) {
+        self.io_waker.register(cx.waker());
     }
 
     pub(super) fn in_flight(&self) -> usize {

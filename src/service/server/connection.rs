@@ -1,6 +1,7 @@
 //! One connection, from accept to close.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -14,9 +15,10 @@ use futures_util::FutureExt;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tracing::{debug, error};
 
-use super::activity::{Activity, Order, Phase, Watch};
+use super::activity::{Activity, InFlight, Order, Phase, Watch};
 use super::bound::Serve;
 use super::builder::Settings;
 use super::entry::{ConnectInfo, Entry};
@@ -71,11 +73,16 @@ pub(super) async fn serve<S: Serve>(
     }
     let peer = info.peer_addr;
     let (watch, timer) = Watch::new(&settings);
-    let io = TokioIo::new(WatchedIo::new(stream, activity.clone()));
+    let (held, gone) = oneshot::channel();
+    let io = TokioIo::new(WatchedIo::new(stream, activity.clone(), held));
     let entry = Entry { service, activity: activity.clone(), info, settings };
     let run = async {
-        let connection = protocol.serve_connection(io, entry);
-        drive(pin!(connection), &activity, watch, timer).await
+        let end = {
+            let connection = protocol.serve_connection_with_upgrades(io, entry);
+            drive(pin!(connection), &activity, watch, timer).await
+        };
+        outlive(gone, &activity).await;
+        end
     };
     match AssertUnwindSafe(run).catch_unwind().await {
         Ok(End::Closed(Ok(()))) => {}
@@ -100,6 +107,16 @@ async fn proxied(stream: &mut TcpStream, activity: &Activity, within: Duration) 
     }
 }
 
+/// Waits for whoever took the socket over, as a WebSocket does: its connection is still open, and still one of those that count. It
+/// may go on until the server drops what is left; it is told to stop as all are, by [`ConnectInfo::stopping`].
+async fn outlive(mut gone: oneshot::Receiver<Infallible>, activity: &Arc<Activity>) {
+    if matches!(gone.try_recv(), Err(TryRecvError::Empty)) {
+        let _held = InFlight::begin(activity);
+        // It fails when the socket is dropped, which is all that it is for.
+        let _ = gone.await;
+    }
+}
+
 enum End {
     Closed(Result<(), crate::BoxError>),
     Overdue(Phase),
@@ -107,7 +124,7 @@ enum End {
 }
 
 async fn drive<S: Serve>(
-    mut connection: Pin<&mut auto::Connection<'_, TokioIo<WatchedIo>, Entry<S>, Tasks>>,
+    mut connection: Pin<&mut auto::UpgradeableConnection<'_, TokioIo<WatchedIo>, Entry<S>, Tasks>>,
     activity: &Activity,
     mut watch: Watch,
     timer: tokio::time::Sleep,

@@ -1,5 +1,6 @@
 //! The socket of a connection, which notes what happens on it.
 
+use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,9 +9,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
-use super::activity::Activity;
+use super::activity::{Activity, Order};
 use super::automatic;
 
 /// How long the rest of an unwanted request is read after the answer.
@@ -31,6 +33,8 @@ pub(super) struct WatchedIo {
     shut: bool,
     linger: Option<Pin<Box<Sleep>>>,
     lingered: usize,
+    /// Dropped with the socket, which may outlive the HTTP connection on it.
+    _held: oneshot::Sender<Infallible>,
 }
 
 struct Substitute {
@@ -40,8 +44,26 @@ struct Substitute {
 }
 
 impl WatchedIo {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, preface: Some(0), substitute: None, shut: false, linger: None, lingered: 0 }
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, held: oneshot::Sender<Infallible>) -> Self {
+        Self {
+            stream,
+            activity,
+            preface: Some(0),
+            substitute: None,
+            shut: false,
+            linger: None,
+            lingered: 0,
+            _held: held,
+        }
+    }
+
+    /// Fails once the server drops what is left, for whoever took the socket over and would never learn of it.
+    fn poll_dropped(&self, cx: &Context<'_>) -> io::Result<()> {
+        self.activity.wake_io_by(cx);
+        match self.activity.ordered() {
+            Order::Drop => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the server stops")),
+            _ => Ok(()),
+        }
     }
 
     fn note_read(&mut self, bytes: &[u8]) {
@@ -117,7 +139,11 @@ impl WatchedIo {
 impl AsyncRead for WatchedIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let Poll::Ready(result) = Pin::new(&mut self.stream).poll_read(cx, buf) else {
+            self.poll_dropped(cx)?;
+            return Poll::Pending;
+        };
+        result?;
         let read = &buf.filled()[before..];
         if !read.is_empty() {
             self.note_read(read);

@@ -16,6 +16,9 @@
 //! A head over 64 KiB (16 KiB in HTTP/2) or of more than 100 fields is a 431, a target over 16 KiB a 414, a missing, second
 //! or malformed `Host` a 400, a connection over the limit a 503. Each of them is a problem document.
 //!
+//! A service may take the socket of an HTTP/1.1 connection over, by `hyper::upgrade::on` and a 101, as for WebSockets. It still counts as a
+//! connection, learns of a stop by [`ConnectInfo::stopping`], and is cut off when the time for that is over; the deadlines are its own.
+//!
 //! Behind a proxy that hands bytes on, the PROXY protocol tells whose they are; see [`ServerBuilder::proxy_protocol`].
 //!
 //! It differs from `axum::serve` in these limits. hyper's own header timer is not used: it covers the idle time as well, so
