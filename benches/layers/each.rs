@@ -24,10 +24,10 @@ use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer as TheirT
 use tracing::Level;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer,
-    EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, MetricsLayer, NormalizePathLayer,
-    RateLimitLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
-    foundation,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
+    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, MetricsLayer,
+    NormalizePathLayer, RateLimitLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer,
+    TimeoutLayer, TraceLayer, foundation,
 };
 use ziggurat::{Body, Request, Response, Route};
 
@@ -130,6 +130,10 @@ fn layers(c: &mut Criterion) {
         decompression.layer(inner!(ziggurat::layers::decompression::DecompressedBody<Body>)),
     );
     measure(c, "Etag", "ziggurat", EtagLayer::new().layer(inner!(Body)));
+    // The first request is handed on, and the others are answered by what was kept.
+    let cache = CacheLayer::new().ttl(minute).unwrap();
+    measure(c, "Cache", "ziggurat, kept", cache.layer(inner!(Body)));
+    measure(c, "Cache", "ziggurat, not kept", CacheLayer::new().layer(inner!(Body)));
     let client = |parts: &http::request::Parts| parts.extensions.get().map(|peer: &SocketAddr| -> IpAddr { peer.ip() });
     let limit = RateLimitLayer::new(Quota::new(u32::MAX, Duration::from_secs(10)).unwrap()).key(client);
     measure(c, "RateLimit", "ziggurat", limit.layer(inner!(Body)));

@@ -67,3 +67,37 @@ class Etag(Layer):
     def __post_init__(self) -> None:
         self._check_bool("weak")
         self._check_int("max_bytes", 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cache(Layer):
+    """Answers by what was answered before, and asks once where many ask for the same. The memory is that of one process.
+
+    Kept is what says so in `Cache-Control`. It goes after what compresses, and after what refuses requests, in the list; `layers=[layers.Cache(ttl=5)]` of a route
+    is for that route. Answers to requests with cookies, `Authorization` or a known caller are kept, and sent, only where they say `public` or `s-maxage`.
+    Python middleware inside of it is not asked for what was kept; a header by which that knows callers has to be in `vary`.
+    A write has what is kept for its own path asked for again, and not what lists it: `PATCH /note/7` leaves `/note` as it is.
+    """
+
+    ttl: float | None = None
+    """For how many seconds good answers are kept that say nothing of it themselves; they are not when it is left out."""
+    max_bytes: int = 64 * 1024 * 1024
+    """How many bytes all answers may take."""
+    max_body_bytes: int = 1024 * 1024
+    """How many bytes the body of an answer may have that is kept."""
+    vary: Sequence[str] = ()
+    """Headers of requests that tell answers apart, as `x-forwarded-host`: all that handlers look at and do not name in `Vary`."""
+    client_control: bool = True
+    """Whether clients may ask for what is fresh by `Cache-Control`, and so have each of their requests handed on."""
+
+    def __post_init__(self) -> None:
+        if self.ttl is not None:
+            self._check_number("ttl", 0.001, 86400)
+        self._check_int("max_body_bytes", 1)
+        self._check_int("max_bytes", 1, 2**64 - 1)
+        if self.max_bytes < self.max_body_bytes:
+            cure = "give max_bytes several times max_body_bytes"
+            raise self._wrong(f"max_bytes is {self.max_bytes}, and one body may have {self.max_body_bytes}", cure)
+        self._freeze("vary")
+        self._check_header("vary", self.vary)
+        self._check_bool("client_control")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ._layer import Layer
 from ._layer_auth import ApiKey, Basic, FromQuery, Key, User
-from ._layer_bodies import Compression, Decompression, Etag
+from ._layer_bodies import Cache, Compression, Decompression, Etag
 from ._layer_browsers import Cors, Csrf, SecurityHeaders, SensitiveHeaders
 from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwks, Jwt
 from ._layer_limits import BodyLimit, CatchPanic, LoadShed, RateLimit, Timeout
@@ -24,6 +24,7 @@ __all__ = [
     "ApiKey",
     "Basic",
     "BodyLimit",
+    "Cache",
     "CatchPanic",
     "ClientIp",
     "Compression",

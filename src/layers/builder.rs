@@ -1,10 +1,13 @@
 //! The layers as methods of `tower::ServiceBuilder`.
 
 use tower::ServiceBuilder;
+#[allow(unused_imports)] // Features whose layers have no method do not use it.
 use tower::layer::util::Stack;
 
 #[cfg(feature = "limit")]
 use super::BodyLimitLayer;
+#[cfg(feature = "cache")]
+use super::CacheLayer;
 #[cfg(feature = "catch-panic")]
 use super::CatchPanicLayer;
 #[cfg(feature = "client-ip")]
@@ -97,6 +100,8 @@ methods! {
     "limit" body_limit(max_bytes: usize) -> BodyLimitLayer = BodyLimitLayer::new(max_bytes);
     /// Decompresses the bodies of requests.
     "decompression" decompression() -> DecompressionLayer = DecompressionLayer::new();
+    /// Keeps answers that say so, and asks once where many ask for the same.
+    "cache" cache() -> CacheLayer = CacheLayer::new();
 }
 
 impl<L> ServiceBuilderExt<L> for ServiceBuilder<L> {}

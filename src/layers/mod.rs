@@ -33,6 +33,7 @@
 //! | [`JwtLayer`] | `jwt` | bearer tokens and their claims |
 //! | of these [`Jwks`](jwt::Jwks) | `jwks` | keys that are fetched from where an issuer publishes them |
 //! | [`RequireAuth`] | with any of these three | who may call a route |
+//! | [`CacheLayer`] | `cache` | answers that were given before |
 //!
 //! The table lists them in the order in which they are best applied, outermost first; a `RateLimitLayer` that counts by a claim
 //! stands inside of `JwtLayer`. [`LayerSpec`] describes any of them
@@ -45,6 +46,8 @@ pub mod basic;
 #[cfg(feature = "limit")]
 pub mod body_limit;
 mod builder;
+#[cfg(feature = "cache")]
+pub mod cache;
 #[cfg(any(feature = "api-key", feature = "basic"))]
 mod caller;
 #[cfg(feature = "catch-panic")]
@@ -98,7 +101,7 @@ pub mod sensitive_headers;
 pub mod spec;
 #[cfg(feature = "static")]
 pub mod static_files;
-#[cfg(any(feature = "etag", feature = "static"))]
+#[cfg(any(feature = "cache", feature = "etag", feature = "static"))]
 mod tags;
 #[cfg(feature = "timeout")]
 pub mod timeout;
@@ -116,6 +119,8 @@ pub use basic::BasicLayer;
 #[cfg(feature = "limit")]
 pub use body_limit::BodyLimitLayer;
 pub use builder::ServiceBuilderExt;
+#[cfg(feature = "cache")]
+pub use cache::CacheLayer;
 #[cfg(feature = "catch-panic")]
 pub use catch_panic::CatchPanicLayer;
 #[cfg(feature = "client-ip")]

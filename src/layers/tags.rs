@@ -1,6 +1,7 @@
-//! Entity tags in the conditions of requests. Each feature alone uses some of it.
+//! Entity tags in the conditions of requests, and answers to these. Each feature alone uses some of it.
 
-use http::HeaderValue;
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LAST_MODIFIED};
+use http::{HeaderMap, HeaderValue};
 
 /// Whether the values of `If-None-Match` list `tag` (RFC 9110, 13.1.2), by weak comparison (8.8.3.2).
 ///
@@ -16,6 +17,17 @@ pub(super) fn is_listed_strongly<'a>(values: impl IntoIterator<Item = &'a Header
     let Some((Tag { opaque, weak }, [])) = Tag::parse(tag.as_bytes()) else { return false };
     let same = |listed: Tag<'_>| !weak && !listed.weak && listed.opaque == opaque;
     values.into_iter().any(|value| lists(value.as_bytes(), same))
+}
+
+/// Leaves what a 304 tells (RFC 9110, 15.4.5): all but what describes the content that is not sent.
+#[allow(dead_code)]
+pub(super) fn without_metadata(headers: &mut HeaderMap) {
+    for name in [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LAST_MODIFIED] {
+        headers.remove(name);
+    }
+    for name in ["content-digest", "digest", "repr-digest"] {
+        headers.remove(name);
+    }
 }
 
 fn lists(mut list: &[u8], same: impl Fn(Tag<'_>) -> bool) -> bool {

@@ -13,10 +13,10 @@ use ziggurat::layers::metrics::RequestBody;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::timeout::TimedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer,
-    EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer, NormalizePathLayer, RateLimitLayer,
-    RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer,
-    TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
+    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer,
+    NormalizePathLayer, RateLimitLayer, RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
+    SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -78,6 +78,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(crate::basic::layer().required(false)).await;
     is_transparent::<Body, _>(RateLimitLayer::new(Quota::new(2, Duration::from_secs(60)).unwrap())).await;
     is_transparent::<Body, _>(JwtLayer::secret(SECRET).unwrap().required(false)).await;
+    is_transparent::<Body, _>(CacheLayer::new()).await;
 }
 
 #[test]
@@ -108,6 +109,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&JwtLayer::secret(SECRET).unwrap());
     is_shared(&crate::api_key::layer());
     is_shared(&crate::basic::layer());
+    is_shared(&CacheLayer::new());
     is_shared(&RequireAuth::new());
 }
 

@@ -23,8 +23,8 @@ use ziggurat::layers::metrics::RequestBody;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::timeout::TimedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
-    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer,
+    CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer,
     NormalizePathLayer, RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
     SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
 };
@@ -64,11 +64,13 @@ fn router() -> Router {
         .route("/guarded", get(|| async { "in" }))
         .route_layer(RequireAuth::new().scope("enter"))
         .route("/", get(|| async { "many steps ".repeat(100) }))
+        .route("/report", get(|| async { ([("cache-control", "max-age=60")], "made once") }))
         .route("/client", get(|Extension(ClientIp(address)): Extension<ClientIp>| async move { address.to_string() }))
         .route("/echo", post(|body: String| async move { body }))
         .route("/panic", get(|| async { panic!("boom") as &'static str }))
         .route("/slow", get(std::future::pending::<&'static str>))
         .route("/stuck", get(|| async { axum::body::Body::from_stream(pending::<Result<Bytes, Infallible>>()) }))
+        .layer(CacheLayer::new())
         .layer(crate::api_key::layer().required(false))
         .layer(crate::basic::layer().required(false))
         .layer(jwt().required(false))
@@ -129,6 +131,12 @@ async fn every_layer_works_in_an_axum_router() {
     assert_eq!((alive.status().as_u16(), &alive.headers()["cache-control"]), (200, &"no-store".parse().unwrap()));
     assert_eq!(ask(Request::get("/old?a"), empty()).await.0.headers["location"], "/?a");
     let app = router();
+    for (accepted, wanted) in [("identity", "stored"), ("gzip", "hit")] {
+        let request = Request::get("/report").header("host", "axum.example").header("accept-encoding", accepted);
+        let response = app.clone().oneshot(request.body(empty()).unwrap()).await.unwrap();
+        assert!(response.headers()["cache-status"].to_str().unwrap().contains(wanted));
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "made once");
+    }
     let called = async |says: &str| {
         let request = Request::get("/client").header("host", "axum.example").header("x-forwarded-for", says);
         let request = request.extension(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 80))));
@@ -239,6 +247,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(DecompressionLayer::new())
         .layer(RateLimitLayer::new(Quota::new(30, Duration::from_secs(60)).unwrap()))
         .layer(BodyLimitLayer::new(10))
+        .layer(CacheLayer::new().ttl(Duration::from_secs(60)).unwrap())
         .service(greet);
 
     let (ours, theirs) = tokio::io::duplex(64 * 1024);

@@ -69,6 +69,7 @@ async fn a_whole_stack_of_data_answers() {
         {"type": "RateLimit", "limit": 3, "period": 90, "burst": 2, "by_route": true, "policy": "most"},
         {"type": "RateLimit", "limit": 100, "by_header": "x-key", "ipv6_prefix": 56, "without_key": "allow", "max_keys": 10, "headers": false},
         {"type": "Jwt", "secret": SECRET, "algorithms": ["HS256"], "issuer": ["me", "you"], "leeway": 5, "required": true},
+        {"type": "Cache", "ttl": 0.5, "max_bytes": 5000, "max_body_bytes": 500, "vary": ["x-key"], "client_control": false},
     ]);
     let leaf = service_fn(|request: Request| async move {
         assert_eq!(request.extensions().get::<ClientIp>().unwrap().0.to_string(), "192.0.2.1");
@@ -273,6 +274,10 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Static","directory":"src","index":"a/b"}"#, "index \"a/b\" is no name of a file"),
         (r#"{"type":"Static","directory":"src","fallback":"no.html"}"#, "is no file of the directory"),
         (r#"{"type":"Static","directory":"src","immutable":true}"#, "immutable is given without max_age"),
+        (r#"{"type":"Cache","ttl":0}"#, "Cache: ttl is 0"),
+        (r#"{"type":"Cache","vary":["a b"]}"#, "Cache: \"a b\" is not a header name"),
+        (r#"{"type":"Cache","max_bytes":5}"#, "max_bytes is 5, and one body may have 1048576"),
+        (r#"{"type":"Cache","max_body_bytes":0}"#, "max_body_bytes is 0"),
         (r#"{"type":"Hosts","names":[]}"#, "no host is known"),
         (r#"{"type":"Hosts","names":["https://a.example"]}"#, "is no host"),
         (r#"{"type":"ApiKey","keys":[]}"#, "no key is known"),

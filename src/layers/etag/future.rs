@@ -3,11 +3,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED,
-};
+use http::header::{CACHE_CONTROL, ETAG};
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame};
 use pin_project_lite::pin_project;
 
@@ -53,7 +51,7 @@ where
         };
         if parts.headers.get(ETAG).is_some_and(|tag| tags::is_listed(&asked.if_none_match, tag)) {
             parts.status = StatusCode::NOT_MODIFIED;
-            without_metadata(&mut parts.headers);
+            tags::without_metadata(&mut parts.headers);
             return Poll::Ready(Ok(Response::from_parts(parts, EtagBody::from(Bytes::new()))));
         }
         Poll::Ready(Ok(Response::from_parts(parts, body)))
@@ -94,14 +92,4 @@ where
         parts.headers.insert(ETAG, tag::of(&bytes, weak));
     }
     if ended { EtagBody::from(bytes) } else { EtagBody::resumed(Ok(Frame::data(bytes)), body) }
-}
-
-/// Leaves what a 304 tells (RFC 9110, 15.4.5): all but what describes the content that is not sent.
-fn without_metadata(headers: &mut HeaderMap) {
-    for name in [CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, LAST_MODIFIED] {
-        headers.remove(name);
-    }
-    for name in ["content-digest", "digest", "repr-digest"] {
-        headers.remove(name);
-    }
 }

@@ -122,6 +122,7 @@ impl LayerSpec {
                 (layer, Kept::Redis(quotas)) => same_bodies(layer.quotas(quotas)),
             },
             Self::Jwt(spec) => same_bodies(spec.layer()?),
+            Self::Cache(spec) => other_answers(spec.layer()?),
         };
         Ok(BuiltLayer { name: name.into(), wrap, rules: Vec::new() })
     }

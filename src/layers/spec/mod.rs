@@ -99,6 +99,8 @@ pub enum LayerSpec {
     RateLimit(RateLimitSpec),
     /// A [`JwtLayer`](crate::layers::JwtLayer).
     Jwt(Box<JwtSpec>),
+    /// A [`CacheLayer`](crate::layers::CacheLayer).
+    Cache(CacheSpec),
     /// One that was [registered](register_layer), made already.
     #[serde(skip)]
     Registered(BuiltLayer),
@@ -158,6 +160,7 @@ impl LayerSpec {
             Self::Basic(_) => "Basic",
             Self::RateLimit(_) => "RateLimit",
             Self::Jwt(_) => "Jwt",
+            Self::Cache(_) => "Cache",
         }
     }
 }

@@ -30,6 +30,7 @@ impl Rule {
 
 const PREFLIGHT: &str =
     "a preflight request carries no credentials, and what refuses it hides the answer from the page";
+const WHO: &str = "who may not pass it gets nothing that was kept for others";
 const CLIENT: &str = "it asks who the client is";
 const COUNTED: &str = "what is refused further out is not counted";
 
@@ -53,6 +54,14 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("Metrics", "Jwt", COUNTED),
     ("NormalizePath", "BodyLimit", "limits of single paths go by the path that routes have"),
     ("Static", "NormalizePath", "it tells directories by the slash at the end of their paths"),
+    ("Jwt", "Cache", WHO),
+    ("ApiKey", "Cache", WHO),
+    ("Basic", "Cache", WHO),
+    ("Csrf", "Cache", WHO),
+    ("Hosts", "Cache", WHO),
+    ("RateLimit", "Cache", WHO),
+    ("Cors", "Cache", "what is kept is the same for pages of all origins"),
+    ("Compression", "Cache", "answers are kept as they are before they are compressed, once for all clients"),
     ("Compression", "Etag", "an entity tag is of the answer as it is before it is compressed"),
 ];
 

@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
+use super::values::{header_name, seconds};
 use crate::ConfigError;
 use crate::layers::compression::Coding;
 use crate::layers::decompression::DecompressionLayer;
-use crate::layers::{CompressionLayer, EtagLayer};
+use crate::layers::{CacheLayer, CompressionLayer, EtagLayer};
 
 /// Settings of `Compression`.
 #[derive(Debug, Clone, Deserialize)]
@@ -85,5 +86,41 @@ impl DecompressionSpec {
             layer = layer.codings(codings)?;
         }
         Ok(layer)
+    }
+}
+
+/// Settings of `Cache`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheSpec {
+    /// For how many seconds answers are kept that say nothing of it themselves; they are not when it is left out.
+    pub ttl: Option<f64>,
+    /// How many bytes all answers may take.
+    pub max_bytes: u64,
+    /// How many bytes the body of one may have.
+    pub max_body_bytes: usize,
+    /// Headers of requests that tell answers apart.
+    pub vary: Vec<String>,
+    /// Whether clients may ask for what is fresh.
+    pub client_control: bool,
+}
+
+impl Default for CacheSpec {
+    fn default() -> Self {
+        Self { ttl: None, max_bytes: 64 << 20, max_body_bytes: 1 << 20, vary: Vec::new(), client_control: true }
+    }
+}
+
+impl CacheSpec {
+    pub(in crate::layers::spec) fn layer(&self) -> Result<CacheLayer, ConfigError> {
+        let vary: Vec<_> = self.vary.iter().map(|name| header_name("Cache", name)).collect::<Result<_, _>>()?;
+        let layer = CacheLayer::new()
+            .limits(self.max_bytes, self.max_body_bytes)?
+            .vary(vary)
+            .client_control(self.client_control);
+        match self.ttl {
+            Some(ttl) => layer.ttl(seconds("Cache: ttl", ttl, 0.001)?),
+            None => Ok(layer),
+        }
     }
 }

@@ -11,7 +11,7 @@ mod seen;
 mod values;
 
 pub use auth::{ApiKeySpec, BasicSpec, KeySpec, UserSpec};
-pub use bodies::{CompressionSpec, DecompressionSpec, EtagSpec};
+pub use bodies::{CacheSpec, CompressionSpec, DecompressionSpec, EtagSpec};
 pub use browsers::{CorsSpec, CsrfSpec, SecurityHeadersSpec, SensitiveHeadersSpec};
 pub use jwt::{FetchedSpec, IssuerSpec, JwksSpec, JwtSpec, SourceSpec};
 pub use limits::{BodyLimitSpec, CatchPanicSpec, LoadShedSpec, TimeoutSpec};

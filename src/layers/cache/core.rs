@@ -1,0 +1,262 @@
+//! Decides what is done with requests and answers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LOCATION, LOCATION};
+use http::response::Parts;
+use http::{HeaderMap, Response, StatusCode, Uri};
+
+use super::asked::{Read, Rules};
+use super::flights::{Flights, Joined, Lead, Outcome, Waiting};
+use super::lifetime::{Default, Lifetime};
+use super::shelf::{Found, Shelf};
+use super::status::{self, Told, Why};
+use super::stored::Stored;
+use crate::Problem;
+use crate::layers::tags;
+
+/// How many times a request waits for others before it goes in by itself.
+const MOST_WAITS: u8 = 3;
+
+/// What all services of a layer share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) rules: Rules,
+    pub(super) shelf: Shelf,
+    flights: Arc<Flights>,
+}
+
+/// What is done with a request next.
+pub(super) enum Step {
+    Answer(Response<Bytes>),
+    Ask(Box<Asking>),
+    Wait(Waiting, Read),
+}
+
+impl Core {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self { shelf: Shelf::new(rules.max_bytes), rules, flights: Arc::default() }
+    }
+
+    /// `waits` counts how many times the request has waited already.
+    pub(super) fn step(self: &Arc<Self>, read: Read, uri: &Uri, request: &HeaderMap, waits: u8) -> Step {
+        let counter = self.shelf.writes.counter(uri.path());
+        let found = self.shelf.find(&read.key, counter, request);
+        // Where a client is known what is kept may be of another one, unless it says that it is for all.
+        let found = match found {
+            Found::For(stored) if read.has_credentials && !stored.lifetime.public => Found::Nothing,
+            found => found,
+        };
+        let flight = flight_of(&read, &found, request);
+        let (mut why, mut stale) = (Why::UriMiss, None);
+        match found {
+            Found::For(stored) if self.is_good(&stored, &read, &flight) => {
+                return Step::Answer(stored.answer(&read, Told::Hit(stored.left())));
+            }
+            Found::For(stored) => {
+                why = if stored.fresh().is_some() { Why::Request } else { Why::Stale };
+                stale = Some(stored);
+            }
+            Found::Other(_) => why = Why::VaryMiss,
+            Found::Nothing => {}
+        }
+        if read.asks.only_if_cached {
+            let mut response =
+                Problem::of(StatusCode::GATEWAY_TIMEOUT).detail("nothing is kept that may answer this").into_response();
+            status::append(response.headers_mut(), Told::HandedOn(why));
+            return Step::Answer(response);
+        }
+        // The answer to one client is seldom for others, and may take its time; unless there was one that is for all.
+        let is_own = read.has_credentials && stale.is_none();
+        // Who asks for a fresh answer gets one of its own; so do those that have waited in vain.
+        let is_alone =
+            read.head || is_own || why == Why::Request || waits >= MOST_WAITS || self.shelf.is_passed(&flight);
+        let lead = match is_alone {
+            true => None,
+            false => match self.flights.join(flight.clone()) {
+                Joined::Wait(waiting) => return Step::Wait(waiting, read),
+                Joined::Lead(lead) => {
+                    // The answer may have come since it was looked for.
+                    if let Found::For(stored) = self.shelf.find(&read.key, counter, request)
+                        && (!read.has_credentials || stored.lifetime.public)
+                        && stored.fresh().is_some()
+                        && self.is_good(&stored, &read, &flight)
+                    {
+                        return Step::Answer(stored.answer(&read, Told::Hit(stored.left())));
+                    }
+                    Some(lead)
+                }
+            },
+        };
+        let (core, request, begun) = (self.clone(), request.clone(), self.shelf.writes.now());
+        Step::Ask(Box::new(Asking { core, read, request, counter, flight, begun, why, stale, lead }))
+    }
+
+    /// What is done with a request that has waited, and how many times that counts.
+    pub(super) fn resume(
+        self: &Arc<Self>,
+        read: Read,
+        uri: &Uri,
+        request: &HeaderMap,
+        waits: u8,
+        outcome: Option<Outcome>,
+    ) -> (Step, u8) {
+        let waits = match outcome {
+            Some(Outcome::Kept(stored))
+                if stored.is_for(request) && (!read.has_credentials || stored.lifetime.public) =>
+            {
+                return (Step::Answer(stored.answer(&read, Told::Collapsed(stored.left()))), waits);
+            }
+            Some(Outcome::NotShared) => MOST_WAITS,
+            Some(Outcome::Kept(_)) => waits + 1,
+            // That one was given up. There is always one of those that wait which goes in, so this does not count.
+            None => waits,
+        };
+        (self.step(read, uri, request, waits), waits)
+    }
+
+    /// Whether it is an answer, as far as the client and the time that has passed are concerned.
+    fn is_good(&self, stored: &Stored, read: &Read, flight: &[u8]) -> bool {
+        let asks = &read.asks;
+        if asks.no_cache || asks.max_age.is_some_and(|most| stored.age() > most) {
+            return false;
+        }
+        match stored.fresh() {
+            Some(left) => asks.min_fresh.is_none_or(|least| left >= least),
+            // One request fetches another one, and nobody else waits for that.
+            None => {
+                asks.min_fresh.is_none()
+                    && stored.is_within(stored.lifetime.stale_while_revalidate)
+                    && self.flights.is_under_way(flight)
+            }
+        }
+    }
+
+    /// Has what is kept for a path asked for again.
+    pub(super) fn invalidate(&self, path: &str) {
+        self.shelf.writes.write(self.shelf.writes.counter(path));
+    }
+
+    /// Has all asked for again that a write may have changed: its own path, and those that its answer names (RFC 9111, 4.4).
+    pub(super) fn written(&self, path: &str, answer: &HeaderMap) {
+        self.invalidate(path);
+        for name in [LOCATION, CONTENT_LOCATION] {
+            let place = answer.get(name).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
+            // No host may have that of another one forgotten.
+            if let Some(place) = place.filter(|place| place.authority().is_none()) {
+                self.invalidate(place.path());
+            }
+        }
+    }
+}
+
+/// Requests with the same one wait for each other.
+fn flight_of(read: &Read, found: &Found, request: &HeaderMap) -> Box<[u8]> {
+    let mut flight = Vec::with_capacity(read.key.len() + 1);
+    flight.extend_from_slice(&read.key);
+    // What is fetched without credentials may not be for those with them.
+    flight.push(read.has_credentials.into());
+    if let Found::For(stored) | Found::Other(stored) = found {
+        stored.select(request, &mut flight);
+    }
+    flight.into()
+}
+
+/// A request that was handed on.
+#[derive(Debug)]
+pub(super) struct Asking {
+    core: Arc<Core>,
+    read: Read,
+    /// What the request said, for answers that vary by it.
+    request: HeaderMap,
+    counter: usize,
+    flight: Box<[u8]>,
+    begun: u64,
+    why: Why,
+    stale: Option<Arc<Stored>>,
+    lead: Option<Lead>,
+}
+
+impl Asking {
+    /// Changes the request so that its answer is whole.
+    pub(super) fn prepare(&self, headers: &mut HeaderMap) {
+        if !self.read.head {
+            Read::ask_whole(headers);
+        }
+    }
+
+    /// What is sent in the place of a failure.
+    pub(super) fn instead_of_failure(&mut self) -> Option<Response<Bytes>> {
+        let stale = self.stale.clone()?;
+        let may_be_sent = stale.is_within(stale.lifetime.stale_if_error)
+            && !stale.lifetime.stale_if_error.is_zero()
+            && self.core.shelf.writes.is_current(self.counter, stale.begun);
+        if !may_be_sent {
+            return None;
+        }
+        if let Some(lead) = self.lead.take() {
+            lead.end(Outcome::Kept(stale.clone()));
+        }
+        Some(stale.answer(&self.read, Told::InsteadOfFailure(stale.left())))
+    }
+
+    /// How long an answer with this head is kept, if its body is not too long.
+    pub(super) fn lifetime(&self, parts: &Parts, length: &http_body::SizeHint) -> Option<Lifetime> {
+        if self.read.head || length.lower() > self.most() as u64 {
+            return None;
+        }
+        let default = Default { ttl: self.core.rules.ttl, has_length: length.exact().is_some() };
+        Lifetime::of(parts, self.read.has_credentials, default)
+    }
+
+    pub(super) fn most(&self) -> usize {
+        self.core.rules.max_body_bytes
+    }
+
+    /// Hands an answer on that is not kept; true where the client has what it holds.
+    pub(super) fn hand_on(&mut self, parts: &mut Parts) -> bool {
+        if let Some(lead) = self.lead.take() {
+            // What fails now may be for all when it does not.
+            if !parts.status.is_server_error() {
+                self.core.shelf.pass(&self.flight);
+            }
+            lead.end(Outcome::NotShared);
+        }
+        status::append(&mut parts.headers, Told::HandedOn(self.why));
+        self.shorten(parts)
+    }
+
+    /// Hands an answer on whose body broke off. Those that wait for it ask again, one of them first.
+    pub(super) fn give_up(self, parts: &mut Parts) {
+        status::append(&mut parts.headers, Told::HandedOn(self.why));
+    }
+
+    /// Makes it a 304 where the client has what it holds, and says so.
+    fn shorten(&self, parts: &mut Parts) -> bool {
+        let has = !self.read.head && parts.status == StatusCode::OK && self.read.has(&parts.headers);
+        if has {
+            parts.status = StatusCode::NOT_MODIFIED;
+            tags::without_metadata(&mut parts.headers);
+        }
+        has
+    }
+
+    /// Keeps an answer, and answers all that wait for it.
+    pub(super) fn keep(mut self, mut parts: Parts, body: Bytes, lifetime: Lifetime) -> Response<Bytes> {
+        let stored = Arc::new(Stored::new(&parts, &body, &self.request, lifetime, self.begun));
+        let Core { shelf, .. } = &*self.core;
+        // What was asked for before a write is no answer to those that came after it.
+        let is_current = shelf.writes.is_current(self.counter, self.begun);
+        if is_current {
+            shelf.keep(&self.read.key, self.counter, &self.request, &stored);
+            if let Some(lead) = self.lead.take() {
+                lead.end(Outcome::Kept(stored.clone()));
+            }
+        }
+        let told = if is_current { Told::Kept(self.why, stored.left()) } else { Told::HandedOn(self.why) };
+        status::append(&mut parts.headers, told);
+        let body = if self.shorten(&mut parts) { Bytes::new() } else { body };
+        Response::from_parts(parts, body)
+    }
+}

@@ -1,0 +1,155 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::header::{
+    AGE, CONNECTION, CONTENT_LENGTH, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, VARY,
+};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use tokio::time::Instant;
+
+use super::asked::Read;
+use super::lifetime::Lifetime;
+use super::status::{self, Told};
+use crate::layers::tags;
+use crate::service::LeafInfo;
+
+/// What a kept answer takes beside its bytes, about.
+const OVERHEAD: usize = 512;
+
+/// An answer that is kept.
+#[derive(Debug)]
+pub(super) struct Stored {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    /// What the request said in the headers by which the answer varies.
+    varies: Vec<(HeaderName, Vec<HeaderValue>)>,
+    pub(super) lifetime: Lifetime,
+    came: Instant,
+    /// When it was asked for, by the count of writes.
+    pub(super) begun: u64,
+    /// Which route has answered; layers outside may want to know.
+    leaf: Option<Arc<LeafInfo>>,
+}
+
+impl Stored {
+    /// `request` are the headers that the answer may vary by.
+    pub(super) fn new(parts: &Parts, body: &Bytes, request: &HeaderMap, lifetime: Lifetime, begun: u64) -> Self {
+        let mut headers = parts.headers.clone();
+        // Of the connection that it came by, or told anew each time.
+        for name in [CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, AGE] {
+            headers.remove(name);
+        }
+        headers.remove("keep-alive");
+        headers.insert(CONTENT_LENGTH, body.len().into());
+        if parts.status == StatusCode::NO_CONTENT {
+            headers.remove(CONTENT_LENGTH);
+        }
+        let varies = varies_by(&parts.headers).map(|name| values(request, name)).collect();
+        Self {
+            status: parts.status,
+            headers,
+            // What it is a part of may be much larger, and would be kept with it.
+            body: Bytes::copy_from_slice(body),
+            varies,
+            lifetime,
+            came: Instant::now(),
+            begun,
+            leaf: parts.extensions.get().cloned(),
+        }
+    }
+
+    /// Whether it is the answer to a request with these headers, as far as it says.
+    pub(super) fn is_for(&self, request: &HeaderMap) -> bool {
+        self.varies.iter().all(|(name, values)| request.get_all(name).iter().eq(values))
+    }
+
+    /// Appends to `key` what the request says in the headers by which this answer varies.
+    pub(super) fn select(&self, request: &HeaderMap, key: &mut Vec<u8>) {
+        for (name, _) in &self.varies {
+            append(key, request, name);
+        }
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.lifetime.age + self.came.elapsed()
+    }
+
+    /// For how long it is fresh; none when it is stale.
+    pub(super) fn fresh(&self) -> Option<Duration> {
+        self.lifetime.fresh_for.checked_sub(self.age()).filter(|left| !left.is_zero())
+    }
+
+    /// The seconds for which it is fresh; fewer than none for which it is stale.
+    pub(super) fn left(&self) -> i64 {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        seconds(self.lifetime.fresh_for).saturating_sub(seconds(self.age()))
+    }
+
+    /// Whether it is stale for no longer than this.
+    pub(super) fn is_within(&self, beyond: Duration) -> bool {
+        self.age() < self.lifetime.fresh_for + beyond
+    }
+
+    pub(super) fn weight(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum::<usize>();
+        let varies = self.varies.iter().flat_map(|(_, values)| values).map(|value| value.len() + 64).sum::<usize>();
+        self.body.len() + headers + varies + OVERHEAD
+    }
+
+    /// The answer to a request, without a body where the client has that, or asks for the head.
+    pub(super) fn answer(&self, read: &Read, told: Told) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.clone();
+        if let Some(leaf) = &self.leaf {
+            response.extensions_mut().insert(leaf.clone());
+        }
+        response.headers_mut().insert(AGE, self.age().as_secs().into());
+        status::append(response.headers_mut(), told);
+        if self.status == StatusCode::OK && read.has(&self.headers) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            tags::without_metadata(response.headers_mut());
+        } else if !read.head {
+            *response.body_mut() = self.body.clone();
+        }
+        response
+    }
+}
+
+/// The names in `Vary`.
+fn varies_by(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    let lists = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse().ok())
+}
+
+fn values(headers: &HeaderMap, name: HeaderName) -> (HeaderName, Vec<HeaderValue>) {
+    let values = headers.get_all(&name).iter().cloned().collect();
+    (name, values)
+}
+
+/// Appends the values of a header, so that no two different lists look the same.
+pub(super) fn append(key: &mut Vec<u8>, headers: &HeaderMap, name: &HeaderName) {
+    for value in headers.get_all(name) {
+        key.push(1);
+        key.extend_from_slice(&value.len().to_le_bytes());
+        key.extend_from_slice(value.as_bytes());
+    }
+    key.push(0);
+}
+
+impl Read {
+    /// Whether the client has what an answer with these headers holds (RFC 9110, 13.2.2).
+    pub(super) fn has(&self, answer: &HeaderMap) -> bool {
+        if !self.none_match.is_empty() {
+            return answer.get(ETAG).is_some_and(|tag| tags::is_listed(&self.none_match, tag));
+        }
+        let date = |value: Option<&HeaderValue>| -> Option<SystemTime> {
+            httpdate::parse_http_date(value?.to_str().ok()?).ok()
+        };
+        let modified = date(answer.get(LAST_MODIFIED));
+        modified.zip(date(self.modified_since.as_ref())).is_some_and(|(modified, since)| modified <= since)
+    }
+}

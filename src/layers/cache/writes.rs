@@ -1,0 +1,82 @@
+//! What was written to since an answer was asked for.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use percent_encoding::percent_decode_str;
+
+/// Paths share counters, so their number is bounded; where two share one, an answer may be fetched again for nothing.
+const COUNTERS: usize = 1024;
+
+/// The times of the last writes, by path, in numbers that grow with each write.
+///
+/// An answer is good where nothing was written since before it was asked for. So one that is under way during a write, and may
+/// tell of what was before, is never served after it.
+#[derive(Debug)]
+pub(super) struct Writes {
+    last: Box<[AtomicU64]>,
+    /// Of a write to everything.
+    all: AtomicU64,
+    clock: AtomicU64,
+    hasher: RandomState,
+}
+
+impl Writes {
+    pub(super) fn new() -> Self {
+        let last = std::iter::repeat_with(AtomicU64::default).take(COUNTERS).collect();
+        Self { last, all: AtomicU64::new(0), clock: AtomicU64::new(0), hasher: RandomState::new() }
+    }
+
+    /// The counter of a path, in whatever way that is percent-encoded.
+    pub(super) fn counter(&self, path: &str) -> usize {
+        let mut state = self.hasher.build_hasher();
+        percent_decode_str(path).for_each(|byte| state.write_u8(byte));
+        usize::try_from(state.finish() % COUNTERS as u64).unwrap_or_default()
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    /// Whether nothing was written since `begun`.
+    pub(super) fn is_current(&self, counter: usize, begun: u64) -> bool {
+        let of_path = self.last.get(counter).map_or(0, |last| last.load(Ordering::SeqCst));
+        begun >= of_path && begun >= self.all.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn write(&self, counter: usize) {
+        if let Some(last) = self.last.get(counter) {
+            last.fetch_max(self.tick(), Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn write_all(&self) {
+        self.all.fetch_max(self.tick(), Ordering::SeqCst);
+    }
+
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_before_a_write_is_not_good_after_it() {
+        let writes = Writes::new();
+        let path = writes.counter("/a b");
+        assert_eq!(path, writes.counter("/%61%20b"));
+        let before = writes.now();
+        assert!(writes.is_current(path, before));
+        writes.write(path);
+        assert!(!writes.is_current(path, before));
+        let after = writes.now();
+        assert!(writes.is_current(path, after));
+        let other = (0..COUNTERS).find(|other| *other != path).unwrap();
+        assert!(writes.is_current(other, before));
+        writes.write_all();
+        assert!(!writes.is_current(path, after) && !writes.is_current(other, after));
+    }
+}

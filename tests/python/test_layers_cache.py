@@ -1,0 +1,156 @@
+"""Answers that are kept, around the routes of an app."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tokens import SECRET, bearer
+
+from ziggurat import ConfigError, Model, Request, Response, Ziggurat, layers
+from ziggurat.testing import TestClient
+
+
+class Note(Model):
+    id: int
+    text: str = ""
+
+
+def status(answer: Any) -> str:
+    return str(answer.headers["cache-status"]).removeprefix("ziggurat; ").split(";")[0]
+
+
+def test_what_is_kept_enters_no_python() -> None:
+    calls = []
+    app = Ziggurat(layers=[layers.Compression(), layers.Cache()])
+
+    @app.get("/report")
+    async def report() -> Response:
+        calls.append(None)
+        return Response(content=b"x" * 1000, headers={"cache-control": "max-age=60"}, media_type="text/plain")
+
+    @app.get("/other")
+    async def other() -> int:
+        calls.append(None)
+        return len(calls)
+
+    with TestClient(app) as client:
+        assert status(client.get("/report")) == "fwd=uri-miss"
+        entered = app.attach_counts()["python"]
+        for _ in range(5):
+            answer = client.get("/report")
+            assert (status(answer), len(answer.content), answer.headers["age"]) == ("hit", 1000, "0")
+        assert (len(calls), app.attach_counts()["python"]) == (1, entered)
+        assert [client.get("/other").json() for _ in range(2)] == [2, 3]
+
+
+def test_a_route_has_its_own() -> None:
+    kept = layers.Cache(ttl=60)
+    app = Ziggurat()
+    calls: list[str] = []
+
+    @app.get("/a", layers=[kept])
+    async def a() -> int:
+        calls.append("a")
+        return len(calls)
+
+    @app.get("/b")
+    async def b() -> int:
+        calls.append("b")
+        return len(calls)
+
+    with TestClient(app) as client:
+        assert [client.get("/a").json() for _ in range(3)] == [1, 1, 1]
+        assert [client.get("/b").json() for _ in range(2)] == [2, 3]
+        assert client.get("/a", headers={"cache-control": "no-cache"}).json() == 4
+
+
+def test_many_ask_and_one_goes_in() -> None:
+    calls = []
+    go = threading.Event()
+    app = Ziggurat(layers=[layers.Cache(ttl=60)])
+
+    @app.get("/slow")
+    async def slow() -> int:
+        calls.append(None)
+        while not go.is_set():
+            await asyncio.sleep(0.01)
+        return len(calls)
+
+    with TestClient(app) as client, ThreadPoolExecutor(20) as pool:
+        asked = [pool.submit(client.get, "/slow") for _ in range(20)]
+        while not calls:
+            pass
+        go.set()
+        assert [answer.result().json() for answer in asked] == [1] * 20
+        assert len(calls) == 1
+
+
+def test_writes_have_rows_asked_for_again() -> None:
+    app = Ziggurat(layers=[layers.Cache(ttl=60)], store="sqlite:///:memory:")
+
+    @app.crud(Note, client_id=True, cache="public, max-age=60")
+    class Notes: ...
+
+    with TestClient(app) as client:
+        assert client.get("/note/1").status_code == 404
+        assert client.get("/note").json()["items"] == []
+        assert client.post("/note", json={"id": 1, "text": "a"}).status_code == 201
+        assert [row["text"] for row in client.get("/note").json()["items"]] == ["a"]
+        assert client.get("/note/1").json()["text"] == "a"
+        assert status(client.get("/note/1")) == "hit"
+        assert client.patch("/note/1", json={"text": "b"}).status_code == 200
+        assert client.get("/note/1").json()["text"] == "b"
+        # As it is said: a list is no path of a row.
+        assert [row["text"] for row in client.get("/note").json()["items"]] == ["a"]
+        tag = client.get("/note/1").headers["etag"]
+        assert client.get("/note/1", headers={"if-none-match": tag}).status_code == 304
+
+
+def test_what_one_user_got_no_other_gets() -> None:
+    app = Ziggurat(layers=[layers.Jwt(secret=SECRET, required=False), layers.Cache(ttl=60)])
+
+    @app.get("/me")
+    async def me(request: Request) -> str:
+        return str(request.auth["sub"]) if request.auth else request.headers.get("cookie", "nobody")
+
+    with TestClient(app) as client:
+        assert client.get("/me").text == "nobody"
+        for user in ("ann", "bob", "ann"):
+            assert client.get("/me", headers=bearer(sub=user)).text == user
+            assert client.get("/me", headers={"cookie": f"user={user}"}).text == f"user={user}"
+        assert client.get("/me").text == "nobody"
+        assert status(client.get("/me")) == "hit"
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        (layers.Jwt(secret=SECRET), "Jwt"),
+        (layers.RateLimit(limit=1), "RateLimit"),
+        (layers.Csrf(), "Csrf"),
+        (layers.Compression(), "Compression"),
+        (layers.Hosts(names=["a.example"]), "Hosts"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_who_may_not_pass_gets_nothing_that_was_kept(outer: layers.Layer, inner: str) -> None:
+    Ziggurat(layers=[outer, layers.Cache()]).build()
+    with pytest.raises(ConfigError, match=f"Cache stands outside of {inner}"):
+        Ziggurat(layers=[layers.Cache(), outer]).build()
+
+
+def test_a_route_that_asks_who_calls_is_kept_for_nobody() -> None:
+    app = Ziggurat(layers=[layers.Jwt(secret=SECRET, required=False)])
+
+    @app.get("/secret", auth=True, layers=[layers.Cache(ttl=60)])
+    async def secret() -> str:
+        return "secret"
+
+    with TestClient(app) as client:
+        for _ in range(2):
+            assert client.get("/secret", headers=bearer(sub="ann")).text == "secret"
+            assert client.get("/secret").status_code == 401
