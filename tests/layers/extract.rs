@@ -9,8 +9,10 @@ use axum::routing::get;
 use http::{Request, StatusCode};
 use tower::{ServiceBuilder, ServiceExt};
 use ziggurat::Problem;
+use ziggurat::layers::otel::Export;
 use ziggurat::layers::{
-    Claims, ClientIp, ClientIpLayer, JwtLayer, RequestId, RequestIdLayer, ServiceBuilderExt, TraceLayer,
+    Claims, ClientIp, ClientIpLayer, JwtLayer, OtelLayer, RequestId, RequestIdLayer, ServiceBuilderExt, TraceContext,
+    TraceLayer,
 };
 
 use crate::support::{SECRET, token};
@@ -69,6 +71,16 @@ async fn handlers_take_what_layers_left() {
         (StatusCode::NOT_FOUND, &"application/problem+json".parse().unwrap())
     );
     assert!(text.contains("there is no such thing"), "{text}");
+}
+
+#[tokio::test]
+async fn a_handler_takes_the_trace_that_it_is_part_of() {
+    let traced = |trace: TraceContext| async move { trace.trace_id() };
+    let app = Router::new().route("/", get(traced));
+    assert_eq!(ask(&app, "/", None).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    let otel = OtelLayer::to(Export::new().sample(0.0).unwrap()).unwrap();
+    let (_, _, text) = ask(&app.layer(otel), "/", None).await;
+    assert!(text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit()), "{text}");
 }
 
 #[tokio::test]
