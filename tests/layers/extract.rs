@@ -100,6 +100,7 @@ async fn layers_are_methods_of_the_builder() {
     let stack = ServiceBuilder::new()
         .catch_panic()
         .request_id()
+        .metrics()
         .security_headers()
         .layer(TraceLayer::new())
         .timeout_after(Duration::from_secs(5))
