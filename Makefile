@@ -104,7 +104,7 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 	  --allowlist tests/python/stubtest-allowlist.txt
 
 features: ## Compile each cargo feature alone
-	@for feature in server api-key basic cache catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed metrics normalize-path rate-limit redirect request-id security-headers sensitive-headers static timeout trace \
+	@for feature in server api-key basic cache catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed metrics normalize-path otel rate-limit redirect request-id security-headers sensitive-headers static timeout trace \
 	    layers axum crud sqlite mongodb redis; do \
 	  echo "feature $$feature"; \
 	  cargo clippy --locked --quiet --no-default-features --features $$feature -- -D warnings; done

@@ -22,12 +22,10 @@ use tower_http::request_id::{MakeRequestUuid, SetRequestIdLayer};
 use tower_http::timeout::TimeoutLayer as TheirTimeout;
 use tower_http::trace::{DefaultMakeSpan, DefaultOnResponse, TraceLayer as TheirTrace};
 use tracing::Level;
+use ziggurat::layers::otel::Export;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
-    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
-    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, MetricsLayer,
-    NormalizePathLayer, RateLimitLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer,
-    TimeoutLayer, TraceLayer, foundation,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, MetricsLayer, NormalizePathLayer, OtelLayer, RateLimitLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer, foundation,
 };
 use ziggurat::{Body, Request, Response, Route};
 
@@ -114,6 +112,11 @@ fn layers(c: &mut Criterion) {
         ready(Ok::<Response, Infallible>(Response::default()))
     });
     measure(c, "Metrics", "prometheus-client by hand", by_hand);
+    let spans =
+        |ratio| OtelLayer::to(Export::new().endpoint("http://[::1]:1").unwrap().sample(ratio).unwrap()).unwrap();
+    measure(c, "Otel", "nothing is sampled", spans(0.0).layer(inner!(Body)));
+    // To nowhere: the queue is full soon, and spans are dropped at its end.
+    measure(c, "Otel", "all is sampled", spans(1.0).layer(inner!(Body)));
     measure(c, "Hosts", "ziggurat", HostsLayer::new(["example.org"]).unwrap().layer(inner!(Body)));
     measure(c, "LoadShed", "ziggurat", LoadShedLayer::new(1000).unwrap().layer(inner!(Body)));
     let sensitive = SensitiveHeadersLayer::new([http::header::AUTHORIZATION]);

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Literal
 
 from . import _settings
@@ -14,6 +15,8 @@ from ._layer import Layer
 
 Level = Literal["trace", "debug", "info", "warning", "error", "off"]
 _NETWORK = re.compile(r"[0-9A-Fa-f:.]+(/(0|[1-9][0-9]{0,2}))?")
+_COLLECTOR = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z_.-]+)(?::[0-9]{1,5})?(?:/[!-\"$->@-~]*)?")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORWARDED = ("x-forwarded-for", "forwarded")
 _LEVELS = ("trace", "debug", "info", "warning", "error", "off")
 
@@ -158,3 +161,45 @@ class Metrics(_OfNetworks):
             if before >= after:
                 raise self._wrong(f"the bucket {after} comes after {before}", cure)
         object.__setattr__(self, "buckets", ends)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Otel(Layer):
+    """Makes a span of each request and exports it to a collector over OTLP/HTTP, within the trace that the client names.
+
+    `request.trace_context` has the headers that make requests of your own, and spans, a part of it. What is left out here is asked of
+    OpenTelemetry's variables of the environment, as `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_SERVICE_NAME`.
+    """
+
+    endpoint: str | None = None
+    """The address of the collector, to which `/v1/traces` is added; left out and not in the environment, `http://localhost:4318`."""
+    service_name: str | None = None
+    """What this service is called."""
+    sample: float = 1.0
+    """Which share of the traces that begin here is exported, from 0 to 1. Those that others began are where these say so."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Headers that the collector asks for, as `{"x-api-key": "..."}`."""
+    timeout: float = 10.0
+    """For how many seconds an export waits for the collector. Requests wait for none."""
+    trust_incoming: bool = True
+    """Whether traces that clients name are gone on with, and exported where these say so. For apps that anybody may call, `False` begins
+    new ones that link to them."""
+
+    def __post_init__(self) -> None:
+        self._check_text("endpoint", "service_name")
+        if self.endpoint is not None and not _COLLECTOR.fullmatch(self.endpoint):
+            cure = "write it as http://localhost:4318, without a query"
+            raise self._wrong(f"{self.endpoint!r} is no address of a collector", cure)
+        if self.service_name == "":
+            raise self._wrong("the name of the service is empty", "name it, or leave it out")
+        if isinstance(self.sample, bool) or not isinstance(self.sample, (int, float)) or not 0 <= self.sample <= 1:
+            raise self._wrong(f"sample is {self.sample!r}", "give a share from 0 to 1, as 0.1")
+        self._check_number("timeout", 0.001, 86_400)
+        self._check_bool("trust_incoming")
+        if not isinstance(self.headers, Mapping):
+            raise self._wrong("headers must be a dict of strings", 'write it as {"x-api-key": "..."}')
+        for name, value in self.headers.items():
+            is_text = isinstance(name, str) and isinstance(value, str)
+            if not is_text or not _HEADER.fullmatch(name) or not value.isprintable() or not value.isascii():
+                raise self._wrong(f"{name!r} cannot be sent as a header", "correct its name and value")
+        object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))

@@ -128,6 +128,7 @@ async def _serve(
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         native.set_loop(None)
+        await loop.run_in_executor(waiting, native.flush)
         await loop.run_in_executor(waiting, native.close)
         waiting.shutdown()
 
@@ -190,7 +191,7 @@ class InProcess:
             self._ready.set()
 
     async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         native = self._native
         native.set_loop(self._loop, fused=self._fused)
@@ -203,6 +204,7 @@ class InProcess:
                     # Not the loop's own executor: handlers may have filled that one.
                     with ThreadPoolExecutor(1, "ziggurat-settle") as waiting:
                         await _settle(native, waiting, SETTLES, lambda: False)
+                        await loop.run_in_executor(waiting, native.flush)
         finally:
             native.set_loop(None)
 

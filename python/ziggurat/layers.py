@@ -2,7 +2,7 @@
 
 Give them outermost first: `Ziggurat(layers=[layers.Trace(), layers.Compression(), layers.Jwt(secret=...)])`. Each runs in Rust
 for native and Python routes alike. `CatchPanic`, `RequestId`, `Timeout` and `BodyLimit` are always there, outermost and
-in this order, with `ClientIp`, `HealthCheck`, `Metrics`, `Trace` and `SecurityHeaders` among them where your list begins with these, and `BodyLimit` inside of a
+in this order, with `ClientIp`, `HealthCheck`, `Metrics`, `Otel`, `Trace` and `SecurityHeaders` among them where your list begins with these, and `BodyLimit` inside of a
 `NormalizePath`; name one yourself to choose its settings and its place.
 
 A setting that cannot be meant is refused here, when the object is made, with the line of your code.
@@ -18,7 +18,7 @@ from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwks, Jwt
 from ._layer_limits import BodyLimit, CatchPanic, LoadShed, RateLimit, Timeout
 from ._layer_places import Hosts, NormalizePath, Redirect, Static
 from ._layer_python import Middleware
-from ._layer_seen import ClientIp, HealthCheck, Metrics, RequestId, Trace
+from ._layer_seen import ClientIp, HealthCheck, Metrics, Otel, RequestId, Trace
 
 __all__ = [
     "ApiKey",
@@ -46,6 +46,7 @@ __all__ = [
     "Metrics",
     "Middleware",
     "NormalizePath",
+    "Otel",
     "RateLimit",
     "Redirect",
     "RequestId",

@@ -22,6 +22,8 @@ use super::DecompressionLayer;
 use super::EtagLayer;
 #[cfg(feature = "health-check")]
 use super::HealthCheckLayer;
+#[cfg(feature = "metrics")]
+use super::MetricsLayer;
 #[cfg(feature = "normalize-path")]
 use super::NormalizePathLayer;
 #[cfg(feature = "request-id")]
@@ -80,6 +82,8 @@ methods! {
     "client-ip" client_ip() -> ClientIpLayer = ClientIpLayer::new();
     /// Answers `/healthz` and `/readyz`.
     "health-check" health_check() -> HealthCheckLayer = HealthCheckLayer::new();
+    /// Counts requests, and answers `/metrics` to this machine and private networks.
+    "metrics" metrics() -> MetricsLayer = MetricsLayer::new();
     /// Logs each request.
     "trace" trace() -> TraceLayer = TraceLayer::new();
     /// Sets the headers by which browsers protect their users.

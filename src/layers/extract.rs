@@ -85,6 +85,8 @@ macro_rules! extractor {
 extractor!(super::RequestId, "RequestIdLayer");
 #[cfg(feature = "client-ip")]
 extractor!(super::ClientIp, "ClientIpLayer");
+#[cfg(feature = "otel")]
+extractor!(super::TraceContext, "OtelLayer");
 
 /// Who calls; 401 where no layer has found that out.
 #[cfg(any(feature = "api-key", feature = "basic", feature = "jwt"))]

@@ -11,6 +11,7 @@
 //! | [`ClientIpLayer`] | `client-ip` | the address of the client, also behind proxies |
 //! | [`HealthCheckLayer`] | `health-check` | answers whether the service is alive and ready |
 //! | [`MetricsLayer`] | `metrics` | counts requests, and how long they take and where, for Prometheus |
+//! | [`OtelLayer`] | `otel` | a span for each request, exported over OTLP |
 //! | [`TraceLayer`] | `trace` | the access log |
 //! | [`SecurityHeadersLayer`] | `security-headers` | headers by which browsers protect their users |
 //! | [`HostsLayer`] | `hosts` | 421 for hosts that are not known |
@@ -79,7 +80,7 @@ pub mod jwt;
 #[cfg(feature = "load-shed")]
 pub mod load_shed;
 mod macros;
-#[cfg(any(feature = "metrics", feature = "trace"))]
+#[cfg(any(feature = "metrics", feature = "otel", feature = "trace"))]
 mod matched;
 #[cfg(feature = "metrics")]
 pub mod metrics;
@@ -87,6 +88,10 @@ pub mod metrics;
 mod moved;
 #[cfg(feature = "normalize-path")]
 pub mod normalize_path;
+#[cfg(feature = "otel")]
+pub mod otel;
+#[cfg(any(feature = "jwks", feature = "otel"))]
+mod outbound;
 #[cfg(feature = "rate-limit")]
 pub mod rate_limit;
 #[cfg(feature = "redirect")]
@@ -107,7 +112,7 @@ mod tags;
 pub mod timeout;
 #[cfg(feature = "trace")]
 pub mod trace;
-#[cfg(any(feature = "metrics", feature = "trace"))]
+#[cfg(any(feature = "metrics", feature = "otel", feature = "trace"))]
 mod watched;
 #[cfg(any(feature = "compression", feature = "static"))]
 mod weights;
@@ -149,6 +154,8 @@ pub use load_shed::LoadShedLayer;
 pub use metrics::MetricsLayer;
 #[cfg(feature = "normalize-path")]
 pub use normalize_path::NormalizePathLayer;
+#[cfg(feature = "otel")]
+pub use otel::{OtelLayer, TraceContext};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimitLayer;
 #[cfg(feature = "redirect")]

@@ -16,7 +16,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
 use super::query::QueryParams;
-use crate::layers::{ClientIp, RequestId};
+use crate::layers::{ClientIp, RequestId, TraceContext};
 use crate::service::server::ConnectInfo;
 use crate::service::{Claims, PathParams};
 
@@ -30,6 +30,7 @@ pub(super) struct Head {
     client: Option<(IpAddr, u16)>,
     claims: Option<Claims>,
     request_id: Option<RequestId>,
+    trace: Option<TraceContext>,
 }
 
 impl Head {
@@ -40,6 +41,7 @@ impl Head {
             client: client_of(extensions),
             claims: extensions.get().cloned(),
             request_id: extensions.get().cloned(),
+            trace: extensions.get().cloned(),
             method: parts.method,
             uri: parts.uri,
             version: parts.version,
@@ -54,6 +56,7 @@ impl Head {
             client: client_of(extensions),
             claims: extensions.get().cloned(),
             request_id: extensions.get().cloned(),
+            trace: extensions.get().cloned(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
@@ -203,6 +206,19 @@ impl Request {
     #[getter]
     fn request_id(&self) -> Option<&str> {
         self.head.request_id.as_ref().map(RequestId::as_str)
+    }
+
+    /// The headers that make another request a part of the trace of this one; none without the Otel layer.
+    #[getter]
+    fn trace_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let headers = PyDict::new(py);
+        if let Some(trace) = &self.head.trace {
+            headers.set_item(intern!(py, "traceparent"), trace.traceparent())?;
+            if let Some(state) = trace.tracestate() {
+                headers.set_item(intern!(py, "tracestate"), state)?;
+            }
+        }
+        Ok(headers)
     }
 
     #[getter]

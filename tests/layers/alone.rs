@@ -10,13 +10,11 @@ use tower_test::mock::{self, Mock};
 use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::metrics::RequestBody;
+use ziggurat::layers::otel::Export;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::timeout::TimedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
-    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer,
-    NormalizePathLayer, RateLimitLayer, RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
-    SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer, NormalizePathLayer, OtelLayer, RateLimitLayer, RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 
@@ -57,6 +55,7 @@ async fn layers_hand_readiness_answers_and_errors_through() {
     is_transparent::<Body, _>(HealthCheckLayer::new()).await;
     is_transparent::<Body, _>(ClientIpLayer::new()).await;
     is_transparent::<RequestBody<Body>, _>(MetricsLayer::new()).await;
+    is_transparent::<Body, _>(OtelLayer::to(Export::new().sample(0.0).unwrap()).unwrap()).await;
     is_transparent::<Body, _>(TraceLayer::new()).await;
     is_transparent::<Body, _>(SecurityHeadersLayer::new()).await;
     is_transparent::<Body, _>(RedirectLayer::new().path("/old", "/new").unwrap()).await;
@@ -89,6 +88,7 @@ fn layers_are_cheap_to_share() {
     is_shared(&HealthCheckLayer::new());
     is_shared(&ClientIpLayer::new());
     is_shared(&MetricsLayer::new());
+    is_shared(&OtelLayer::to(Export::new().sample(0.0).unwrap()).unwrap());
     is_shared(&TraceLayer::new());
     is_shared(&SecurityHeadersLayer::new());
     is_shared(&HostsLayer::new(["a.example"]).unwrap());

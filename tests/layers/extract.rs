@@ -9,8 +9,10 @@ use axum::routing::get;
 use http::{Request, StatusCode};
 use tower::{ServiceBuilder, ServiceExt};
 use ziggurat::Problem;
+use ziggurat::layers::otel::Export;
 use ziggurat::layers::{
-    Claims, ClientIp, ClientIpLayer, JwtLayer, RequestId, RequestIdLayer, ServiceBuilderExt, TraceLayer,
+    Claims, ClientIp, ClientIpLayer, JwtLayer, OtelLayer, RequestId, RequestIdLayer, ServiceBuilderExt, TraceContext,
+    TraceLayer,
 };
 
 use crate::support::{SECRET, token};
@@ -72,6 +74,16 @@ async fn handlers_take_what_layers_left() {
 }
 
 #[tokio::test]
+async fn a_handler_takes_the_trace_that_it_is_part_of() {
+    let traced = |trace: TraceContext| async move { trace.trace_id() };
+    let app = Router::new().route("/", get(traced));
+    assert_eq!(ask(&app, "/", None).await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    let otel = OtelLayer::to(Export::new().sample(0.0).unwrap()).unwrap();
+    let (_, _, text) = ask(&app.layer(otel), "/", None).await;
+    assert!(text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit()), "{text}");
+}
+
+#[tokio::test]
 async fn a_layer_that_is_not_there_is_a_mistake_of_the_program() {
     let app = Router::new().route("/id", get(needs_an_id)).layer(RequestIdLayer::new());
     let (status, _, text) = ask(&app, "/id", None).await;
@@ -88,6 +100,7 @@ async fn layers_are_methods_of_the_builder() {
     let stack = ServiceBuilder::new()
         .catch_panic()
         .request_id()
+        .metrics()
         .security_headers()
         .layer(TraceLayer::new())
         .timeout_after(Duration::from_secs(5))

@@ -20,13 +20,11 @@ use ziggurat::layers::body_limit::LimitedBody;
 use ziggurat::layers::decompression::DecompressedBody;
 use ziggurat::layers::jwt::{CredentialSource, Issuer};
 use ziggurat::layers::metrics::RequestBody;
+use ziggurat::layers::otel::Export;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::timeout::TimedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CacheLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer,
-    CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer,
-    NormalizePathLayer, RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
-    SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer, NormalizePathLayer, OtelLayer, RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceContext, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
@@ -50,6 +48,11 @@ fn axum_template(request: &http::Extensions) -> Option<String> {
     request.get::<MatchedPath>().map(|path| path.as_str().to_owned())
 }
 
+/// Answers tell of their trace, and nothing is exported.
+fn otel() -> OtelLayer {
+    OtelLayer::to(Export::new().sample(0.0).unwrap()).unwrap()
+}
+
 fn metrics() -> MetricsLayer {
     MetricsLayer::with_buckets([0.1, 1.0]).unwrap().allow(["198.51.100.0/24"]).unwrap()
 }
@@ -66,6 +69,7 @@ fn router() -> Router {
         .route("/", get(|| async { "many steps ".repeat(100) }))
         .route("/report", get(|| async { ([("cache-control", "max-age=60")], "made once") }))
         .route("/client", get(|Extension(ClientIp(address)): Extension<ClientIp>| async move { address.to_string() }))
+        .route("/trace", get(|Extension(trace): Extension<TraceContext>| async move { trace.traceparent() }))
         .route("/echo", post(|body: String| async move { body }))
         .route("/panic", get(|| async { panic!("boom") as &'static str }))
         .route("/slow", get(std::future::pending::<&'static str>))
@@ -91,6 +95,7 @@ fn router() -> Router {
         .layer(HostsLayer::new(["axum.example"]).unwrap())
         .layer(SecurityHeadersLayer::new())
         .layer(TraceLayer::new())
+        .layer(otel().matched_path(axum_template))
         .layer(metrics().matched_path(axum_template).peer(axum_peer))
         .layer(HealthCheckLayer::new())
         .layer(ClientIpLayer::new().hops(1).unwrap().peer(axum_peer))
@@ -154,6 +159,10 @@ async fn every_layer_works_in_an_axum_router() {
     let refused = r#"http_server_requests_total{http_request_method="GET",http_route="/client",leaf="none",http_response_status_code="429"} 1"#;
     assert!(scraped.contains(refused), "{scraped}");
 
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    let (_, traced) = ask(Request::get("/trace").header("traceparent", parent), empty()).await;
+    assert_eq!(traced[..36], parent.as_bytes()[..36]);
+    assert_ne!(traced[36..52], parent.as_bytes()[36..52]);
     assert_eq!(ask(Request::get("/panic"), empty()).await.0.status, 500);
     let app = router();
     let slow = || Request::get("/slow").header("host", "axum.example").body(empty()).unwrap();
@@ -226,6 +235,7 @@ async fn every_layer_works_in_bare_hyper() {
         .layer(HealthCheckLayer::new())
         .layer(ClientIpLayer::new().trusted(["203.0.113.9"]).unwrap())
         .layer(counting)
+        .layer(otel())
         .layer(TraceLayer::new())
         .layer(SecurityHeadersLayer::new())
         .layer(HostsLayer::new(["hyper.example", "www.hyper.example"]).unwrap())

@@ -30,6 +30,7 @@ mod load_shed;
 mod metrics;
 mod metrics_read;
 mod normalize_path;
+mod otel;
 mod provider;
 mod rate_limit;
 #[cfg(all(feature = "redis", feature = "sqlite"))]

@@ -28,8 +28,8 @@ fn the_foundation_is_added_where_it_is_missing() {
         ),
         ["CatchPanic", "RequestId", "HealthCheck", "SecurityHeaders", "Trace", "Timeout", "BodyLimit", "Hosts"]
     );
-    let seen = r#"[{"type":"HealthCheck"},{"type":"Metrics"},{"type":"Trace"},{"type":"Cors"}]"#;
-    let wanted = ["CatchPanic", "RequestId", "HealthCheck", "Metrics", "Trace", "Timeout", "BodyLimit", "Cors"];
+    let seen = r#"[{"type":"HealthCheck"},{"type":"Metrics"},{"type":"Otel"},{"type":"Trace"},{"type":"Cors"}]"#;
+    let wanted = ["CatchPanic", "RequestId", "HealthCheck", "Metrics", "Otel", "Trace", "Timeout", "BodyLimit", "Cors"];
     assert_eq!(names(seen), wanted);
     assert_eq!(
         names(r#"[{"type":"Trace"},{"type":"Compression"},{"type":"NormalizePath"},{"type":"RequestId"}]"#),
@@ -52,6 +52,7 @@ async fn a_whole_stack_of_data_answers() {
     let list = serde_json::json!([
         {"type": "ClientIp", "trusted": ["10.0.0.0/8"], "hops": 1, "header": "forwarded"},
         {"type": "Metrics", "path": "/internal", "allow": ["192.0.2.1"], "buckets": [0.5, 1]},
+        {"type": "Otel", "endpoint": "http://[::1]:1", "service_name": "a", "sample": 0, "headers": {"x-key": "k"}, "timeout": 1, "trust_incoming": false},
         {"type": "Trace", "format": "json", "level": "warn"},
         {"type": "HealthCheck", "paths": ["/up"]},
         {"type": "SecurityHeaders", "hsts_seconds": 5, "frame_options": null},
@@ -133,7 +134,7 @@ async fn a_whole_stack_of_data_answers() {
 #[tokio::test]
 async fn layers_that_leave_a_body_alone_do_not_box_it() {
     let leaf = service_fn(|_: Request| async { Ok::<Response, Infallible>(Response::new(Body::from("as it was"))) });
-    let route = ["Compression", "Etag", "BodyLimit", "Metrics", "CatchPanic", "RequestId", "Timeout"]
+    let route = ["Compression", "Etag", "BodyLimit", "Metrics", "Otel", "CatchPanic", "RequestId", "Timeout"]
         .iter()
         .fold(Route::new(leaf), |route, name| {
             LayerSpec::from_json(&format!(r#"{{"type":"{name}"}}"#)).unwrap().build().unwrap().apply(route)
@@ -172,6 +173,8 @@ fn what_cannot_be_read_is_refused_by_name() {
         (r#"{"type":"Decompression","algorithms":["lzma"]}"#, "layer Decompression: unknown variant `lzma`"),
         (r#"{"type":"Metrics","paths":["/metrics"]}"#, "layer Metrics: unknown field `paths`"),
         (r#"{"type":"Metrics","routes":null}"#, "layer Metrics: unknown field `routes`"),
+        (r#"{"type":"Otel","handle":null}"#, "layer Otel: unknown field `handle`"),
+        (r#"{"type":"Otel","sample":"all"}"#, "layer Otel: invalid type"),
         (r#"{"type":"LoadShed"}"#, "layer LoadShed: missing field `max_concurrent`"),
         (r#"{"type":"Etag","max_bytes":-1}"#, "layer Etag: invalid value"),
         (r#"{"type":"BodyLimit","max_bytes":-1}"#, "layer BodyLimit: invalid value"),
@@ -255,6 +258,15 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Metrics","allow":["::/0"]}"#, "Metrics: allow holds \"::/0\", so everybody could read them"),
         (r#"{"type":"Metrics","buckets":[]}"#, "Metrics: there are 0 buckets"),
         (r#"{"type":"Metrics","buckets":[1,1]}"#, "Metrics: the bucket 1 comes after 1"),
+        (r#"{"type":"Otel","endpoint":"collector:4318"}"#, "Otel: \"collector:4318\" is no address of a collector"),
+        (r#"{"type":"Otel","endpoint":"http://a.example?x"}"#, "is no address of a collector"),
+        (r#"{"type":"Otel","endpoint":"http://u:p@a.example"}"#, "is no address of a collector"),
+        (r#"{"type":"Otel","endpoint":"grpc://a.example"}"#, "is no address of a collector"),
+        (r#"{"type":"Otel","service_name":""}"#, "Otel: the name of the service is empty"),
+        (r#"{"type":"Otel","sample":1.5}"#, "Otel: sample is 1.5"),
+        (r#"{"type":"Otel","timeout":0}"#, "Otel: timeout is 0"),
+        (r#"{"type":"Otel","headers":{"a b":"c"}}"#, "Otel: \"a b\" cannot be sent as a header"),
+        (r#"{"type":"Otel","headers":{"a":"b\nc"}}"#, "Otel: \"a\" cannot be sent as a header"),
         (r#"{"type":"LoadShed","max_concurrent":0}"#, "max_concurrent is 0, so every request would be refused"),
         (r#"{"type":"LoadShed","max_concurrent":1,"queue":1,"wait":0}"#, "LoadShed: wait is 0"),
         (r#"{"type":"Csrf","trusted_origins":["https://A.example"]}"#, "is not an origin as browsers send it"),
@@ -374,6 +386,8 @@ async fn keys_and_users_of_data_are_known() {
 
 #[test]
 fn secrets_are_not_printed() {
+    let otel = format!(r#"{{"type":"Otel","headers":{{"x-key":"{SECRET}"}}}}"#);
+    assert!(!format!("{:?}", LayerSpec::from_json(&otel).unwrap()).contains("secret of the tests"));
     let set = format!(r#"{{"type":"Jwt","jwks":{{"keys":[{{"kty":"oct","k":"{SECRET}"}}]}}}}"#);
     assert!(!format!("{:?}", LayerSpec::from_json(&set).unwrap()).contains("secret of the tests"));
     let store = LayerSpec::from_json(r#"{"type":"RateLimit","limit":1,"store":"redis://ann:hunter2@h"}"#).unwrap();

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::crud::query::Grouping;
 use crate::crud::{Expr, Query, ReadFrom, Schema, Value};
+use crate::service::stopwatch::in_store;
 
 /// Any store, whose type is not told. Each operation costs one box for its future.
 #[derive(Clone)]
@@ -173,7 +174,7 @@ macro_rules! collections {
             }
 
             $(async fn $name(&self, $($argument: $kind),*) -> $out {
-                self.0.$name($($argument),*).await
+                in_store(self.0.$name($($argument),*)).await
             })*
         }
     };

@@ -94,6 +94,7 @@ impl LayerSpec {
             Self::ClientIp(spec) => same_bodies(spec.layer()?),
             Self::HealthCheck(spec) => same_bodies(spec.layer()?),
             Self::Metrics(spec) => other_bodies::<RequestBody<Body>, _, _>(spec.layer()?),
+            Self::Otel(spec) => other_answers(spec.layer()?),
             Self::Trace(spec) => other_answers(spec.layer()?),
             Self::SecurityHeaders(spec) => same_bodies(spec.layer()?),
             Self::Hosts(spec) => same_bodies(spec.layer()?),

@@ -61,6 +61,8 @@ pub enum LayerSpec {
     HealthCheck(HealthCheckSpec),
     /// A [`MetricsLayer`](crate::layers::MetricsLayer).
     Metrics(MetricsSpec),
+    /// An [`OtelLayer`](crate::layers::OtelLayer).
+    Otel(OtelSpec),
     /// A [`TraceLayer`](crate::layers::TraceLayer).
     Trace(TraceSpec),
     /// A [`SecurityHeadersLayer`](crate::layers::SecurityHeadersLayer).
@@ -141,6 +143,7 @@ impl LayerSpec {
             Self::ClientIp(_) => "ClientIp",
             Self::HealthCheck(_) => "HealthCheck",
             Self::Metrics(_) => "Metrics",
+            Self::Otel(_) => "Otel",
             Self::Trace(_) => "Trace",
             Self::SecurityHeaders(_) => "SecurityHeaders",
             Self::Hosts(_) => "Hosts",
@@ -188,7 +191,7 @@ fn unreadable(json: &str, error: &serde_json::Error) -> ConfigError {
 /// Adds the layers that every app should have, where `given` does not have them: `CatchPanic`, `RequestId`, `Timeout` of
 /// 60 seconds and `BodyLimit` of 1 MiB.
 ///
-/// They come outermost, in this order. `ClientIp`, `HealthCheck`, `Metrics`, `Trace` and `SecurityHeaders`, where `given` begins with them, stay
+/// They come outermost, in this order. `ClientIp`, `HealthCheck`, `Metrics`, `Otel`, `Trace` and `SecurityHeaders`, where `given` begins with them, stay
 /// outside of `Timeout` and `BodyLimit`: they are for refusals, too, or must not be refused. `BodyLimit` comes directly inside
 /// of `NormalizePath`, since it may go by paths.
 pub fn foundation(given: Vec<LayerSpec>) -> Vec<LayerSpec> {
@@ -232,6 +235,7 @@ fn stays_outside(spec: &LayerSpec) -> bool {
         LayerSpec::ClientIp(_)
             | LayerSpec::HealthCheck(_)
             | LayerSpec::Metrics(_)
+            | LayerSpec::Otel(_)
             | LayerSpec::Trace(_)
             | LayerSpec::SecurityHeaders(_)
     )

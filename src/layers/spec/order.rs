@@ -42,6 +42,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("Cors", "Csrf", PREFLIGHT),
     ("Cors", "RateLimit", PREFLIGHT),
     ("ClientIp", "Metrics", CLIENT),
+    ("ClientIp", "Otel", CLIENT),
     ("ClientIp", "Trace", CLIENT),
     ("ClientIp", "RateLimit", CLIENT),
     ("Metrics", "Hosts", COUNTED),

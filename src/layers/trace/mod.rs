@@ -2,7 +2,8 @@
 //!
 //! An event has the target `ziggurat::access` and these fields: `method`, `path` (the matched template, such as
 //! `/users/{id}`), `status`, `latency_ms` until the last byte, `bytes` of the answer's body, `request_id`, `client` (the
-//! address, where a [`ClientIpLayer`](super::ClientIpLayer) outside of this one has found it), `leaf` (what answered:
+//! address, where a [`ClientIpLayer`](super::ClientIpLayer) outside of this one has found it), `trace_id` (where an
+//! [`OtelLayer`](crate::layers) is there, outside or inside), `leaf` (what answered:
 //! `native`, `crud` or `python`). An answer that was not sent to its end has `aborted`: `client gone` when it was dropped,
 //! `failed` or `panicked` when its service or body did; without `status`, the client left before there was an answer.
 //!

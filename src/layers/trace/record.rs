@@ -32,6 +32,7 @@ pub struct Record {
     leaf: Option<Arc<LeafInfo>>,
     request_id: Option<HeaderValue>,
     client: Option<IpAddr>,
+    trace: Option<TraceId>,
     status: Option<StatusCode>,
     bytes: u64,
     end: End,
@@ -59,6 +60,7 @@ impl Record {
             leaf: None,
             request_id: id_of(request.extensions()),
             client: client_of(request.extensions()),
+            trace: trace_of(request.extensions()),
             status: None,
             bytes: 0,
             end: End::Aborted,
@@ -78,8 +80,11 @@ impl Record {
     pub(super) fn answered<B>(&mut self, response: &Response<B>) {
         self.status = Some(response.status());
         self.leaf = response.extensions().get().cloned();
+        // Either may be set by a layer inside of this one.
+        if self.trace.is_none() {
+            self.trace = trace_of(response.extensions());
+        }
         if self.request_id.is_none() {
-            // Set by a layer inside of this one.
             self.request_id = id_of(response.extensions()).or_else(|| response.headers().get("x-request-id").cloned());
         }
     }
@@ -140,6 +145,7 @@ impl Drop for Record {
             bytes = self.bytes,
             request_id = self.request_id.as_ref().and_then(|id| id.to_str().ok()),
             client = self.client.map(tracing::field::display),
+            trace_id = self.trace.as_ref().map(id_of_trace),
             leaf = self.leaf.as_ref().map(|leaf| leaf.kind.as_str()),
             aborted,
         );
@@ -174,4 +180,31 @@ fn client_of(extensions: &http::Extensions) -> Option<IpAddr> {
 #[cfg(not(feature = "client-ip"))]
 fn client_of(_: &http::Extensions) -> Option<IpAddr> {
     None
+}
+
+#[cfg(feature = "otel")]
+type TraceId = crate::layers::TraceContext;
+
+/// There is none.
+#[cfg(not(feature = "otel"))]
+type TraceId = std::convert::Infallible;
+
+#[cfg(feature = "otel")]
+fn trace_of(extensions: &http::Extensions) -> Option<TraceId> {
+    extensions.get().cloned()
+}
+
+#[cfg(not(feature = "otel"))]
+fn trace_of(_: &http::Extensions) -> Option<TraceId> {
+    None
+}
+
+#[cfg(feature = "otel")]
+fn id_of_trace(trace: &TraceId) -> String {
+    trace.trace_id()
+}
+
+#[cfg(not(feature = "otel"))]
+fn id_of_trace(never: &TraceId) -> &str {
+    match *never {}
 }

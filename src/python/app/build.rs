@@ -10,7 +10,7 @@ use http::{HeaderValue, Method};
 use tower::service_fn;
 
 use super::built::{Built, Passed};
-use super::draft::{Declared, Draft};
+use super::draft::{Declared, Draft, exports_of};
 use super::guarded::surrounded;
 use super::migrate::{self, Migrate, Target};
 use super::unreached;
@@ -39,6 +39,7 @@ impl Draft {
             routes,
             resources,
             made: _,
+            mut exports,
             arounds,
             kept,
             middleware,
@@ -140,6 +141,7 @@ impl Draft {
                 metrics.routes = Some(dispatcher.clone());
                 metrics.python_entries = Some(attach::counts);
             }
+            exports.extend(exports_of(&spec));
             has_claims |= Claims::are_found_by(spec.name());
             built.push(spec.build().map_err(|error| error.at_if_known(&location))?);
         }
@@ -163,7 +165,7 @@ impl Draft {
         }
         let of_routes = middleware.iter().map(|middleware| middleware.settings.name.clone()).collect();
         let stack = builder.build(dispatcher)?;
-        Ok(Built { stack, shared, store, rows, layers: passed, of_routes })
+        Ok(Built { stack, shared, store, rows, exports, layers: passed, of_routes })
     }
 }
 

@@ -1,10 +1,11 @@
 //! What serves, and what can be told of it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::crud::Rows;
 use crate::crud::store::{AnyCollection, AnyStore};
+use crate::layers::otel::OtelHandle;
 use crate::python::middleware::Scope;
 use crate::python::objects::Shared;
 use crate::service::{LeafInfo, LeafKind, Stack};
@@ -16,6 +17,8 @@ pub(super) struct Built {
     pub(super) store: Option<AnyStore>,
     /// The rows of every model, by its name.
     pub(super) rows: HashMap<String, Rows<AnyCollection>>,
+    /// What is to be flushed when the app stops.
+    pub(super) exports: Vec<Arc<OnceLock<OtelHandle>>>,
     /// The layers around every route, outermost first.
     pub(super) layers: Vec<Passed>,
     /// The names of middleware around single routes.

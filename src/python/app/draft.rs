@@ -1,6 +1,6 @@
 //! What Python declares of an app, before it is built.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
@@ -11,6 +11,7 @@ use super::migrate::{Migrate, Target};
 use super::settings::{AppSettings, NativeSettings, parse};
 use crate::ConfigError;
 use crate::crud::{Resource, Schema, openapi_of};
+use crate::layers::otel::OtelHandle;
 use crate::layers::{BuiltLayer, LayerSpec};
 use crate::python::handler::{Callable, Plan, SyncPool};
 use crate::python::hooks::Surrounding;
@@ -30,6 +31,8 @@ pub(super) struct Draft {
     pub(super) resources: Vec<(Resource, String)>,
     /// Layers that routes ask for by their place here.
     pub(super) made: Vec<BuiltLayer>,
+    /// What of them is to be flushed.
+    pub(super) exports: Vec<Arc<OnceLock<OtelHandle>>>,
     /// What routes have of layers, and where they were declared: for the order of all that a request passes.
     pub(super) arounds: Vec<(Around, String)>,
     /// Models whose rows are kept without being served.
@@ -81,6 +84,14 @@ pub(super) enum Declared {
     },
 }
 
+/// What a layer has to be told of when the app stops.
+pub(super) fn exports_of(spec: &LayerSpec) -> Option<Arc<OnceLock<OtelHandle>>> {
+    match spec {
+        LayerSpec::Otel(otel) => Some(otel.handle.clone()),
+        _ => None,
+    }
+}
+
 impl Draft {
     pub(super) fn new(settings: &str) -> Result<Self, ConfigError> {
         let settings: AppSettings = parse(settings, "app settings")?;
@@ -95,6 +106,7 @@ impl Draft {
             routes: Vec::new(),
             resources: Vec::new(),
             made: Vec::new(),
+            exports: Vec::new(),
             arounds: Vec::new(),
             kept: Vec::new(),
             middleware: Vec::new(),
@@ -121,7 +133,8 @@ impl Draft {
 
     /// Makes a layer for routes to ask for; routes that ask for the same share what it keeps, as the counts of a limit.
     pub(super) fn add_layer(&mut self, spec: &str, location: &str) -> Result<usize, ConfigError> {
-        let layer = LayerSpec::from_json(spec).and_then(LayerSpec::build);
+        let spec = LayerSpec::from_json(spec).inspect(|spec| self.exports.extend(exports_of(spec)));
+        let layer = spec.and_then(LayerSpec::build);
         self.made.push(layer.map_err(|error| error.at_if_known(location))?);
         Ok(self.made.len() - 1)
     }

@@ -42,6 +42,9 @@ use crate::service::LeafKind;
 use crate::service::server::{self, ServeError, runtime};
 use crate::{Body, ConfigError};
 
+/// How long the end of an app waits for its last spans to be exported.
+const FLUSH: Duration = Duration::from_secs(2);
+
 /// Status, headers and body.
 type Answer<'py> = (u16, Vec<(String, String)>, Bound<'py, PyBytes>);
 
@@ -390,6 +393,18 @@ impl App {
         // The app may be started again.
         background.reopen();
         Ok(left)
+    }
+
+    /// Exports the last spans, if there are layers that do.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let exports = &self.built()?.exports;
+        py.detach(|| {
+            for export in exports.iter().filter_map(|export| export.get()) {
+                // A collector that is down was told of; it does not hold up the end.
+                let _ = export.flush(FLUSH);
+            }
+        });
+        Ok(())
     }
 
     /// Closes the store. Requests that need it are answered 503 afterwards.

@@ -1,26 +1,20 @@
 //! One fetch, from the address to the keys.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, HOST, HeaderValue, LOCATION, USER_AGENT};
+use http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
 use http::uri::Scheme;
 use http::{HeaderMap, Request, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use jsonwebtoken::AlgorithmFamily;
-use rustls::pki_types::ServerName;
 use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::source::{Jwks, Place, is_safe};
 use crate::BoxError;
 use crate::layers::jwt::key::Key;
 use crate::layers::jwt::key_set::{self, Unused};
+use crate::layers::outbound;
 
 /// Sets have some KiB.
 const MAX_BYTES: usize = 256 * 1024;
@@ -91,7 +85,8 @@ fn usable(json: &str, source: &Jwks) -> Result<Vec<Key>, BoxError> {
 
 async fn get(source: &Jwks, mut url: Uri) -> Result<(HeaderMap, Bytes), BoxError> {
     for _ in 0..=MAX_REDIRECTIONS {
-        let response = ask(source, &url).await?;
+        let request = Request::get(&url).header(ACCEPT, "application/jwk-set+json, application/json");
+        let response = outbound::send(request.body(Empty::<Bytes>::new())?, &source.roots).await?;
         let status = response.status();
         if status.is_redirection() {
             let to = response.headers().get(LOCATION).ok_or("it redirects to nowhere")?.to_str()?;
@@ -125,45 +120,6 @@ fn redirected(from: &Uri, to: &str) -> Result<Uri, BoxError> {
     Ok(Uri::from_parts(parts)?)
 }
 
-async fn ask(source: &Jwks, url: &Uri) -> Result<http::Response<hyper::body::Incoming>, BoxError> {
-    let authority = url.authority().ok_or("there is no host")?;
-    let host = authority.host();
-    let is_tls = url.scheme_str() == Some("https");
-    let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((bare, port)).await?;
-    let path = url.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path)
-        .header(HOST, authority.as_str())
-        .header(ACCEPT, "application/jwk-set+json, application/json")
-        .header(USER_AGENT, "ziggurat")
-        .header(CONNECTION, HeaderValue::from_static("close"))
-        .body(Empty::<Bytes>::new())?;
-    if !is_tls {
-        return send(stream, request).await;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(source.roots.clone())
-        .with_no_client_auth();
-    let name = ServerName::try_from(bare.to_owned())?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-    send(stream, request).await
-}
-
-async fn send<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<http::Response<hyper::body::Incoming>, BoxError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends with the answer, or when whoever waits for that has gone.
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    Ok(sender.send_request(request).await?)
-}
-
 /// How long caches may keep an answer (RFC 9111, 5.2.2).
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
@@ -177,6 +133,8 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

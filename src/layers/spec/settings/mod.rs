@@ -18,5 +18,5 @@ pub use limits::{BodyLimitSpec, CatchPanicSpec, LoadShedSpec, TimeoutSpec};
 pub use places::{HostsSpec, NormalizePathSpec, RedirectSpec, StaticSpec};
 pub(in crate::layers::spec) use rate_limit::Kept;
 pub use rate_limit::RateLimitSpec;
-pub use seen::{ClientIpSpec, HealthCheckSpec, MetricsSpec, RequestIdSpec, TraceSpec};
+pub use seen::{ClientIpSpec, HealthCheckSpec, MetricsSpec, OtelSpec, RequestIdSpec, TraceSpec};
 pub use values::{OneOrMany, Secret};

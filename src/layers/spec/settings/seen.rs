@@ -1,12 +1,16 @@
 //! Of layers that tell of requests, and of who sent them.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
 use serde::Deserialize;
 
-use super::values::header_name;
+use super::values::{Secret, header_name, seconds};
 use crate::ConfigError;
 use crate::layers::client_ip::ForwardedHeader;
+use crate::layers::otel::{Export, OtelHandle};
 use crate::layers::trace::{self, Format, Level, LevelFilter};
-use crate::layers::{ClientIpLayer, HealthCheckLayer, MetricsLayer, RequestIdLayer, TraceLayer};
+use crate::layers::{ClientIpLayer, HealthCheckLayer, MetricsLayer, OtelLayer, RequestIdLayer, TraceLayer};
 use crate::service::{Dispatcher, LeafKind};
 
 /// Settings of `RequestId`.
@@ -115,6 +119,58 @@ impl MetricsSpec {
             Some(dispatcher) => layer.routes_of(dispatcher),
             None => layer,
         })
+    }
+}
+
+/// Settings of `Otel`. What is left out is asked of the environment, as [`Export`] tells.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OtelSpec {
+    /// The address of the collector, to which `/v1/traces` is added.
+    pub endpoint: Option<String>,
+    /// What the service is called.
+    pub service_name: Option<String>,
+    /// Which share of the traces that begin here is exported.
+    pub sample: f64,
+    /// Headers that the collector asks for.
+    pub headers: BTreeMap<String, Secret>,
+    /// How many seconds the collector may take to answer.
+    pub timeout: f64,
+    /// Whether traces that clients name are gone on with.
+    pub trust_incoming: bool,
+    /// Filled when the layer is made, for who wants to flush it.
+    #[serde(skip)]
+    pub handle: Arc<OnceLock<OtelHandle>>,
+}
+
+impl Default for OtelSpec {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            service_name: None,
+            sample: 1.0,
+            headers: BTreeMap::new(),
+            timeout: 10.0,
+            trust_incoming: true,
+            handle: Arc::default(),
+        }
+    }
+}
+
+impl OtelSpec {
+    pub(in crate::layers::spec) fn layer(&self) -> Result<OtelLayer, ConfigError> {
+        let mut export = Export::new().sample(self.sample)?.timeout(seconds("Otel: timeout", self.timeout, 0.001)?);
+        if let Some(endpoint) = &self.endpoint {
+            export = export.endpoint(endpoint)?;
+        }
+        if let Some(name) = &self.service_name {
+            export = export.service_name(name)?;
+        }
+        let export = self.headers.iter().try_fold(export, |export, (name, value)| export.header(name, &value.0))?;
+        let layer = OtelLayer::to(export)?.trust_incoming(self.trust_incoming);
+        // Of a description that is built twice the first layer is flushed.
+        let _ = self.handle.set(layer.handle());
+        Ok(layer)
     }
 }
 

@@ -1,0 +1,206 @@
+use std::collections::HashMap;
+use std::env;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri};
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider};
+
+use super::client::Client;
+use crate::ConfigError;
+
+/// What is exported, and where to.
+///
+/// What is not said here is asked of the environment, as
+/// [OpenTelemetry says](https://opentelemetry.io/docs/specs/otel/protocol/exporter/): `OTEL_EXPORTER_OTLP_ENDPOINT` and `_HEADERS`,
+/// `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*` for the queue, and `OTEL_SDK_DISABLED`.
+#[derive(Clone)]
+#[must_use]
+pub struct Export {
+    endpoint: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    service_name: Option<String>,
+    ratio: f64,
+    timeout: Duration,
+}
+
+impl Export {
+    /// Every trace, to the collector on this machine.
+    pub const fn new() -> Self {
+        Self { endpoint: None, headers: Vec::new(), service_name: None, ratio: 1.0, timeout: Duration::from_secs(10) }
+    }
+
+    /// To the collector with this address, `http://collector:4318`; `/v1/traces` is added to it.
+    ///
+    /// # Errors
+    /// When it is no `http` or `https` address.
+    pub fn endpoint(mut self, url: &str) -> Result<Self, ConfigError> {
+        let wrong = || {
+            ConfigError::new(format!("Otel: {url:?} is no address of a collector"))
+                .cure("write it as http://localhost:4318, without a query")
+        };
+        let parsed: Uri = url.parse().map_err(|_| wrong())?;
+        let is_http = matches!(parsed.scheme_str(), Some("http" | "https"));
+        if !is_http || parsed.query().is_some() || parsed.authority().is_none_or(|host| host.as_str().contains('@')) {
+            return Err(wrong());
+        }
+        self.endpoint = Some(format!("{}/v1/traces", url.trim_end_matches('/')));
+        Ok(self)
+    }
+
+    /// With this header, as a collector may ask for a key. Values are not shown by `Debug`.
+    ///
+    /// # Errors
+    /// When it is no header; the error names it without its value.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
+        let wrong = || {
+            ConfigError::new(format!("Otel: {name:?} cannot be sent as a header")).cure("correct its name and value")
+        };
+        let name: HeaderName = name.parse().map_err(|_| wrong())?;
+        let mut value: HeaderValue = value.parse().map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        self.headers.push((name, value));
+        Ok(self)
+    }
+
+    /// What this service is called.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub fn service_name(mut self, name: &str) -> Result<Self, ConfigError> {
+        if name.is_empty() {
+            return Err(ConfigError::new("Otel: the name of the service is empty").cure("name it, or leave it out"));
+        }
+        self.service_name = Some(name.to_owned());
+        Ok(self)
+    }
+
+    /// Which share of the traces that begin here is exported, from 0 to 1. Those that others began are where these say so.
+    ///
+    /// # Errors
+    /// When it is no such number.
+    pub fn sample(mut self, ratio: f64) -> Result<Self, ConfigError> {
+        if !(0.0..=1.0).contains(&ratio) {
+            return Err(ConfigError::new(format!("Otel: sample is {ratio}")).cure("give a share from 0 to 1, as 0.1"));
+        }
+        self.ratio = ratio;
+        Ok(self)
+    }
+
+    /// How long the collector may take to answer; 10 seconds by default.
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.timeout = time;
+        self
+    }
+
+    /// Starts the thread that exports.
+    pub(super) fn begin(self) -> Result<Tracing, ConfigError> {
+        let mut resource = Resource::builder();
+        if let Some(name) = self.service_name.clone() {
+            resource = resource.with_service_name(name);
+        }
+        let builder = SdkTracerProvider::builder().with_resource(resource.build());
+        let provider = match env::var("OTEL_SDK_DISABLED") {
+            Ok(disabled) if disabled.eq_ignore_ascii_case("true") => builder.with_sampler(Sampler::AlwaysOff),
+            _ => builder
+                .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(self.ratio))))
+                .with_span_processor(BatchSpanProcessor::builder(self.exporter()?).build()),
+        };
+        let provider = provider.build();
+        let tracer = provider.tracer("ziggurat");
+        Ok(Tracing(Arc::new(Running { provider, tracer })))
+    }
+
+    fn exporter(self) -> Result<SpanExporter, ConfigError> {
+        let wrong = |what: &dyn std::fmt::Display| {
+            ConfigError::new(format!("Otel: {what}")).cure("correct the setting, or the variable of the environment")
+        };
+        let client = Client::new(self.timeout).map_err(|error| wrong(&error))?;
+        let headers: HashMap<String, String> = self
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let builder = SpanExporter::builder()
+            .with_http()
+            .with_http_client(client)
+            .with_protocol(Protocol::HttpBinary)
+            .with_timeout(self.timeout)
+            .with_headers(headers);
+        let builder = match self.endpoint {
+            Some(endpoint) => builder.with_endpoint(endpoint),
+            None => builder,
+        };
+        builder.build().map_err(|error| wrong(&error))
+    }
+}
+
+impl Default for Export {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Without the values of headers.
+impl std::fmt::Debug for Export {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Export")
+            .field("endpoint", &self.endpoint)
+            .field("service_name", &self.service_name)
+            .field("ratio", &self.ratio)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What makes spans and exports them.
+#[derive(Debug, Clone)]
+pub(super) struct Tracing(Arc<Running>);
+
+#[derive(Debug)]
+struct Running {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+}
+
+impl Tracing {
+    pub(super) fn tracer(&self) -> &SdkTracer {
+        &self.0.tracer
+    }
+}
+
+/// What is left is exported, and not on this thread, which may serve requests.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let provider = self.provider.clone();
+        let ended = thread::Builder::new().name("ziggurat-otel-end".into()).spawn(move || {
+            // What could not be delivered was told by then.
+            let _ = provider.shutdown_with_timeout(Duration::from_secs(5));
+        });
+        if let Err(error) = ended {
+            tracing::warn!(%error, "the last spans were not exported");
+        }
+    }
+}
+
+/// Has spans exported before a program ends. A clone is of the same layer.
+#[derive(Debug, Clone)]
+pub struct OtelHandle(pub(super) Tracing);
+
+impl OtelHandle {
+    /// Exports what has ended until now, and waits for that up to `limit`; false where the time was not enough, or what was left was
+    /// not taken. It blocks this thread.
+    pub fn flush(&self, limit: Duration) -> bool {
+        let (sender, flushed) = mpsc::channel();
+        let provider = self.0.0.provider.clone();
+        let started = thread::Builder::new().name("ziggurat-otel-flush".into()).spawn(move || {
+            // Nobody waits any longer when this fails.
+            let _ = sender.send(provider.force_flush().is_ok());
+        });
+        started.is_ok() && flushed.recv_timeout(limit).unwrap_or(false)
+    }
+}
