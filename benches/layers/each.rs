@@ -25,7 +25,10 @@ use tracing::Level;
 use ziggurat::layers::otel::Export;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::{
-    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, MetricsLayer, NormalizePathLayer, OtelLayer, RateLimitLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer, foundation,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
+    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, LayerSpec, LoadShedLayer, MetricsLayer,
+    NormalizePathLayer, OtelLayer, RateLimitLayer, RequestIdLayer, SecurityHeadersLayer, SensitiveHeadersLayer,
+    StaticLayer, TimeoutLayer, TraceLayer, foundation,
 };
 use ziggurat::{Body, Request, Response, Route};
 

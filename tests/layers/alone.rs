@@ -14,7 +14,10 @@ use ziggurat::layers::otel::Export;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::timeout::TimedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer, NormalizePathLayer, OtelLayer, RateLimitLayer, RedirectLayer, RequestId, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer,
+    DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer,
+    NormalizePathLayer, OtelLayer, RateLimitLayer, RedirectLayer, RequestId, RequestIdLayer, RequireAuth,
+    SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceLayer,
 };
 use ziggurat::{Body, BoxError, Request, Response};
 

@@ -24,7 +24,10 @@ use ziggurat::layers::otel::Export;
 use ziggurat::layers::rate_limit::Quota;
 use ziggurat::layers::timeout::TimedBody;
 use ziggurat::layers::{
-    BodyLimitLayer, CacheLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer, CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer, NormalizePathLayer, OtelLayer, RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer, SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceContext, TraceLayer,
+    BodyLimitLayer, CacheLayer, CatchPanicLayer, Claims, ClientIp, ClientIpLayer, CompressionLayer, CorsLayer,
+    CsrfLayer, DecompressionLayer, EtagLayer, HealthCheckLayer, HostsLayer, JwtLayer, LoadShedLayer, MetricsLayer,
+    NormalizePathLayer, OtelLayer, RateLimitLayer, RedirectLayer, RequestIdLayer, RequireAuth, SecurityHeadersLayer,
+    SensitiveHeadersLayer, StaticLayer, TimeoutLayer, TraceContext, TraceLayer,
 };
 
 use crate::support::{SECRET, decode, gzip, token};
