@@ -90,7 +90,6 @@ lint: lint-rust lint-python ## Formatting, clippy, docs, ruff, mypy --strict, st
 
 lint-rust: $(VENV)/.tools
 	cargo fmt --all --check
-	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --workspace --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features python
 
@@ -105,7 +104,7 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 
 features: ## Compile each cargo feature alone
 	@for feature in server api-key basic cache catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed metrics normalize-path otel rate-limit redirect request-id security-headers sensitive-headers static timeout trace \
-	    layers axum crud sqlite mongodb redis; do \
+	    layers axum crud sqlite mongodb redis full; do \
 	  echo "feature $$feature"; \
 	  cargo clippy --locked --quiet --no-default-features --features $$feature -- -D warnings; done
 

@@ -25,6 +25,8 @@
 //! # #[cfg(not(all(feature = "axum", feature = "layers")))] fn main() {}
 //! ```
 
+#![allow(dead_code, unused_imports, unused_macros)] // Each feature alone uses some of it.
+
 use std::any::type_name;
 use std::convert::Infallible;
 
