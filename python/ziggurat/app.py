@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +16,7 @@ from ._location import user_location
 from ._specs import AnyLayer, Pending, layer_of
 from .exceptions import ConfigError
 from .guards import Guard, asked, checked
-from .layers import ApiKey, Basic, Jwt, Layer, Middleware
+from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
 from .models import Model, bind
 from .routers import Around, specs_of
 from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
@@ -231,9 +232,11 @@ class Ziggurat(Routes):
             settings["sync_threads"] = self._sync_threads
         native = _ziggurat.App(json.dumps(settings))
         made: dict[int, int] = {}
+        layers = [*self.layers, *self._middleware]
+        _warn_of_cache(layers)
         around_all = [
             self._made(native, made, layer, self._location) if isinstance(layer, Middleware) else layer.to_spec()
-            for layer in (*self.layers, *self._middleware)
+            for layer in layers
         ]
         native.use_layers(json.dumps(around_all))
         for route in self.route_specs:
@@ -461,3 +464,16 @@ class Ziggurat(Routes):
         finally:
             if context is not None:
                 await context.__aexit__(None, None, None)
+
+
+def _warn_of_cache(layers: Sequence[Layer]) -> None:
+    """A middleware that checks callers does not, where an answer is kept outside of it."""
+    first = next((place for place, layer in enumerate(layers) if isinstance(layer, Cache)), len(layers))
+    inside = [layer for layer in layers[first:] if isinstance(layer, Middleware)]
+    if inside:
+        logging.getLogger("ziggurat").warning(
+            "%s stands inside of Cache, and is not asked where an answer was kept (%s); if it decides who gets what, give it in layers= "
+            "before Cache, or Cache to single routes",
+            ", ".join(layer.name for layer in inside),
+            inside[0].location,
+        )

@@ -154,3 +154,22 @@ def test_a_route_that_asks_who_calls_is_kept_for_nobody() -> None:
         for _ in range(2):
             assert client.get("/secret", headers=bearer(sub="ann")).text == "secret"
             assert client.get("/secret").status_code == 401
+
+
+def test_a_middleware_that_is_not_asked_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def checks(request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+    fine = Ziggurat(layers=[checks, layers.Cache()])
+    fine.get("/", layers=[layers.Cache()])(checks_nothing)
+    fine.build()
+    assert not caplog.records
+    app = Ziggurat(layers=[layers.Cache()])
+    app.middleware(checks)
+    app.build()
+    assert "checks stands inside of Cache, and is not asked where an answer was kept" in caplog.text
+    assert "test_layers_cache.py:" in caplog.text
+
+
+async def checks_nothing() -> str:
+    return "for all"
