@@ -3,12 +3,18 @@
 
 #![allow(clippy::panic, reason = "a test of panics")]
 
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use hyper_util::rt::TokioIo;
 use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use ziggurat::python::{Raised, current_loop, future_into_py, into_future, into_future_with};
+use ziggurat::{Request, Response};
 
 /// How many futures of `pause` were dropped before their time.
 static ABORTED: AtomicUsize = AtomicUsize::new(0);
@@ -222,6 +228,26 @@ fn plain_via_rust(awaitable: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyAny>> {
     pyo3_async_runtimes::tokio::future_into_py(py, value)
 }
 
+/// Takes the socket over and sends back in capitals what comes.
+async fn upgrade(mut request: Request) -> Result<Response, Infallible> {
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgraded.await else { return };
+        let mut io = TokioIo::new(upgraded);
+        let mut buffer = [0; 1024];
+        while let Ok(count @ 1..) = io.read(&mut buffer).await {
+            if io.write_all(&buffer[..count].to_ascii_uppercase()).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("capitals"));
+    Ok(response)
+}
+
 #[pymodule]
 mod ziggurat_extension {
     #[pymodule_export]
@@ -230,12 +256,15 @@ mod ziggurat_extension {
         plain_via_rust, plain_worker, shown, stop, there_and_back, unconvertible, via_rust, worker,
     };
     use pyo3::prelude::*;
+    use ziggurat::python::Extension;
+
+    use super::upgrade;
 
     /// Makes the native half of the package `ziggurat` the one in this module, which shares its runtime.
     #[pyfunction]
     fn provide(py: Python<'_>) -> PyResult<()> {
         let native = PyModule::new(py, "ziggurat._ziggurat")?;
-        ziggurat::python::register(&native)?;
-        py.import("sys")?.getattr("modules")?.set_item("ziggurat._ziggurat", native)
+        Extension::new(&native)?.service("upgrade", tower::service_fn(upgrade))?;
+        Ok(())
     }
 }
