@@ -86,7 +86,7 @@ class RouteOptions(TypedDict, total=False):
     include_in_schema: bool
     """Whether the document shows it; it does unless given."""
     layers: Sequence[AnyLayer]
-    """Layers around this route alone, inside those of the app and all middleware, outermost first."""
+    """Layers around this route alone, inside the layers and the middleware of the app and of its router, outermost first."""
     skip_layers: Sequence[SkippedLayer]
     """Layers of the app that a request to this route does not pass."""
 

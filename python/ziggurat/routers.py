@@ -76,6 +76,8 @@ class Around:
 
     def of(self, spec: RouteSpec | CrudSpec | NativeSpec) -> RouteSpec | CrudSpec | NativeSpec:
         """A route with this around it. The path of a handler is that of the whole already."""
+        if self == _NOTHING:
+            return spec
         layers = (*self.layers, *spec.layers)
         skips = tuple(sorted({*self.skip_layers, *spec.skip_layers}))
         if isinstance(spec, CrudSpec):
@@ -86,6 +88,9 @@ class Around:
         if isinstance(spec, NativeSpec):
             return replace(spec, path=self.prefix + spec.path, guards=guards, layers=layers, skip_layers=skips)
         return replace(spec, tags=(*self.tags, *spec.tags), guards=guards, layers=layers, skip_layers=skips)
+
+
+_NOTHING = Around()
 
 
 @dataclass(frozen=True)

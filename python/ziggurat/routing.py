@@ -309,7 +309,7 @@ class Routes:
 
         `errors="fastapi"` tells what was wrong as FastAPI does, `{"detail": ...}`, and not in problem documents.
 
-        `layers` stand around its operations alone, inside those of the app and all middleware, outermost first; `skip_layers` names layers of the
+        `layers` stand around its operations alone, inside the layers and the middleware of the app and of its router, outermost first; `skip_layers` names layers of the
         app that requests to them do not pass.
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
@@ -421,6 +421,7 @@ class Routes:
         return decorator if function is None else decorator(function)
 
     def _add_middleware(self, middleware: Middleware) -> None:
+        """An app's stands inside its layers, a router's around its routes; each says so itself."""
         raise NotImplementedError
 
     def _is_built(self) -> bool:

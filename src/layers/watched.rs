@@ -1,18 +1,29 @@
-//! Answers whose end is watched.
+//! Answers that are watched to their end.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::Body;
 
-/// Is told what becomes of a body; dropped where the client has left.
+/// Is told what becomes of a request and of the body of its answer; dropped where the client has left.
 pub trait Watch: Sized {
     /// Whether a body that is in memory counts as sent when it is handed on, so that it can stay as it is.
     const IN_MEMORY_IS_SENT: bool;
+
+    /// The inner service is at work; when that panics, this is dropped meanwhile.
+    fn polling(&mut self, now: bool);
+
+    /// The head of the answer is there.
+    fn answered<B>(&mut self, response: &mut Response<B>);
+
+    /// There will be none: the inner service failed.
+    fn failed_to_answer(&mut self);
 
     /// Whether the answer has no content, whatever its body says.
     fn has_no_content(&self) -> bool;
@@ -25,6 +36,56 @@ pub trait Watch: Sized {
 
     /// It broke off.
     fn failed(self);
+}
+
+/// Whether an answer has no content, whatever its body says (RFC 9110, 6.4.1).
+pub(super) fn has_no_content(is_head: bool, status: StatusCode) -> bool {
+    is_head || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+pin_project! {
+    /// The answer of the inner service, whose body tells of its end.
+    pub struct WatchedFuture<F, W> {
+        #[pin]
+        inner: F,
+        // Dropped with the future when the client leaves.
+        watch: Option<W>,
+    }
+}
+
+impl<F, W> WatchedFuture<F, W> {
+    pub(super) fn new(inner: F, watch: Option<W>) -> Self {
+        Self { inner, watch }
+    }
+}
+
+impl<F, W, B, E> Future for WatchedFuture<F, W>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    W: Watch,
+    B: HttpBody,
+{
+    type Output = Result<Response<WatchedBody<B, W>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let polling = |watch: &mut Option<W>, now| watch.iter_mut().for_each(|watch| watch.polling(now));
+        polling(this.watch, true);
+        let answer = this.inner.poll(cx);
+        polling(this.watch, false);
+        let answer = ready!(answer);
+        let mut watch = this.watch.take();
+        match answer {
+            Ok(mut response) => {
+                watch.iter_mut().for_each(|watch| watch.answered(&mut response));
+                Poll::Ready(Ok(response.map(|body| WatchedBody::new(body, watch))))
+            }
+            Err(error) => {
+                watch.iter_mut().for_each(W::failed_to_answer);
+                Poll::Ready(Err(error))
+            }
+        }
+    }
 }
 
 pin_project! {

@@ -461,6 +461,29 @@ def test_it_stands_among_layers_where_it_is_given() -> None:
         assert order == []
 
 
+@pytest.mark.parametrize("rest", [[layers.BodyLimit(max_bytes=10)], [layers.NormalizePath()]], ids=["own", "normal"])
+def test_outside_of_the_limit_bodies_are_bounded_as_well(rest: list[layers.Layer]) -> None:
+    lengths: list[int] = []
+
+    async def reads(request: Request, call_next: Any) -> Response:
+        lengths.append(len(await request.body()))
+        response: Response = await call_next(request)
+        return response
+
+    app = Ziggurat(layers=[reads, *rest])
+
+    @app.post("/")
+    async def echo(request: Request) -> bytes:
+        return await request.body()
+
+    names = app.stack("/")[0].passes
+    assert names.index("BodyLimit") > [name.endswith("reads") for name in names].index(True)
+    with TestClient(app) as client:
+        assert client.post("/", content=b"small").content == b"small"
+        assert client.post("/", content=bytes(1 << 20 | 1)).status_code == 413
+    assert lengths == [5]
+
+
 def test_what_cannot_be_meant_of_its_place_is_refused() -> None:
     async def fine(request: Request, call_next: Any) -> Any: ...
 

@@ -53,6 +53,11 @@ impl BodyLimitLayer {
         self.limits.at = Some(Arc::new(router));
         Ok(self)
     }
+
+    /// How many bytes a body at this path may have.
+    pub fn max_bytes_at(&self, path: &str) -> usize {
+        self.limits.of(path)
+    }
 }
 
 impl Default for BodyLimitLayer {

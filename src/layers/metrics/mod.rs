@@ -92,7 +92,6 @@
 
 mod body;
 mod door;
-mod future;
 mod handle;
 mod histogram;
 mod layer;
@@ -103,7 +102,6 @@ mod series;
 mod service;
 
 pub use body::RequestBody;
-pub use future::ResponseFuture;
 pub use handle::MetricsHandle;
 pub use layer::MetricsLayer;
 pub use record::Record;
@@ -114,3 +112,5 @@ pub use super::client_ip::{ConnectionPeer, Peer};
 pub use super::matched::{MatchedPath, NoMatchedPath};
 /// A body that has its request counted when it ends, fails or is dropped.
 pub type ResponseBody<B> = super::watched::WatchedBody<B, Record>;
+/// The answer of the inner service, whose body reports its end.
+pub type ResponseFuture<F> = super::watched::WatchedFuture<F, Record>;

@@ -9,7 +9,7 @@ use super::RequestBody;
 use super::body::Size;
 use super::handle::Counted;
 use super::series::{self, Key, Series, UNMATCHED, nanos};
-use crate::layers::watched::Watch;
+use crate::layers::watched::{Watch, has_no_content};
 use crate::service::stopwatch::Stopwatch;
 use crate::service::{Dispatcher, LeafInfo};
 
@@ -62,25 +62,6 @@ impl Record {
         (Request::from_parts(parts, body), record)
     }
 
-    /// The inner service is at work; when that panics, the record is dropped in this state.
-    pub(super) fn polling(&mut self, now: bool) {
-        self.polling = now;
-    }
-
-    /// The head of the answer is there.
-    pub(super) fn answered<B>(&mut self, response: &Response<B>) {
-        let status = response.status();
-        // RFC 9110, 6.4.1.
-        self.has_no_content = self.method == series::number(&Method::HEAD)
-            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        self.count(status.as_u16(), response.extensions().get::<Arc<LeafInfo>>());
-    }
-
-    /// There will be none.
-    pub(super) fn failed_to_answer(&mut self) {
-        self.count(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), None);
-    }
-
     fn count(&mut self, status: u16, leaf: Option<&Arc<LeafInfo>>) {
         let asked = self.asked.take();
         let leaf =
@@ -100,6 +81,20 @@ impl Record {
 
 impl Watch for Record {
     const IN_MEMORY_IS_SENT: bool = true;
+
+    fn polling(&mut self, now: bool) {
+        self.polling = now;
+    }
+
+    fn answered<B>(&mut self, response: &mut Response<B>) {
+        let status = response.status();
+        self.has_no_content = has_no_content(self.method == series::number(&Method::HEAD), status);
+        self.count(status.as_u16(), response.extensions().get::<Arc<LeafInfo>>());
+    }
+
+    fn failed_to_answer(&mut self) {
+        self.count(StatusCode::INTERNAL_SERVER_ERROR.as_u16(), None);
+    }
 
     fn has_no_content(&self) -> bool {
         self.has_no_content

@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use super::layer::Settings;
 use super::{ConnectionPeer, MatchedPath, NoMatchedPath, Peer, Record, RequestBody, ResponseBody, ResponseFuture};
+use crate::layers::watched::Watch as _;
 
 /// Counts requests; see the [module](super) for examples.
 #[derive(Debug, Clone)]
@@ -48,6 +49,6 @@ where
         record.polling(true);
         let future = self.inner.call(request);
         record.polling(false);
-        Either::Left(ResponseFuture::new(future, record))
+        Either::Left(ResponseFuture::new(future, Some(record)))
     }
 }

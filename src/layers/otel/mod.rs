@@ -87,14 +87,12 @@
 mod client;
 mod context;
 mod export;
-mod future;
 mod layer;
 mod record;
 mod service;
 
 pub use context::TraceContext;
 pub use export::{Export, OtelHandle};
-pub use future::ResponseFuture;
 pub use layer::OtelLayer;
 pub use record::Record;
 pub use service::Otel;
@@ -102,3 +100,5 @@ pub use service::Otel;
 pub use super::matched::{MatchedPath, NoMatchedPath};
 /// A body that has the span of its request end when it ends, fails or is dropped.
 pub type ResponseBody<B> = super::watched::WatchedBody<B, Record>;
+/// The answer of the inner service, whose body reports its end.
+pub type ResponseFuture<F> = super::watched::WatchedFuture<F, Record>;

@@ -9,7 +9,7 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use super::TraceContext;
 use super::context::incoming;
-use crate::layers::watched::Watch;
+use crate::layers::watched::{Watch, has_no_content};
 use crate::service::LeafInfo;
 
 /// Longer values are cut: what a client sends is not to fill the memory of a collector.
@@ -57,13 +57,21 @@ impl Record {
         TraceContext::of(self.span.span_context())
     }
 
-    /// The inner service is at work; when that panics, the record is dropped in this state.
-    pub(super) fn polling(&mut self, now: bool) {
+    fn fault(&mut self, kind: String) {
+        self.span.set_attribute(KeyValue::new("error.type", kind));
+        // Not why: that is for the log.
+        self.span.set_status(Status::error(""));
+    }
+}
+
+impl Watch for Record {
+    const IN_MEMORY_IS_SENT: bool = true;
+
+    fn polling(&mut self, now: bool) {
         self.polling = now;
     }
 
-    /// The head of the answer is there.
-    pub(super) fn answered<B>(&mut self, response: &mut Response<B>) {
+    fn answered<B>(&mut self, response: &mut Response<B>) {
         let status = response.status();
         self.answered = Some(status);
         if let Some(context) = self.context() {
@@ -86,25 +94,13 @@ impl Record {
         }
     }
 
-    /// There will be none.
-    pub(super) fn failed_to_answer(&mut self) {
+    fn failed_to_answer(&mut self) {
         self.answered = Some(StatusCode::INTERNAL_SERVER_ERROR);
         self.fault("failed".to_owned());
     }
 
-    fn fault(&mut self, kind: String) {
-        self.span.set_attribute(KeyValue::new("error.type", kind));
-        // Not why: that is for the log.
-        self.span.set_status(Status::error(""));
-    }
-}
-
-impl Watch for Record {
-    const IN_MEMORY_IS_SENT: bool = true;
-
-    // RFC 9110, 6.4.1.
     fn has_no_content(&self) -> bool {
-        self.is_head || matches!(self.answered, Some(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED))
+        self.answered.is_some_and(|status| has_no_content(self.is_head, status))
     }
 
     fn sent(&mut self, bytes: u64) {

@@ -6,6 +6,7 @@ use tower_service::Service;
 
 use super::export::Tracing;
 use super::{MatchedPath, NoMatchedPath, Record, ResponseBody, ResponseFuture};
+use crate::layers::watched::Watch as _;
 
 /// Makes a span for each request; see the [module](super) for examples.
 #[derive(Debug, Clone)]
@@ -44,6 +45,6 @@ where
         record.polling(true);
         let future = self.inner.call(request);
         record.polling(false);
-        ResponseFuture::new(future, record)
+        ResponseFuture::new(future, Some(record))
     }
 }

@@ -54,13 +54,11 @@
 //! # }
 //! ```
 
-mod future;
 mod init;
 mod layer;
 mod record;
 mod service;
 
-pub use future::ResponseFuture;
 pub use init::{Format, SubscriberSet, init};
 pub use layer::TraceLayer;
 pub use record::Record;
@@ -69,5 +67,7 @@ pub use service::Trace;
 pub use super::matched::{MatchedPath, NoMatchedPath};
 /// A body that has its request logged when it ends, fails or is dropped.
 pub type TraceBody<B> = super::watched::WatchedBody<B, Record>;
+/// The answer of the inner service, whose body reports its end.
+pub type ResponseFuture<F> = super::watched::WatchedFuture<F, Record>;
 /// Levels of `tracing`.
 pub use tracing::{Level, level_filters::LevelFilter};

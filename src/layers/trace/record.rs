@@ -6,7 +6,7 @@ use http::header::HeaderValue;
 use http::{Method, Request, Response, StatusCode, Uri};
 use tracing::Level;
 
-use crate::layers::watched::Watch;
+use crate::layers::watched::{Watch, has_no_content};
 use crate::service::LeafInfo;
 
 /// Calls a `tracing` macro with a level that is known only now.
@@ -70,14 +70,17 @@ impl Record {
     pub(super) fn matched(&mut self, path: Option<String>) {
         self.matched = path;
     }
+}
 
-    /// The inner service or body is at work; when that panics, the record is dropped in this state.
-    pub(super) fn polling(&mut self, now: bool) {
+impl Watch for Record {
+    /// Its lines tell of clients that leave before the last byte.
+    const IN_MEMORY_IS_SENT: bool = false;
+
+    fn polling(&mut self, now: bool) {
         self.end = if now { End::Polling } else { End::Aborted };
     }
 
-    /// The head of the answer is there.
-    pub(super) fn answered<B>(&mut self, response: &Response<B>) {
+    fn answered<B>(&mut self, response: &mut Response<B>) {
         self.status = Some(response.status());
         self.leaf = response.extensions().get().cloned();
         // Either may be set by a layer inside of this one.
@@ -88,15 +91,13 @@ impl Record {
             self.request_id = id_of(response.extensions()).or_else(|| response.headers().get("x-request-id").cloned());
         }
     }
-}
 
-impl Watch for Record {
-    /// Its lines tell of clients that leave before the last byte.
-    const IN_MEMORY_IS_SENT: bool = false;
+    fn failed_to_answer(&mut self) {
+        self.end = End::Failed;
+    }
 
-    // RFC 9110, 6.4.1.
     fn has_no_content(&self) -> bool {
-        self.method == Method::HEAD || matches!(self.status, Some(StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED))
+        self.status.is_some_and(|status| has_no_content(self.method == Method::HEAD, status))
     }
 
     fn sent(&mut self, bytes: u64) {

@@ -121,10 +121,15 @@ impl Draft {
         let mut builder = Stack::builder();
         let mut built = Vec::new();
         let mut has_claims = false;
+        let mut limit_inside = None;
         for mut spec in foundation(layers) {
             if let LayerSpec::BodyLimit(limit) = &mut spec {
                 for (path, bytes) in &body_limits {
                     limit.at.entry(path.clone()).or_insert(*bytes);
+                }
+                if limit_inside.is_none() {
+                    let layer = limit.layer().map_err(|error| error.at_if_known(&location))?;
+                    limit_inside = Some(layer);
                 }
             }
             if let LayerSpec::RateLimit(limit) = &mut spec {
@@ -153,13 +158,17 @@ impl Draft {
         }
         let mut passed = Vec::with_capacity(built.len());
         for layer in built {
+            if layer.name() == "BodyLimit" {
+                limit_inside = None;
+            }
             let name = layer.name().to_owned();
             let in_python = middleware.iter().find(|middleware| middleware.layer.is_same(&layer));
             passed.push(Passed { name: name.clone(), scope: in_python.map(|python| python.settings.scope.clone()) });
             builder = match in_python {
-                Some(python) => {
-                    builder.layer(name, PyMiddlewareLayer::around(python.settings.clone(), dispatcher.clone()))
-                }
+                Some(python) => builder.layer(
+                    name,
+                    PyMiddlewareLayer::around(python.settings.clone(), dispatcher.clone(), limit_inside.clone()),
+                ),
                 None => builder.wrap(name, move |route| layer.apply(route)),
             };
         }

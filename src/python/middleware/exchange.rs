@@ -12,7 +12,6 @@ use tokio::task::AbortHandle;
 
 use crate::Body;
 use crate::python::context;
-use crate::python::handler::BOUNDED_OUTSIDE;
 use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
 use crate::python::request::{Request, body_json, ready};
 use crate::python::response::Response;
@@ -27,6 +26,8 @@ pub(in crate::python) struct Exchange {
     /// For whom Python is entered.
     kind: LeafKind,
     watch: Option<Stopwatch>,
+    /// The most bytes of the body that are read here.
+    limit: usize,
     state: Mutex<State>,
 }
 
@@ -55,7 +56,14 @@ enum Held {
 type Brought = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 impl Exchange {
-    pub(super) fn new(objects: Weak<Objects>, inner: Route, kind: LeafKind, parts: Parts, body: Body) -> Arc<Self> {
+    pub(super) fn new(
+        objects: Weak<Objects>,
+        inner: Route,
+        kind: LeafKind,
+        parts: Parts,
+        body: Body,
+        limit: usize,
+    ) -> Arc<Self> {
         let watch = parts.extensions.get().cloned();
         let state = State {
             parts: Some(parts),
@@ -65,7 +73,7 @@ impl Exchange {
             told: None,
             over: false,
         };
-        Arc::new(Self { objects, inner, kind, watch, state: Mutex::new(state) })
+        Arc::new(Self { objects, inner, kind, watch, limit, state: Mutex::new(state) })
     }
 
     // Never held while Python runs.
@@ -121,7 +129,7 @@ impl Exchange {
             Held::Unread(body) => {
                 let this = self.clone();
                 self.spawn(py, async move {
-                    let read = read_body(body, BOUNDED_OUTSIDE).await;
+                    let read = read_body(body, this.limit).await;
                     if let Ok(bytes) = &read {
                         this.with(|state| state.body = Held::Read(bytes.clone()));
                     }

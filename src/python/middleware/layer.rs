@@ -13,6 +13,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{CallNext, Exchange, Scope};
+use crate::layers::BodyLimitLayer;
+use crate::python::handler::BOUNDED_OUTSIDE;
 use crate::python::hooks::Surrounding;
 use crate::python::objects::{Objects, SurroundingsId};
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started, reply};
@@ -28,6 +30,8 @@ pub(in crate::python) struct PyMiddlewareLayer {
     settings: Arc<Settings>,
     /// Inside of which it does not stand.
     dispatcher: Option<Dispatcher>,
+    /// Of the app, if this stands outside of it: what it reads of a body is bounded as well.
+    limit: Option<BodyLimitLayer>,
 }
 
 pub(in crate::python) struct Settings {
@@ -41,12 +45,16 @@ pub(in crate::python) struct Settings {
 impl PyMiddlewareLayer {
     /// For a single route.
     pub(in crate::python) fn of_route(settings: Arc<Settings>) -> Self {
-        Self { settings, dispatcher: None }
+        Self { settings, dispatcher: None, limit: None }
     }
 
-    /// For a stack around `dispatcher`.
-    pub(in crate::python) fn around(settings: Arc<Settings>, dispatcher: Dispatcher) -> Self {
-        Self { settings, dispatcher: Some(dispatcher) }
+    /// For a stack around `dispatcher`, perhaps outside of the limit of bodies.
+    pub(in crate::python) fn around(
+        settings: Arc<Settings>,
+        dispatcher: Dispatcher,
+        limit: Option<BodyLimitLayer>,
+    ) -> Self {
+        Self { settings, dispatcher: Some(dispatcher), limit }
     }
 }
 
@@ -54,14 +62,15 @@ impl Layer<Route> for PyMiddlewareLayer {
     type Service = PyMiddleware;
 
     fn layer(&self, inner: Route) -> PyMiddleware {
-        PyMiddleware { layer: self.clone(), inner }
+        PyMiddleware { layer: Arc::new(self.clone()), inner }
     }
 }
 
 /// A service inside a Python middleware.
 #[derive(Clone)]
 pub(in crate::python) struct PyMiddleware {
-    layer: PyMiddlewareLayer,
+    /// Shared, as each request takes it along.
+    layer: Arc<PyMiddlewareLayer>,
     inner: Route,
 }
 
@@ -78,10 +87,8 @@ impl Service<Request> for PyMiddleware {
         if !self.layer.settings.scope.holds(request.uri().path()) {
             return Either::Left(self.inner.answer(request));
         }
-        let kind = self.layer.kind(&request);
-        let (settings, inner) = (self.layer.settings.clone(), self.inner.clone());
-        let answer =
-            async move { Ok(settings.answer(inner, kind, request).await.unwrap_or_else(Problem::into_response)) };
+        let (layer, inner) = (self.layer.clone(), self.inner.clone());
+        let answer = async move { Ok(layer.answer(inner, request).await.unwrap_or_else(Problem::into_response)) };
         Either::Right(Box::pin(answer))
     }
 }
@@ -96,24 +103,24 @@ impl PyMiddlewareLayer {
         // Where no leaf answers, Python is entered for its own sake.
         leaf.map_or(LeafKind::Python, |leaf| leaf.kind)
     }
-}
 
-impl Settings {
-    async fn answer(&self, inner: Route, kind: LeafKind, request: Request) -> Result<Response, Problem> {
-        let Some((objects, shared)) = self.surrounding.get() else {
+    async fn answer(&self, inner: Route, request: Request) -> Result<Response, Problem> {
+        let Some((objects, shared)) = self.settings.surrounding.get() else {
             return Err(refusal::not_running());
         };
         let Some(event_loop) = shared.event_loop() else {
             return Err(refusal::not_running());
         };
+        let kind = self.kind(&request);
+        let limit = self.limit.as_ref().map_or(BOUNDED_OUTSIDE, |limit| limit.max_bytes_at(request.uri().path()));
         let (parts, body) = request.into_parts();
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = Head::of(&parts);
-        let exchange = Exchange::new(objects.clone(), inner, kind, parts, body);
+        let exchange = Exchange::new(objects.clone(), inner, kind, parts, body, limit);
         let (reply, answer) = reply(exchange.watch().cloned());
         let job = MiddlewareJob {
-            index: self.index,
-            name: self.name.clone(),
+            index: self.settings.index,
+            name: self.settings.name.clone(),
             objects: objects.clone(),
             exchange: exchange.clone(),
             head,

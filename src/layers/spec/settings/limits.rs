@@ -90,7 +90,7 @@ impl Default for BodyLimitSpec {
 }
 
 impl BodyLimitSpec {
-    pub(in crate::layers::spec) fn layer(&self) -> Result<BodyLimitLayer, ConfigError> {
+    pub(crate) fn layer(&self) -> Result<BodyLimitLayer, ConfigError> {
         let layer = BodyLimitLayer::new(self.max_bytes);
         self.at.iter().try_fold(layer, |layer, (path, max_bytes)| layer.at(path, *max_bytes))
     }
