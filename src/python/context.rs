@@ -1,8 +1,12 @@
 #![allow(unsafe_code)] // PyO3 offers the type `Context` but none of its C calls.
-//! Entering, copying and taking over `contextvars` contexts.
+//! Entering and copying `contextvars` contexts.
+
+use std::sync::Weak;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+
+use super::objects::Objects;
 
 /// A copy of the context that is current on this thread.
 pub(super) fn copy_current(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
@@ -16,13 +20,14 @@ pub(super) fn copy<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAn
     unsafe { Bound::from_owned_ptr_or_err(context.py(), ffi::PyContext_Copy(context.as_ptr())) }
 }
 
-/// Sets in the current context what differs from it in `context`.
-pub(super) fn adopt(context: &Bound<'_, PyAny>) -> PyResult<()> {
-    for item in context.call_method0("items")?.try_iter()? {
-        let (variable, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
-        variable.call_method1("set", (value,))?;
-    }
-    Ok(())
+/// A copy of the context that a middleware outside left, if there is one.
+pub(super) fn of_surroundings<'py>(
+    py: Python<'py>,
+    objects: &Weak<Objects>,
+    surroundings: Option<u64>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some((id, objects)) = surroundings.zip(objects.upgrade()) else { return Ok(None) };
+    objects.surroundings(py, id).map(|outer| copy(outer.context.bind(py))).transpose()
 }
 
 /// Runs `f` with this context entered.

@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
-use http::request::Parts;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -83,6 +82,11 @@ struct HookJob {
 }
 
 impl Job for HookJob {
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some((objects, _)) = self.hook.surrounding.get() else { return Ok(None) };
+        context::of_surroundings(py, objects, self.event.request.extensions.get::<SurroundingsId>().map(|id| id.0))
+    }
+
     fn start(self: Box<Self>, py: Python<'_>) -> Started {
         attach::on_loop(py, LeafKind::Crud, |py| self.begin(py))
     }
@@ -122,19 +126,12 @@ impl HookJob {
 /// Calls `method` of `ziggurat.hooks.Hooks`.
 fn call(py: Python<'_>, objects: &Objects, index: usize, method: &str, event: Event) -> PyResult<Py<PyAny>> {
     let Event { op, request, stored, document, version } = event;
-    let mut state = None;
-    if let Some(outer) = surroundings(py, objects, &request) {
-        context::adopt(outer.context.bind(py))?;
-        state = Some(outer.state);
-    }
+    let state = request.extensions.get::<SurroundingsId>().and_then(|id| objects.surroundings(py, id.0));
+    let state = state.map(|outer| outer.state);
     let request = Request::new(Head::of(&request), BodySource::Used).with_state(py, state);
     let stored = stored.map(|Row { version, json }| (version, PyBytes::new(py, &json)));
     let document = (version, PyBytes::new(py, &document));
     objects.hooks[index].call_method1(py, method, (op.as_str(), Bound::new(py, request)?, stored, document))
-}
-
-fn surroundings(py: Python<'_>, objects: &Objects, request: &Parts) -> Option<super::objects::Surroundings> {
-    request.extensions.get::<SurroundingsId>().and_then(|id| objects.surroundings(py, id.0))
 }
 
 /// Waits for a hook's coroutine.

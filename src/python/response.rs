@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
-use http::{Extensions, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -34,8 +34,6 @@ pub(super) struct Response {
 struct State {
     status: StatusCode,
     body: Content,
-    /// What layers outside want to know of an answer that came from inside.
-    extensions: Extensions,
     from_inside: bool,
 }
 
@@ -63,12 +61,12 @@ impl Response {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An answer that came from inside, for a middleware to look at.
+    /// An answer that came from inside, for a middleware to look at; what its extensions told the layers outside is not part of it.
     pub(super) fn from_http(py: Python<'_>, response: crate::Response) -> PyResult<Self> {
         let (parts, body) = response.into_parts();
         let headers = Py::new(py, Headers::of_response(parts.headers))?;
         let body = Content::Here(body);
-        let state = State { status: parts.status, body, extensions: parts.extensions, from_inside: true };
+        let state = State { status: parts.status, body, from_inside: true };
         Ok(Self { headers, state: Mutex::new(state) })
     }
 
@@ -77,7 +75,7 @@ impl Response {
         let mut headers = self.headers.bind(py).get().snapshot();
         // Framing is the connection's own business; code that sets it could only break it.
         headers.remove(TRANSFER_ENCODING);
-        let (status, extensions, body) = {
+        let (status, body) = {
             let mut state = self.lock();
             let kept = match &state.body {
                 Content::Here(body) => body.as_bytes().cloned(),
@@ -91,7 +89,7 @@ impl Response {
                 Some(bytes) => Content::Here(bytes.into()),
                 None => std::mem::replace(&mut state.body, Content::Taken),
             };
-            (state.status, state.extensions.clone(), body)
+            (state.status, body)
         };
         let body = match body {
             Content::Here(body) => body,
@@ -104,7 +102,7 @@ impl Response {
                 }
             },
         };
-        Ok(assemble(status, headers, extensions, body))
+        Ok(assemble(status, headers, body))
     }
 
     /// What was counted or tagged before is not true of a new body.
@@ -125,7 +123,7 @@ fn taken(why: &str) -> PyErr {
     PyRuntimeError::new_err(format!("the body of this response was taken, {why}"))
 }
 
-fn assemble(status: StatusCode, mut headers: HeaderMap, extensions: Extensions, body: Body) -> crate::Response {
+fn assemble(status: StatusCode, mut headers: HeaderMap, body: Body) -> crate::Response {
     // RFC 9110, 15.3.5 and 15.4.5: these have no content.
     let body = if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational() {
         headers.remove(CONTENT_TYPE);
@@ -137,7 +135,6 @@ fn assemble(status: StatusCode, mut headers: HeaderMap, extensions: Extensions, 
     let mut response = crate::Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
-    *response.extensions_mut() = extensions;
     response
 }
 
@@ -191,12 +188,12 @@ pub(super) fn answer(value: &Bound<'_, PyAny>, default: StatusCode, objects: &Ob
         return response.get().to_http(value.py(), objects);
     }
     if default == StatusCode::NO_CONTENT && value.is_none() {
-        return Ok(assemble(default, HeaderMap::new(), Extensions::new(), Body::empty()));
+        return Ok(assemble(default, HeaderMap::new(), Body::empty()));
     }
     let (bytes, kind) = encode(value)?;
     let mut headers = HeaderMap::with_capacity(2);
     headers.insert(CONTENT_TYPE, kind);
-    Ok(assemble(default, headers, Extensions::new(), bytes.into()))
+    Ok(assemble(default, headers, bytes.into()))
 }
 
 #[pymethods]
@@ -231,7 +228,7 @@ impl Response {
         }
         // It is counted when it is sent; a wrong one would break the connection.
         headers.remove(CONTENT_LENGTH);
-        let state = State { status, body, extensions: Extensions::new(), from_inside: false };
+        let state = State { status, body, from_inside: false };
         Ok(Self { headers: Py::new(py, Headers::of_response(headers))?, state: Mutex::new(state) })
     }
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import pytest
 
@@ -125,8 +126,6 @@ def test_paths_that_are_not_wrapped_never_enter_python(app: Ziggurat) -> None:
 
 
 def test_entries_on_behalf_of_crud_count_as_crud() -> None:
-    from uuid import UUID
-
     class Thing(Model):
         id: UUID
         name: str
@@ -609,3 +608,130 @@ def test_what_it_starts_runs_on_behind_the_answer(app: Ziggurat) -> None:
         assert client.get("/openapi.json").status_code == 200
         assert not done.is_set()
         assert done.wait(10)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_handler_that_answers_at_once_costs_no_turn_of_the_loop(app: Ziggurat, waits: bool) -> None:
+    turns: list[str] = []
+    tasks: dict[str, Any] = {}
+
+    @app.middleware
+    async def looking(request: Request, call_next: Any) -> Response:
+        tasks["before"] = asyncio.current_task()
+        asyncio.get_running_loop().call_soon(turns.append, "a turn")
+        response: Response = await call_next(request)
+        tasks["after"] = asyncio.current_task()
+        turns.append("answered")
+        return response
+
+    @app.get("/at-once")
+    async def at_once() -> str:
+        tasks["handler"] = asyncio.current_task()
+        if waits:
+            async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+                group.create_task(asyncio.sleep(0.001))
+        assert asyncio.current_task() is tasks["handler"]
+        return "here"
+
+    with TestClient(app) as client:
+        assert client.get("/at-once").text == "here"
+        assert tasks["before"] is tasks["after"] is not None
+        assert tasks["handler"] not in (None, tasks["before"])
+        assert turns.index("answered") == (1 if waits else 0)
+
+
+def test_native_leaves_do_not_run_on_the_thread_of_the_loop() -> None:
+    app = Ziggurat(store="sqlite:///:memory:")
+
+    class Pen(Model):
+        id: UUID
+        colour: str
+
+    @app.crud(Pen, "/pens")
+    class Pens:
+        pass
+
+    turns: list[str] = []
+
+    @app.middleware
+    async def looking(request: Request, call_next: Any) -> Response:
+        asyncio.get_running_loop().call_soon(turns.append, "a turn")
+        response: Response = await call_next(request)
+        turns.append("answered")
+        return response
+
+    with TestClient(app) as client:
+        assert client.post("/pens", json={"colour": "red"}).status_code == 201
+        assert turns == ["a turn", "answered"]
+
+
+def test_what_call_next_gives_is_awaited_once(app: Ziggurat) -> None:
+    said: list[str] = []
+
+    @app.middleware
+    async def twice(request: Request, call_next: Any) -> Response:
+        going_on = call_next(request)
+        response: Response = await going_on
+        try:
+            await going_on
+        except RuntimeError as error:
+            said.append(str(error))
+        return response
+
+    @app.get("/plain")
+    async def plain() -> str:
+        return "plain"
+
+    with TestClient(app) as client:
+        assert client.get("/plain").text == "plain"
+    assert said == ["what call_next gave was awaited already"]
+
+
+def test_layers_between_a_middleware_and_its_handler_work(app: Ziggurat) -> None:
+    cancelled = threading.Event()
+
+    @app.middleware
+    async def outer(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        response.headers["x-outer"] = str(response.status)
+        return response
+
+    @app.get("/slow", layers=[layers.Timeout(seconds=0.05)])
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    @app.get("/tagged", layers=[layers.Etag()])
+    async def tagged() -> str:
+        return "x" * 2000
+
+    with TestClient(app) as client:
+        late = client.get("/slow")
+        assert (late.status_code, late.headers["x-outer"]) == (504, "504")
+        assert cancelled.wait(10)
+        first = client.get("/tagged")
+        assert (first.headers["x-outer"], len(first.text)) == ("200", 2000)
+        again = client.get("/tagged", headers={"if-none-match": first.headers["etag"]})
+        assert (again.status_code, again.headers["x-outer"]) == (304, "304")
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_handler_that_would_end_the_program_ends_its_request(app: Ziggurat, waits: bool) -> None:
+    @app.middleware
+    async def outer(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        return response
+
+    @app.get("/exit")
+    async def leave() -> None:
+        if waits:
+            await asyncio.sleep(0)
+        raise SystemExit(3)
+
+    with TestClient(app) as client:
+        for _ in range(2):
+            assert client.get("/exit").status_code == 500
+        assert client.get("/hello").status_code == 200

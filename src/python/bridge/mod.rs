@@ -24,7 +24,7 @@ pub(in crate::python) use futures::Futures;
 pub use on_loop::OnLoop;
 pub use raised::Raised;
 pub use spawn::future_into_py;
-pub(in crate::python) use spawn::spawn_bringing;
+pub(in crate::python) use spawn::{panicked, running_pyloop, spawn_bringing};
 
 /// Adds the classes to the native module.
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

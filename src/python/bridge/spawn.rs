@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::asyncio;
 use super::future::RustFuture;
-use super::promise::{Convert, Outcome, Promise, Shared};
+use super::promise::{Outcome, Promise, Shared};
 use crate::python::pyloop::{LoopCore, LoopHandle, tokio_works};
 
 /// Runs a Rust future on the runtime and gives what Python awaits.
@@ -80,7 +80,10 @@ fn spawn(py: Python<'_>, work: impl Future<Output = Outcome> + Send + 'static) -
         let task = runtime.spawn(async move {
             // Inside, so that an aborted future is gone before whoever waits learns of it.
             let outcome = AssertUnwindSafe(work).catch_unwind().await;
-            promise.keep(outcome.unwrap_or_else(|panic| panicked(&*panic)));
+            promise.keep(outcome.unwrap_or_else(|panic| {
+                let error = panicked(&*panic);
+                Outcome { convert: Box::new(move |_| Err(error)), failed: true }
+            }));
         });
         task.abort_handle()
     })
@@ -113,15 +116,15 @@ fn runtime(home: &LoopHandle) -> PyResult<Handle> {
     home.runtime().map_err(|error| PyRuntimeError::new_err(format!("the runtime did not start: {error}")))
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Outcome {
+/// What a panic of a Rust future raises where that is awaited.
+pub(in crate::python) fn panicked(panic: &(dyn Any + Send)) -> PyErr {
     let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     let words = format!("a Rust future panicked: {}", words.unwrap_or("no words were left"));
-    let convert: Convert = Box::new(move |_| Err(PyRuntimeError::new_err(words)));
-    Outcome { convert, failed: true }
+    PyRuntimeError::new_err(words)
 }
 
 /// The PyLoop that runs on this thread.
-pub(super) fn running_pyloop(py: Python<'_>) -> PyResult<Bound<'_, LoopCore>> {
+pub(in crate::python) fn running_pyloop(py: Python<'_>) -> PyResult<Bound<'_, LoopCore>> {
     asyncio::running_loop(py)?.cast_into::<LoopCore>().map_err(|error| {
         let other = error.into_inner();
         let class = other.get_type().name().map(|name| name.to_string()).unwrap_or_default();

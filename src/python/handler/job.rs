@@ -155,6 +155,10 @@ impl<'a> Within<'a> {
 pub(super) struct LoopCall(pub(super) Call);
 
 impl Job for LoopCall {
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        context::of_surroundings(py, &self.0.objects, self.0.surroundings)
+    }
+
     fn start(self: Box<Self>, py: Python<'_>) -> Started {
         attach::on_loop(py, LeafKind::Python, |py| self.0.start(py))
     }
@@ -176,11 +180,7 @@ impl Call {
         };
         let callable = &objects.handlers[handler];
         let outer = surroundings.and_then(|id| objects.surroundings(py, id));
-        let adopted = match &outer {
-            Some(outer) => context::adopt(outer.context.bind(py)),
-            None => Ok(()),
-        };
-        match adopted.map_err(Failed::Raised).and_then(|()| callable.call(py, input, outer)) {
+        match callable.call(py, input, outer) {
             Ok(coroutine) => {
                 let finish = Box::new(HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply });
                 Started::Coroutine { coroutine: coroutine.unbind(), finish }

@@ -1,5 +1,7 @@
 //! A request that a middleware holds while it decides.
 
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -10,9 +12,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::task::AbortHandle;
 
+use super::answered::Answered;
 use crate::Body;
 use crate::python::context;
 use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
+use crate::python::pyloop::{Looked, look};
 use crate::python::request::{Request, body_json, ready};
 use crate::python::response::Response;
 use crate::python::{attach, bridge, errors};
@@ -166,22 +170,45 @@ impl Exchange {
         let id = objects.lend(Surroundings { context, state, raised: None });
         self.with(|state| state.lent.push(id));
         parts.extensions.insert(SurroundingsId(id));
-        let inner = self.inner.clone();
-        let this = self.clone();
         Stopwatch::turn(self.watch(), Part::Layers);
+        let request = http::Request::from_parts(parts, body);
+        // What native leaves do is not for the loop's thread.
+        if self.kind != LeafKind::Python {
+            let inner = self.inner.clone();
+            return self.await_answer(py, id, async move { inner.answer(request).await });
+        }
+        let event_loop = bridge::running_pyloop(py)?;
+        let looked = AssertUnwindSafe(|| look(&event_loop, || self.inner.answer(request)));
+        match catch_unwind(looked).map_err(|panic| bridge::panicked(&*panic))?? {
+            Looked::Ready(Ok(response)) => Ok(Py::new(py, Answered::new(self.clone(), id, response))?.into_any()),
+            Looked::Pending(answer) => self.await_answer(py, id, answer),
+        }
+    }
+
+    fn await_answer(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        lent: u64,
+        answer: impl Future<Output = Result<crate::Response, Infallible>> + Send + 'static,
+    ) -> PyResult<Py<PyAny>> {
+        let this = self.clone();
         self.spawn(py, async move {
-            let Ok(mut response) = inner.answer(http::Request::from_parts(parts, body)).await;
-            let has_raised = response.extensions_mut().remove::<HasRaised>().is_some();
-            this.with(|state| state.told = Some(response.extensions().clone()));
+            let Ok(response) = answer.await;
             Stopwatch::turn(this.watch(), Part::Waiting);
-            Box::new(move |py: Python<'_>| {
-                Stopwatch::turn(this.watch(), Part::Python);
-                if has_raised && let Some((error, _)) = this.objects.upgrade().and_then(|all| all.take_raised(id)) {
-                    return Err(error);
-                }
-                Ok(Py::new(py, Response::from_http(py, response)?)?.into_any())
-            }) as Brought
+            Box::new(move |py: Python<'_>| this.bring(py, lent, response)) as Brought
         })
+    }
+
+    /// Gives the middleware the answer of the inner service, or raises what it raised.
+    pub(super) fn bring(&self, py: Python<'_>, lent: u64, mut response: crate::Response) -> PyResult<Py<PyAny>> {
+        Stopwatch::turn(self.watch(), Part::Python);
+        let mut told = std::mem::take(response.extensions_mut());
+        let has_raised = told.remove::<HasRaised>().is_some();
+        self.with(|state| state.told = Some(told));
+        if has_raised && let Some((error, _)) = self.objects.upgrade().and_then(|all| all.take_raised(lent)) {
+            return Err(error);
+        }
+        Ok(Py::new(py, Response::from_http(py, response)?)?.into_any())
     }
 
     /// Ends what still runs for this request and releases what was lent. To be called on the loop thread.
@@ -207,8 +234,7 @@ impl Exchange {
 
     /// Adds to a middleware's answer what the inner one told the layers outside, as which route it was.
     pub(super) fn tell(&self, response: &mut crate::Response) {
-        if let Some(mut told) = self.with(|state| state.told.take()) {
-            std::mem::swap(response.extensions_mut(), &mut told);
+        if let Some(told) = self.with(|state| state.told.take()) {
             response.extensions_mut().extend(told);
         }
     }

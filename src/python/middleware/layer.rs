@@ -1,7 +1,7 @@
 //! The Tower layer of a Python middleware.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -17,7 +17,7 @@ use crate::layers::BodyLimitLayer;
 use crate::python::handler::BOUNDED_OUTSIDE;
 use crate::python::hooks::Surrounding;
 use crate::python::objects::{Objects, SurroundingsId};
-use crate::python::pyloop::{Finish, Job, Refused, Reply, Started, reply};
+use crate::python::pyloop::{Answer, Finish, Job, Refused, Reply, Started, Submitted, reply};
 use crate::python::request::{BodySource, Head, Request as PyRequest};
 use crate::python::{attach, context, errors, interrupt, refusal, response};
 use crate::service::{
@@ -69,7 +69,7 @@ impl Layer<Route> for PyMiddlewareLayer {
 /// A service inside a Python middleware.
 #[derive(Clone)]
 pub(in crate::python) struct PyMiddleware {
-    /// Shared, as each request takes it along.
+    /// Shared by the clones that each request makes.
     layer: Arc<PyMiddlewareLayer>,
     inner: Route,
 }
@@ -87,9 +87,11 @@ impl Service<Request> for PyMiddleware {
         if !self.layer.settings.scope.holds(request.uri().path()) {
             return Either::Left(self.inner.answer(request));
         }
-        let (layer, inner) = (self.layer.clone(), self.inner.clone());
-        let answer = async move { Ok(layer.answer(inner, request).await.unwrap_or_else(Problem::into_response)) };
-        Either::Right(Box::pin(answer))
+        // Handed over at once, so that what the future holds while Python is busy is little.
+        Either::Right(match self.layer.submit(self.inner.clone(), request) {
+            Ok(waiting) => Box::pin(waiting.answer()),
+            Err(problem) => Box::pin(ready(Ok(problem.into_response()))),
+        })
     }
 }
 
@@ -104,7 +106,7 @@ impl PyMiddlewareLayer {
         leaf.map_or(LeafKind::Python, |leaf| leaf.kind)
     }
 
-    async fn answer(&self, inner: Route, request: Request) -> Result<Response, Problem> {
+    fn submit(&self, inner: Route, request: Request) -> Result<Waiting, Problem> {
         let Some((objects, shared)) = self.settings.surrounding.get() else {
             return Err(refusal::not_running());
         };
@@ -127,10 +129,22 @@ impl PyMiddlewareLayer {
             surroundings,
             reply,
         };
-        // Dropped with this future when the client goes away, which cancels the coroutine.
-        let _submitted = event_loop.submit(Box::new(job)).map_err(refusal::of_overload)?;
-        let mut response = answer.await.map_err(|_| refusal::lost())?;
-        exchange.tell(&mut response);
+        let submitted = event_loop.submit(Box::new(job)).map_err(refusal::of_overload)?;
+        Ok(Waiting { answer, exchange, _submitted: submitted })
+    }
+}
+
+/// A call that was handed over. Dropping it, as when the client goes away, cancels the coroutine.
+struct Waiting {
+    answer: Answer,
+    exchange: Arc<Exchange>,
+    _submitted: Submitted,
+}
+
+impl Waiting {
+    async fn answer(self) -> Result<Response, Infallible> {
+        let Ok(mut response) = self.answer.await else { return Ok(refusal::lost().into_response()) };
+        self.exchange.tell(&mut response);
         Ok(response)
     }
 }
@@ -146,6 +160,10 @@ struct MiddlewareJob {
 }
 
 impl Job for MiddlewareJob {
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        context::of_surroundings(py, &self.objects, self.surroundings)
+    }
+
     fn start(self: Box<Self>, py: Python<'_>) -> Started {
         attach::on_loop(py, self.exchange.kind(), |py| self.begin(py))
     }
@@ -166,11 +184,7 @@ impl MiddlewareJob {
             return Started::Finished;
         };
         let called = || -> PyResult<Py<PyAny>> {
-            let mut state = None;
-            if let Some(outer) = surroundings.and_then(|id| objects.surroundings(py, id)) {
-                context::adopt(outer.context.bind(py))?;
-                state = Some(outer.state);
-            }
+            let state = surroundings.and_then(|id| objects.surroundings(py, id)).map(|outer| outer.state);
             let request = PyRequest::new(head, BodySource::Exchange(exchange.clone())).with_state(py, state);
             let arguments = (Py::new(py, request)?, Py::new(py, CallNext(exchange.clone()))?);
             objects.middleware[index].call1(py, arguments)

@@ -2,8 +2,9 @@
 //!
 //! One Tower layer for each, among the others of the app or around single routes, and none where none is registered. Whether a path is wrapped is decided before Python is entered.
 //! `call_next` runs the inner service on the runtime; its answer comes back through the loop's inbox, so no worker ever waits
-//! for the interpreter.
+//! for the interpreter. Where a Python handler is to answer, the loop's thread looks first whether it does so at once.
 
+mod answered;
 mod call_next;
 mod exchange;
 mod layer;

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use tokio::runtime::Handle;
 
 use super::fused;
+use super::inline;
 use super::job::{Job, Overloaded, Refused};
 use super::nudge::nudge;
 use super::sleep::Sleep;
@@ -198,7 +199,10 @@ impl Inbox {
         }
         let id = this.next_id.fetch_add(1, Ordering::Relaxed);
         let ticket = Arc::new(Ticket { id, state: AtomicU8::new(QUEUED) });
-        this.jobs.push(Queued { ticket: ticket.clone(), job }).map_err(|_| Overloaded::InboxFull)?;
+        let Some(queued) = inline::keep(this, Queued { ticket: ticket.clone(), job }) else {
+            return Ok(Submitted { ticket, inbox: this.clone() });
+        };
+        this.jobs.push(queued).map_err(|_| Overloaded::InboxFull)?;
         fence(Ordering::SeqCst);
         if this.closed.load(Ordering::SeqCst) {
             // The loop was closed between the look and the push, and may have emptied the queue before this job.

@@ -9,7 +9,12 @@ use pyo3::prelude::*;
 /// A job waits in the inbox without the interpreter, and may be dropped on the thread that submits it, so it carries
 /// Rust data and ids and never a `Py<T>`.
 pub(crate) trait Job: Send + 'static {
-    /// Runs on the loop thread, attached, inside a context of its own.
+    /// The context that it runs in and that is its own; without one it is a copy of the loop's. Called on the loop thread, attached.
+    fn context<'py>(&self, _: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(None)
+    }
+
+    /// Runs on the loop thread, attached, inside its context.
     fn start(self: Box<Self>, py: Python<'_>) -> Started;
 
     /// The loop will not run it. Called on any thread, perhaps without the interpreter.

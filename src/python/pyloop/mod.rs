@@ -17,6 +17,7 @@ mod fused;
 mod guarded;
 mod handle;
 mod inbox;
+mod inline;
 mod job;
 mod jobs;
 mod nudge;
@@ -45,6 +46,7 @@ use pyo3::prelude::*;
 pub(crate) use self::core::LoopCore;
 pub(super) use driver::tokio_works;
 pub(crate) use inbox::{Delivery, LoopHandle, Submitted};
+pub(crate) use inline::{Looked, look};
 pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
 pub(crate) use outbox::{Answer, Reply, reply};
 

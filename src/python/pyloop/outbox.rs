@@ -89,6 +89,11 @@ impl Outbox {
         Self { outer: OUTBOX.replace(Some(Vec::new())) }
     }
 
+    /// Until what this gives is dropped, answers of this thread are sent at once.
+    pub(super) fn aside() -> Aside {
+        Aside(OUTBOX.take())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         OUTBOX.with_borrow(|outbox| outbox.as_ref().is_none_or(Vec::is_empty))
     }
@@ -116,6 +121,15 @@ impl Outbox {
             (2.., Ok(runtime)) => drop(runtime.spawn(async move { deliver(gathered) })),
             _ => deliver(gathered),
         }
+    }
+}
+
+/// An outbox that was put aside, if there is one.
+pub(super) struct Aside(Option<Gathered>);
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        OUTBOX.set(self.0.take());
     }
 }
 

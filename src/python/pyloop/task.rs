@@ -34,7 +34,10 @@ pub(super) fn start(event_loop: &Bound<'_, LoopCore>, queued: Queued) -> PyResul
         job.refused(Refused::Overloaded);
         return Ok(());
     }
-    let context = core.job_context(py)?;
+    let context = match job.context(py)? {
+        Some(context) => context,
+        None => core.job_context(py)?,
+    };
     let started = context::run(&context, || catch_unwind(AssertUnwindSafe(|| job.start(py))))?;
     match started {
         Ok(Started::Coroutine { coroutine, finish }) => step(event_loop, &context, coroutine, finish, ticket),
@@ -158,7 +161,7 @@ fn first_step<'py>(
 }
 
 /// Whether a task can take its first step in its constructor. PyO3 parses the version anew each time.
-fn starts_eagerly(py: Python<'_>) -> bool {
+pub(super) fn starts_eagerly(py: Python<'_>) -> bool {
     static EAGERLY: OnceLock<bool> = OnceLock::new();
     *EAGERLY.get_or_init(|| py.version_info() >= (3, 12))
 }
