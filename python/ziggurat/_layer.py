@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from ._location import user_location
 from .exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from ._ziggurat import LayerHandle
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -123,3 +127,20 @@ class Layer(Settings):
     def name(self) -> str:
         """As it stands in a printed stack."""
         return type(self).__name__
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is another object, which no app has.
+        return {name: value for name, value in self.__dict__.items() if name != "_handles"}
+
+    def _bind(self, handle: LayerHandle) -> None:
+        """From now on these settings reach what an app has built of them, for as long as that lives."""
+        self.__dict__.setdefault("_handles", WeakSet()).add(handle)
+
+    def _built(self) -> list[LayerHandle]:
+        """What apps have built of these settings: of each app one."""
+        handles = list(self.__dict__.get("_handles", ()))
+        if not handles:
+            raise RuntimeError(
+                f"layers.{self.name}: no app that was built has this object; give it to one, and build or start that before"
+            )
+        return handles

@@ -101,3 +101,18 @@ class Cache(Layer):
         self._freeze("vary")
         self._check_header("vary", self.vary)
         self._check_bool("client_control")
+
+    def invalidate(self, path: str) -> None:
+        """Has what is kept for `path` asked for again, with any query and of any host: what was written there by other ways than a request
+        through this layer. What was asked for before and is still under way is not kept. It is for all apps of this process that were built
+        with this object; other processes, as those of `workers`, keep what they have.
+        """
+        if not isinstance(path, str) or not path.startswith("/") or set(path) & set("?#"):
+            raise ValueError(f"layers.Cache: {path!r} is no path; begin it with a slash, and leave a query out")
+        for handle in self._built():
+            handle.invalidate(path)
+
+    def clear(self) -> None:
+        """Forgets everything, as `invalidate` does for one path."""
+        for handle in self._built():
+            handle.clear()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from . import _settings
 from ._layer import Layer
@@ -123,8 +123,8 @@ class Metrics(_OfNetworks):
     Give it before what refuses requests, so that refusals are counted too. Each process counts for itself.
     """
 
-    path: str = "/metrics"
-    """The path that is answered. No route may have it."""
+    path: str | None = "/metrics"
+    """The path that is answered. No route may have it. With `None` no path is, and a route of yours answers with what `render()` gives."""
     allow: Sequence[str] | None = None
     """Addresses and networks of those who are answered, as `10.0.0.7` or `10.0.0.0/8`, or `["*"]` for everybody; left out, this machine
     and private networks. Others are answered as if the layer were not there, and so is what a proxy has forwarded, unless a `ClientIp`
@@ -134,10 +134,14 @@ class Metrics(_OfNetworks):
 
     def __post_init__(self) -> None:
         self._check_text("path")
-        if not self.path.startswith("/") or set(self.path) & set("?#{}"):
+        if self.path is not None and (not self.path.startswith("/") or set(self.path) & set("?#{}")):
             cure = "begin it with a slash and write it without parameters, as /metrics"
             raise self._wrong(f"{self.path!r} is no path", cure)
         self._freeze("allow", empty=False)
+        if self.path is None and self.allow is not None:
+            raise self._wrong(
+                "allow is given, but there is no path", "leave allow out, and guard the route that answers"
+            )
         if self.allow is not None and "*" in self.allow:
             if len(self.allow) > 1:
                 raise self._wrong('allow holds "*" and others', "write it alone, or the others")
@@ -146,6 +150,22 @@ class Metrics(_OfNetworks):
                 self._check_network("allow", text, "so everybody could read them", 'write "*" for everybody')
         if self.buckets is not None:
             self._check_buckets(self.buckets)
+
+    def to_spec(self) -> dict[str, Any]:
+        # No path is not the same as none given.
+        return super().to_spec() | {"path": self.path}
+
+    def render(self) -> str:
+        """What this process has counted so far, in the text format of Prometheus: `text/plain; version=0.0.4; charset=utf-8`.
+
+        Each app counts for itself, so this object has to be that of one alone.
+        """
+        handles = self._built()
+        if len(handles) > 1:
+            raise RuntimeError(
+                f"layers.Metrics: {len(handles)} layers were built of this object, and each counts for itself; give each app one of its own"
+            )
+        return handles[0].render()
 
     def _check_buckets(self, buckets: Sequence[float]) -> None:
         cure = "give seconds that grow, as 0.01, 0.1, 1"

@@ -100,6 +100,7 @@ class Ziggurat(Routes):
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._native: _ziggurat.App | None = None
+        self._handles: list[_ziggurat.LayerHandle] = []
         self._openapi: dict[str, Any] = {}
         self._open_writes: list[str] = []
         self._build_lock = threading.RLock()
@@ -231,7 +232,7 @@ class Ziggurat(Routes):
         if self._sync_threads is not None:
             settings["sync_threads"] = self._sync_threads
         native = _ziggurat.App(json.dumps(settings))
-        made: dict[int, int] = {}
+        made: dict[int, tuple[int, Layer]] = {}
         layers = [*self.layers, *self._middleware]
         _warn_of_cache(layers)
         around_all = [
@@ -301,6 +302,11 @@ class Ziggurat(Routes):
             text = json.dumps(self._openapi, ensure_ascii=False, separators=(",", ":"))
             native.add_document(self.openapi_path, "application/json", text.encode())
         native.build()
+        of_app, of_routes = native.handles()
+        for layer, handle in zip([*layers, *(layer for _, layer in made.values())], [*of_app, *of_routes], strict=True):
+            if handle is not None:
+                self._handles.append(handle)
+                layer._bind(handle)
         for model in self.models():
             rows = native.rows(model.__name__)
             if rows is not None:
@@ -316,14 +322,14 @@ class Ziggurat(Routes):
         guards = crud.guards[op]
         return asked(crud.auth[op], guards if op in crud.public else (*self.guards, *guards))
 
-    def _made(self, native: _ziggurat.App, made: dict[int, int], layer: Layer, location: str) -> int:
+    def _made(self, native: _ziggurat.App, made: dict[int, tuple[int, Layer]], layer: Layer, location: str) -> int:
         """The place of a layer of routes; those that have the same object share what it keeps."""
         if id(layer) not in made and isinstance(layer, Middleware):
             paths = None if layer.paths is None else list(layer.paths)
-            made[id(layer)] = native.add_middleware(layer.function, layer.name, paths, layer.location)
+            made[id(layer)] = native.add_middleware(layer.function, layer.name, paths, layer.location), layer
         elif id(layer) not in made:
-            made[id(layer)] = native.add_layer(json.dumps(layer.to_spec()), location)
-        return made[id(layer)]
+            made[id(layer)] = native.add_layer(json.dumps(layer.to_spec()), location), layer
+        return made[id(layer)][0]
 
     def _asks_everybody(self, route: RouteSpec | CrudSpec | NativeSpec) -> bool:
         """Whether a layer refuses requests to it that carry no token."""

@@ -15,6 +15,7 @@ mod handler;
 mod headers;
 mod hooks;
 mod interrupt;
+mod layer_handle;
 mod log;
 mod middleware;
 mod objects;
@@ -39,6 +40,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<app::App>()?;
     module.add_class::<extension::NativeService>()?;
     module.add_class::<headers::Headers>()?;
+    module.add_class::<layer_handle::LayerHandle>()?;
     module.add_class::<query::QueryParams>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<response::Response>()?;

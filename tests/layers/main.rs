@@ -10,6 +10,8 @@ mod body_limit;
 mod cache;
 mod cache_asked;
 mod cache_flights;
+mod cache_races;
+mod cache_told;
 mod client_ip;
 mod compression;
 mod cors;

@@ -7,8 +7,9 @@ use http::Method;
 use tower::{Service, ServiceExt, service_fn};
 use tower_layer::Layer;
 use ziggurat::layers::metrics::RequestBody;
-use ziggurat::layers::{ClientIp, MetricsLayer};
-use ziggurat::{Body, Request, Response};
+use ziggurat::layers::spec::LayerHandle;
+use ziggurat::layers::{ClientIp, LayerSpec, MetricsLayer};
+use ziggurat::{Body, Request, Response, Route};
 
 use crate::metrics::{counting, value};
 use crate::support::{get, text};
@@ -80,7 +81,35 @@ async fn who_may_read_and_where_can_be_said() {
     assert!(!reads(&named, from("/metrics", "203.0.113.9", &[])).await);
     let open = MetricsLayer::new().allow(["*"]).unwrap();
     assert!(reads(&open, get("/metrics", &[("via", "a proxy")])).await);
-    assert!(!reads(&open.without_path(), get("/metrics", &[])).await);
+    let closed = open.without_path();
+    assert!(!reads(&closed, get("/metrics", &[])).await);
+    let error = closed.clone().allow(["*"]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "Metrics: allow is given, but there is no path; leave allow out, and guard the route that answers"
+    );
+    assert!(reads(&closed.path("/other").unwrap().allow(["*"]).unwrap(), get("/other", &[])).await);
+}
+
+#[tokio::test]
+async fn of_a_description_the_handle_reads() {
+    let build = |json: &str| LayerSpec::from_json(json).unwrap().build();
+    let page = Route::new(service_fn(|_: Request| async { Ok::<_, Infallible>(Response::new(Body::from("a page"))) }));
+    for (json, wanted) in [
+        (r#"{"type": "Metrics"}"#, "# HELP"),
+        (r#"{"type": "Metrics", "path": null}"#, "a page"),
+        (r#"{"type": "Metrics", "path": "/other"}"#, "a page"),
+    ] {
+        let layer = build(json).unwrap();
+        let Some(LayerHandle::Metrics(handle)) = layer.handle() else { panic!("{json}") };
+        let read = layer.apply(page.clone()).oneshot(from("/metrics", "127.0.0.1", &[])).await.unwrap();
+        assert!(text(read).await.starts_with(wanted), "{json}");
+        let counted = value(&handle.render(), "http_server_requests_total", &[]);
+        assert_eq!(counted, (wanted == "a page").then_some(1.0), "{json}");
+    }
+    let error = build(r#"{"type": "Metrics", "path": null, "allow": ["*"]}"#).unwrap_err().to_string();
+    assert!(error.contains("allow is given, but there is no path"), "{error}");
+    assert!(build(r#"{"type": "Timeout"}"#).unwrap().handle().is_none());
 }
 
 #[tokio::test]

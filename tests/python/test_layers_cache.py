@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import dataclasses
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -173,3 +176,64 @@ def test_a_middleware_that_is_not_asked_is_warned_of(caplog: pytest.LogCaptureFi
 
 async def checks_nothing() -> str:
     return "for all"
+
+
+def test_what_is_kept_can_be_forgotten() -> None:
+    cache, of_route = layers.Cache(ttl=60), layers.Cache(ttl=60)
+    given = [cache, cache, layers.Cache(ttl=60)]
+    apps = [Ziggurat(layers=[layers.Timeout(), layer, layers.BodyLimit()]) for layer in given]
+    calls: list[str] = []
+
+    async def counted(request: Request) -> int:
+        calls.append(request.path)
+        return len(calls)
+
+    for app in apps:
+        app.get("/a")(counted)
+        app.get("/b")(counted)
+        app.get("/c", layers=[of_route])(counted)
+    with pytest.raises(RuntimeError, match=r"layers\.Cache: no app that was built has this object; give it to one"):
+        cache.clear()
+    with TestClient(apps[0]) as one, TestClient(apps[1]) as two, TestClient(apps[2]) as other:
+
+        def asked() -> list[str]:
+            """What was not kept."""
+            calls.clear()
+            for name, client in (("one", one), ("two", two), ("other", other)):
+                for path in ("/a?x=1", "/b", "/c"):
+                    before = len(calls)
+                    client.get(path)
+                    if len(calls) > before:
+                        calls[-1] = name + calls[-1]
+            return calls.copy()
+
+        every = [name + path for name in ("one", "two", "other") for path in ("/a", "/b", "/c")]
+        assert (asked(), asked()) == (every, [])
+        cache.invalidate("/a")
+        assert asked() == ["one/a", "two/a"]
+        cache.clear()
+        # What is kept further in is left.
+        assert asked() == ["one/a", "one/b", "two/a", "two/b"]
+        of_route.clear()
+        # The layer of the app stands outside of that of the route.
+        assert asked() == []
+        cache.clear()
+        assert asked() == ["one/a", "one/b", "one/c", "two/a", "two/b", "two/c"]
+        for wrong in ("a", "/a?x=1", "/a#b", "", None):
+            with pytest.raises(ValueError, match="is no path; begin it with a slash, and leave a query out"):
+                cache.invalidate(wrong)  # type: ignore[arg-type]
+
+
+def test_settings_are_of_apps_that_live() -> None:
+    cache = layers.Cache(ttl=60)
+    app = Ziggurat(layers=[cache])
+    app.build()
+    cache.clear()
+    for other in (copy.copy(cache), copy.deepcopy(cache), dataclasses.replace(cache)):
+        assert other == cache
+        with pytest.raises(RuntimeError, match="no app"):
+            other.clear()
+    del app
+    gc.collect()
+    with pytest.raises(RuntimeError, match="no app"):
+        cache.clear()

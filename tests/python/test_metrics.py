@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-from ziggurat import ConfigError, HookContext, Model, Ziggurat, layers
+from ziggurat import ConfigError, HookContext, Model, Response, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 PARTS = ("layers", "waiting", "python", "store")
@@ -223,3 +223,36 @@ def test_neighbours_alone_may_read(
 def test_metrics_stand_outside_of_what_refuses() -> None:
     with pytest.raises(ConfigError, match="what is refused further out is not counted"):
         Ziggurat(layers=[layers.Hosts(names=["a.example"]), layers.Metrics()]).build()
+
+
+@pytest.mark.usefixtures("mode")
+def test_a_route_of_the_app_may_tell_them() -> None:
+    def app_of(metrics: layers.Metrics) -> Ziggurat:
+        app = Ziggurat(layers=[metrics, layers.Trace(), layers.Compression()])
+
+        @app.get("/internal")
+        async def told() -> Response:
+            return Response(content=metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+        return app
+
+    metrics = layers.Metrics(path=None)
+    with pytest.raises(RuntimeError, match=r"layers\.Metrics: no app that was built has this object"):
+        metrics.render()
+    app, other = app_of(metrics), app_of(layers.Metrics())
+    with TestClient(app) as client, TestClient(other) as of_other:
+        assert client.get("/metrics").status_code == 404
+        of_other.get("/nowhere")
+        answer = client.get("/internal")
+        assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert 'http_route="unmatched",leaf="none",http_response_status_code="404"} 1\n' in answer.text
+        assert answer.text.count("http_server_requests_total{") == 1, "of this app alone"
+    second = app_of(metrics)
+    second.build()
+    with pytest.raises(RuntimeError, match="2 layers were built of this object, and each counts for itself"):
+        metrics.render()
+
+
+def test_who_may_read_no_path_is_nobody() -> None:
+    with pytest.raises(ConfigError, match="allow is given, but there is no path; leave allow out"):
+        layers.Metrics(path=None, allow=["*"])

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body::Body as HttpBody;
 
 use super::control::Asks;
+use super::status::Why;
 use super::stored::append;
 use crate::service::Claims;
 
@@ -31,6 +32,8 @@ pub(super) struct Read {
     /// What the client has.
     pub(super) none_match: Vec<HeaderValue>,
     pub(super) modified_since: Option<HeaderValue>,
+    /// Why it is handed on, if it is, or waits.
+    pub(super) why: Why,
 }
 
 impl Asked {
@@ -64,6 +67,7 @@ impl Asked {
             asks,
             none_match: headers.get_all(IF_NONE_MATCH).iter().cloned().collect(),
             modified_since: headers.get(IF_MODIFIED_SINCE).cloned(),
+            why: Why::UriMiss,
         })
     }
 }

@@ -86,12 +86,16 @@ fn least(slot: &mut Option<Duration>, value: &str) {
     *slot = Some(slot.map_or(given, |had| had.min(given)));
 }
 
+/// As RFC 9111, 1.2.2 has it, more is the same as this.
+pub(super) const MOST: Duration = Duration::from_secs(1 << 31);
+
 /// What is no number is none at all, so that it makes nothing fresh.
 fn seconds(value: &str) -> Duration {
-    // As RFC 9111, 1.2.2 has it, more is the same as this.
-    const MOST: u64 = 1 << 31;
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    Duration::from_secs(if is_number { value.parse().map_or(MOST, |seconds: u64| seconds.min(MOST)) } else { 0 })
+    match (is_number, value.parse()) {
+        (false, _) => Duration::ZERO,
+        (true, seconds) => seconds.map_or(MOST, |seconds| Duration::from_secs(seconds).min(MOST)),
+    }
 }
 
 /// Names and values, these without their quotes.
@@ -103,16 +107,22 @@ fn directives<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<It
     })
 }
 
-/// Splits at commas that are not within quotes.
+/// Splits at commas that are not within quotes. Quotes that do not end hide nothing, so that no directive is overlooked.
 pub(super) fn elements(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(list);
     std::iter::from_fn(move || {
         let list = rest?;
-        let mut is_quoted = false;
+        let (mut is_quoted, mut is_escaped) = (false, false);
         let comma = list.bytes().position(|byte| {
-            is_quoted ^= byte == b'"';
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = is_quoted,
+                b'"' => is_quoted = !is_quoted,
+                _ => {}
+            }
             byte == b',' && !is_quoted
         });
+        let comma = comma.or_else(|| if is_quoted { list.find(',') } else { None });
         rest = comma.map(|comma| &list[comma + 1..]);
         Some(list[..comma.unwrap_or(list.len())].trim())
     })
@@ -131,12 +141,23 @@ mod tests {
     fn answers_are_read_so_that_less_is_kept() {
         let of = |value: &str| Answered::of(&headers(&[("cache-control", value)]));
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        for refused in
-            ["no-store", "NO-CACHE", "private", "max-age=9, private=\"a, b\"", "no-cache=\"set-cookie\"", "a,,no-store"]
-        {
+        for refused in [
+            "no-store",
+            "NO-CACHE",
+            "private",
+            "max-age=9, private=\"a, b\"",
+            "no-cache=\"set-cookie\"",
+            "a,,no-store",
+            r#"x="a\"", no-store"#,
+            r#"x="a\\", no-store"#,
+            "x=\"a, no-store",
+            "x=\", no-store, max-age=9",
+        ] {
             assert!(of(refused).is_refused, "{refused}");
         }
-        for kept in ["", "public", "max-age=9", "x=\"no-store\"", "x=\"a, no-store\", max-age=1"] {
+        for kept in
+            ["", "public", "max-age=9", "x=\"no-store\"", "x=\"a, no-store\", max-age=1", r#"x="a\", no-store""#]
+        {
             assert!(!of(kept).is_refused, "{kept}");
         }
         for (value, max_age) in [

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, Uri};
+use tokio::time::Instant;
 
 use super::asked::{Read, Rules};
-use super::flights::{Flights, Joined, Lead, Outcome, Waiting};
+use super::flights::{Flight, Flights, Joined, Lead, Outcome, Waiting};
 use super::lifetime::{Default, Lifetime};
 use super::shelf::{Found, Shelf};
 use super::status::{self, Told, Why};
@@ -40,57 +41,74 @@ impl Core {
     }
 
     /// `waits` counts how many times the request has waited already.
-    pub(super) fn step(self: &Arc<Self>, read: Read, uri: &Uri, request: &HeaderMap, waits: u8) -> Step {
+    pub(super) fn step(self: &Arc<Self>, mut read: Read, uri: &Uri, request: &HeaderMap, waits: u8) -> Step {
         let counter = self.shelf.writes.counter(uri.path());
-        let found = self.shelf.find(&read.key, counter, request);
-        // Where a client is known what is kept may be of another one, unless it says that it is for all.
-        let found = match found {
-            Found::For(stored) if read.has_credentials && !stored.lifetime.public => Found::Nothing,
-            found => found,
+        let found = match self.find_fresh(&read, counter, request) {
+            Ok(answer) => return Step::Answer(answer),
+            Err(found) => found,
         };
-        let flight = flight_of(&read, &found, request);
-        let (mut why, mut stale) = (Why::UriMiss, None);
+        let flight = flight_of(&read, &found, request, self.shelf.writes.last(counter));
+        let mut stale = None;
         match found {
-            Found::For(stored) if self.is_good(&stored, &read, &flight) => {
-                return Step::Answer(stored.answer(&read, Told::Hit(stored.left())));
-            }
             Found::For(stored) => {
-                why = if stored.fresh().is_some() { Why::Request } else { Why::Stale };
+                let age = stored.age();
+                // One request fetches another one, and nobody else waits for that.
+                if stored.suits(&read.asks, age)
+                    && stored.is_within(age, stored.lifetime.stale_while_revalidate)
+                    && self.flights.is_under_way(&flight)
+                {
+                    return Step::Answer(stored.answer(&read, age, Told::Hit(stored.left(age))));
+                }
+                read.why = if stored.fresh(age).is_some() { Why::Request } else { Why::Stale };
                 stale = Some(stored);
             }
-            Found::Other(_) => why = Why::VaryMiss,
-            Found::Nothing => {}
+            Found::Other(_) => read.why = Why::VaryMiss,
+            Found::Nothing => read.why = Why::UriMiss,
         }
         if read.asks.only_if_cached {
             let mut response =
                 Problem::of(StatusCode::GATEWAY_TIMEOUT).detail("nothing is kept that may answer this").into_response();
-            status::append(response.headers_mut(), Told::HandedOn(why));
+            status::append(response.headers_mut(), Told::OnlyIfCached);
             return Step::Answer(response);
         }
         // The answer to one client is seldom for others, and may take its time; unless there was one that is for all.
         let is_own = read.has_credentials && stale.is_none();
         // Who asks for a fresh answer gets one of its own; so do those that have waited in vain.
-        let is_alone =
-            read.head || is_own || why == Why::Request || waits >= MOST_WAITS || self.shelf.is_passed(&flight);
+        let is_alone = read.head
+            || is_own
+            || read.asks.no_cache
+            || read.why == Why::Request
+            || waits >= MOST_WAITS
+            || self.shelf.is_passed(&flight.key);
         let lead = match is_alone {
             true => None,
             false => match self.flights.join(flight.clone()) {
                 Joined::Wait(waiting) => return Step::Wait(waiting, read),
-                Joined::Lead(lead) => {
-                    // The answer may have come since it was looked for.
-                    if let Found::For(stored) = self.shelf.find(&read.key, counter, request)
-                        && (!read.has_credentials || stored.lifetime.public)
-                        && stored.fresh().is_some()
-                        && self.is_good(&stored, &read, &flight)
-                    {
-                        return Step::Answer(stored.answer(&read, Told::Hit(stored.left())));
-                    }
-                    Some(lead)
-                }
+                Joined::Lead(lead) => match self.find_fresh(&read, counter, request) {
+                    // It has come since it was looked for.
+                    Ok(answer) => return Step::Answer(answer),
+                    Err(_) => Some(lead),
+                },
             },
         };
         let (core, request, begun) = (self.clone(), request.clone(), self.shelf.writes.now());
-        Step::Ask(Box::new(Asking { core, read, request, counter, flight, begun, why, stale, lead }))
+        Step::Ask(Box::new(Asking { core, read, request, counter, flight: flight.key, begun, stale, lead }))
+    }
+
+    /// The answer by what is kept and fresh, or what else is kept.
+    fn find_fresh(&self, read: &Read, counter: usize, request: &HeaderMap) -> Result<Response<Bytes>, Found> {
+        match self.shelf.find(&read.key, counter, request) {
+            // Where a client is known what is kept may be of another one, unless it says that it is for all.
+            Found::For(stored) if read.has_credentials && !stored.lifetime.public => Err(Found::Nothing),
+            Found::For(stored) => {
+                let age = stored.age();
+                match stored.fresh(age).is_some() && stored.suits(&read.asks, age) {
+                    true => Ok(stored.answer(read, age, Told::Hit(stored.left(age)))),
+                    false => Err(Found::For(stored)),
+                }
+            }
+            found => Err(found),
+        }
     }
 
     /// What is done with a request that has waited, and how many times that counts.
@@ -103,34 +121,26 @@ impl Core {
         outcome: Option<Outcome>,
     ) -> (Step, u8) {
         let waits = match outcome {
-            Some(Outcome::Kept(stored))
-                if stored.is_for(request) && (!read.has_credentials || stored.lifetime.public) =>
-            {
-                return (Step::Answer(stored.answer(&read, Told::Collapsed(stored.left()))), waits);
+            Some(Outcome::Kept(stored)) => {
+                let age = stored.age();
+                // There may have been a write since it was told of.
+                let is_for_it = stored.is_for(request)
+                    && (!read.has_credentials || stored.lifetime.public)
+                    && stored.suits(&read.asks, age)
+                    && self.shelf.writes.is_current(self.shelf.writes.counter(uri.path()), stored.begun);
+                if is_for_it {
+                    let told = Told::Collapsed(read.why, stored.left(age));
+                    return (Step::Answer(stored.answer(&read, age, told)), waits);
+                }
+                waits + 1
             }
             Some(Outcome::NotShared) => MOST_WAITS,
-            Some(Outcome::Kept(_)) => waits + 1,
-            // That one was given up. There is always one of those that wait which goes in, so this does not count.
+            // Else all would wait for one failure after the other.
+            Some(Outcome::Unusable) => waits + 1,
+            // Its client has left. There is always one of those that wait which goes in, so this does not count.
             None => waits,
         };
         (self.step(read, uri, request, waits), waits)
-    }
-
-    /// Whether it is an answer, as far as the client and the time that has passed are concerned.
-    fn is_good(&self, stored: &Stored, read: &Read, flight: &[u8]) -> bool {
-        let asks = &read.asks;
-        if asks.no_cache || asks.max_age.is_some_and(|most| stored.age() > most) {
-            return false;
-        }
-        match stored.fresh() {
-            Some(left) => asks.min_fresh.is_none_or(|least| left >= least),
-            // One request fetches another one, and nobody else waits for that.
-            None => {
-                asks.min_fresh.is_none()
-                    && stored.is_within(stored.lifetime.stale_while_revalidate)
-                    && self.flights.is_under_way(flight)
-            }
-        }
     }
 
     /// Has what is kept for a path asked for again.
@@ -152,15 +162,15 @@ impl Core {
 }
 
 /// Requests with the same one wait for each other.
-fn flight_of(read: &Read, found: &Found, request: &HeaderMap) -> Box<[u8]> {
-    let mut flight = Vec::with_capacity(read.key.len() + 1);
-    flight.extend_from_slice(&read.key);
+fn flight_of(read: &Read, found: &Found, request: &HeaderMap, written: u64) -> Flight {
+    let mut key = Vec::with_capacity(read.key.len() + 1);
+    key.extend_from_slice(&read.key);
     // What is fetched without credentials may not be for those with them.
-    flight.push(read.has_credentials.into());
+    key.push(read.has_credentials.into());
     if let Found::For(stored) | Found::Other(stored) = found {
-        stored.select(request, &mut flight);
+        stored.select(request, &mut key);
     }
-    flight.into()
+    Flight { key: key.into(), written }
 }
 
 /// A request that was handed on.
@@ -171,9 +181,9 @@ pub(super) struct Asking {
     /// What the request said, for answers that vary by it.
     request: HeaderMap,
     counter: usize,
-    flight: Box<[u8]>,
+    /// The key of its flight.
+    flight: Arc<[u8]>,
     begun: u64,
-    why: Why,
     stale: Option<Arc<Stored>>,
     lead: Option<Lead>,
 }
@@ -186,10 +196,11 @@ impl Asking {
         }
     }
 
-    /// What is sent in the place of a failure.
-    pub(super) fn instead_of_failure(&mut self) -> Option<Response<Bytes>> {
+    /// What is sent in the place of a failure, which had this status if it was an answer.
+    pub(super) fn instead_of_failure(&mut self, status: Option<StatusCode>) -> Option<Response<Bytes>> {
         let stale = self.stale.clone()?;
-        let may_be_sent = stale.is_within(stale.lifetime.stale_if_error)
+        let age = stale.age();
+        let may_be_sent = stale.is_within(age, stale.lifetime.stale_if_error)
             && !stale.lifetime.stale_if_error.is_zero()
             && self.core.shelf.writes.is_current(self.counter, stale.begun);
         if !may_be_sent {
@@ -198,7 +209,8 @@ impl Asking {
         if let Some(lead) = self.lead.take() {
             lead.end(Outcome::Kept(stale.clone()));
         }
-        Some(stale.answer(&self.read, Told::InsteadOfFailure(stale.left())))
+        let told = Told::InsteadOfFailure(self.read.why, status, stale.left(age));
+        Some(stale.answer(&self.read, age, told))
     }
 
     /// How long an answer with this head is kept, if its body is not too long.
@@ -223,13 +235,21 @@ impl Asking {
             }
             lead.end(Outcome::NotShared);
         }
-        status::append(&mut parts.headers, Told::HandedOn(self.why));
+        status::append(&mut parts.headers, Told::HandedOn(self.read.why));
         self.shorten(parts)
     }
 
-    /// Hands an answer on whose body broke off. Those that wait for it ask again, one of them first.
-    pub(super) fn give_up(self, parts: &mut Parts) {
-        status::append(&mut parts.headers, Told::HandedOn(self.why));
+    /// There is no answer. Those that wait for it ask again, one of them first.
+    pub(super) fn fail(&mut self) {
+        if let Some(lead) = self.lead.take() {
+            lead.end(Outcome::Unusable);
+        }
+    }
+
+    /// Hands an answer on whose body broke off, which is as good as none to others.
+    pub(super) fn give_up(&mut self, parts: &mut Parts) {
+        self.fail();
+        status::append(&mut parts.headers, Told::HandedOn(self.read.why));
     }
 
     /// Makes it a 304 where the client has what it holds, and says so.
@@ -242,19 +262,21 @@ impl Asking {
         has
     }
 
-    /// Keeps an answer, and answers all that wait for it.
-    pub(super) fn keep(mut self, mut parts: Parts, body: Bytes, lifetime: Lifetime) -> Response<Bytes> {
-        let stored = Arc::new(Stored::new(&parts, &body, &self.request, lifetime, self.begun));
+    /// Keeps an answer whose head came then, and answers all that wait for it.
+    pub(super) fn keep(mut self, mut parts: Parts, body: Bytes, lifetime: Lifetime, came: Instant) -> Response<Bytes> {
+        let stored = Arc::new(Stored::new(&parts, &body, &self.request, lifetime, came, self.begun));
         let Core { shelf, .. } = &*self.core;
         // What was asked for before a write is no answer to those that came after it.
         let is_current = shelf.writes.is_current(self.counter, self.begun);
         if is_current {
             shelf.keep(&self.read.key, self.counter, &self.request, &stored);
-            if let Some(lead) = self.lead.take() {
-                lead.end(Outcome::Kept(stored.clone()));
-            }
         }
-        let told = if is_current { Told::Kept(self.why, stored.left()) } else { Told::HandedOn(self.why) };
+        match self.lead.take() {
+            Some(lead) => lead.end(if is_current { Outcome::Kept(stored.clone()) } else { Outcome::Unusable }),
+            None => shelf.unpass(&self.flight),
+        }
+        let why = self.read.why;
+        let told = if is_current { Told::Kept(why, stored.left(stored.age())) } else { Told::HandedOn(why) };
         status::append(&mut parts.headers, told);
         let body = if self.shorten(&mut parts) { Bytes::new() } else { body };
         Response::from_parts(parts, body)

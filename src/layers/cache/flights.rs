@@ -17,14 +17,24 @@ pub(super) enum Outcome {
     Kept(Arc<Stored>),
     /// That it was for one: each has to ask for itself.
     NotShared,
+    /// It failed, or was overtaken by a write: another one has to go in.
+    Unusable,
 }
 
-/// Comes with what became of a request, or with an error where that was given up, so that another one has to go in.
+/// Comes with what became of a request, or with an error where its client has left, so that another one has to go in.
 pub(super) type Waiting = Shared<oneshot::Receiver<Outcome>>;
+
+/// Which requests wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Flight {
+    pub(super) key: Arc<[u8]>,
+    /// The last write to their path when they came: those that came after another one need not wait for what is of before.
+    pub(super) written: u64,
+}
 
 /// What is asked for at the moment.
 #[derive(Debug, Default)]
-pub(super) struct Flights(Mutex<HashMap<Box<[u8]>, Waiting>>);
+pub(super) struct Flights(Mutex<HashMap<Flight, Waiting>>);
 
 pub(super) enum Joined {
     Lead(Lead),
@@ -32,23 +42,23 @@ pub(super) enum Joined {
 }
 
 impl Flights {
-    pub(super) fn join(self: &Arc<Self>, key: Box<[u8]>) -> Joined {
-        match self.all().entry(key) {
+    pub(super) fn join(self: &Arc<Self>, flight: Flight) -> Joined {
+        match self.all().entry(flight) {
             Entry::Occupied(flight) => Joined::Wait(flight.get().clone()),
             Entry::Vacant(place) => {
                 let (sender, receiver) = oneshot::channel();
-                let key = place.key().clone();
+                let flight = place.key().clone();
                 place.insert(receiver.shared());
-                Joined::Lead(Lead { flights: self.clone(), key, sender: Some(sender) })
+                Joined::Lead(Lead { flights: self.clone(), flight, sender: Some(sender) })
             }
         }
     }
 
-    pub(super) fn is_under_way(&self, key: &[u8]) -> bool {
-        self.all().contains_key(key)
+    pub(super) fn is_under_way(&self, flight: &Flight) -> bool {
+        self.all().contains_key(flight)
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Waiting>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Flight, Waiting>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -57,7 +67,7 @@ impl Flights {
 #[derive(Debug)]
 pub(super) struct Lead {
     flights: Arc<Flights>,
-    key: Box<[u8]>,
+    flight: Flight,
     sender: Option<oneshot::Sender<Outcome>>,
 }
 
@@ -73,6 +83,6 @@ impl Lead {
 
 impl Drop for Lead {
     fn drop(&mut self) {
-        self.flights.all().remove(&self.key);
+        self.flights.all().remove(&self.flight);
     }
 }

@@ -121,11 +121,14 @@ where
                 StateProj::Asking { future, asking } => {
                     let answer = ready!(future.poll(cx));
                     let Some(mut asking) = asking.take() else { return Poll::Pending };
-                    let has_failed = answer.as_ref().map_or(true, |answer| answer.status().is_server_error());
-                    if has_failed && let Some(stale) = asking.instead_of_failure() {
+                    let status = answer.as_ref().ok().map(Response::status);
+                    if status.is_none_or(|status| status.is_server_error())
+                        && let Some(stale) = asking.instead_of_failure(status)
+                    {
                         return Poll::Ready(Ok(stale.map(CacheBody::from)));
                     }
-                    let (mut parts, body) = answer?.into_parts();
+                    let answer = answer.inspect_err(|_| asking.fail())?;
+                    let (mut parts, body) = answer.into_parts();
                     match asking.lifetime(&parts, &body.size_hint()) {
                         Some(lifetime) => State::Reading { reading: Some(Reading::new(parts, body, lifetime, asking)) },
                         None if asking.hand_on(&mut parts) => {

@@ -87,9 +87,10 @@ impl CacheLayer {
         self.core.shelf.clear();
     }
 
-    /// Forgets what is kept for a path, with any query and of any host.
+    /// Forgets what is kept for a path, with any query and of any host. What was asked for before and is still under way is not kept.
     pub fn invalidate(&self, path: &str) {
-        self.core.invalidate(path);
+        // A target with a query is that of its path.
+        self.core.invalidate(path.split(['?', '#']).next().unwrap_or_default());
     }
 
     /// How many bytes the answers take that are kept.

@@ -4,7 +4,7 @@ use http::header::{AGE, CONTENT_RANGE, CONTENT_TYPE, DATE, EXPIRES, SET_COOKIE, 
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::control::Answered;
+use super::control::{Answered, MOST};
 
 /// How long an answer is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,8 @@ impl Lifetime {
             None if default.has_length && is_good(answer.status) => default.ttl?,
             None => return None,
         };
+        // A time of a setting, or until a date, may be any.
+        let fresh_for = fresh_for.min(MOST);
         let age = headers
             .get(AGE)
             .and_then(|age| age.to_str().ok()?.parse().ok())

@@ -9,8 +9,8 @@
 //!   such are sent, that say they are for all: by `public` or `s-maxage` (3.5).
 //! - They are told apart by the target as it was sent, by `Host`, by what they `Vary` by (8 of each address), and by the headers that
 //!   [`vary`](CacheLayer::vary) names. A request with a body, for a part, or with a condition for writes passes.
-//! - Of requests for the same one goes in, and the others wait for its answer. Where that is dropped, fails or panics the next one
-//!   goes in. Where it turns out to be for one client all go in at once, and for ten seconds nobody waits for the like. Those with
+//! - Of requests for the same one goes in, and the others wait for its answer. Where its client leaves, or it panics, the next one goes
+//!   in; so where it fails, and after three of these all do. Where it turns out to be for one client all go in at once, and for ten seconds nobody waits for the like. Those with
 //!   credentials wait only where an answer for all has become stale.
 //! - What is read of an answer is read to its end, up to 1 MiB ([`limits`](CacheLayer::limits)), before it is sent; so a slow client
 //!   holds nobody up. A longer one is sent as it comes, and so are event streams and, with a `ttl` only, bodies of unknown length.
@@ -20,8 +20,10 @@
 //!   after a write is not kept.
 //! - A request with `Cache-Control: no-cache`, `no-store`, `max-age`, `min-fresh` or `only-if-cached` gets what it asks for, unless
 //!   [`client_control`](CacheLayer::client_control) says no.
+//! - An answer is as old as its head. One that is shorter than its `Content-Length` says is not kept.
 //! - `stale-while-revalidate` has one request fetch the new answer, and the others get the old one. `stale-if-error` sends the old
-//!   one in the place of a failure.
+//!   one in the place of a failure. Both count beside `s-maxage` too, as other shared caches have it, though that alone forbids what is
+//!   stale (RFC 9111, 5.2.2.10); `must-revalidate` and `proxy-revalidate` forbid both.
 //!
 //! # Limits
 //! - What tells clients apart and is neither a cookie nor a credential, as their address or a header, has to be named in `Vary` by

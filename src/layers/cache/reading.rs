@@ -4,8 +4,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
+use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http_body::Body as HttpBody;
+use tokio::time::Instant;
 
 use super::CacheBody;
 use super::core::Asking;
@@ -18,12 +20,13 @@ pub(super) struct Reading<B> {
     chunks: VecDeque<Bytes>,
     length: usize,
     lifetime: Lifetime,
+    came: Instant,
     asking: Box<Asking>,
 }
 
 impl<B: HttpBody<Data = Bytes> + From<Bytes> + Unpin> Reading<B> {
     pub(super) fn new(parts: Parts, body: B, lifetime: Lifetime, asking: Box<Asking>) -> Self {
-        Self { parts, body, chunks: VecDeque::new(), length: 0, lifetime, asking }
+        Self { parts, body, chunks: VecDeque::new(), length: 0, lifetime, came: Instant::now(), asking }
     }
 
     /// Reads on; the answer is ready when the end or the limit is reached.
@@ -63,7 +66,13 @@ impl<B: HttpBody<Data = Bytes> + From<Bytes> + Unpin> Reading<B> {
                 whole.freeze()
             }
         };
-        self.asking.keep(self.parts, body, self.lifetime).map(CacheBody::from)
+        // Of what is shorter than it says a part is missing, and a length that fits would hide that (RFC 9111, 3.3).
+        let said = self.parts.headers.get(CONTENT_LENGTH);
+        if said.is_some_and(|said| said.as_bytes() != self.length.to_string().as_bytes()) {
+            self.asking.give_up(&mut self.parts);
+            return Response::from_parts(self.parts, body).map(CacheBody::from);
+        }
+        self.asking.keep(self.parts, body, self.lifetime, self.came).map(CacheBody::from)
     }
 
     /// Sends what was read and all that follows.

@@ -83,6 +83,11 @@ impl Shelf {
         self.passed.insert(self.hasher.hash_one(flight), ());
     }
 
+    /// One of them was for all after all.
+    pub(super) fn unpass(&self, flight: &[u8]) {
+        self.passed.invalidate(&self.hasher.hash_one(flight));
+    }
+
     pub(super) fn clear(&self) {
         self.writes.write_all();
         self.answers.invalidate_all();

@@ -1,6 +1,6 @@
 //! `Cache-Status` (RFC 9211).
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -10,16 +10,18 @@ pub(super) enum Told {
     /// Answered by what was kept.
     Hit(i64),
     /// Answered by what another request was answered with, which it waited for.
-    Collapsed(i64),
+    Collapsed(Why, i64),
     /// Handed on, and the answer was kept.
     Kept(Why, i64),
     /// Handed on.
     HandedOn(Why),
-    /// Answered by what was kept, since there is nothing better.
-    InsteadOfFailure(i64),
+    /// Handed on, and answered by what was kept, since that failed, with this status if with any.
+    InsteadOfFailure(Why, Option<StatusCode>, i64),
+    /// Not handed on, as the client has asked.
+    OnlyIfCached,
 }
 
-/// Why a request was handed on.
+/// Why a request was handed on, or would have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
     /// Nothing is kept for this address.
@@ -46,10 +48,14 @@ impl Why {
 pub(super) fn append(headers: &mut HeaderMap, told: Told) {
     let text = match told {
         Told::Hit(left) => format!("ziggurat; hit; ttl={left}"),
-        Told::Collapsed(left) => format!("ziggurat; fwd=miss; collapsed; ttl={left}"),
+        Told::Collapsed(why, left) => format!("ziggurat; fwd={}; collapsed; ttl={left}", why.as_str()),
         Told::Kept(why, left) => format!("ziggurat; fwd={}; stored; ttl={left}", why.as_str()),
         Told::HandedOn(why) => format!("ziggurat; fwd={}", why.as_str()),
-        Told::InsteadOfFailure(left) => format!("ziggurat; hit; ttl={left}; detail=stale-if-error"),
+        Told::InsteadOfFailure(why, status, left) => {
+            let status = status.map_or_else(String::new, |status| format!("; fwd-status={}", status.as_u16()));
+            format!("ziggurat; fwd={}{status}; ttl={left}; detail=stale-if-error", why.as_str())
+        }
+        Told::OnlyIfCached => "ziggurat; detail=only-if-cached".to_owned(),
     };
     if let Ok(value) = HeaderValue::try_from(text) {
         headers.append(CACHE_STATUS, value);

@@ -3,13 +3,15 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{
-    AGE, CONNECTION, CONTENT_LENGTH, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, VARY,
+    AGE, CONNECTION, CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
+    VARY,
 };
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::asked::Read;
+use super::control::Asks;
 use super::lifetime::Lifetime;
 use super::status::{self, Told};
 use crate::layers::tags;
@@ -27,6 +29,8 @@ pub(super) struct Stored {
     /// What the request said in the headers by which the answer varies.
     varies: Vec<(HeaderName, Vec<HeaderValue>)>,
     pub(super) lifetime: Lifetime,
+    /// When its head was there. What the inner service took before that is not counted, unlike RFC 9111, 4.2.3 has it: it would have the
+    /// slowest answers be kept for the shortest time, and is not the way of other caches either.
     came: Instant,
     /// When it was asked for, by the count of writes.
     pub(super) begun: u64,
@@ -36,18 +40,38 @@ pub(super) struct Stored {
 
 impl Stored {
     /// `request` are the headers that the answer may vary by.
-    pub(super) fn new(parts: &Parts, body: &Bytes, request: &HeaderMap, lifetime: Lifetime, begun: u64) -> Self {
+    pub(super) fn new(
+        parts: &Parts,
+        body: &Bytes,
+        request: &HeaderMap,
+        lifetime: Lifetime,
+        came: Instant,
+        begun: u64,
+    ) -> Self {
         let mut headers = parts.headers.clone();
-        // Of the connection that it came by, or told anew each time.
-        for name in [CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, AGE] {
+        // Of the connection that it came by (RFC 9111, 3.1), or told anew each time.
+        for named in names_in(&parts.headers, &CONNECTION) {
+            headers.remove(named);
+        }
+        for name in [CONNECTION, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING] {
             headers.remove(name);
         }
-        headers.remove("keep-alive");
+        for name in ["keep-alive", "proxy-authentication-info"] {
+            headers.remove(name);
+        }
+        // Who sends it would say that it is of that moment (RFC 9110, 6.6.1).
+        if !headers.contains_key(DATE)
+            && let Ok(date) = httpdate::fmt_http_date(SystemTime::now() - came.elapsed()).try_into()
+        {
+            headers.insert(DATE, date);
+        }
+        // In the place of that which is told each time.
+        headers.insert(AGE, HeaderValue::from_static("0"));
         headers.insert(CONTENT_LENGTH, body.len().into());
         if parts.status == StatusCode::NO_CONTENT {
             headers.remove(CONTENT_LENGTH);
         }
-        let varies = varies_by(&parts.headers).map(|name| values(request, name)).collect();
+        let varies = names_in(&parts.headers, &VARY).map(|name| values(request, name)).collect();
         Self {
             status: parts.status,
             headers,
@@ -55,7 +79,7 @@ impl Stored {
             body: Bytes::copy_from_slice(body),
             varies,
             lifetime,
-            came: Instant::now(),
+            came,
             begun,
             leaf: parts.extensions.get().cloned(),
         }
@@ -77,20 +101,26 @@ impl Stored {
         self.lifetime.age + self.came.elapsed()
     }
 
-    /// For how long it is fresh; none when it is stale.
-    pub(super) fn fresh(&self) -> Option<Duration> {
-        self.lifetime.fresh_for.checked_sub(self.age()).filter(|left| !left.is_zero())
+    /// For how long it is fresh at this age; none when it is stale.
+    pub(super) fn fresh(&self, age: Duration) -> Option<Duration> {
+        self.lifetime.fresh_for.checked_sub(age).filter(|left| !left.is_zero())
     }
 
     /// The seconds for which it is fresh; fewer than none for which it is stale.
-    pub(super) fn left(&self) -> i64 {
+    pub(super) fn left(&self, age: Duration) -> i64 {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        seconds(self.lifetime.fresh_for).saturating_sub(seconds(self.age()))
+        seconds(self.lifetime.fresh_for).saturating_sub(seconds(age))
     }
 
     /// Whether it is stale for no longer than this.
-    pub(super) fn is_within(&self, beyond: Duration) -> bool {
-        self.age() < self.lifetime.fresh_for + beyond
+    pub(super) fn is_within(&self, age: Duration, beyond: Duration) -> bool {
+        age < self.lifetime.fresh_for + beyond
+    }
+
+    /// Whether it is not too old for a client.
+    pub(super) fn suits(&self, asks: &Asks, age: Duration) -> bool {
+        let has_left = |least| self.fresh(age).is_some_and(|left| left >= least);
+        !asks.no_cache && asks.max_age.is_none_or(|most| age <= most) && asks.min_fresh.is_none_or(has_left)
     }
 
     pub(super) fn weight(&self) -> usize {
@@ -100,14 +130,14 @@ impl Stored {
     }
 
     /// The answer to a request, without a body where the client has that, or asks for the head.
-    pub(super) fn answer(&self, read: &Read, told: Told) -> Response<Bytes> {
+    pub(super) fn answer(&self, read: &Read, age: Duration, told: Told) -> Response<Bytes> {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers.clone();
         if let Some(leaf) = &self.leaf {
             response.extensions_mut().insert(leaf.clone());
         }
-        response.headers_mut().insert(AGE, self.age().as_secs().into());
+        response.headers_mut().insert(AGE, age.as_secs().into());
         status::append(response.headers_mut(), told);
         if self.status == StatusCode::OK && read.has(&self.headers) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -119,9 +149,9 @@ impl Stored {
     }
 }
 
-/// The names in `Vary`.
-fn varies_by(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
-    let lists = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
+/// The names of headers in a header, as `Vary`.
+fn names_in(headers: &HeaderMap, name: &HeaderName) -> impl Iterator<Item = HeaderName> {
+    let lists = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).filter_map(|name| name.trim().parse().ok())
 }
 
@@ -144,6 +174,10 @@ impl Read {
     /// Whether the client has what an answer with these headers holds (RFC 9110, 13.2.2).
     pub(super) fn has(&self, answer: &HeaderMap) -> bool {
         if !self.none_match.is_empty() {
+            // Any answer there is (13.1.2), with a tag or without.
+            if self.none_match.iter().any(|value| value.as_bytes().trim_ascii() == b"*") {
+                return true;
+            }
             return answer.get(ETAG).is_some_and(|tag| tags::is_listed(&self.none_match, tag));
         }
         let date = |value: Option<&HeaderValue>| -> Option<SystemTime> {

@@ -1,6 +1,7 @@
 //! What was written to since an answer was asked for.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::borrow::Cow;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use percent_encoding::percent_decode_str;
@@ -29,19 +30,23 @@ impl Writes {
 
     /// The counter of a path, in whatever way that is percent-encoded.
     pub(super) fn counter(&self, path: &str) -> usize {
-        let mut state = self.hasher.build_hasher();
-        percent_decode_str(path).for_each(|byte| state.write_u8(byte));
-        usize::try_from(state.finish() % COUNTERS as u64).unwrap_or_default()
+        let decoded: Cow<'_, [u8]> = percent_decode_str(path).into();
+        usize::try_from(self.hasher.hash_one(decoded) % COUNTERS as u64).unwrap_or_default()
     }
 
     pub(super) fn now(&self) -> u64 {
         self.clock.load(Ordering::SeqCst)
     }
 
+    /// When something was written last.
+    pub(super) fn last(&self, counter: usize) -> u64 {
+        let of_path = self.last.get(counter).map_or(0, |last| last.load(Ordering::SeqCst));
+        of_path.max(self.all.load(Ordering::SeqCst))
+    }
+
     /// Whether nothing was written since `begun`.
     pub(super) fn is_current(&self, counter: usize, begun: u64) -> bool {
-        let of_path = self.last.get(counter).map_or(0, |last| last.load(Ordering::SeqCst));
-        begun >= of_path && begun >= self.all.load(Ordering::SeqCst)
+        begun >= self.last(counter)
     }
 
     pub(super) fn write(&self, counter: usize) {

@@ -76,9 +76,13 @@ impl<P, A> MetricsLayer<P, A> {
     /// alone is everybody, known or not.
     ///
     /// # Errors
-    /// When there is none, or one is no network.
+    /// When there is none, one is no network, or the [path was left out](Self::without_path).
     pub fn allow(mut self, networks: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ConfigError> {
-        self.settings.door.get_or_insert_with(Door::new).allow(networks)?;
+        let Some(door) = &mut self.settings.door else {
+            return Err(ConfigError::new("Metrics: allow is given, but there is no path")
+                .cure("leave allow out, and guard the route that answers"));
+        };
+        door.allow(networks)?;
         Ok(self)
     }
 

@@ -8,9 +8,9 @@ use tower::util::{MapRequest, MapResponse};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::LayerSpec;
 use super::order::Rule;
 use super::settings::Kept;
+use super::{LayerHandle, LayerSpec};
 use crate::layers::CatchPanicLayer;
 use crate::layers::body_limit::LimitedBody;
 use crate::layers::decompression::DecompressedBody;
@@ -25,6 +25,7 @@ type Wrap = Arc<dyn Fn(Route) -> Route + Send + Sync>;
 pub struct BuiltLayer {
     name: Cow<'static, str>,
     wrap: Wrap,
+    handle: Option<LayerHandle>,
     pub(super) rules: Vec<Rule>,
 }
 
@@ -39,7 +40,7 @@ impl BuiltLayer {
         <L::Service as Service<Request>>::Future: Send + 'static,
         B: Into<Body> + 'static,
     {
-        Self { name: name.into(), wrap: other_answers(layer), rules: Vec::new() }
+        Self { name: name.into(), wrap: other_answers(layer), handle: None, rules: Vec::new() }
     }
 
     /// Says that it has to stand outside of another layer, where that is there, and why; see [`check_order`](super::check_order).
@@ -66,6 +67,11 @@ impl BuiltLayer {
         &self.name
     }
 
+    /// What reaches it while it serves, if it is a layer that has something to be asked or told.
+    pub fn handle(&self) -> Option<&LayerHandle> {
+        self.handle.as_ref()
+    }
+
     /// Wraps `route`.
     pub fn apply(&self, route: Route) -> Route {
         (self.wrap)(route)
@@ -87,13 +93,18 @@ impl LayerSpec {
     /// When settings contradict each other or cannot be honoured; the error names them and the cure.
     pub fn build(self) -> Result<BuiltLayer, ConfigError> {
         let name = self.name().to_owned();
+        let mut handle = None;
         let wrap = match self {
             Self::Registered(layer) => return Ok(layer),
             Self::CatchPanic(_) => same_bodies(CatchPanicLayer::new()),
             Self::RequestId(spec) => same_bodies(spec.layer()?),
             Self::ClientIp(spec) => same_bodies(spec.layer()?),
             Self::HealthCheck(spec) => same_bodies(spec.layer()?),
-            Self::Metrics(spec) => other_bodies::<RequestBody<Body>, _, _>(spec.layer()?),
+            Self::Metrics(spec) => {
+                let layer = spec.layer()?;
+                handle = Some(LayerHandle::Metrics(layer.handle()));
+                other_bodies::<RequestBody<Body>, _, _>(layer)
+            }
             Self::Otel(spec) => other_answers(spec.layer()?),
             Self::Trace(spec) => other_answers(spec.layer()?),
             Self::SecurityHeaders(spec) => same_bodies(spec.layer()?),
@@ -123,9 +134,13 @@ impl LayerSpec {
                 (layer, Kept::Redis(quotas)) => same_bodies(layer.quotas(quotas)),
             },
             Self::Jwt(spec) => same_bodies(spec.layer()?),
-            Self::Cache(spec) => other_answers(spec.layer()?),
+            Self::Cache(spec) => {
+                let layer = spec.layer()?;
+                handle = Some(LayerHandle::Cache(layer.clone()));
+                other_answers(layer)
+            }
         };
-        Ok(BuiltLayer { name: name.into(), wrap, rules: Vec::new() })
+        Ok(BuiltLayer { name: name.into(), wrap, handle, rules: Vec::new() })
     }
 }
 

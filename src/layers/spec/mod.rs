@@ -30,6 +30,7 @@
 //! ```
 
 mod build;
+mod handle;
 mod order;
 mod registry;
 mod settings;
@@ -40,6 +41,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 pub use build::BuiltLayer;
+pub use handle::LayerHandle;
 pub use order::check_order;
 pub use registry::register_layer;
 pub use settings::*;

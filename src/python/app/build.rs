@@ -16,7 +16,7 @@ use super::migrate::{self, Migrate, Target};
 use super::unreached;
 use crate::crud::store::AnyStore;
 use crate::crud::{OpenError, References, Rows, Schema, Store};
-use crate::layers::{LayerSpec, check_order, foundation};
+use crate::layers::{BuiltLayer, LayerSpec, check_order, foundation};
 use crate::python::attach;
 use crate::python::handler::PyHandlerService;
 use crate::python::middleware::PyMiddlewareLayer;
@@ -38,7 +38,7 @@ impl Draft {
             target,
             routes,
             resources,
-            made: _,
+            made,
             mut exports,
             arounds,
             kept,
@@ -122,6 +122,7 @@ impl Draft {
         let mut built = Vec::new();
         let mut has_claims = false;
         let mut limit_inside = None;
+        let given: Vec<String> = layers.iter().map(|spec| spec.name().to_owned()).collect();
         for mut spec in foundation(layers) {
             if let LayerSpec::BodyLimit(limit) = &mut spec {
                 for (path, bytes) in &body_limits {
@@ -156,6 +157,10 @@ impl Draft {
             check_order(&of_app.chain(&around.layers).collect::<Vec<_>>())
                 .map_err(|error| error.at_if_known(location))?;
         }
+        let handle = |layer: &BuiltLayer| layer.handle().cloned();
+        // What every app has and this one did not name is not among those that were given, which keep their order.
+        let of_app = built.iter().filter(|layer| given.iter().any(|name| name == layer.name()));
+        let handles = [of_app.map(handle).collect(), made.iter().map(handle).collect()];
         let mut passed = Vec::with_capacity(built.len());
         for layer in built {
             if layer.name() == "BodyLimit" {
@@ -174,7 +179,7 @@ impl Draft {
         }
         let of_routes = middleware.iter().map(|middleware| middleware.settings.name.clone()).collect();
         let stack = builder.build(dispatcher)?;
-        Ok(Built { stack, shared, store, rows, exports, layers: passed, of_routes })
+        Ok(Built { stack, shared, store, rows, exports, handles, layers: passed, of_routes })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::crud::Rows;
 use crate::crud::store::{AnyCollection, AnyStore};
 use crate::layers::otel::OtelHandle;
+use crate::layers::spec::LayerHandle;
 use crate::python::middleware::Scope;
 use crate::python::objects::Shared;
 use crate::service::{LeafInfo, LeafKind, Stack};
@@ -19,6 +20,8 @@ pub(super) struct Built {
     pub(super) rows: HashMap<String, Rows<AnyCollection>>,
     /// What is to be flushed when the app stops.
     pub(super) exports: Vec<Arc<OnceLock<OtelHandle>>>,
+    /// What reaches the layers of the app, as they were given, and those of routes by their places.
+    pub(super) handles: [Vec<Option<LayerHandle>>; 2],
     /// The layers around every route, outermost first.
     pub(super) layers: Vec<Passed>,
     /// The names of middleware around single routes.

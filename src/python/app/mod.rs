@@ -33,6 +33,7 @@ use super::errors::config_error;
 use super::extension::NativeService;
 use super::handler::Plan;
 use super::headers::text;
+use super::layer_handle::LayerHandle;
 use super::objects::Objects;
 use super::pyloop::LoopCore;
 use super::rows::Rows;
@@ -230,6 +231,12 @@ impl App {
         let built = built.map_err(|error| config_error(py, &error))?;
         *lock(&self.objects) = Some(objects);
         self.built.set(built).map_err(|_| PyRuntimeError::new_err("the app is built already"))
+    }
+
+    /// What reaches the layers that `use_layers` set, in their order, and those of `add_layer` and `add_middleware`, by their places.
+    fn handles(&self) -> PyResult<[Vec<Option<LayerHandle>>; 2]> {
+        let handles = self.built()?.handles.clone();
+        Ok(handles.map(|layers| layers.into_iter().map(|handle| handle.map(LayerHandle::from)).collect()))
     }
 
     /// The route table as JSON.

@@ -22,7 +22,7 @@ pub(super) fn check(layers: &[LayerSpec], table: &RouteTable) -> Result<(), Conf
             refuse(table, is_kept, "HealthCheck", "answers there")
         }
         LayerSpec::Metrics(spec) => {
-            let is_kept = |leaf: &LeafInfo| spec.path == *leaf.path && is_asked(leaf);
+            let is_kept = |leaf: &LeafInfo| spec.path.as_deref() == Some(&*leaf.path) && is_asked(leaf);
             refuse(table, is_kept, "Metrics", "answers there")
         }
         LayerSpec::Redirect(spec) => {

@@ -84,8 +84,8 @@ impl HealthCheckSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsSpec {
-    /// The path that is answered.
-    pub path: String,
+    /// The path that is answered; none where they are read by the [handle](super::super::BuiltLayer::handle) alone.
+    pub path: Option<String>,
     /// Addresses and networks of those who are answered, or `*` for everybody; this machine and private networks when it is left out.
     pub allow: Option<Vec<String>>,
     /// The seconds at which buckets of durations end.
@@ -100,7 +100,7 @@ pub struct MetricsSpec {
 
 impl Default for MetricsSpec {
     fn default() -> Self {
-        Self { path: "/metrics".to_owned(), allow: None, buckets: None, routes: None, python_entries: None }
+        Self { path: Some("/metrics".to_owned()), allow: None, buckets: None, routes: None, python_entries: None }
     }
 }
 
@@ -110,7 +110,11 @@ impl MetricsSpec {
             Some(buckets) => MetricsLayer::with_buckets(buckets)?,
             None => MetricsLayer::new(),
         };
-        let layer = layer.entries(self.python_entries).path(&self.path)?;
+        let layer = layer.entries(self.python_entries);
+        let layer = match &self.path {
+            Some(path) => layer.path(path)?,
+            None => layer.without_path(),
+        };
         let layer = match self.allow {
             Some(networks) => layer.allow(networks)?,
             None => layer,
