@@ -114,7 +114,7 @@ async fn a_whole_stack_of_data_answers() {
     let file = route.clone().oneshot(get("/files/layers/", &[host])).await.unwrap();
     assert_eq!(
         (file.status().as_u16(), &file.headers()["cache-control"]),
-        (200, &"public, max-age=9, immutable".parse().unwrap())
+        (200, &"max-age=9, immutable".parse().unwrap())
     );
     assert_eq!(text(file).await, std::fs::read_to_string("src/layers/mod.rs").unwrap());
     let foreign = http::Request::post("/").header("host", "a.example").header("origin", "https://b.example");
