@@ -624,6 +624,15 @@ def test_quotas_are_told_apart_as_was_asked() -> None:
         assert [asked(client, **headers) for headers in tenants] == [200, 200, 429, 200, 429]
 
 
+def test_a_slash_at_the_end_is_no_other_route_to_count_by() -> None:
+    by_route = layers.RateLimit(limit=1, by_route=True)
+    with pytest.raises(ConfigError, match=r"RateLimit: by_route is given, and NormalizePath .*; put layers.Normalize"):
+        Ziggurat(layers=[by_route, layers.NormalizePath()]).build()
+    Ziggurat(layers=[layers.RateLimit(limit=1), layers.NormalizePath()]).build()
+    with limited(layers.NormalizePath(), by_route) as client:
+        assert [asked(client, path) for path in ("/items/1", "/items/1/", "/items/2/")] == [200, 429, 429]
+
+
 @pytest.mark.parametrize("outside", [[], [layers.Trace()]])
 def test_claims_that_nobody_checks_are_not_counted_by(outside: list[layers.Layer]) -> None:
     inside = layers.Jwt(secret=SECRET)
