@@ -36,7 +36,8 @@ class Compression(Layer):
 class Decompression(Layer):
     """Decompresses request bodies, and answers 413 to those that grow too much, 415 to other codings.
 
-    A `BodyLimit` outside of it counts what is sent, one inside what came out; in both places the smaller limit counts.
+    A `BodyLimit` outside of it, as that which every app has, counts what is sent; `max_bytes` and a `BodyLimit` inside of it count what
+    came out. The smaller limit counts, so where more may come, as by `BodyLimit(at=...)`, both have to be raised.
     """
 
     algorithms: Sequence[Coding] = ("br", "zstd", "gzip", "deflate")

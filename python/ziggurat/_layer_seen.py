@@ -208,8 +208,10 @@ class Otel(Layer):
     def __post_init__(self) -> None:
         self._check_text("endpoint", "service_name")
         if self.endpoint is not None and not _COLLECTOR.fullmatch(self.endpoint):
-            cure = "write it as http://localhost:4318, without a query"
-            raise self._wrong(f"{self.endpoint!r} is no address of a collector", cure)
+            cure = "write it as http://localhost:4318, without a query and the name of a user"
+            # Not what may hold a key or a password.
+            what = "the endpoint" if set(self.endpoint) & set("@?") else repr(self.endpoint)
+            raise self._wrong(f"{what} is no address of a collector", cure)
         if self.service_name == "":
             raise self._wrong("the name of the service is empty", "name it, or leave it out")
         if isinstance(self.sample, bool) or not isinstance(self.sample, (int, float)) or not 0 <= self.sample <= 1:

@@ -10,8 +10,10 @@ use http_body_util::{BodyExt, StreamBody};
 use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
 use ziggurat::layers::compression::Coding;
-use ziggurat::layers::{BodyLimitLayer, DecompressionLayer, body_limit::LimitedBody, decompression::DecompressedBody};
-use ziggurat::{Body, BodyTooLarge, BoxError, DecodeError, Problem, Request, Response};
+use ziggurat::layers::{
+    BodyLimitLayer, DecompressionLayer, LayerSpec, body_limit::LimitedBody, decompression::DecompressedBody, foundation,
+};
+use ziggurat::{Body, BodyTooLarge, BoxError, DecodeError, Problem, Request, Response, Route};
 
 use crate::support::{bytes, gzip, problem, text};
 
@@ -314,4 +316,28 @@ fn failures_say_what_they_are() {
     assert_eq!(Problem::unreadable(&*error).status(), 413);
     assert!(DecompressionLayer::new().codings([]).unwrap_err().to_string().contains("algorithms is empty"));
     assert!(DecompressionLayer::new().max_ratio(0).unwrap_err().to_string().contains("max_ratio is 0; "));
+}
+
+/// With what every app has and nothing else.
+#[tokio::test]
+async fn a_limit_further_out_counts_what_is_sent_and_what_comes_out_has_its_own() {
+    let specs = foundation(LayerSpec::list_from_json(r#"[{"type":"Decompression"}]"#).unwrap());
+    let names: Vec<_> = specs.iter().map(LayerSpec::to_string).collect();
+    assert_eq!(names[3..], ["BodyLimit", "Decompression"]);
+    let inner = Route::new(service_fn(|request: Request| async {
+        Ok::<Response, Infallible>(match request.into_body().collect().await {
+            Ok(body) => Response::new(body.to_bytes().len().to_string().into()),
+            Err(error) => Problem::unreadable(&*error).into_response(),
+        })
+    }));
+    let stack = specs.into_iter().rev().fold(inner, |inner, spec| spec.build().unwrap().apply(inner));
+    for (length, status) in [(1 << 20, 200), ((1 << 20) + 1, 413)] {
+        let sent = gzip(&noise(length));
+        assert!(sent.len() < 1 << 20);
+        let response = stack.clone().oneshot(coded("gzip", sent)).await.unwrap();
+        assert_eq!(response.status(), status, "{length}");
+        if status == 413 {
+            assert_eq!(problem(response).await["detail"], "the body may have at most 1048576 bytes");
+        }
+    }
 }

@@ -148,6 +148,35 @@ async fn a_connection_that_leads_nowhere_is_made_anew() {
     assert_eq!(status(&layer, "::1").await, 429);
 }
 
+/// A server that may not be written to, as one that is no master any more, or whose memory is full.
+#[tokio::test]
+async fn a_server_that_cannot_be_written_to_is_tried_again_over_a_new_connection() {
+    let Some(server) = Redis::started() else { return };
+    let layer = layer(&server);
+    assert_eq!((status(&layer, "::1").await, status(&layer, "::1").await), (200, 429));
+    let connections = || {
+        let stats = server.command(&[
+            "EVAL",
+            "return redis.call('INFO', 'stats'):match('total_connections_received:(%d+)')",
+            "0",
+        ]);
+        stats.trim().parse::<u32>().unwrap()
+    };
+    for (peer, bad, good) in [
+        ("192.0.2.1", &["CONFIG", "SET", "maxmemory", "1"][..], &["CONFIG", "SET", "maxmemory", "0"][..]),
+        ("192.0.2.2", &["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
+    ] {
+        assert_eq!(server.command(bad), "+OK");
+        assert_eq!(status(&layer, peer).await, 503, "{bad:?}");
+        assert_eq!(server.command(good), "+OK");
+        rest().await;
+        let before = connections();
+        assert_eq!(status(&layer, peer).await, 200, "{bad:?}");
+        // Its name may lead to another one by then. Each command here is one, too.
+        assert_eq!(connections() - before, 2, "{bad:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_server_refuses_is_a_failure_that_tells_no_password() {
     let Some(server) = Redis::started() else { return };

@@ -222,6 +222,52 @@ async fn a_file_that_is_held_or_broken_for_a_while_is_used_again() {
     assert_eq!((status(&layer, "192.0.2.1").await, status(&layer, "192.0.2.1").await), (200, 429));
 }
 
+/// As two processes have it.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_deleted_is_begun_anew_by_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quotas.db");
+    let (one, other) = (strict(&path), strict(&path));
+    for endings in [&[""][..], &["", "-wal"], &["", "-wal", "-shm"], &["", "-shm"]] {
+        assert_eq!((status(&one, "::1").await, status(&other, "::1").await), (200, 429), "{endings:?}");
+        for ending in endings {
+            std::fs::remove_file(format!("{}{ending}", path.display())).unwrap();
+        }
+        // As many as before, and together.
+        assert_eq!((status(&other, "::1").await, status(&one, "::1").await), (200, 429), "{endings:?}");
+        assert_eq!(status(&strict(&path), "::1").await, 429, "{endings:?}");
+        std::fs::remove_file(&path).unwrap();
+    }
+    // One that somebody else has put there, and whose end is not that of the new one.
+    let replaced = folder.path().join("replaced.db");
+    assert_eq!(status(&strict(&replaced), "::1").await, 200);
+    std::fs::rename(&replaced, &path).unwrap();
+    for ending in ["-wal", "-shm"] {
+        let _ = std::fs::rename(format!("{}{ending}", replaced.display()), format!("{}{ending}", path.display()));
+    }
+    assert_eq!((status(&one, "::1").await, status(&other, "::1").await), (429, 429));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_cut_off_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("quotas.db");
+    let layer = strict(&path);
+    assert_eq!((status(&layer, "::1").await, status(&layer, "::1").await), (200, 429));
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(0).unwrap();
+    let mut last = 0;
+    for _ in 0..5 {
+        last = status(&layer, "::1").await;
+        if last != 503 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1050)).await;
+    }
+    assert!([200, 429].contains(&last), "{last}");
+    assert_eq!(status(&layer, "::1").await, 429);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_gone_on_without_an_answer_is_not_counted() {
     let folder = tempfile::tempdir().unwrap();

@@ -114,7 +114,7 @@ async fn a_whole_stack_of_data_answers() {
     let file = route.clone().oneshot(get("/files/layers/", &[host])).await.unwrap();
     assert_eq!(
         (file.status().as_u16(), &file.headers()["cache-control"]),
-        (200, &"public, max-age=9, immutable".parse().unwrap())
+        (200, &"max-age=9, immutable".parse().unwrap())
     );
     assert_eq!(text(file).await, std::fs::read_to_string("src/layers/mod.rs").unwrap());
     let foreign = http::Request::post("/").header("host", "a.example").header("origin", "https://b.example");
@@ -259,8 +259,8 @@ fn contradictions_are_refused_by_name() {
         (r#"{"type":"Metrics","buckets":[]}"#, "Metrics: there are 0 buckets"),
         (r#"{"type":"Metrics","buckets":[1,1]}"#, "Metrics: the bucket 1 comes after 1"),
         (r#"{"type":"Otel","endpoint":"collector:4318"}"#, "Otel: \"collector:4318\" is no address of a collector"),
-        (r#"{"type":"Otel","endpoint":"http://a.example?x"}"#, "is no address of a collector"),
-        (r#"{"type":"Otel","endpoint":"http://u:p@a.example"}"#, "is no address of a collector"),
+        (r#"{"type":"Otel","endpoint":"http://a.example?x"}"#, "Otel: the endpoint is no address of a collector"),
+        (r#"{"type":"Otel","endpoint":"http://u:p@a.example"}"#, "Otel: the endpoint is no address of a collector"),
         (r#"{"type":"Otel","endpoint":"grpc://a.example"}"#, "is no address of a collector"),
         (r#"{"type":"Otel","service_name":""}"#, "Otel: the name of the service is empty"),
         (r#"{"type":"Otel","sample":1.5}"#, "Otel: sample is 1.5"),

@@ -1,7 +1,7 @@
 //! Files of a directory: how they are sent.
 
 use std::fs::{self, File};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::Method;
 use http_body::Body as _;
@@ -77,7 +77,7 @@ async fn conditions_are_answered_without_a_body() {
             *request.method_mut() = method.clone();
             let response = ask(&layer, request).await;
             assert_eq!((response.status().as_u16(), header(&response, "etag")), (304, tag), "{condition:?}");
-            assert_eq!(header(&response, "cache-control"), "public, max-age=60");
+            assert_eq!(header(&response, "cache-control"), "max-age=60");
             assert_eq!(header(&response, "vary"), "accept-encoding");
             for absent in ["content-length", "content-type", "last-modified"] {
                 assert_eq!(header(&response, absent), "", "{absent}");
@@ -95,9 +95,38 @@ async fn conditions_are_answered_without_a_body() {
     let fresh = ask(&layer, get("/static/ten.txt", &[("if-none-match", tag)])).await;
     assert_eq!(fresh.status(), 200);
     assert!(header(&fresh, "etag").starts_with("W/\""));
+    assert_eq!(header(&fresh, "last-modified"), "", "another change may have the same one");
     let again = get("/static/ten.txt", &[("if-none-match", header(&fresh, "etag"))]);
     assert_eq!(ask(&layer, again).await.status(), 304);
     let part = get("/static/ten.txt", &[("range", "bytes=0-1"), ("if-range", header(&fresh, "etag"))]);
+    assert_eq!(ask(&layer, part).await.status(), 200);
+}
+
+/// As of releases that were unpacked from archives in which all times are one.
+#[tokio::test]
+async fn what_a_build_has_set_all_times_to_is_no_version() {
+    let place = files();
+    let path = place.path().join("public/page.html");
+    let release = |content: &str| {
+        write(&path, content);
+        let one = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        File::options().write(true).open(&path).unwrap().set_modified(one).unwrap();
+    };
+    release("app-1111.js");
+    let layer = layer(&place);
+    let first = ask(&layer, get("/static/page.html", &[])).await;
+    assert_eq!(header(&first, "last-modified"), "");
+    let tag = header(&first, "etag").to_owned();
+    assert_eq!(ask(&layer, get("/static/page.html", &[("if-none-match", &tag)])).await.status(), 304);
+    // Times of the system go by ticks of some milliseconds.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    release("app-2222.js");
+    let date = "Thu, 01 Jan 1970 00:00:01 GMT";
+    for condition in [("if-none-match", &*tag), ("if-modified-since", date)] {
+        let second = ask(&layer, get("/static/page.html", &[condition])).await;
+        assert_eq!((second.status().as_u16(), &*text(second).await), (200, "app-2222.js"), "{condition:?}");
+    }
+    let part = get("/static/page.html", &[("range", "bytes=0-1"), ("if-range", date)]);
     assert_eq!(ask(&layer, part).await.status(), 200);
 }
 

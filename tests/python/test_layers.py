@@ -305,8 +305,12 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Metrics", {"buckets": ["1"]}, "a bucket ends at '1'"),
         ("Metrics", {"buckets": [1, 1]}, "the bucket 1 comes after 1"),
         ("Otel", {"endpoint": "collector:4318"}, "'collector:4318' is no address of a collector"),
-        ("Otel", {"endpoint": "http://a.example/?key=1"}, "is no address of a collector; write it as http://localhost"),
-        ("Otel", {"endpoint": "http://u:p@a.example"}, "is no address of a collector"),
+        (
+            "Otel",
+            {"endpoint": "http://a.example/?key=1"},
+            "Otel: the endpoint is no address of a collector; write it as http://localhost",
+        ),
+        ("Otel", {"endpoint": "http://u:p@a.example"}, "Otel: the endpoint is no address of a collector"),
         ("Otel", {"endpoint": "grpc://a.example"}, "is no address of a collector"),
         ("Otel", {"endpoint": 4318}, "endpoint must be a string"),
         ("Otel", {"service_name": ""}, "the name of the service is empty"),
@@ -618,6 +622,15 @@ def test_quotas_are_told_apart_as_was_asked() -> None:
     with limited(jwt, layers.RateLimit(limit=1, by_claim="tenant")) as client:
         tenants = [bearer(tenant="a", sub="x"), bearer(tenant="b", sub="x"), bearer(tenant="a", sub="y"), {}, {}]
         assert [asked(client, **headers) for headers in tenants] == [200, 200, 429, 200, 429]
+
+
+def test_a_slash_at_the_end_is_no_other_route_to_count_by() -> None:
+    by_route = layers.RateLimit(limit=1, by_route=True)
+    with pytest.raises(ConfigError, match=r"RateLimit: by_route is given, and NormalizePath .*; put layers.Normalize"):
+        Ziggurat(layers=[by_route, layers.NormalizePath()]).build()
+    Ziggurat(layers=[layers.RateLimit(limit=1), layers.NormalizePath()]).build()
+    with limited(layers.NormalizePath(), by_route) as client:
+        assert [asked(client, path) for path in ("/items/1", "/items/1/", "/items/2/")] == [200, 429, 429]
 
 
 @pytest.mark.parametrize("outside", [[], [layers.Trace()]])

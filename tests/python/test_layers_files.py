@@ -77,7 +77,7 @@ def test_a_page_has_one_origin_with_its_api(dist: Path) -> None:
         assert client.post("/notes/7/edit", headers={"accept": PAGE}).status_code == 404
 
         asset = get("/assets/app-1a2b.js", "*/*", **{"accept-encoding": "gzip"})
-        assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert asset.headers["cache-control"] == "max-age=31536000, immutable"
         assert asset.headers["content-encoding"] == "gzip"
         assert asset.headers["content-length"] == str((dist / "assets" / "app-1a2b.js.gz").stat().st_size)
         part = get("/assets/app-1a2b.js", "*/*", range="bytes=0-3", **{"accept-encoding": "identity"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import re
 import socket
 import threading
@@ -119,6 +120,35 @@ def test_bodies_are_decompressed_and_bombs_refused() -> None:
             assert sent(path, b"[]", "gzip, gzip")[0] == 415
         status, problem = sent("/raw", gzip.compress(b" " * 90_000))
         assert (status, problem["detail"]) == (413, "the body has more than 200 times the bytes that were sent")
+
+
+def test_what_comes_out_of_a_body_is_bounded_by_itself() -> None:
+    limit = layers.BodyLimit(at={"/large": 3_000_000, "/raised": 3_000_000})
+    app = Ziggurat(layers=[limit, layers.Decompression()])
+    raised = layers.Decompression(max_bytes=3_000_000)
+
+    async def length(request: Request) -> int:
+        return len(await request.body())
+
+    app.post("/")(length)
+    app.post("/large")(length)
+    app.post("/raised", layers=[raised], skip_layers=[layers.Decompression])(length)
+    digits = "".join(random.Random(7).choices("0123456789", k=1_500_000)).encode()
+    sent = gzip.compress(digits)
+    assert len(sent) < 1_000_000
+    with TestClient(app) as client:
+        for path, body, status in (
+            ("/", sent, 413),
+            ("/", digits, 413),
+            ("/large", sent, 413),
+            ("/large", digits, 200),
+            ("/raised", sent, 200),
+        ):
+            headers = {"content-encoding": "gzip" if body is sent else "identity"}
+            answer = client.post(path, content=body, headers=headers)
+            assert answer.status_code == status, path
+            if body is sent and status == 413:
+                assert answer.json()["detail"] == "the body may have at most 1048576 bytes"
 
 
 def test_what_is_too_much_is_refused_at_once() -> None:

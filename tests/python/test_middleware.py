@@ -483,6 +483,34 @@ def test_outside_of_the_limit_bodies_are_bounded_as_well(rest: list[layers.Layer
     assert lengths == [5]
 
 
+@pytest.mark.parametrize("path", ["/admin", "/admin/", "/admin//"])
+def test_a_slash_at_the_end_leads_past_nothing(path: str) -> None:
+    async def refuses(request: Request, call_next: Any) -> Response:
+        return Response(403, body="refused")
+
+    async def reads(request: Request, call_next: Any) -> Response:
+        await request.body()
+        response: Response = await call_next(request)
+        return response
+
+    limit = layers.BodyLimit(at={"/admin/upload": 3_000_000})
+    app = Ziggurat(layers=[layers.Middleware(refuses, paths="/admin"), reads, layers.NormalizePath(), limit])
+
+    @app.get("/admin")
+    async def admin() -> str:
+        return "secret"
+
+    @app.post("/admin/upload")
+    async def upload(request: Request) -> int:
+        return len(await request.body())
+
+    with TestClient(app) as client:
+        assert (client.get(path).status_code, client.get(path).text) == (403, "refused")
+        upload_path = path.replace("/admin", "/admin/upload")
+        assert client.post(upload_path, content=bytes(2_000_000)).text == "2000000"
+        assert client.post(upload_path, content=bytes(4_000_000)).status_code == 413
+
+
 def test_what_cannot_be_meant_of_its_place_is_refused() -> None:
     async def fine(request: Request, call_next: Any) -> Any: ...
 

@@ -8,7 +8,9 @@
 //! - That is slow and takes memory on purpose. It is done on threads for such work, [a few](BasicLayer::parallel) at a time; 64 more
 //!   wait, and who comes then is answered 503 with `Retry-After`. A password that was found good [counts](BasicLayer::remember) for a
 //!   minute without being checked again.
-//! - A name that is not known costs as much time as one that is, and has the same answer: 401 with `WWW-Authenticate: Basic`.
+//! - A name that is not known costs as much time as one that is, and has the same answer: 401 with `WWW-Authenticate: Basic`. Where
+//!   hashes were made with several parameters, a password that is not good is checked once with each of them, so all names cost the sum:
+//!   hash anew those of old parameters.
 //! - Without a password a request is refused, or passes without claims when the layer is not [`required`](BasicLayer::required). One
 //!   that a layer further out has authenticated already passes in any case.
 //!

@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::ConfigError;
 use crate::layers::caller::Caller;
 
+/// Memory, passes, lanes, version and length of a hash.
+pub(super) type Cost = (u32, u32, u32, Option<u32>, usize);
+
 /// A user whose password is known by its hash.
 #[derive(Clone)]
 #[must_use]
@@ -56,10 +59,12 @@ impl KnownUser {
         Ok(self)
     }
 
-    /// What it costs to check a password.
-    pub(super) fn cost(&self) -> u64 {
-        Params::try_from(&self.hash.password_hash())
-            .map_or(0, |params| u64::from(params.m_cost()) * u64::from(params.t_cost()))
+    /// What the time goes by that it takes to check a password.
+    pub(super) fn cost(&self) -> Cost {
+        let hash = self.hash.password_hash();
+        let params = Params::try_from(&hash).unwrap_or_default();
+        let length = hash.hash.map_or(0, |hash| hash.len());
+        (params.m_cost(), params.t_cost(), params.p_cost(), hash.version, length)
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::user::Cost;
 use super::{Claims, Fault, KnownUser};
 use crate::ConfigError;
 use crate::layers::credential;
@@ -26,8 +27,9 @@ const MAX_PASSWORD: usize = 1024;
 /// The users there are, and the checks of their passwords that are under way.
 pub(super) struct Users {
     users: HashMap<String, Arc<User>>,
-    /// What a password is checked against whose user is not known: it takes as long, and nothing is as it should be.
-    decoy: PasswordHashString,
+    /// One hash of each cost. A password that is not good is checked against all of these costs, whoever it is said to be of: the time
+    /// that one of them takes would tell who is known, and of which cost.
+    decoys: Vec<(Cost, PasswordHashString)>,
     /// Of this process alone, so that what is remembered says nothing to others.
     salt: [u8; 32],
     remember: Duration,
@@ -36,6 +38,7 @@ pub(super) struct Users {
 }
 
 struct User {
+    cost: Cost,
     hash: PasswordHashString,
     claims: Claims,
     /// The password that was good last, and since when.
@@ -58,14 +61,19 @@ impl Users {
         remember: Duration,
     ) -> Result<Self, ConfigError> {
         let given: Vec<_> = given.into_iter().collect();
-        let Some(dearest) = given.iter().max_by_key(|user| user.cost()) else {
+        if given.is_empty() {
             return Err(ConfigError::new("Basic: no user is known, so nobody could call").cure("give at least one"));
-        };
-        let decoy = dearest.hash.clone();
+        }
+        let mut decoys: Vec<(Cost, PasswordHashString)> = Vec::new();
         let mut users = HashMap::with_capacity(given.len());
-        for KnownUser { hash, caller } in given {
+        for known in given {
+            let cost = known.cost();
+            let KnownUser { hash, caller } = known;
+            if !decoys.iter().any(|(known, _)| *known == cost) {
+                decoys.push((cost, hash.clone()));
+            }
             let name = caller.subject().to_owned();
-            let user = User { hash, claims: caller.claims("Basic")?, good: Mutex::default() };
+            let user = User { cost, hash, claims: caller.claims("Basic")?, good: Mutex::default() };
             if users.insert(name.clone(), Arc::new(user)).is_some() {
                 return Err(ConfigError::new(format!("Basic: the user {name:?} is there twice"))
                     .cure("give everybody a name of their own"));
@@ -75,7 +83,7 @@ impl Users {
         OsRng.fill_bytes(&mut salt);
         Ok(Self {
             users,
-            decoy,
+            decoys,
             salt,
             remember,
             checking: Arc::new(Semaphore::new(parallel)),
@@ -102,8 +110,7 @@ impl Users {
         Verdict::Checking(runtime.spawn(async move {
             let permit = users.checking.clone().acquire_owned().await.ok()?;
             let check = move || {
-                let hash = user.as_deref().map_or(&users.decoy, |user| &user.hash);
-                let is_good = Argon2::default().verify_password(&password, &hash.password_hash()).is_ok();
+                let is_good = users.check(user.as_deref(), &password);
                 // With the work and not with the request, which may be gone.
                 drop((permit, place));
                 let user = user.filter(|_| is_good)?;
@@ -114,6 +121,24 @@ impl Users {
             };
             tokio::task::spawn_blocking(check).await.ok()?
         }))
+    }
+}
+
+impl Users {
+    /// Whether it is the password of `user`.
+    fn check(&self, user: Option<&User>, password: &[u8]) -> bool {
+        let is_of =
+            |hash: &PasswordHashString| Argon2::default().verify_password(password, &hash.password_hash()).is_ok();
+        if user.is_some_and(|user| is_of(&user.hash)) {
+            return true;
+        }
+        for (cost, decoy) in &self.decoys {
+            if user.is_none_or(|user| user.cost != *cost) {
+                // Whatever comes of it.
+                std::hint::black_box(is_of(decoy));
+            }
+        }
+        false
     }
 }
 

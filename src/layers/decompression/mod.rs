@@ -15,7 +15,9 @@
 //!
 //! # Beside `BodyLimit`
 //! A [`BodyLimitLayer`](crate::layers::BodyLimitLayer) further out counts what is sent, and can refuse by the announced
-//! length. One further in counts what came out, and by the path. In both places the smaller limit counts.
+//! length. One further in counts what came out, and by the path. In both places the smaller limit counts: with a limit of 1 MiB further
+//! out and nothing further in, as [`foundation`](crate::layers) has it, [`max_bytes`](DecompressionLayer::max_bytes) alone bounds what
+//! came out, at 1 MiB unless told. A path that may be sent more needs a higher number in both.
 //!
 //! # Limits
 //! - Windows of Zstandard may have 8 MiB (RFC 9659).

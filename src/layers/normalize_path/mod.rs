@@ -54,3 +54,9 @@ mod target;
 
 pub use layer::NormalizePathLayer;
 pub use service::NormalizePath;
+
+/// The path that what stands inside of [`NormalizePath`] sees.
+#[cfg(feature = "python")]
+pub(crate) fn path_inside(path: &str) -> &str {
+    target::trimmed_path(path).unwrap_or(path)
+}

@@ -1,15 +1,19 @@
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 
-/// The path and query of `uri` without the slashes at the end of the path; none where there is nothing to change.
-pub(super) fn trimmed(uri: &Uri) -> Option<String> {
-    let path = uri.path();
+/// The path without the slashes at its end; none where there is nothing to change.
+pub(super) fn trimmed_path(path: &str) -> Option<&str> {
     // Begun by two slashes, or by one and what browsers take for one, it names a host wherever it is used as a reference
     // (RFC 3986, 4.2; WHATWG URL, 4.4): nothing is made of such a path.
     if path.len() < 2 || !path.ends_with('/') || path.starts_with("//") || path.starts_with("/\\") {
         return None;
     }
-    let path = path.trim_end_matches('/');
+    Some(path.trim_end_matches('/'))
+}
+
+/// The path and query of `uri` without the slashes at the end of the path; none where there is nothing to change.
+pub(super) fn trimmed(uri: &Uri) -> Option<String> {
+    let path = trimmed_path(uri.path())?;
     Some(match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),

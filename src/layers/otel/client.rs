@@ -21,8 +21,8 @@ const MAX_BYTES: usize = 64 * 1024;
 
 /// Sends what the thread that exports gives it, on that thread.
 pub(super) struct Client {
-    /// Of its own: the program's may end before the last spans are sent.
-    runtime: Runtime,
+    /// Of its own: the program's may end before the last spans are sent. There until this is dropped.
+    runtime: Option<Runtime>,
     roots: Arc<RootCertStore>,
     timeout: Duration,
     told: Mutex<Option<Instant>>,
@@ -32,7 +32,7 @@ impl Client {
     pub(super) fn new(timeout: Duration) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let roots = Arc::new(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect());
-        Ok(Self { runtime, roots, timeout, told: Mutex::new(None) })
+        Ok(Self { runtime: Some(runtime), roots, timeout, told: Mutex::new(None) })
     }
 
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
@@ -68,6 +68,15 @@ impl Client {
     }
 }
 
+/// It may be dropped within another runtime, as when a setting beside it is refused, and there a runtime must not wait for its end.
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("timeout", &self.timeout).finish_non_exhaustive()
@@ -84,7 +93,8 @@ impl HttpClient for Client {
         Self: 'sent,
     {
         Box::pin(async move {
-            let sent = self.runtime.block_on(self.send(request));
+            let runtime = self.runtime.as_ref().ok_or("it has ended")?;
+            let sent = runtime.block_on(self.send(request));
             self.tell(&sent);
             sent
         })

@@ -37,16 +37,12 @@ impl Export {
     /// To the collector with this address, `http://collector:4318`; `/v1/traces` is added to it.
     ///
     /// # Errors
-    /// When it is no `http` or `https` address.
+    /// When it is no `http` or `https` address, or has a query, or the name of a user.
     pub fn endpoint(mut self, url: &str) -> Result<Self, ConfigError> {
-        let wrong = || {
-            ConfigError::new(format!("Otel: {url:?} is no address of a collector"))
-                .cure("write it as http://localhost:4318, without a query")
-        };
-        let parsed: Uri = url.parse().map_err(|_| wrong())?;
-        let is_http = matches!(parsed.scheme_str(), Some("http" | "https"));
-        if !is_http || parsed.query().is_some() || parsed.authority().is_none_or(|host| host.as_str().contains('@')) {
-            return Err(wrong());
+        if !is_collector(url) || url.contains('?') {
+            // Not what may hold a key or a password.
+            let what = if url.contains(['@', '?']) { "the endpoint".to_owned() } else { format!("{url:?}") };
+            return Err(ConfigError::new(format!("Otel: {what} is no address of a collector")).cure(WRITTEN));
         }
         self.endpoint = Some(format!("{}/v1/traces", url.trim_end_matches('/')));
         Ok(self)
@@ -62,6 +58,8 @@ impl Export {
         };
         let name: HeaderName = name.parse().map_err(|_| wrong())?;
         let mut value: HeaderValue = value.parse().map_err(|_| wrong())?;
+        // Others would be left out.
+        value.to_str().map_err(|_| wrong())?;
         value.set_sensitive(true);
         self.headers.push((name, value));
         Ok(self)
@@ -119,6 +117,9 @@ impl Export {
         let wrong = |what: &dyn std::fmt::Display| {
             ConfigError::new(format!("Otel: {what}")).cure("correct the setting, or the variable of the environment")
         };
+        if self.endpoint.is_none() {
+            check_environment(|name| env::var(name).ok())?;
+        }
         let client = Client::new(self.timeout).map_err(|error| wrong(&error))?;
         let headers: HashMap<String, String> = self
             .headers
@@ -155,6 +156,27 @@ impl std::fmt::Debug for Export {
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
+}
+
+const WRITTEN: &str = "write it as http://localhost:4318, without a query and the name of a user";
+
+/// Whether it can be the address of a collector. The name of a user would be sent in `Host`, and not be understood.
+fn is_collector(url: &str) -> bool {
+    let is_named = |parsed: &Uri| parsed.authority().is_some_and(|host| !host.as_str().contains('@'));
+    url.parse::<Uri>().is_ok_and(|parsed| matches!(parsed.scheme_str(), Some("http" | "https")) && is_named(&parsed))
+}
+
+/// Names the variable that says no address, without what it says: that may hold a password.
+fn check_environment(of: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {
+    // As they are asked for.
+    for name in ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+        let Some(url) = of(name).filter(|url| !url.trim().is_empty()) else { continue };
+        if !is_collector(url.trim()) {
+            return Err(ConfigError::new(format!("Otel: {name} is no address of a collector")).cure(WRITTEN));
+        }
+        return Ok(());
+    }
+    Ok(())
 }
 
 /// What makes spans and exports them.
@@ -202,5 +224,47 @@ impl OtelHandle {
             let _ = sender.send(provider.force_flush().is_ok());
         });
         started.is_ok() && flushed.recv_timeout(limit).unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_environment_says_is_checked_and_not_told() {
+        let check = |traces: Option<&str>, all: Option<&str>| {
+            check_environment(|name| if name.contains("TRACES") { traces } else { all }.map(str::to_owned))
+        };
+        for (traces, all) in [
+            (None, None),
+            (Some("http://a.example/v1/traces?x"), Some("nonsense")),
+            (Some(" "), Some("https://a.example:4318")),
+            (None, Some("http://[::1]:4318/")),
+        ] {
+            assert!(check(traces, all).is_ok(), "{traces:?} {all:?}");
+        }
+        for wrong in ["nonsense", "a.example:4318", "grpc://a.example", "http://u:hunter2@a.example", "http://u@h b"] {
+            let error = check(Some(wrong), None).unwrap_err().to_string();
+            assert!(error.starts_with("Otel: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is no address"), "{error}");
+            let error = check(Some(""), Some(wrong)).unwrap_err().to_string();
+            assert!(error.starts_with("Otel: OTEL_EXPORTER_OTLP_ENDPOINT is no address"), "{error}");
+            assert!(!error.contains(wrong), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_that_would_not_be_sent_are_refused() {
+        for (name, value) in [("a b", "x"), ("", "x"), ("x", "a\nb"), ("x", "cl\u{e9}")] {
+            let error = Export::new().header(name, value).unwrap_err().to_string();
+            assert!(error.contains("cannot be sent as a header") && !error.contains("cl"), "{error}");
+        }
+        assert!(Export::new().header("x", "a\tb~").is_ok());
+    }
+
+    /// As where the environment asks for what is not built in.
+    #[tokio::test]
+    async fn a_client_that_is_not_used_may_be_dropped_anywhere() {
+        drop(Client::new(Duration::from_secs(1)).unwrap());
     }
 }

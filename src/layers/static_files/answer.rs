@@ -14,7 +14,7 @@ use http::{HeaderValue, Response, StatusCode};
 use super::asked::Asked;
 use super::chunks::{Chunks, read};
 use super::range::Extent;
-use super::validators::{Validators, Verdict};
+use super::validators::{Kept, Validators, Verdict};
 use crate::Problem;
 
 /// Sent in one piece up to this length, and in pieces of it beyond: smaller ones cost more, as each is read on another thread.
@@ -53,9 +53,9 @@ pub(super) struct Source {
 
 impl Source {
     /// Reads what is short; so it is called where one may wait for a disk.
-    pub(super) fn answer(mut self, manner: &Manner, asked: &Asked) -> io::Result<Response<Content>> {
+    pub(super) fn answer(self, manner: &Manner, asked: &Asked) -> io::Result<Response<Content>> {
         let length = self.metadata.len();
-        let known = Validators::new(length, self.metadata.modified().ok(), self.coding, SystemTime::now());
+        let known = Validators::new(Kept::of(&self.metadata), self.coding, SystemTime::now());
         let mut response = match known.check(&asked.headers) {
             Verdict::Failed => {
                 return Ok(Problem::of(StatusCode::PRECONDITION_FAILED)
@@ -90,17 +90,17 @@ impl Source {
         Ok(response)
     }
 
-    fn send(&mut self, extent: Extent, known: &Validators, head: bool) -> io::Result<Response<Content>> {
+    fn send(self, extent: Extent, known: &Validators, head: bool) -> io::Result<Response<Content>> {
         let length = self.metadata.len();
         let (first, sent) = extent.span(length);
-        let content = if head { Bytes::new().into() } else { self.content(first, sent)? };
+        let content = if head { Bytes::new().into() } else { content(self.file, first, sent)? };
         let mut response = Response::new(content);
         if let Extent::Part { first, last } = extent {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             response.headers_mut().insert(CONTENT_RANGE, value(format!("bytes {first}-{last}/{length}")));
         }
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, self.content_type.clone());
+        headers.insert(CONTENT_TYPE, self.content_type);
         headers.insert(CONTENT_LENGTH, sent.into());
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if let Some(coding) = self.coding {
@@ -111,16 +111,16 @@ impl Source {
         }
         Ok(response)
     }
+}
 
-    fn content(&mut self, first: u64, length: u64) -> io::Result<Content> {
-        if first > 0 {
-            self.file.seek(SeekFrom::Start(first))?;
-        }
-        if length <= CHUNK {
-            return read(&mut self.file, length).map(Content::Bytes);
-        }
-        Ok(Content::Chunks(Chunks::new(self.file.try_clone()?, length)))
+fn content(mut file: File, first: u64, length: u64) -> io::Result<Content> {
+    if first > 0 {
+        file.seek(SeekFrom::Start(first))?;
     }
+    if length <= CHUNK {
+        return read(&mut file, length).map(Content::Bytes);
+    }
+    Ok(Content::Chunks(Chunks::new(file, length)))
 }
 
 /// Of text that is ASCII without control characters.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::header::{HeaderValue, VARY};
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -68,14 +69,16 @@ where
                     State::Inner { future: service.call(request) }
                 }
                 StateProj::Inner { future } => {
-                    let response = ready!(future.poll(cx))?;
-                    match this.fallback.take().filter(|_| is_nothing(&response)) {
-                        None => return Poll::Ready(Ok(response.map(FileBody::plain))),
-                        Some(Fallback { directory, asked }) => State::FallingBack {
-                            job: Job::new(move || directory.fall_back(&asked)),
-                            nothing: Some(response),
-                        },
-                    }
+                    let mut response = ready!(future.poll(cx))?;
+                    let Some(fallback) = this.fallback.take().filter(|_| is_nothing(&response)) else {
+                        return Poll::Ready(Ok(response.map(FileBody::plain)));
+                    };
+                    // Others get a page here, and a cache may keep that there is nothing (RFC 9110, 15.1).
+                    response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+                    let Fallback { directory, asked: Some(asked) } = fallback else {
+                        return Poll::Ready(Ok(response.map(FileBody::plain)));
+                    };
+                    State::FallingBack { job: Job::new(move || directory.fall_back(&asked)), nothing: Some(response) }
                 }
                 StateProj::FallingBack { job, nothing } => {
                     if let Some(file) = ready!(Pin::new(job).poll(cx)) {

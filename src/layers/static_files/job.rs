@@ -37,8 +37,20 @@ impl Future for Job {
                 tracing::error!(%error, "a file could not be read");
                 Some(Problem::internal().into_response())
             }
+            Err(error) if error.is_panic() => Some(Problem::internal().into_response()),
             // The runtime ends.
             Err(_) => Some(Problem::unavailable("the server is stopping", 1).into_response()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_no_end_of_the_server() {
+        let answer = Job::new(|| panic!("of a test")).await.unwrap();
+        assert_eq!(answer.status(), 500);
     }
 }

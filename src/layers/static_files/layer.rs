@@ -78,13 +78,15 @@ impl StaticLayer {
         }
     }
 
-    /// Lets clients keep files for so long without asking again: `Cache-Control: public, max-age=…`, and with `immutable` not even
+    /// Lets clients keep files for so long without asking again: `Cache-Control: max-age=…`, and with `immutable` not even
     /// when a page is loaded anew, as is right for names that hold a hash of the content.
     ///
-    /// Without it they may keep files, and ask each time whether they have changed (`no-cache`).
+    /// Without it they may keep files, and ask each time whether they have changed (`no-cache`). Caches on the way keep them too, unless
+    /// they were asked for with `Authorization`: `public` is not said, as it would have them give to anybody what a layer further out
+    /// gives to those that it knows (RFC 9111, 3.5).
     pub fn max_age(self, age: Duration, immutable: bool) -> Self {
         let immutable = if immutable { ", immutable" } else { "" };
-        let text = format!("public, max-age={}{immutable}", age.as_secs());
+        let text = format!("max-age={}{immutable}", age.as_secs());
         self.change(|directory| directory.manner.cache_control = HeaderValue::try_from(text).ok())
     }
 

@@ -9,7 +9,9 @@
 //!   [`precompressed`](StaticLayer::precompressed) says so. They have to be made anew with it: nobody compares what is in them.
 //! - Types go by the names of files; texts are UTF-8.
 //! - An entity tag is made of the time of the last change and the length, so that all machines that serve the same files agree. It is
-//!   weak for two seconds after a change, as another one may not show until then.
+//!   weak for two seconds after a change, as another one may not show until then, and there is no `Last-Modified` so long. A time
+//!   before 1990 is one that a build has given to all files: the tag then is of the time at which the system noted a change, which is
+//!   another on each machine, and there is no date.
 //! - Clients ask each time whether a file has changed (`Cache-Control: no-cache`), unless there is a [`max_age`](StaticLayer::max_age).
 //! - [`fallback`](StaticLayer::fallback) is the page of an app that has its routes in the browser: it stands for pages that are not
 //!   there, and for nothing else.
@@ -25,6 +27,8 @@
 //!
 //! # Limits
 //! - Several ranges in one request are answered with the whole file.
+//! - Two states of a file have one tag where they have the same length and time: a build that gives files a time of its own has to
+//!   give them another one with each release, as `SOURCE_DATE_EPOCH` of the last commit does, or one before 1990.
 //! - A file that is written to in place while it is sent is sent in parts of both. One that becomes shorter ends the connection.
 //!   Put new files in the place of old ones by renaming them.
 //! - What stands inside is asked before the fallback: where it refuses those who do not say who they are, they get no page.
@@ -65,7 +69,7 @@
 //! assert_eq!((page.status().as_u16(), &page.headers()["cache-control"]), (200, &"no-cache".parse().unwrap()));
 //! assert_eq!(service.ready().await.unwrap().call(request("/users/7", "application/json")).await.unwrap().status(), 404);
 //! let asset = service.ready().await.unwrap().call(request("/assets/mod.rs", "*/*")).await.unwrap();
-//! assert_eq!(asset.headers()["cache-control"], "public, max-age=31536000, immutable");
+//! assert_eq!(asset.headers()["cache-control"], "max-age=31536000, immutable");
 //!
 //! let error = StaticLayer::new("/static", "no/such/place").unwrap_err();
 //! assert!(error.to_string().contains("does not exist"));

@@ -32,7 +32,8 @@ impl<S> Static<S> {
 /// What a page that is not there is answered with.
 pub(super) struct Fallback {
     pub(super) directory: Arc<Directory>,
-    pub(super) asked: Asked,
+    /// None where no page is asked for.
+    pub(super) asked: Option<Asked>,
 }
 
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Static<S>
@@ -58,8 +59,10 @@ where
         let Some(asked) = Asked::of(request.method(), request.headers()) else {
             return ResponseFuture::inner(self.inner.call(request), None);
         };
-        let wants_page = self.directory.fallback.is_some() && accepts_page(request.headers());
-        let fallback = wants_page.then(|| Fallback { directory: self.directory.clone(), asked: asked.clone() });
+        let fallback = self.directory.fallback.is_some().then(|| Fallback {
+            directory: self.directory.clone(),
+            asked: accepts_page(request.headers()).then(|| asked.clone()),
+        });
         if self.directory.root.surely_lacks(&place.within) {
             return ResponseFuture::inner(self.inner.call(request), fallback);
         }

@@ -1,5 +1,6 @@
 //! Conditions of requests, by what a file is known by.
 
+use std::fs::Metadata;
 use std::time::{Duration, SystemTime};
 
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
@@ -9,15 +10,46 @@ use crate::layers::tags;
 
 /// A file may be written to again without another time being noted, as times are kept by some systems.
 const SETTLED: Duration = Duration::from_secs(2);
+/// 1 January 1990. Builds that are to give the same bytes each time set the times of all files to one before it: 1970 that of Nix and
+/// others, 1980 archives of ZIP, 1985 those of npm. It is the same whatever is in the file.
+const MEANT: Duration = Duration::from_secs(631_152_000);
 
 /// What tells one state of a file from another.
 #[derive(Debug)]
 pub(super) struct Validators {
     pub(super) tag: HeaderValue,
-    /// When it was changed, in whole seconds, if that is not to come.
+    /// When it was changed, in whole seconds. None while it may be changed again within that second: a part that a client got then
+    /// would be gone on with by that date (RFC 9110, 8.8.2.2).
     pub(super) modified: Option<SystemTime>,
     /// Whether nobody can have changed the file without its tag telling.
     is_strong: bool,
+}
+
+/// What a system keeps of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    pub(super) length: u64,
+    pub(super) modified: Option<SystemTime>,
+    /// When that, or anything else that is kept of it, was changed last. No program sets it, and machines differ.
+    pub(super) changed: Option<SystemTime>,
+}
+
+impl Kept {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self { length: metadata.len(), modified: metadata.modified().ok(), changed: changed(metadata) }
+    }
+}
+
+#[cfg(unix)]
+fn changed(metadata: &Metadata) -> Option<SystemTime> {
+    use std::os::unix::fs::MetadataExt;
+    let since_1970 = Duration::new(metadata.ctime().try_into().ok()?, metadata.ctime_nsec().try_into().ok()?);
+    SystemTime::UNIX_EPOCH.checked_add(since_1970)
+}
+
+#[cfg(not(unix))]
+fn changed(metadata: &Metadata) -> Option<SystemTime> {
+    metadata.created().ok()
 }
 
 /// What conditions say about the answer.
@@ -30,16 +62,21 @@ pub(super) enum Verdict {
 
 impl Validators {
     /// `coding` is that of the bytes in the file.
-    pub(super) fn new(length: u64, modified: Option<SystemTime>, coding: Option<&str>, now: SystemTime) -> Self {
-        let since_1970 = modified.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
-        let age = modified.and_then(|time| now.duration_since(time).ok());
+    pub(super) fn new(kept: Kept, coding: Option<&str>, now: SystemTime) -> Self {
+        let Kept { length, modified, changed } = kept;
+        let meant = modified.filter(|time| *time >= SystemTime::UNIX_EPOCH + MEANT);
+        let known = meant.or(changed);
+        let since_1970 = known.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
+        let age = known.and_then(|time| now.duration_since(time).ok());
         let is_strong = age.is_some_and(|age| age >= SETTLED);
         let (weak, dash) = (if is_strong { "" } else { "W/" }, if coding.is_some() { "-" } else { "" });
         let tag = format!("{weak}\"{:x}-{length:x}{dash}{}\"", since_1970.as_nanos(), coding.unwrap_or_default());
         Self {
             // ASCII without control characters.
             tag: HeaderValue::try_from(tag).unwrap_or(HeaderValue::from_static("W/\"\"")),
-            modified: age.map(|_| SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970.as_secs())),
+            modified: meant
+                .filter(|_| is_strong)
+                .map(|_| SystemTime::UNIX_EPOCH + Duration::from_secs(since_1970.as_secs())),
             is_strong,
         }
     }
@@ -74,8 +111,11 @@ impl Validators {
     }
 }
 
+/// One: of several none counts (RFC 9110, 13.1.3).
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+    let mut values = headers.get_all(name).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    httpdate::parse_http_date(value.to_str().ok()?).ok()
 }
 
 #[cfg(test)]
@@ -89,25 +129,57 @@ mod tests {
 
     fn of_age(seconds: f32) -> Validators {
         let modified = httpdate::parse_http_date(CHANGED).unwrap() + Duration::from_nanos(64);
-        Validators::new(5, Some(modified), None, modified + Duration::from_secs_f32(seconds))
+        of(5, Some(modified), None, modified + Duration::from_secs_f32(seconds))
+    }
+
+    /// As on a machine that has had the file since 2001.
+    fn of(length: u64, modified: Option<SystemTime>, coding: Option<&str>, now: SystemTime) -> Validators {
+        let changed = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000));
+        Validators::new(Kept { length, modified, changed }, coding, now)
     }
 
     fn headers(list: &[(&'static str, &str)]) -> HeaderMap {
-        list.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+        let mut headers = HeaderMap::new();
+        for (name, value) in list {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
     }
 
     #[test]
     fn a_tag_is_strong_once_a_change_would_show() {
         assert_eq!(of_age(2.0).tag, TAG);
         assert_eq!(of_age(1.9).tag, format!("W/{TAG}"));
-        let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        let coded = Validators::new(16, Some(modified), Some("br"), modified + SETTLED);
-        assert_eq!(coded.tag, "\"3b9aca00-10-br\"");
+        let modified = SystemTime::UNIX_EPOCH + MEANT;
+        let coded = of(16, Some(modified), Some("br"), modified + SETTLED);
+        assert_eq!((coded.tag.to_str().unwrap(), coded.modified), ("\"8c24d6667470000-10-br\"", Some(modified)));
         // A clock that was put back.
-        let to_come = Validators::new(16, Some(modified), None, SystemTime::UNIX_EPOCH);
-        assert_eq!((to_come.tag.to_str().unwrap(), to_come.modified), ("W/\"3b9aca00-10\"", None));
-        let timeless = Validators::new(16, None, None, modified);
+        let to_come = of(16, Some(modified), None, SystemTime::UNIX_EPOCH);
+        assert_eq!((to_come.tag.to_str().unwrap(), to_come.modified), ("W/\"8c24d6667470000-10\"", None));
+        let timeless = Validators::new(Kept { length: 16, modified: None, changed: None }, None, modified);
         assert_eq!((timeless.tag.to_str().unwrap(), timeless.modified), ("W/\"0-10\"", None));
+    }
+
+    #[test]
+    fn a_date_is_told_once_no_other_change_can_have_it() {
+        let modified = httpdate::parse_http_date(CHANGED).unwrap();
+        assert_eq!((of_age(2.0).modified, of_age(1.9).modified), (Some(modified), None));
+    }
+
+    #[test]
+    fn times_that_builds_set_tell_nothing() {
+        let second = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let now = second(1_000_000_100);
+        // One before 1970 is one.
+        let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
+        for modified in [before, second(0), second(1), second(315_532_800), second(499_162_500), second(631_151_999)] {
+            let known = of(16, Some(modified), None, now);
+            assert_eq!(known.tag, "\"de0b6b3a7640000-10\"", "{modified:?}");
+            assert_eq!(known.modified, None, "{modified:?}");
+            let kept = Kept { length: 16, modified: Some(modified), changed: Some(now) };
+            assert!(Validators::new(kept, None, now).tag.as_bytes().starts_with(b"W/"), "{modified:?}");
+        }
+        assert_ne!(of(16, Some(second(631_152_000)), None, now).tag, "\"de0b6b3a7640000-10\"");
     }
 
     #[test]
@@ -134,6 +206,8 @@ mod tests {
             (&[("if-modified-since", AFTER)], NotModified),
             (&[("if-modified-since", BEFORE)], Send),
             (&[("if-modified-since", "1994-11-06")], Send),
+            (&[("if-modified-since", CHANGED), ("if-modified-since", CHANGED)], Send),
+            (&[("if-unmodified-since", BEFORE), ("if-unmodified-since", BEFORE)], Send),
             (&[("if-none-match", other), ("if-modified-since", AFTER)], Send),
             (&[("if-none-match", TAG), ("if-modified-since", BEFORE)], NotModified),
             (&[("if-match", TAG), ("if-none-match", TAG)], NotModified),

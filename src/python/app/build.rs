@@ -19,7 +19,7 @@ use crate::crud::{OpenError, References, Rows, Schema, Store};
 use crate::layers::{BuiltLayer, LayerSpec, check_order, foundation};
 use crate::python::attach;
 use crate::python::handler::PyHandlerService;
-use crate::python::middleware::PyMiddlewareLayer;
+use crate::python::middleware::{Outside, PyMiddlewareLayer};
 use crate::python::objects::{Objects, Shared};
 use crate::service::{Claims, Dispatcher, Leaf, LeafKind, Request, Response, Route, RouteTableBuilder, Stack};
 use crate::{Body, ConfigError};
@@ -121,16 +121,18 @@ impl Draft {
         let mut builder = Stack::builder();
         let mut built = Vec::new();
         let mut has_claims = false;
-        let mut limit_inside = None;
+        let mut outside = Outside::default();
         let given: Vec<String> = layers.iter().map(|spec| spec.name().to_owned()).collect();
-        for mut spec in foundation(layers) {
+        let layers = foundation(layers);
+        let mut normalizers = layers.iter().filter(|spec| matches!(spec, LayerSpec::NormalizePath(_))).count();
+        for mut spec in layers {
             if let LayerSpec::BodyLimit(limit) = &mut spec {
                 for (path, bytes) in &body_limits {
                     limit.at.entry(path.clone()).or_insert(*bytes);
                 }
-                if limit_inside.is_none() {
+                if outside.limit.is_none() {
                     let layer = limit.layer().map_err(|error| error.at_if_known(&location))?;
-                    limit_inside = Some(layer);
+                    outside.limit = Some(layer);
                 }
             }
             if let LayerSpec::RateLimit(limit) = &mut spec {
@@ -141,7 +143,18 @@ impl Draft {
                     .cure("put layers.Jwt(...), ApiKey(...) or Basic(...) before it")
                     .at_if_known(&location));
                 }
+                if limit.by_route && normalizers > 0 {
+                    return Err(ConfigError::new(
+                        "RateLimit: by_route is given, and NormalizePath inside of it leads paths with a slash at their end to the same route",
+                    )
+                    .cure("put layers.NormalizePath() before it")
+                    .at_if_known(&location));
+                }
                 limit.routes = Some(dispatcher.clone());
+            }
+            if matches!(spec, LayerSpec::NormalizePath(_)) {
+                normalizers -= 1;
+                outside.normalize = true;
             }
             if let LayerSpec::Metrics(metrics) = &mut spec {
                 metrics.routes = Some(dispatcher.clone());
@@ -163,8 +176,10 @@ impl Draft {
         let handles = [of_app.map(handle).collect(), made.iter().map(handle).collect()];
         let mut passed = Vec::with_capacity(built.len());
         for layer in built {
-            if layer.name() == "BodyLimit" {
-                limit_inside = None;
+            match layer.name() {
+                "BodyLimit" => outside.limit = None,
+                "NormalizePath" => outside.normalize = false,
+                _ => {}
             }
             let name = layer.name().to_owned();
             let in_python = middleware.iter().find(|middleware| middleware.layer.is_same(&layer));
@@ -172,7 +187,7 @@ impl Draft {
             builder = match in_python {
                 Some(python) => builder.layer(
                     name,
-                    PyMiddlewareLayer::around(python.settings.clone(), dispatcher.clone(), limit_inside.clone()),
+                    PyMiddlewareLayer::around(python.settings.clone(), dispatcher.clone(), outside.clone()),
                 ),
                 None => builder.wrap(name, move |route| layer.apply(route)),
             };

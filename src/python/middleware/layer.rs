@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use super::{CallNext, Exchange, Scope};
 use crate::layers::BodyLimitLayer;
+use crate::layers::normalize_path::path_inside;
 use crate::python::handler::BOUNDED_OUTSIDE;
 use crate::python::hooks::Surrounding;
 use crate::python::objects::{Objects, SurroundingsId};
@@ -30,8 +31,24 @@ pub(in crate::python) struct PyMiddlewareLayer {
     settings: Arc<Settings>,
     /// Inside of which it does not stand.
     dispatcher: Option<Dispatcher>,
-    /// Of the app, if this stands outside of it: what it reads of a body is bounded as well.
-    limit: Option<BodyLimitLayer>,
+    outside: Outside,
+}
+
+/// Of what a middleware stands outside.
+#[derive(Clone, Default)]
+pub(in crate::python) struct Outside {
+    /// The limit of the app, which bounds what the middleware reads of a body as well.
+    pub(in crate::python) limit: Option<BodyLimitLayer>,
+    /// Slashes at the end of a path are taken off further in: whatever goes by the path goes by the one without them, or a slash would
+    /// lead past it to the same route.
+    pub(in crate::python) normalize: bool,
+}
+
+impl Outside {
+    fn path<'r>(&self, request: &'r Request) -> &'r str {
+        let path = request.uri().path();
+        if self.normalize { path_inside(path) } else { path }
+    }
 }
 
 pub(in crate::python) struct Settings {
@@ -45,16 +62,12 @@ pub(in crate::python) struct Settings {
 impl PyMiddlewareLayer {
     /// For a single route.
     pub(in crate::python) fn of_route(settings: Arc<Settings>) -> Self {
-        Self { settings, dispatcher: None, limit: None }
+        Self { settings, dispatcher: None, outside: Outside::default() }
     }
 
-    /// For a stack around `dispatcher`, perhaps outside of the limit of bodies.
-    pub(in crate::python) fn around(
-        settings: Arc<Settings>,
-        dispatcher: Dispatcher,
-        limit: Option<BodyLimitLayer>,
-    ) -> Self {
-        Self { settings, dispatcher: Some(dispatcher), limit }
+    /// For a stack around `dispatcher`.
+    pub(in crate::python) fn around(settings: Arc<Settings>, dispatcher: Dispatcher, outside: Outside) -> Self {
+        Self { settings, dispatcher: Some(dispatcher), outside }
     }
 }
 
@@ -84,7 +97,7 @@ impl Service<Request> for PyMiddleware {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if !self.layer.settings.scope.holds(request.uri().path()) {
+        if !self.layer.settings.scope.holds(self.layer.outside.path(&request)) {
             return Either::Left(self.inner.answer(request));
         }
         // Handed over at once, so that what the future holds while Python is busy is little.
@@ -99,7 +112,7 @@ impl PyMiddlewareLayer {
     /// Of which kind the leaf is that a request will reach.
     fn kind(&self, request: &Request) -> LeafKind {
         let leaf = match &self.dispatcher {
-            Some(dispatcher) => dispatcher.table().leaf(request.uri().path(), request.method()),
+            Some(dispatcher) => dispatcher.table().leaf(self.outside.path(request), request.method()),
             None => request.extensions().get::<Arc<LeafInfo>>(),
         };
         // Where no leaf answers, Python is entered for its own sake.
@@ -114,7 +127,8 @@ impl PyMiddlewareLayer {
             return Err(refusal::not_running());
         };
         let kind = self.kind(&request);
-        let limit = self.limit.as_ref().map_or(BOUNDED_OUTSIDE, |limit| limit.max_bytes_at(request.uri().path()));
+        let limit = self.outside.limit.as_ref();
+        let limit = limit.map_or(BOUNDED_OUTSIDE, |limit| limit.max_bytes_at(self.outside.path(&request)));
         let (parts, body) = request.into_parts();
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = Head::of(&parts);

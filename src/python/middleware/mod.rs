@@ -12,5 +12,5 @@ mod scope;
 
 pub(super) use call_next::CallNext;
 pub(super) use exchange::Exchange;
-pub(super) use layer::{PyMiddlewareLayer, Settings as MiddlewareSettings};
+pub(super) use layer::{Outside, PyMiddlewareLayer, Settings as MiddlewareSettings};
 pub(super) use scope::Scope;

@@ -3,6 +3,16 @@
 
 #![allow(clippy::panic, reason = "a test of panics")]
 
+#[path = "../../support/memory.rs"]
+#[allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a store of tests"
+)]
+mod memory;
+
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,8 +23,11 @@ use hyper_util::rt::TokioIo;
 use pyo3::exceptions::{PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use ziggurat::crud::store::{AnyStore, OpenError};
 use ziggurat::python::{Raised, current_loop, future_into_py, into_future, into_future_with};
-use ziggurat::{Request, Response};
+use ziggurat::{ConfigError, Request, Response};
+
+use self::memory::Memory;
 
 /// How many futures of `pause` were dropped before their time.
 static ABORTED: AtomicUsize = AtomicUsize::new(0);
@@ -248,6 +261,14 @@ async fn upgrade(mut request: Request) -> Result<Response, Infallible> {
     Ok(response)
 }
 
+/// A store in memory, of a type of its own; `memory://none` is none.
+async fn open(url: String) -> Result<AnyStore, OpenError> {
+    match url.as_str() {
+        "memory://none" => Err(ConfigError::new("memory://none holds nothing").cure("name another one").into()),
+        _ => Ok(AnyStore::new(Memory::default())),
+    }
+}
+
 #[pymodule]
 mod ziggurat_extension {
     #[pymodule_export]
@@ -258,13 +279,13 @@ mod ziggurat_extension {
     use pyo3::prelude::*;
     use ziggurat::python::Extension;
 
-    use super::upgrade;
+    use super::{open, upgrade};
 
     /// Makes the native half of the package `ziggurat` the one in this module, which shares its runtime.
     #[pyfunction]
     fn provide(py: Python<'_>) -> PyResult<()> {
         let native = PyModule::new(py, "ziggurat._ziggurat")?;
-        Extension::new(&native)?.service("upgrade", tower::service_fn(upgrade))?;
+        Extension::new(&native)?.service("upgrade", tower::service_fn(upgrade))?.store("memory", open)?;
         Ok(())
     }
 }

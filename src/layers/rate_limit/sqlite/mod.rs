@@ -1,41 +1,35 @@
 //! Quotas in a SQLite file.
 
-use std::path::{Path, PathBuf};
+mod file;
+mod sweep;
+
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 use tokio::sync::oneshot;
 
+use self::file::QuotaFile;
+use self::sweep::Sweep;
 use super::shared::QuotaStore;
 use super::{InMemory, Quota, Verdict};
-use crate::crud::store::sqlite::{Durability, check_place, connect};
+use crate::crud::store::sqlite::check_place;
 use crate::{BoxError, ConfigError};
 
 /// How many requests may wait for the file; more fail at once.
 const WAITING: usize = 1024;
 /// How many are taken in one transaction at most.
 const TOGETHER: usize = 256;
-/// How often keys are deleted whose time has passed.
-const SWEEP: Duration = Duration::from_secs(10);
-/// Longer than any time of a key is ahead: the clock was set back since it was written.
-const AHEAD: u64 = 2 * 366 * 24 * 60 * 60 * 1_000_000_000;
-
-const TABLE: &str =
-    "CREATE TABLE IF NOT EXISTS ziggurat_quotas (key BLOB PRIMARY KEY, arrival INTEGER NOT NULL) STRICT, WITHOUT ROWID";
 const READ: &str = "SELECT arrival FROM ziggurat_quotas WHERE key = ?1";
 const WRITE: &str = "INSERT INTO ziggurat_quotas (key, arrival) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET arrival = excluded.arrival";
-const PASSED: &str = "DELETE FROM ziggurat_quotas WHERE arrival <= ?1 OR arrival > ?2";
-const COUNT: &str = "SELECT count(*) FROM ziggurat_quotas";
-const SOONEST: &str =
-    "DELETE FROM ziggurat_quotas WHERE key IN (SELECT key FROM ziggurat_quotas ORDER BY arrival LIMIT ?1)";
 
 /// A SQLite file that the processes of one machine share. Clones share a connection.
 ///
 /// A thread of its own takes what waits in one transaction, which keeps other processes out while it reads and writes. It is begun by the
 /// first request. The file is one for quotas alone: it is not synced to the disk at each request, and a write to it should not wait
-/// for others.
+/// for others. Where it is deleted, all processes go on with a new one, and quotas begin anew.
 #[derive(Debug, Clone)]
 pub struct SqliteQuotas {
     inner: Arc<Inner>,
@@ -100,7 +94,7 @@ impl Inner {
         let (path, max_keys) = (self.path.clone(), self.max_keys);
         std::thread::Builder::new()
             .name("ziggurat-quotas".to_owned())
-            .spawn(move || Keeper { path, max_keys, db: None, swept: None }.run(&jobs))?;
+            .spawn(move || Keeper { path, file: None, sweep: Sweep::new(max_keys) }.run(&jobs))?;
         Ok(sender)
     }
 }
@@ -132,9 +126,8 @@ impl QuotaStore for SqliteQuotas {
 /// The thread.
 struct Keeper {
     path: PathBuf,
-    max_keys: u64,
-    db: Option<Connection>,
-    swept: Option<Instant>,
+    file: Option<QuotaFile>,
+    sweep: Sweep,
 }
 
 impl Keeper {
@@ -151,7 +144,7 @@ impl Keeper {
             let outcome = self.settle(&batch);
             if outcome.is_err() {
                 // Whatever was wrong: the file may have been replaced.
-                self.db = None;
+                self.file = None;
             }
             match outcome {
                 Ok(verdicts) => {
@@ -170,34 +163,21 @@ impl Keeper {
     }
 
     fn settle(&mut self, batch: &[Job]) -> Result<Vec<Verdict>, BoxError> {
-        let db = match &mut self.db {
-            Some(db) => db,
-            none => none.insert(open(&self.path)?),
+        if self.file.take_if(|file| !file.is_at(&self.path)).is_some() {
+            tracing::warn!(path = %self.path.display(), "the file of quotas was deleted or replaced; they begin anew");
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(QuotaFile::open(&self.path)?),
         };
-        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = file.transaction()?;
         let now = now();
         let verdicts =
             batch.iter().map(|job| take(&transaction, &job.key, &job.quota, now)).collect::<Result<_, _>>()?;
-        if self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
-            sweep(&transaction, self.max_keys, now)?;
-            self.swept = Some(Instant::now());
-        }
+        self.sweep.go_on(&transaction, now)?;
         transaction.commit()?;
         Ok(verdicts)
     }
-}
-
-fn open(path: &Path) -> Result<Connection, BoxError> {
-    let mut db = connect(path, Durability::Normal)?;
-    db.busy_handler(Some(wait))?;
-    db.execute(TABLE, [])?;
-    Ok(db)
-}
-
-/// Another process writes, which takes it a fraction of a millisecond: SQLite's own handler would soon sleep for much longer.
-fn wait(times: i32) -> bool {
-    std::thread::sleep(Duration::from_micros(100 * u64::from(times.clamp(1, 10).unsigned_abs())));
-    times < 250
 }
 
 /// By the clock that the processes of a machine share.
@@ -217,81 +197,37 @@ fn take(db: &Transaction<'_>, key: &[u8; 16], quota: &Quota, now: u64) -> rusqli
     Ok(verdict)
 }
 
-fn sweep(db: &Transaction<'_>, max_keys: u64, now: u64) -> rusqlite::Result<()> {
-    let time = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
-    db.prepare_cached(PASSED)?.execute([time(now), time(now.saturating_add(AHEAD))])?;
-    let count: i64 = db.prepare_cached(COUNT)?.query_row([], |row| row.get(0))?;
-    let excess = u64::try_from(count).unwrap_or(0).saturating_sub(max_keys);
-    if excess > 0 {
-        db.prepare_cached(SOONEST)?.execute([time(excess)])?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SECOND: u64 = 1_000_000_000;
+    pub(super) const SECOND: u64 = 1_000_000_000;
     /// Some time in 2026.
-    const NOW: u64 = 1_780_000_000 * SECOND;
+    pub(super) const NOW: u64 = 1_780_000_000 * SECOND;
 
-    fn quota() -> Quota {
-        Quota::new(2, Duration::from_secs(20)).unwrap()
-    }
-
-    fn file() -> (tempfile::TempDir, Connection) {
+    pub(super) fn open() -> (tempfile::TempDir, QuotaFile) {
         let folder = tempfile::tempdir().unwrap();
-        let db = open(&folder.path().join("quotas.db")).unwrap();
-        (folder, db)
+        let file = QuotaFile::open(&folder.path().join("quotas.db")).unwrap();
+        (folder, file)
     }
 
-    fn is_allowed(db: &mut Connection, key: u8, now: u64) -> bool {
-        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
-        let verdict = take(&transaction, &[key; 16], &quota(), now).unwrap();
+    pub(super) fn is_allowed(file: &mut QuotaFile, key: u8, now: u64) -> bool {
+        let transaction = file.transaction().unwrap();
+        let quota = Quota::new(2, Duration::from_secs(20)).unwrap();
+        let verdict = take(&transaction, &[key; 16], &quota, now).unwrap();
         transaction.commit().unwrap();
         matches!(verdict, Verdict::Allowed { .. })
     }
 
     #[test]
     fn a_clock_that_is_set_back_holds_nobody_for_long() {
-        let (_folder, mut db) = file();
-        assert!([true, true, false].iter().all(|wanted| is_allowed(&mut db, 1, NOW) == *wanted));
+        let (_folder, mut file) = open();
+        assert!([true, true, false].iter().all(|wanted| is_allowed(&mut file, 1, NOW) == *wanted));
         // By a year: what was taken counts on, and comes back as it would have.
         let back = NOW - 365 * 86_400 * SECOND;
-        assert!(!is_allowed(&mut db, 1, back));
-        assert!(!is_allowed(&mut db, 1, back + 9 * SECOND));
-        assert!(is_allowed(&mut db, 1, back + 10 * SECOND));
-        assert!(!is_allowed(&mut db, 1, back + 10 * SECOND));
-    }
-
-    #[test]
-    fn keys_whose_time_has_passed_are_deleted_and_those_who_have_taken_least() {
-        let (_folder, mut db) = file();
-        for key in 0..10 {
-            assert!(is_allowed(&mut db, key, NOW));
-        }
-        assert!(is_allowed(&mut db, 3, NOW) && is_allowed(&mut db, 4, NOW));
-        let mut left = |max_keys, now| {
-            let transaction = db.transaction().unwrap();
-            sweep(&transaction, max_keys, now).unwrap();
-            transaction.commit().unwrap();
-            let mut keys = db.prepare("SELECT key FROM ziggurat_quotas ORDER BY key").unwrap();
-            let keys = keys.query_map([], |row| row.get::<_, [u8; 16]>(0)).unwrap();
-            keys.map(|key| key.unwrap()[0]).collect::<Vec<_>>()
-        };
-        assert_eq!(left(10, NOW).len(), 10);
-        let seven = left(7, NOW);
-        assert!(seven.len() == 7 && seven.contains(&3) && seven.contains(&4), "{seven:?}");
-        assert_eq!(left(7, NOW + 10 * SECOND), [3, 4]);
-        assert!(left(7, NOW + 20 * SECOND).is_empty());
-        assert!(is_allowed(&mut db, 1, NOW));
-        let mut left = |now| {
-            let transaction = db.transaction().unwrap();
-            sweep(&transaction, 10, now).unwrap();
-            transaction.commit().unwrap();
-            db.query_row(COUNT, [], |row| row.get::<_, i64>(0)).unwrap()
-        };
-        assert_eq!((left(NOW - AHEAD + 60 * SECOND), left(NOW - AHEAD)), (1, 0), "of a clock that was set back");
+        assert!(!is_allowed(&mut file, 1, back));
+        assert!(!is_allowed(&mut file, 1, back + 9 * SECOND));
+        assert!(is_allowed(&mut file, 1, back + 10 * SECOND));
+        assert!(!is_allowed(&mut file, 1, back + 10 * SECOND));
     }
 }
