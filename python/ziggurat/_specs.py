@@ -16,6 +16,7 @@ from .requests import Request
 from .responses import Response
 
 if TYPE_CHECKING:
+    from ._catches import Scope
     from ._ziggurat import NativeService
     from .hooks import Hooks
 
@@ -114,6 +115,8 @@ class RouteSpec:
     skip_layers: tuple[str, ...]
     location: str
     """`file:line` of the decorator."""
+    catches: tuple[Scope, ...] = ()
+    """Handlers of exceptions, those of the app first."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,8 @@ class CrudSpec:
     skip_layers: tuple[str, ...]
     hooks: Hooks | None
     location: str
+    catches: tuple[Scope, ...] = ()
+    """Handlers of exceptions, those of the app first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,8 @@ class NativeSpec:
     layers: tuple[Layer, ...]
     skip_layers: tuple[str, ...]
     location: str
+    catches: tuple[Scope, ...] = ()
+    """Handlers of exceptions, those of the app first."""
 
 
 def listed(methods: Sequence[str]) -> Sequence[str]:

@@ -149,7 +149,9 @@ class Plan:
     """The return annotation, or `MISSING`."""
     doc: str | None
 
-    def to_native(self, *, status: int = 200, auth: list[dict[str, Any]] | None = None) -> tuple[str, list[object]]:
+    def to_native(
+        self, *, status: int = 200, auth: list[dict[str, Any]] | None = None, catch: int | None = None
+    ) -> tuple[str, list[object]]:
         """The plan as JSON for the native side, and the Python objects that it names by index."""
         objects: list[object] = []
 
@@ -198,6 +200,7 @@ class Plan:
             "body": body,
             "status": status,
             "auth": auth,
+            "catch": catch,
         }
         return json.dumps(plan), objects
 

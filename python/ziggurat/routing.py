@@ -37,6 +37,7 @@ from .params import inspect_handler
 from .policy import Policy
 
 if TYPE_CHECKING:
+    from . import _catches
     from ._ziggurat import NativeService
     from .routers import Included, Router
 
@@ -45,6 +46,7 @@ __all__ = ["CORE", "PUBLIC", "CrudSpec", "NativeSpec", "Op", "RouteOptions", "Ro
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
 MiddlewareT = TypeVar("MiddlewareT", bound=Callable[..., Any])
+CatchT = TypeVar("CatchT", bound=Callable[[Any, Any], Any])
 
 
 class Routes:
@@ -52,6 +54,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._entries: list[Pending | CrudSpec | NativeSpec | Included] = []
+        self._catches: dict[type[Exception] | int, _catches.Handler] = {}
 
     def route(
         self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
@@ -159,6 +162,32 @@ class Routes:
 
     def _add_handler(self, handler: Pending) -> None:
         self._entries.append(handler)
+
+    def exception_handler(self, kind: type[Exception] | int) -> Callable[[CatchT], CatchT]:
+        """Has the decorated function answer where a handler of these routes raises an exception of this class, and gives it back unchanged.
+
+        It is `async def` or `def`, takes the request and the exception, and answers as a handler of a route does; what is no `Response` gets
+        the status of the exception, or 500. The one for the nearest class is asked, and those of a router before those of the app.
+
+        A status, as 404, stands for any `HTTPException` with it. That one, and `HTTPException` itself, are asked for what Rust answers, too: 404 and 405
+        where there is no route (of the app's handlers), 422 as `RequestValidationError`, what guards and native routes refuse. A handler of
+        `Exception`, or of 500, is asked where nobody expected the exception, which is logged as well.
+
+        It stands inside of all middleware, which sees its answer.
+        """
+        location = user_location()
+        self._refuse_when_built("a handler of exceptions", location)
+
+        def decorator(function: CatchT) -> CatchT:
+            self._catch(kind, function, location)
+            return function
+
+        return decorator
+
+    def _catch(self, kind: object, function: object, location: str) -> None:
+        from ._catches import add
+
+        add(self._catches, kind, function, location)
 
     def include_router(
         self,

@@ -6,6 +6,7 @@
 mod app;
 pub mod attach;
 mod bridge;
+mod catch;
 mod context;
 mod convert;
 mod db;
@@ -26,6 +27,7 @@ mod request;
 mod response;
 mod rows;
 mod stream;
+mod unfinished;
 
 use pyo3::prelude::*;
 

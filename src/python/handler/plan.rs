@@ -19,6 +19,9 @@ pub(in crate::python) struct Plan {
     pub(super) body: Option<BodyPlan>,
     pub(super) status: u16,
     pub(in crate::python) auth: Option<Vec<Requirement>>,
+    /// Its handlers of exceptions, among the app's.
+    #[serde(default)]
+    pub(in crate::python) catch: Option<usize>,
 }
 
 /// What stands at one place of the call.
