@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._loop import PyLoop, install, new_event_loop
     from ._ziggurat import __version__, spawn_blocking
     from .app import Ziggurat
+    from .background import BackgroundTask, BackgroundTasks
     from .exceptions import (
         ConfigError,
         DuplicateValue,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from .params import Body, Header, Path, Query
     from .policy import Policy
     from .requests import Request
-    from .responses import Response
+    from .responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
     from .routers import Router
     from .routing import CORE, PUBLIC
     from .transactions import transaction
@@ -59,6 +60,8 @@ __all__ = [
     "CORE",
     "PUBLIC",
     "Authenticated",
+    "BackgroundTask",
+    "BackgroundTasks",
     "Body",
     "Claim",
     "ClaimIs",
@@ -67,6 +70,7 @@ __all__ = [
     "DeletedAt",
     "DuplicateValue",
     "F",
+    "HTMLResponse",
     "HTTPException",
     "HasRole",
     "HasScope",
@@ -76,14 +80,17 @@ __all__ = [
     "Immutable",
     "Indexed",
     "InvalidRow",
+    "JSONResponse",
     "Micro",
     "Model",
     "ObjectId",
     "Path",
+    "PlainTextResponse",
     "Policy",
     "PyLoop",
     "Query",
     "ReadOnly",
+    "RedirectResponse",
     "Ref",
     "Request",
     "RequestValidationError",
@@ -118,6 +125,7 @@ _MODULES = {
     "_ziggurat": ("__version__", "spawn_blocking"),
     "_loop": ("PyLoop", "install", "new_event_loop"),
     "app": ("Ziggurat",),
+    "background": ("BackgroundTask", "BackgroundTasks"),
     "exceptions": (
         "ConfigError",
         "DuplicateValue",
@@ -156,7 +164,7 @@ _MODULES = {
     "params": ("Body", "Header", "Path", "Query"),
     "policy": ("Policy",),
     "requests": ("Request",),
-    "responses": ("Response",),
+    "responses": ("HTMLResponse", "JSONResponse", "PlainTextResponse", "RedirectResponse", "Response"),
     "routers": ("Router",),
     "routing": ("CORE", "PUBLIC"),
     "transactions": ("transaction",),

@@ -5,6 +5,7 @@
 
 mod app;
 pub mod attach;
+mod background;
 mod bridge;
 mod catch;
 mod context;
@@ -44,6 +45,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<query::QueryParams>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<response::Response>()?;
+    module.add_function(wrap_pyfunction!(response::encode_json, module)?)?;
     module.add_class::<rows::Rows>()?;
     module.add_class::<rows::Walk>()?;
     module.add_function(wrap_pyfunction!(rows::transact, module)?)?;

@@ -16,7 +16,7 @@ use crate::python::convert::to_python;
 use crate::python::objects::{Objects, Surroundings};
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started};
 use crate::python::request::{BodySource, Head, Request};
-use crate::python::{attach, catch, context, errors, interrupt, refusal, response};
+use crate::python::{attach, catch, context, errors, interrupt, refusal};
 use crate::service::{LeafKind, Problem};
 
 /// The Python half of a handler.
@@ -97,6 +97,8 @@ impl Callable {
             args.push(match arg {
                 Arg::Param(index) => to_python(py, &scalars[*index], &self.objects)?,
                 Arg::Body => self.validate(py, &body)?,
+                Arg::Response => given.response(py, self.status)?,
+                Arg::Background => given.tasks(py)?,
                 Arg::Request => {
                     let head = head.take().ok_or_else(|| errors::bug("a handler has one request"))?;
                     let request = Request::new(*head, BodySource::Read(body.clone()));
@@ -132,8 +134,9 @@ impl Callable {
         given: Given,
         within: Within<'_>,
     ) -> crate::Response {
-        let answered = |value| interrupt::noting(py, response::answer(&value, self.status, within.objects));
-        match result.and_then(answered) {
+        let answered =
+            result.and_then(|value| interrupt::noting(py, given.answer(&value, self.status, within.objects)));
+        match answered {
             Ok(response) => response,
             Err(error) => self.raised(py, error, given, within),
         }
@@ -288,6 +291,9 @@ impl Finish for HandlerReply {
                 && !errors::is_cancelled(py, error)
             {
                 errors::log(py, error, "a handler whose client is gone");
+            }
+            if let (Ok(_), Some(objects)) = (&result, self.objects.upgrade()) {
+                self.given.unanswered(py, &objects);
             }
             return;
         }

@@ -30,6 +30,10 @@ pub(in crate::python) struct Plan {
 pub(super) enum Arg {
     Request,
     Body,
+    /// What the handler says beside what it returns.
+    Response,
+    /// What it wants to run behind its answer.
+    Background,
     Param(usize),
 }
 
