@@ -250,7 +250,9 @@ class Ziggurat(Routes):
         catchers: dict[tuple[int, ...], int | None] = {}
         for route in self.route_specs:
             catch = _caught(native, catchers, route.catches)
-            plan, objects = route.plan.to_native(status=route.status, auth=self.asked(route), catch=catch)
+            plan, objects = route.plan.to_native(
+                status=route.status, auth=self.asked(route), catch=catch, write=route.returned.write
+            )
             around = [self._made(native, made, layer, route.location) for layer in route.layers]
             skips = list(route.skip_layers)
             native.add_handler(route.method, route.path, plan, route.plan.function, objects, around, skips)

@@ -12,6 +12,7 @@ __all__ = [
     "HTTPException",
     "InvalidRow",
     "RequestValidationError",
+    "ResponseValidationError",
     "RowChanged",
     "RowNotFound",
     "StoreFailure",
@@ -84,6 +85,10 @@ class RequestValidationError(HTTPException):
     ) -> None:
         self.errors = [dict(error) for error in errors]
         super().__init__(422, detail, headers)
+
+
+class ResponseValidationError(Exception):
+    """A handler returned what does not fit the model that it declares; a mistake of the code, and a 500 unless it is handled."""
 
 
 # What a store answers to Python code. Those of which clients may learn are answers, where nobody catches them.

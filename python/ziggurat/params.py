@@ -156,7 +156,12 @@ class Plan:
     doc: str | None
 
     def to_native(
-        self, *, status: int = 200, auth: list[dict[str, Any]] | None = None, catch: int | None = None
+        self,
+        *,
+        status: int = 200,
+        auth: list[dict[str, Any]] | None = None,
+        catch: int | None = None,
+        write: Callable[[Any], bytes] | None = None,
     ) -> tuple[str, list[object]]:
         """The plan as JSON for the native side, and the Python objects that it names by index."""
         objects: list[object] = []
@@ -209,6 +214,7 @@ class Plan:
             "status": status,
             "auth": auth,
             "catch": catch,
+            "write": None if write is None else keep(write),
         }
         return json.dumps(plan), objects
 

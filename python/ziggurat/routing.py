@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from ._location import user_location
+from ._returns import IncEx, Options, returned_by
 from ._specs import (
     CORE,
     METHODS,
@@ -33,7 +35,7 @@ from ._specs import (
 from .exceptions import ConfigError
 from .guards import Guard
 from .layers import Middleware
-from .params import inspect_handler
+from .params import MISSING, inspect_handler
 from .policy import Policy
 
 if TYPE_CHECKING:
@@ -102,6 +104,14 @@ class Routes:
         summary: str | None = None,
         description: str | None = None,
         status: int = 200,
+        response_model: Any = MISSING,
+        response_model_include: IncEx | None = None,
+        response_model_exclude: IncEx | None = None,
+        response_model_exclude_unset: bool = False,
+        response_model_exclude_defaults: bool = False,
+        response_model_exclude_none: bool = False,
+        response_model_by_alias: bool = True,
+        responses: Mapping[int | str, Mapping[str, Any]] | None = None,
         deprecated: bool = False,
         include_in_schema: bool = True,
         layers: Sequence[AnyLayer] = (),
@@ -123,6 +133,15 @@ class Routes:
             raise ConfigError(f"{path}: no methods are given", cure='write methods=["GET"]', location=location)
         if not 200 <= status <= 599:
             raise ConfigError(f"{path}: {status} is not a status of an answer", location=location)
+        options = Options(
+            response_model_include,
+            response_model_exclude,
+            response_model_exclude_unset,
+            response_model_exclude_defaults,
+            response_model_exclude_none,
+            response_model_by_alias,
+        )
+        _check_responses(responses or {}, path, location)
         scopes = scopes_of(auth, path, location)
         around = layers_of(layers, path, location)
         skipped = skips_of(skip_layers, path, location)
@@ -130,6 +149,7 @@ class Routes:
 
         def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
             plan = inspect_handler(function, path, localns=localns, prefix=prefix)
+            returned = returned_by(plan, response_model, options)
             doc = (plan.doc or "").strip()
             head, _, rest = doc.partition("\n\n")
             return [
@@ -150,6 +170,8 @@ class Routes:
                     layers=around,
                     skip_layers=skipped,
                     location=plan.location or location,
+                    returned=returned,
+                    responses=responses or {},
                 )
                 for verb in verbs
             ]
@@ -462,5 +484,19 @@ class Routes:
             raise ConfigError(
                 f"{what} was registered after the app was built",
                 cure="register everything before run(), start(), routes and stack()",
+                location=location,
+            )
+
+
+def _check_responses(responses: Mapping[int | str, Mapping[str, Any]], path: str, location: str) -> None:
+    for status, said in responses.items():
+        if str(status) != "default" and not re.fullmatch(r"[1-5](\d\d|XX)", str(status)):
+            raise ConfigError(
+                f"{path}: responses names {status!r}", cure='write a status, "4XX" or "default"', location=location
+            )
+        if not isinstance(said, Mapping):
+            raise ConfigError(
+                f"{path}: responses says {said!r} of {status}",
+                cure='write {"description": ..., "model": ...}',
                 location=location,
             )

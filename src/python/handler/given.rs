@@ -38,16 +38,20 @@ impl Given {
         Ok(tasks)
     }
 
-    /// What the handler returned, with what it said beside.
+    /// What the handler returned, with what it said beside. `write` makes JSON of it, if it is no response.
     pub(super) fn answer(
         &self,
         value: &Bound<'_, PyAny>,
         status: StatusCode,
+        write: Option<&Bound<'_, PyAny>>,
         objects: &Objects,
     ) -> PyResult<crate::Response> {
         let py = value.py();
         let status = self.response.as_ref().map_or(status, |response| response.bind(py).get().status_code());
-        let mut answer = response::answer(value, status, objects)?;
+        let mut answer = match write {
+            Some(write) => response::written(value, status, write, objects)?,
+            None => response::answer(value, status, objects)?,
+        };
         if let Some(beside) = &self.response {
             let beside = beside.bind(py);
             // One that was returned itself says everything already.

@@ -134,8 +134,9 @@ impl Callable {
         given: Given,
         within: Within<'_>,
     ) -> crate::Response {
+        let write = self.plan.write.map(|index| self.objects[index].bind(py));
         let answered =
-            result.and_then(|value| interrupt::noting(py, given.answer(&value, self.status, within.objects)));
+            result.and_then(|value| interrupt::noting(py, given.answer(&value, self.status, write, within.objects)));
         match answered {
             Ok(response) => response,
             Err(error) => self.raised(py, error, given, within),

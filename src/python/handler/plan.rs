@@ -22,6 +22,9 @@ pub(in crate::python) struct Plan {
     /// Its handlers of exceptions, among the app's.
     #[serde(default)]
     pub(in crate::python) catch: Option<usize>,
+    /// What makes JSON of what it returns, among the plan's objects; none leaves it to our own encoder.
+    #[serde(default)]
+    pub(super) write: Option<usize>,
 }
 
 /// What stands at one place of the call.

@@ -93,6 +93,23 @@ pub(in crate::python) fn answer(
     Ok(assemble(default, headers, Extensions::new(), bytes.into()))
 }
 
+/// The same where `write` makes JSON of what is no response.
+pub(in crate::python) fn written(
+    value: &Bound<'_, PyAny>,
+    default: StatusCode,
+    write: &Bound<'_, PyAny>,
+    objects: &Objects,
+) -> PyResult<crate::Response> {
+    if value.is_instance_of::<Response>() || (default == StatusCode::NO_CONTENT && value.is_none()) {
+        return answer(value, default, objects);
+    }
+    let json = write.call1((value,))?;
+    let json = json.cast::<PyBytes>()?;
+    let mut headers = HeaderMap::with_capacity(2);
+    headers.insert(CONTENT_TYPE, JSON);
+    Ok(assemble(default, headers, Extensions::new(), Bytes::copy_from_slice(json.as_bytes()).into()))
+}
+
 /// `value` as JSON, as it is written where a handler returns it.
 #[pyfunction]
 pub(in crate::python) fn encode_json<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {

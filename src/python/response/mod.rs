@@ -16,7 +16,7 @@ use pyo3::types::{PyBytes, PyString};
 use self::cookies::{Cookie, Expires};
 use self::encode::assemble;
 use self::encode::encode;
-pub(super) use self::encode::{answer, encode_json};
+pub(super) use self::encode::{answer, encode_json, written};
 use super::bridge::EventLoop;
 use super::headers::{Headers, collect, header_value};
 use super::objects::Objects;
