@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from ._loop import PyLoop, install, new_event_loop
     from ._ziggurat import __version__, spawn_blocking
     from .app import Ziggurat
+    from .background import BackgroundTask, BackgroundTasks
     from .exceptions import (
         ConfigError,
         DuplicateValue,
         HTTPException,
         InvalidRow,
+        RequestValidationError,
+        ResponseValidationError,
         RowChanged,
         RowNotFound,
         StoreFailure,
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
     from .params import Body, Header, Path, Query
     from .policy import Policy
     from .requests import Request
-    from .responses import Response
+    from .responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
     from .routers import Router
     from .routing import CORE, PUBLIC
     from .transactions import transaction
@@ -58,6 +61,8 @@ __all__ = [
     "CORE",
     "PUBLIC",
     "Authenticated",
+    "BackgroundTask",
+    "BackgroundTasks",
     "Body",
     "Claim",
     "ClaimIs",
@@ -66,6 +71,7 @@ __all__ = [
     "DeletedAt",
     "DuplicateValue",
     "F",
+    "HTMLResponse",
     "HTTPException",
     "HasRole",
     "HasScope",
@@ -75,17 +81,22 @@ __all__ = [
     "Immutable",
     "Indexed",
     "InvalidRow",
+    "JSONResponse",
     "Micro",
     "Model",
     "ObjectId",
     "Path",
+    "PlainTextResponse",
     "Policy",
     "PyLoop",
     "Query",
     "ReadOnly",
+    "RedirectResponse",
     "Ref",
     "Request",
+    "RequestValidationError",
     "Response",
+    "ResponseValidationError",
     "Router",
     "RowChanged",
     "RowNotFound",
@@ -116,11 +127,14 @@ _MODULES = {
     "_ziggurat": ("__version__", "spawn_blocking"),
     "_loop": ("PyLoop", "install", "new_event_loop"),
     "app": ("Ziggurat",),
+    "background": ("BackgroundTask", "BackgroundTasks"),
     "exceptions": (
         "ConfigError",
         "DuplicateValue",
         "HTTPException",
         "InvalidRow",
+        "RequestValidationError",
+        "ResponseValidationError",
         "RowChanged",
         "RowNotFound",
         "StoreFailure",
@@ -153,7 +167,7 @@ _MODULES = {
     "params": ("Body", "Header", "Path", "Query"),
     "policy": ("Policy",),
     "requests": ("Request",),
-    "responses": ("Response",),
+    "responses": ("HTMLResponse", "JSONResponse", "PlainTextResponse", "RedirectResponse", "Response"),
     "routers": ("Router",),
     "routing": ("CORE", "PUBLIC"),
     "transactions": ("transaction",),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ziggurat")
 
 SETTLES = 30.0
-"""Seconds for which an app that was started without a socket waits for hooks that still run."""
+"""Seconds for which an app that was started without a socket waits for hooks and background tasks that still run."""
 
 BLOCKED_AFTER = 0.2
 """Seconds after which a loop that has not seen a signal counts as blocked."""
@@ -136,14 +136,14 @@ async def _serve(
 async def _settle(
     native: _ziggurat.App, waiting: ThreadPoolExecutor, seconds: float, is_hurried: Callable[[], bool]
 ) -> None:
-    """Waits for the hooks of requests that were answered."""
+    """Waits for the hooks and background tasks of requests that were answered."""
     loop = asyncio.get_running_loop()
     end = time.monotonic() + seconds
     left = await loop.run_in_executor(waiting, native.settle, 0.0)
     while left and time.monotonic() < end and not is_hurried():
         left = await loop.run_in_executor(waiting, native.settle, 0.1)
     if left:
-        logger.warning("%d hooks of requests that were answered did not end in time", left)
+        logger.warning("%d hooks and background tasks of requests that were answered did not end in time", left)
 
 
 class InProcess:

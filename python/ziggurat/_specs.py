@@ -16,6 +16,8 @@ from .requests import Request
 from .responses import Response
 
 if TYPE_CHECKING:
+    from ._catches import Scope
+    from ._returns import IncEx, Returned
     from ._ziggurat import NativeService
     from .hooks import Hooks
 
@@ -82,6 +84,24 @@ class RouteOptions(TypedDict, total=False):
     """For the document; the rest of the docstring unless given."""
     status: int
     """Of answers that are not a `Response`; 200 unless given."""
+    response_model: Any
+    """What the handler returns; its return annotation unless given. It is written as this type says: a value of another one is cut to the
+    fields that are declared, or is a failure where it lacks some. None writes every value as it is."""
+    response_model_include: IncEx | None
+    """The only fields of a pydantic model that are written."""
+    response_model_exclude: IncEx | None
+    """Fields of a pydantic model that are not written."""
+    response_model_exclude_unset: bool
+    """Whether fields are left out that were not set."""
+    response_model_exclude_defaults: bool
+    """Whether fields are left out that hold their default."""
+    response_model_exclude_none: bool
+    """Whether fields are left out that are None."""
+    response_model_by_alias: bool
+    """Whether fields are called by their aliases; they are unless told."""
+    responses: Mapping[int | str, Mapping[str, Any]]
+    """Other answers for the document, by status: `{404: {"description": "No such item", "model": Problem}}`, and whatever OpenAPI
+    has of an answer."""
     deprecated: bool
     include_in_schema: bool
     """Whether the document shows it; it does unless given."""
@@ -114,6 +134,11 @@ class RouteSpec:
     skip_layers: tuple[str, ...]
     location: str
     """`file:line` of the decorator."""
+    returned: Returned
+    responses: Mapping[int | str, Mapping[str, Any]]
+    """Other answers, for the document."""
+    catches: tuple[Scope, ...] = ()
+    """Handlers of exceptions, those of the app first."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +199,8 @@ class CrudSpec:
     skip_layers: tuple[str, ...]
     hooks: Hooks | None
     location: str
+    catches: tuple[Scope, ...] = ()
+    """Handlers of exceptions, those of the app first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +218,8 @@ class NativeSpec:
     layers: tuple[Layer, ...]
     skip_layers: tuple[str, ...]
     location: str
+    catches: tuple[Scope, ...] = ()
+    """Handlers of exceptions, those of the app first."""
 
 
 def listed(methods: Sequence[str]) -> Sequence[str]:

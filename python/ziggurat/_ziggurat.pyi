@@ -23,7 +23,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVa
 from typing_extensions import disjoint_base
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from _typeshed import FileDescriptorLike
+
+    from .background import BackgroundTask, BackgroundTasks
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -114,18 +118,54 @@ class Response:
     def __new__(
         cls,
         status: int = 200,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         body: object = None,
         *,
         content: object = None,
         media_type: str | None = None,
-    ) -> Response: ...
+        background: BackgroundTask | BackgroundTasks | None = None,
+    ) -> Self: ...
     @property
     def status(self) -> int: ...
     @status.setter
     def status(self, value: int) -> None: ...
     @property
     def headers(self) -> Headers: ...
+    @property
+    def background(self) -> BackgroundTask | BackgroundTasks | None:
+        """What runs once the answer was handed over."""
+    @background.setter
+    def background(self, value: BackgroundTask | BackgroundTasks | None) -> None: ...
+    def set_cookie(
+        self,
+        key: str,
+        value: str = "",
+        *,
+        max_age: int | None = None,
+        expires: datetime | int | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: Literal["lax", "strict", "none"] | None = "lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Adds a `Set-Cookie`. `expires` is a datetime with its offset, or seconds from now.
+
+        What no cookie can hold, and what browsers refuse, is a `ValueError`; encode other values, as with `urllib.parse.quote`.
+        """
+    def delete_cookie(
+        self,
+        key: str,
+        *,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: Literal["lax", "strict", "none"] | None = "lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Has the client forget a cookie that was set with this path and domain."""
     @property
     def body(self) -> bytes: ...
     @body.setter
@@ -134,6 +174,8 @@ class Response:
     def body_iterator(self) -> AsyncIterator[bytes]: ...
     @body_iterator.setter
     def body_iterator(self, value: AsyncIterable[bytes | str] | Iterator[bytes | str]) -> None: ...
+
+def encode_json(value: object) -> bytes: ...
 
 @final
 class NativeService:
@@ -168,6 +210,8 @@ class App:
         paths: Sequence[str] | None,
         location: str,
     ) -> int: ...
+    def add_catcher(self, catcher: object, statuses: Sequence[int] | None) -> int: ...
+    def catch_refusals(self, catcher: int) -> None: ...
     def use_layers(self, layers: str) -> None: ...
     def crud_openapi(self) -> str: ...
     def keep(self, description: str, location: str) -> None: ...

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from inspect import isawaitable
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
@@ -20,6 +20,9 @@ from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
 from .models import Model, bind
 from .routers import Around, specs_of
 from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
+
+if TYPE_CHECKING:
+    from ._catches import ExceptionHandler, Scope
 
 __all__ = ["CrudSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
@@ -55,6 +58,8 @@ class Ziggurat(Routes):
     With `int64="string"` the ints of models stand in strings in JSON unless their bounds keep them within 2**53 - 1, since JavaScript
     holds no greater one exactly; bodies may have them as numbers, too.
 
+    `exception_handlers` answer for exceptions by class or status, as those that `exception_handler` adds.
+
     A datetime of a model has to say its offset from UTC. With `naive="utc"` one that does not is taken for a time in UTC, in bodies, in
     filters and in what code gives; answers say `Z` as ever.
     """
@@ -75,8 +80,11 @@ class Ziggurat(Routes):
         strict: bool = False,
         int64: Literal["number", "string"] = "number",
         naive: Literal["refuse", "utc"] = "refuse",
+        exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
     ) -> None:
         super().__init__()
+        for kind, function in (exception_handlers or {}).items():
+            self._catch(kind, function, user_location())
         if int64 not in ("number", "string"):
             raise ConfigError(f"int64={int64!r} is no way to write ints", cure='write "number" or "string"')
         if naive not in ("refuse", "utc"):
@@ -135,7 +143,7 @@ class Ziggurat(Routes):
         super()._add_handler(handler)
 
     def _specs(self) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
-        return specs_of(self, Around())
+        return specs_of(self, Around(catches=(self._catches,) if self._catches else ()))
 
     @property
     def route_specs(self) -> list[RouteSpec]:
@@ -240,8 +248,12 @@ class Ziggurat(Routes):
             for layer in layers
         ]
         native.use_layers(json.dumps(around_all))
+        catchers: dict[tuple[int, ...], int | None] = {}
         for route in self.route_specs:
-            plan, objects = route.plan.to_native(status=route.status, auth=self.asked(route))
+            catch = _caught(native, catchers, route.catches)
+            plan, objects = route.plan.to_native(
+                status=route.status, auth=self.asked(route), catch=catch, write=route.returned.write
+            )
             around = [self._made(native, made, layer, route.location) for layer in route.layers]
             skips = list(route.skip_layers)
             native.add_handler(route.method, route.path, plan, route.plan.function, objects, around, skips)
@@ -250,6 +262,7 @@ class Ziggurat(Routes):
                 "auth": self.asked(native_route),
                 "layers": [self._made(native, made, layer, native_route.location) for layer in native_route.layers],
                 "skip_layers": native_route.skip_layers,
+                "catch": _caught(native, catchers, native_route.catches),
                 "location": native_route.location,
             }
             native.add_native(native_route.method, native_route.path, native_route.service, json.dumps(declared))
@@ -288,10 +301,14 @@ class Ziggurat(Routes):
                 "closed": self._asks_everybody(crud),
                 "hooks_of": "" if crud.hooks is None else crud.hooks.name,
                 "hooks": [] if crud.hooks is None else crud.hooks.names,
+                "catch": _caught(native, catchers, crud.catches),
             }
             lax = crud.coerce == "pydantic"
             description = self._describe(crud.model, lax=lax, search=crud.search, shard_key=crud.shard_key)
             native.add_crud(description, json.dumps(options), crud.hooks)
+        refusals = _caught(native, catchers, (self._catches,))
+        if refusals is not None:
+            native.catch_refusals(refusals)
         for model, kept in self._kept.items():
             native.keep(self._describe(model, shard_key=kept.shard_key), kept.location)
         self._open_writes = self._find_open_writes(native)
@@ -470,6 +487,17 @@ class Ziggurat(Routes):
         finally:
             if context is not None:
                 await context.__aexit__(None, None, None)
+
+
+def _caught(native: _ziggurat.App, made: dict[tuple[int, ...], int | None], scopes: tuple[Scope, ...]) -> int | None:
+    """The place of these handlers of exceptions; routes that have the same share it."""
+    key = tuple(id(scope) for scope in scopes if scope)
+    if key and key not in made:
+        from ._catches import Catcher
+
+        catcher = Catcher(scopes)
+        made[key] = native.add_catcher(catcher, catcher.statuses)
+    return made.get(key)
 
 
 def _warn_of_cache(layers: Sequence[Layer]) -> None:

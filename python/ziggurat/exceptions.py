@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 __all__ = [
     "ConfigError",
     "DuplicateValue",
     "HTTPException",
     "InvalidRow",
+    "RequestValidationError",
+    "ResponseValidationError",
     "RowChanged",
     "RowNotFound",
     "StoreFailure",
@@ -65,6 +68,27 @@ class HTTPException(Exception):
             return HTTPStatus(self.status).phrase
         except ValueError:
             return "Error"
+
+
+class RequestValidationError(HTTPException):
+    """The values of a request break the rules of the route; 422.
+
+    It is what handlers of exceptions are given. `errors` has one dict for each thing that was wrong, as the problem document tells
+    of it: where (`parameter`, `path`, `header` or `pointer`), `code`, `detail` and perhaps `limit`.
+    """
+
+    def __init__(
+        self,
+        errors: Sequence[Mapping[str, Any]],
+        detail: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.errors = [dict(error) for error in errors]
+        super().__init__(422, detail, headers)
+
+
+class ResponseValidationError(Exception):
+    """A handler returned what does not fit the model that it declares; a mistake of the code, and a 500 unless it is handled."""
 
 
 # What a store answers to Python code. Those of which clients may learn are answers, where nobody catches them.

@@ -12,9 +12,10 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from ._openapi_answers import as_written, of_structs, other, success
+from ._returns import has_struct
 from ._security import Security, add_problems, problem
 from .params import MISSING, Param, Plan
-from .responses import Response
 
 if TYPE_CHECKING:
     from .app import Ziggurat
@@ -126,22 +127,13 @@ def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str) -> Json:
         problems.add("404")
     if plan.params:
         problems.add("422")
-    made["responses"] = {str(route.status): _success(plan, schemas)}
+    made["responses"] = {str(route.status): success(route, schemas.returned(route))}
     add_problems(made, problems)
     # Whatever a handler raises by itself, and what any route may answer: 500, 503, 504.
     made["responses"]["default"] = problem("Any other failure")
-    return made
-
-
-def _success(plan: Plan, schemas: _Schemas) -> Json:
-    made: Json = {"description": "Success"}
-    returns = plan.returns
-    if returns is str:
-        made["content"] = {"text/plain": {"schema": {"type": "string"}}}
-    elif returns is bytes:
-        made["content"] = {"application/octet-stream": {"schema": {}}}
-    elif not (isinstance(returns, type) and issubclass(returns, Response)):
-        made["content"] = {"application/json": {"schema": schemas.returned(plan)}}
+    for status, said in route.responses.items():
+        known = made["responses"].get(str(status))
+        made["responses"][str(status)] = other(status, said, known, schemas.said(route, status))
     return made
 
 
@@ -218,14 +210,30 @@ class _Schemas:
 
     def __init__(self, routes: list[RouteSpec], taken: Mapping[str, Any]) -> None:
         inputs: list[tuple[tuple[int, str], str, TypeAdapter[Any]]] = []
-        for plan in {id(route.plan): route.plan for route in routes}.values():
+        structs: dict[tuple[int, str], Any] = {}
+        for route in {id(route.plan): route for route in routes}.values():
+            plan, model = route.plan, route.returned.model
             if plan.body is not None:
                 self._add(inputs, (id(plan), "body"), "validation", plan.body.annotation)
-            if plan.returns is not MISSING:
-                self._add(inputs, (id(plan), "returns"), "serialization", plan.returns)
+            answers = {
+                f"responses {status}": said["model"] for status, said in route.responses.items() if "model" in said
+            }
+            if model is not MISSING:
+                answers["returns"] = model
+            for which, answered in answers.items():
+                if has_struct(answered):
+                    structs[id(plan), which] = answered
+                else:
+                    self._add(inputs, (id(plan), which), "serialization", answered)
         made, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)  # type: ignore[arg-type]
         self._made: dict[tuple[int, str], Json] = {key: value for (key, _), value in made.items()}
         self.definitions: dict[str, Json] = definitions.get("$defs", {})
+        for key, answered in structs.items():
+            schema, found = of_structs(answered, _REF)
+            # Where another model has the same name, it is shown as any JSON value.
+            if all(self.definitions.get(name, of) == of for name, of in found.items()):
+                self._made[key] = schema
+                self.definitions |= found
         self._rename({name for name in self.definitions if name in taken or name in ("Problem", "Violation")})
 
     @staticmethod
@@ -263,9 +271,14 @@ class _Schemas:
         """What the body of a request has to be."""
         return self._made.get((id(plan), "body"), {})
 
-    def returned(self, plan: Plan) -> Json:
+    def said(self, route: RouteSpec, status: int | str) -> Json:
+        """What an answer is of which the app tells."""
+        return self._made.get((id(route.plan), f"responses {status}"), {})
+
+    def returned(self, route: RouteSpec) -> Json:
         """What the handler returns; `{}` is any JSON value."""
-        return self._made.get((id(plan), "returns"), {})
+        schema = self._made.get((id(route.plan), "returns"), {})
+        return as_written(schema, route.returned.options, self.definitions)
 
 
 _VIOLATION: Json = {

@@ -3,7 +3,8 @@
 Rules, in this order:
 
 - a parameter whose name stands in the path template is a path parameter;
-- a parameter annotated `Request` is the request;
+- a parameter annotated `Request` is the request; `Response` is what is answered beside what the handler returns, and
+  `BackgroundTasks` what runs behind the answer;
 - a pydantic model, dataclass or typed dict (or a list of them) is the JSON body;
 - any other scalar, and a list of scalars, is a query parameter.
 
@@ -30,12 +31,15 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from ._ziggurat import Request
+from ._ziggurat import Request, Response
+from .background import BackgroundTasks
 from .exceptions import ConfigError
 
 __all__ = ["MISSING", "Body", "BodyParam", "Header", "Param", "Path", "Plan", "Query", "inspect_handler"]
 
 Source = Literal["path", "query", "header"]
+Special = Literal["response", "background"]
+"""What is filled by its type, and has to do with the answer."""
 Kind = Literal["int", "float", "bool", "str", "uuid", "datetime", "date", "enum"]
 
 
@@ -145,11 +149,20 @@ class Plan:
     body: BodyParam | None
     request: str | None
     """The name of the parameter that is the request."""
+    special: Mapping[str, Special]
+    """The names of those that are filled by their type otherwise, and with what."""
     returns: Any
     """The return annotation, or `MISSING`."""
     doc: str | None
 
-    def to_native(self, *, status: int = 200, auth: list[dict[str, Any]] | None = None) -> tuple[str, list[object]]:
+    def to_native(
+        self,
+        *,
+        status: int = 200,
+        auth: list[dict[str, Any]] | None = None,
+        catch: int | None = None,
+        write: Callable[[Any], bytes] | None = None,
+    ) -> tuple[str, list[object]]:
         """The plan as JSON for the native side, and the Python objects that it names by index."""
         objects: list[object] = []
 
@@ -184,6 +197,8 @@ class Plan:
         for name in self.order:
             if name == self.request:
                 args.append("request")
+            elif name in self.special:
+                args.append(self.special[name])
             elif self.body is not None and name == self.body.name:
                 args.append("body")
             else:
@@ -198,6 +213,8 @@ class Plan:
             "body": body,
             "status": status,
             "auth": auth,
+            "catch": catch,
+            "write": None if write is None else keep(write),
         }
         return json.dumps(plan), objects
 
@@ -211,6 +228,7 @@ _SCALARS: dict[Any, Kind] = {
     datetime: "datetime",
     date: "date",
 }
+_SPECIAL: dict[Any, Special] = {Response: "response", BackgroundTasks: "background"}
 _SUPPORTED = "int, float, bool, str, UUID, datetime, date, an Enum, one of them or None, or a list of them"
 _NAMES = re.compile(r"\{(\w+)(?::\w+)?\}")
 
@@ -277,6 +295,7 @@ def inspect_handler(
     params: list[Param] = []
     body: BodyParam | None = None
     request: str | None = None
+    special: dict[str, Special] = {}
     bound = {k for k in function.keywords} if isinstance(function, functools.partial) else set()
 
     for parameter in signature.parameters.values():
@@ -297,6 +316,8 @@ def inspect_handler(
             body = filled
         elif isinstance(filled, Param):
             params.append(filled)
+        elif filled is not None:
+            special[parameter.name] = filled
         else:
             if request is not None:
                 raise wrong(f"{request!r} and {parameter.name!r} both are the request", "keep one")
@@ -324,6 +345,7 @@ def inspect_handler(
         params=tuple(params),
         body=body,
         request=request,
+        special=special,
         returns=returns,
         doc=inspect.getdoc(target) if inspect.isfunction(target) or inspect.ismethod(target) else None,
     )
@@ -332,7 +354,9 @@ def inspect_handler(
 _Wrong = Callable[[str, str], ConfigError]
 
 
-def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong: _Wrong) -> Param | BodyParam | None:
+def _fill(
+    name: str, annotation: Any, default: object, in_path: list[str], wrong: _Wrong
+) -> Param | BodyParam | Special | None:
     """What fills the parameter `name`; `None` is the request."""
     if isinstance(default, (_Marker, Body, FieldInfo)):
         raise wrong(
@@ -352,6 +376,8 @@ def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong
     annotation, marker, constraints, description = _unwrap(name, annotation, wrong)
     if annotation is Request:
         return None
+    if annotation in _SPECIAL:
+        return _SPECIAL[annotation]
 
     if isinstance(marker, Body) or (marker is None and name not in in_path and _is_body(annotation)):
         return BodyParam(name, annotation, default, _validator(name, annotation, wrong), description)

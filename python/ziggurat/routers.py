@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ._location import user_location
 from ._specs import (
@@ -23,6 +24,9 @@ from .guards import Guard
 from .layers import Layer, Middleware
 from .routing import Routes
 
+if TYPE_CHECKING:
+    from ._catches import ExceptionHandler, Scope
+
 __all__ = ["Router"]
 
 
@@ -35,6 +39,7 @@ class Around:
     layers: tuple[Layer, ...] = ()
     skip_layers: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
+    catches: tuple[Scope, ...] = ()
 
     @classmethod
     def checked(
@@ -72,12 +77,14 @@ class Around:
             (*self.layers, *inner.layers),
             tuple(sorted({*self.skip_layers, *inner.skip_layers})),
             (*self.guards, *inner.guards),
+            (*self.catches, *inner.catches),
         )
 
     def of(self, spec: RouteSpec | CrudSpec | NativeSpec) -> RouteSpec | CrudSpec | NativeSpec:
         """A route with this around it. The path of a handler is that of the whole already."""
         if self == _NOTHING:
             return spec
+        spec = replace(spec, catches=(*self.catches, *spec.catches))
         layers = (*self.layers, *spec.layers)
         skips = tuple(sorted({*self.skip_layers, *spec.skip_layers}))
         if isinstance(spec, CrudSpec):
@@ -107,7 +114,7 @@ class Router(Routes):
     `prefix` comes before each path, and may have parameters as `/teams/{team}`. `tags` are added to those of each route.
     `layers` stand around each, outside of its own and inside of those of the app and all of the app's middleware; `skip_layers`
     names layers of the app that no request to them passes. `guards` ask something of the caller of each that does not say
-    `auth=PUBLIC`.
+    `auth=PUBLIC`. `exception_handlers` are those of its routes, as `exception_handler` adds them.
 
     What is registered after it was included is there as well, until the app is built.
     """
@@ -120,9 +127,12 @@ class Router(Routes):
         layers: Sequence[AnyLayer] = (),
         skip_layers: Sequence[SkippedLayer] = (),
         guards: Sequence[Guard] = (),
+        exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
     ) -> None:
         super().__init__()
         self._around = Around.checked(prefix, tags, layers, skip_layers, guards)
+        for kind, function in (exception_handlers or {}).items():
+            self._catch(kind, function, user_location())
         self._included_in: list[Routes] = []
 
     @property
@@ -144,7 +154,8 @@ class Router(Routes):
         return any(routes._is_built() for routes in self._included_in)
 
     def _specs_within(self, outer: Around) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
-        return specs_of(self, outer.outside_of(self._around))
+        around = replace(self._around, catches=(self._catches,)) if self._catches else self._around
+        return specs_of(self, outer.outside_of(around))
 
 
 def specs_of(routes: Routes, around: Around) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:

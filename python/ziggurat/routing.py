@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from ._location import user_location
+from ._returns import IncEx, Options, returned_by
 from ._specs import (
     CORE,
     METHODS,
@@ -33,10 +35,11 @@ from ._specs import (
 from .exceptions import ConfigError
 from .guards import Guard
 from .layers import Middleware
-from .params import inspect_handler
+from .params import MISSING, inspect_handler
 from .policy import Policy
 
 if TYPE_CHECKING:
+    from . import _catches
     from ._ziggurat import NativeService
     from .routers import Included, Router
 
@@ -45,6 +48,7 @@ __all__ = ["CORE", "PUBLIC", "CrudSpec", "NativeSpec", "Op", "RouteOptions", "Ro
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
 MiddlewareT = TypeVar("MiddlewareT", bound=Callable[..., Any])
+CatchT = TypeVar("CatchT", bound=Callable[[Any, Any], Any])
 
 
 class Routes:
@@ -52,6 +56,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._entries: list[Pending | CrudSpec | NativeSpec | Included] = []
+        self._catches: dict[type[Exception] | int, _catches.Handler] = {}
 
     def route(
         self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
@@ -99,6 +104,14 @@ class Routes:
         summary: str | None = None,
         description: str | None = None,
         status: int = 200,
+        response_model: Any = MISSING,
+        response_model_include: IncEx | None = None,
+        response_model_exclude: IncEx | None = None,
+        response_model_exclude_unset: bool = False,
+        response_model_exclude_defaults: bool = False,
+        response_model_exclude_none: bool = False,
+        response_model_by_alias: bool = True,
+        responses: Mapping[int | str, Mapping[str, Any]] | None = None,
         deprecated: bool = False,
         include_in_schema: bool = True,
         layers: Sequence[AnyLayer] = (),
@@ -120,6 +133,15 @@ class Routes:
             raise ConfigError(f"{path}: no methods are given", cure='write methods=["GET"]', location=location)
         if not 200 <= status <= 599:
             raise ConfigError(f"{path}: {status} is not a status of an answer", location=location)
+        options = Options(
+            response_model_include,
+            response_model_exclude,
+            response_model_exclude_unset,
+            response_model_exclude_defaults,
+            response_model_exclude_none,
+            response_model_by_alias,
+        )
+        _check_responses(responses or {}, path, location)
         scopes = scopes_of(auth, path, location)
         around = layers_of(layers, path, location)
         skipped = skips_of(skip_layers, path, location)
@@ -127,6 +149,7 @@ class Routes:
 
         def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
             plan = inspect_handler(function, path, localns=localns, prefix=prefix)
+            returned = returned_by(plan, response_model, options)
             doc = (plan.doc or "").strip()
             head, _, rest = doc.partition("\n\n")
             return [
@@ -147,6 +170,8 @@ class Routes:
                     layers=around,
                     skip_layers=skipped,
                     location=plan.location or location,
+                    returned=returned,
+                    responses=responses or {},
                 )
                 for verb in verbs
             ]
@@ -159,6 +184,32 @@ class Routes:
 
     def _add_handler(self, handler: Pending) -> None:
         self._entries.append(handler)
+
+    def exception_handler(self, kind: type[Exception] | int) -> Callable[[CatchT], CatchT]:
+        """Has the decorated function answer where a handler of these routes raises an exception of this class, and gives it back unchanged.
+
+        It is `async def` or `def`, takes the request and the exception, and answers as a handler of a route does; what is no `Response` gets
+        the status of the exception, or 500. The one for the nearest class is asked, and those of a router before those of the app.
+
+        A status, as 404, stands for any `HTTPException` with it. That one, and `HTTPException` itself, are asked for what Rust answers, too: 404 and 405
+        where there is no route (of the app's handlers), 422 as `RequestValidationError`, what guards and native routes refuse. A handler of
+        `Exception`, or of 500, is asked where nobody expected the exception, which is logged as well.
+
+        It stands inside of all middleware, which sees its answer.
+        """
+        location = user_location()
+        self._refuse_when_built("a handler of exceptions", location)
+
+        def decorator(function: CatchT) -> CatchT:
+            self._catch(kind, function, location)
+            return function
+
+        return decorator
+
+    def _catch(self, kind: object, function: object, location: str) -> None:
+        from ._catches import add
+
+        add(self._catches, kind, function, location)
 
     def include_router(
         self,
@@ -433,5 +484,19 @@ class Routes:
             raise ConfigError(
                 f"{what} was registered after the app was built",
                 cure="register everything before run(), start(), routes and stack()",
+                location=location,
+            )
+
+
+def _check_responses(responses: Mapping[int | str, Mapping[str, Any]], path: str, location: str) -> None:
+    for status, said in responses.items():
+        if str(status) != "default" and not re.fullmatch(r"[1-5](\d\d|XX)", str(status)):
+            raise ConfigError(
+                f"{path}: responses names {status!r}", cure='write a status, "4XX" or "default"', location=location
+            )
+        if not isinstance(said, Mapping):
+            raise ConfigError(
+                f"{path}: responses says {said!r} of {status}",
+                cure='write {"description": ..., "model": ...}',
                 location=location,
             )

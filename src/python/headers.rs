@@ -28,6 +28,11 @@ impl Headers {
         self.lock().clone()
     }
 
+    /// Appends a field to those of a response.
+    pub(super) fn add(&self, name: HeaderName, value: HeaderValue) {
+        self.lock().append(name, value);
+    }
+
     fn lock(&self) -> MutexGuard<'_, HeaderMap> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,7 +5,9 @@
 
 mod app;
 pub mod attach;
+mod background;
 mod bridge;
+mod catch;
 mod context;
 mod convert;
 mod db;
@@ -27,6 +29,7 @@ mod request;
 mod response;
 mod rows;
 mod stream;
+mod unfinished;
 
 use pyo3::prelude::*;
 
@@ -44,6 +47,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<query::QueryParams>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<response::Response>()?;
+    module.add_function(wrap_pyfunction!(response::encode_json, module)?)?;
     module.add_class::<rows::Rows>()?;
     module.add_class::<rows::Walk>()?;
     module.add_function(wrap_pyfunction!(rows::transact, module)?)?;

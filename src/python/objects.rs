@@ -23,6 +23,8 @@ pub(super) struct Objects {
     pub(super) middleware: Vec<Py<PyAny>>,
     /// `ziggurat.hooks.Hooks` of resources.
     pub(super) hooks: Vec<Py<PyAny>>,
+    /// `ziggurat._catches.Catcher` of routes.
+    pub(super) catchers: Vec<Py<PyAny>>,
     /// What is lent to requests further in.
     lent: Mutex<HashMap<u64, Surroundings>>,
     next: AtomicU64,
@@ -98,7 +100,7 @@ impl Objects {
         for callable in &self.handlers {
             callable.traverse(visit)?;
         }
-        self.middleware.iter().chain(&self.hooks).try_for_each(|function| visit.call(function))
+        self.middleware.iter().chain(&self.hooks).chain(&self.catchers).try_for_each(|function| visit.call(function))
     }
 }
 

@@ -85,6 +85,8 @@ pub(super) enum BodySource {
     Exchange(Arc<Exchange>),
     /// A hook's: the row was made of it.
     Used,
+    /// Of a request that was refused before its body was there, or answered already.
+    Gone,
 }
 
 /// A request. Every part is made when it is first asked for.
@@ -235,6 +237,7 @@ impl Request {
             BodySource::Read(bytes) => ready(py, PyBytes::new(py, bytes).into_any().unbind()),
             BodySource::Exchange(exchange) => exchange.read_body(py, false),
             BodySource::Used => Err(used()),
+            BodySource::Gone => Err(gone()),
         }
     }
 
@@ -243,6 +246,7 @@ impl Request {
             BodySource::Read(bytes) => ready(py, body_json(py, bytes)?),
             BodySource::Exchange(exchange) => exchange.read_body(py, true),
             BodySource::Used => Err(used()),
+            BodySource::Gone => Err(gone()),
         }
     }
 
@@ -253,6 +257,12 @@ impl Request {
 
 fn used() -> PyErr {
     PyRuntimeError::new_err("the body was read for the row, which the hook is given")
+}
+
+fn gone() -> PyErr {
+    PyRuntimeError::new_err(
+        "the body is not there: the request was refused before it was read, or a handler has had it",
+    )
 }
 
 /// `json.loads`: what handlers get is what Python's own parser makes of it.

@@ -1,6 +1,7 @@
 //! Hands a request to the leaf that its path and method name.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,15 +27,26 @@ use crate::{Body, BoxError};
 ///
 /// Paths are compared as they were sent: `/users/` and `/%75sers` are not `/users`, so that a layer that looks at the path
 /// sees what the dispatcher sees.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Dispatcher {
     table: Arc<RouteTable>,
+    on_refusal: Option<OnRefusal>,
 }
+
+/// Answers a request in the place of a dispatcher that has no leaf for it, given what that would say.
+pub(crate) type OnRefusal = Arc<dyn Fn(Request, Response) -> RouteFuture + Send + Sync>;
 
 impl Dispatcher {
     /// Dispatches over `table`.
     pub fn new(table: RouteTable) -> Self {
-        Self { table: Arc::new(table) }
+        Self { table: Arc::new(table), on_refusal: None }
+    }
+
+    /// Has the requests that no leaf is for answered by `answer`.
+    #[cfg(feature = "python")]
+    pub(crate) fn on_refusal(mut self, answer: OnRefusal) -> Self {
+        self.on_refusal = Some(answer);
+        self
     }
 
     /// The frozen table.
@@ -55,6 +67,12 @@ impl Dispatcher {
             }
             _ => Either::Right(or.answer(request)),
         }
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").field("table", &self.table).finish_non_exhaustive()
     }
 }
 
@@ -146,7 +164,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
         match decide(&self.table, request.uri(), request.method()) {
-            Decision::Answer(response) => ResponseFuture { state: State::Answer { response: Some(response) } },
+            Decision::Answer(response) => match &self.on_refusal {
+                Some(answer) if response.status().is_client_error() => {
+                    let head = request.method() == Method::HEAD;
+                    let future = answer(request.map(Body::new), response);
+                    ResponseFuture { state: State::Leaf { future, info: None, head } }
+                }
+                _ => ResponseFuture { state: State::Answer { response: Some(response) } },
+            },
             Decision::Leaf { entry, params, head } => enter(request.map(Body::new), entry, params, head),
         }
     }

@@ -35,6 +35,8 @@ pub use path::PathTemplate;
 pub(crate) use percent::decode as percent_decode;
 #[cfg(feature = "crud")]
 pub(crate) use percent::query_pairs;
+#[cfg(feature = "python")]
+pub(crate) use problem::IsProblem;
 pub use problem::{ErrorFormat, Limit, Location, Problem, Violation};
 #[cfg(feature = "crud")]
 pub(crate) use problem::{position, push_token};

@@ -288,8 +288,23 @@ impl Problem {
         *response.status_mut() = self.0.status;
         *response.headers_mut() = self.0.headers;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        response
+        marked(response)
     }
+}
+
+/// A response extension: the framework itself says what is wrong.
+#[cfg(feature = "python")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsProblem;
+
+fn marked<B>(response: Response<B>) -> Response<B> {
+    #[cfg(feature = "python")]
+    let response = {
+        let mut response = response;
+        response.extensions_mut().insert(IsProblem);
+        response
+    };
+    response
 }
 
 impl Serialize for Problem {

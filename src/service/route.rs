@@ -102,6 +102,14 @@ impl Future for ResponseFuture {
     }
 }
 
+impl ResponseFuture {
+    /// The answer that `future` gives.
+    #[cfg(feature = "python")]
+    pub(crate) fn new(future: impl Future<Output = Result<Response, Infallible>> + Send + 'static) -> Self {
+        Self(Box::pin(future))
+    }
+}
+
 impl fmt::Debug for ResponseFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ResponseFuture")

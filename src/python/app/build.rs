@@ -29,6 +29,9 @@ impl Draft {
     ///
     /// It runs detached, so `objects` were taken out of the draft before and are its caller's to release.
     pub(super) async fn build(self, objects: &Arc<Objects>) -> Result<Built, ConfigError> {
+        let rules = self.rules.clone();
+        let catches: Vec<_> = self.routes.iter().map(|route| self.catch_layer(route.catch())).collect();
+        let refusing = self.catch_layer(self.on_refusal);
         let Self {
             store,
             layers,
@@ -46,23 +49,30 @@ impl Draft {
             body_limits,
             objects: _,
             surrounding,
+            ..
         } = self;
         let shared = Shared::new(sync_threads);
         let _ = objects.shared.set(shared.clone());
         // These are set once: a draft is built once.
         let _ = surrounding.set((Arc::downgrade(objects), shared.clone()));
         let mut table = RouteTableBuilder::new();
-        for route in routes {
+        for (route, catch) in routes.into_iter().zip(catches) {
             match route {
                 Declared::Handler { method, path, plan, handler, around } => {
-                    let service = PyHandlerService::new(plan.clone(), handler, Arc::downgrade(objects), shared.clone());
+                    let rules = plan.catch.and_then(|index| rules.get(index).cloned());
+                    let weak = Arc::downgrade(objects);
+                    let service = PyHandlerService::new(plan.clone(), handler, weak, shared.clone(), rules);
                     let leaf =
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
-                    table.add(method, &path, surrounded(leaf, plan.auth.as_deref(), around))?;
+                    table.add(
+                        method,
+                        &path,
+                        surrounded(leaf, plan.auth.as_deref(), catch.filter(|_| plan.auth.is_some()), around),
+                    )?;
                 }
                 Declared::Native { method, path, name, route, declared, around } => {
                     let leaf = Leaf::new(name, LeafKind::Native, route).at(declared.location);
-                    table.add(method, &path, surrounded(leaf, declared.auth.as_deref(), around))?;
+                    table.add(method, &path, surrounded(leaf, declared.auth.as_deref(), catch, around))?;
                 }
                 Declared::Document { path, content_type, body } => {
                     table.add(Some(Method::GET), &path, document(&path, content_type, body))?;
@@ -116,7 +126,10 @@ impl Draft {
         for ((resource, _), collection) in resources.iter().zip(collections) {
             resource.mount_with(collection, &references, &mut table)?;
         }
-        let dispatcher = Dispatcher::new(table.build()?);
+        let mut dispatcher = Dispatcher::new(table.build()?);
+        if let Some(refusing) = refusing {
+            dispatcher = dispatcher.on_refusal(Arc::new(move |request, response| refusing.refuse(request, response)));
+        }
         unreached::check(&layers, dispatcher.table())?;
         let mut builder = Stack::builder();
         let mut built = Vec::new();

@@ -13,6 +13,7 @@ use crate::ConfigError;
 use crate::crud::{Resource, Schema, openapi_of};
 use crate::layers::otel::OtelHandle;
 use crate::layers::{BuiltLayer, LayerSpec};
+use crate::python::catch::{CatchLayer, Rules};
 use crate::python::handler::{Callable, Plan, SyncPool};
 use crate::python::hooks::Surrounding;
 use crate::python::middleware::{MiddlewareSettings, PyMiddlewareLayer, Scope};
@@ -40,6 +41,10 @@ pub(super) struct Draft {
     pub(super) middleware: Vec<Middleware>,
     /// What bodies may have at some paths, whatever the layers of the app say of all.
     pub(super) body_limits: Vec<(String, usize)>,
+    /// Of the app's catchers, which problems each is offered.
+    pub(super) rules: Vec<Arc<Rules>>,
+    /// The one for requests that no route is for.
+    pub(super) on_refusal: Option<usize>,
     pub(super) objects: Objects,
     /// For hooks.
     pub(super) surrounding: Surrounding,
@@ -84,6 +89,17 @@ pub(super) enum Declared {
     },
 }
 
+impl Declared {
+    /// The place of its handlers of exceptions.
+    pub(super) fn catch(&self) -> Option<usize> {
+        match self {
+            Self::Handler { plan, .. } => plan.catch,
+            Self::Native { declared, .. } => declared.catch,
+            Self::Document { .. } => None,
+        }
+    }
+}
+
 /// What a layer has to be told of when the app stops.
 pub(super) fn exports_of(spec: &LayerSpec) -> Option<Arc<OnceLock<OtelHandle>>> {
     match spec {
@@ -111,6 +127,8 @@ impl Draft {
             kept: Vec::new(),
             middleware: Vec::new(),
             body_limits: Vec::new(),
+            rules: Vec::new(),
+            on_refusal: None,
             objects: Objects::default(),
             surrounding: Surrounding::default(),
         })
@@ -212,6 +230,21 @@ impl Draft {
         self.made.push(layer.clone());
         self.middleware.push(Middleware { settings, layer });
         Ok(self.made.len() - 1)
+    }
+
+    /// Adds handlers of exceptions, for routes to name by the place that this gives; `statuses` are those of problems that they may
+    /// answer, None for all.
+    pub(super) fn add_catcher(&mut self, catcher: Py<PyAny>, statuses: Option<Vec<u16>>) -> usize {
+        let index = self.objects.catchers.len();
+        self.objects.catchers.push(catcher);
+        self.rules.push(Arc::new(Rules { index, statuses, surrounding: self.surrounding.clone() }));
+        index
+    }
+
+    /// The layer for a route with these handlers of exceptions, unless there is nothing to offer them.
+    pub(super) fn catch_layer(&self, index: Option<usize>) -> Option<CatchLayer> {
+        let rules = self.rules.get(index?)?;
+        rules.statuses.as_ref().is_none_or(|some| !some.is_empty()).then(|| CatchLayer::new(rules.clone()))
     }
 
     /// Keeps the rows of a model without serving them.

@@ -2,6 +2,7 @@
 
 use super::draft::Around;
 use crate::layers::RequireAuth;
+use crate::python::catch::CatchLayer;
 use crate::service::{Leaf, Requirement};
 
 pub(super) fn guard_of(requirements: &[Requirement]) -> RequireAuth {
@@ -16,11 +17,19 @@ pub(super) fn guard_name(guard: &RequireAuth) -> String {
     }
 }
 
-/// A leaf with its guard, and outside of that the layers around it.
-pub(super) fn surrounded(mut leaf: Leaf, auth: Option<&[Requirement]>, around: Around) -> Leaf {
+/// A leaf with its guard, what is offered to handlers of exceptions, and outside of that the layers around it.
+pub(super) fn surrounded(
+    mut leaf: Leaf,
+    auth: Option<&[Requirement]>,
+    catch: Option<CatchLayer>,
+    around: Around,
+) -> Leaf {
     if let Some(requirements) = auth {
         let guard = guard_of(requirements);
         leaf = leaf.layer(guard_name(&guard), |route| route.layer(guard));
+    }
+    if let Some(catch) = catch {
+        leaf = leaf.layer(CatchLayer::NAME, |route| route.layer(catch));
     }
     for layer in around.layers.iter().rev() {
         leaf = leaf.layer(layer.name(), |route| layer.apply(route));

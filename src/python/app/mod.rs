@@ -204,6 +204,20 @@ impl App {
         self.draft(py, |draft| draft.add_middleware(function, name, paths, location))
     }
 
+    /// Adds handlers of exceptions; gives their place, for plans and other routes. `statuses` are those of problems that are offered
+    /// to them, None for all.
+    fn add_catcher(&self, py: Python<'_>, catcher: Py<PyAny>, statuses: Option<Vec<u16>>) -> PyResult<usize> {
+        self.draft(py, |draft| Ok(draft.add_catcher(catcher, statuses)))
+    }
+
+    /// Whom requests are offered to that no route is for.
+    fn catch_refusals(&self, py: Python<'_>, catcher: usize) -> PyResult<()> {
+        self.draft(py, |draft| {
+            draft.on_refusal = Some(catcher);
+            Ok(())
+        })
+    }
+
     /// Sets the layers of the app: a JSON list of descriptions and places of middleware, outermost first.
     fn use_layers(&self, py: Python<'_>, layers: &str) -> PyResult<()> {
         self.draft(py, |draft| draft.use_layers(layers))

@@ -10,6 +10,7 @@ use super::settings::{CrudSettings, parse};
 use crate::ConfigError;
 use crate::crud::schema::DefaultValue;
 use crate::crud::{Op, Policy, Resource, ResourceOptions, Schema};
+use crate::python::catch::CatchLayer;
 use crate::python::hooks::Hook;
 use crate::service::ErrorFormat;
 
@@ -80,6 +81,9 @@ impl Draft {
         }
         for layer in around.layers {
             options = options.layer(layer.name().to_owned(), move |route| layer.apply(route));
+        }
+        if let Some(catch) = self.catch_layer(given.catch) {
+            options = options.layer(CatchLayer::NAME.to_owned(), move |route| route.layer(catch.clone()));
         }
         options = options.skip(around.skips).closed(given.closed);
         for (op, members) in &given.read_from {

@@ -75,6 +75,8 @@ pub(super) struct CrudSettings<'a> {
     /// What the class of hooks is called, and which it has, as `before_create`.
     pub(super) hooks_of: String,
     pub(super) hooks: Vec<String>,
+    /// The place of its handlers of exceptions.
+    pub(super) catch: Option<usize>,
 }
 
 /// A native route's.
@@ -86,6 +88,8 @@ pub(super) struct NativeSettings {
     /// Places of layers that were made for routes, and names of the app's that are skipped.
     pub(super) layers: Vec<usize>,
     pub(super) skip_layers: Vec<String>,
+    /// The place of its handlers of exceptions.
+    pub(super) catch: Option<usize>,
     pub(super) location: String,
 }
 

@@ -19,7 +19,7 @@ pub struct OnLoop<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> OnLoop<T> {
-    pub(super) fn new(value: T, home: LoopHandle) -> Self {
+    pub(in crate::python) fn new(value: T, home: LoopHandle) -> Self {
         Self { value: Some(value), home }
     }
 

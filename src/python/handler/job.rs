@@ -9,13 +9,14 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyTuple};
 
 use super::call::vectorcall;
+use super::given::Given;
 use super::plan::{Arg, Plan};
 use super::scalar::Scalar;
 use crate::python::convert::to_python;
 use crate::python::objects::{Objects, Surroundings};
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started};
 use crate::python::request::{BodySource, Head, Request};
-use crate::python::{attach, context, errors, interrupt, refusal, response};
+use crate::python::{attach, catch, context, errors, interrupt, refusal};
 use crate::service::{LeafKind, Problem};
 
 /// The Python half of a handler.
@@ -87,6 +88,7 @@ impl Callable {
         py: Python<'py>,
         input: Input,
         surroundings: Option<Surroundings>,
+        given: &mut Given,
     ) -> Result<Bound<'py, PyAny>, Failed> {
         let Input { scalars, body, mut head } = input;
         let mut args = Vec::with_capacity(self.plan.args.len());
@@ -95,10 +97,14 @@ impl Callable {
             args.push(match arg {
                 Arg::Param(index) => to_python(py, &scalars[*index], &self.objects)?,
                 Arg::Body => self.validate(py, &body)?,
+                Arg::Response => given.response(py, self.status)?,
+                Arg::Background => given.tasks(py)?,
                 Arg::Request => {
                     let head = head.take().ok_or_else(|| errors::bug("a handler has one request"))?;
                     let request = Request::new(*head, BodySource::Read(body.clone()));
-                    Bound::new(py, request.with_state(py, state.take()))?.into_any()
+                    let request = Bound::new(py, request.with_state(py, state.take()))?;
+                    given.request = Some(request.clone().unbind());
+                    request.into_any()
                 }
             });
         }
@@ -121,18 +127,44 @@ impl Callable {
         })
     }
 
-    fn respond(&self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>, within: Within<'_>) -> crate::Response {
-        let answered = |value| interrupt::noting(py, response::answer(&value, self.status, within.objects));
-        match result.and_then(answered) {
+    fn respond(
+        &self,
+        py: Python<'_>,
+        result: PyResult<Bound<'_, PyAny>>,
+        given: Given,
+        within: Within<'_>,
+    ) -> crate::Response {
+        let write = self.plan.write.map(|index| self.objects[index].bind(py));
+        let answered =
+            result.and_then(|value| interrupt::noting(py, given.answer(&value, self.status, write, within.objects)));
+        match answered {
             Ok(response) => response,
-            Err(error) => errors::answer_inside(py, error, &self.plan.name, within.outside()),
+            Err(error) => self.raised(py, error, given, within),
         }
     }
 
-    fn fail(&self, py: Python<'_>, failed: Failed, within: Within<'_>) -> crate::Response {
+    fn raised(&self, py: Python<'_>, error: PyErr, given: Given, within: Within<'_>) -> crate::Response {
+        let handed_on = catch::handed_on(py, within.objects, self.plan.catch, error, given.request, &self.plan.name);
+        handed_on.unwrap_or_else(|error| errors::answer_inside(py, error, &self.plan.name, within.outside()))
+    }
+
+    fn fail(&self, py: Python<'_>, failed: Failed, given: Given, within: Within<'_>) -> crate::Response {
         match failed {
-            Failed::Refused(problem) => problem.into_response(),
-            Failed::Raised(error) => errors::answer_inside(py, error, &self.plan.name, within.outside()),
+            Failed::Refused(problem) => self.refuse(py, *problem, given, within),
+            Failed::Raised(error) => self.raised(py, error, given, within),
+        }
+    }
+
+    /// Tells of a body that does not fit.
+    fn refuse(&self, py: Python<'_>, problem: Problem, given: Given, within: Within<'_>) -> crate::Response {
+        let (document, response) = (problem.to_bytes(), problem.into_response());
+        match catch::exception_of(py, within.objects, self.plan.catch, &response, &document) {
+            Ok(None) => response,
+            Ok(Some(error)) => {
+                catch::handed_on(py, within.objects, self.plan.catch, error, given.request, &self.plan.name)
+                    .unwrap_or(response)
+            }
+            Err(failure) => errors::answer_inside(py, failure, &self.plan.name, within.outside()),
         }
     }
 }
@@ -180,16 +212,18 @@ impl Call {
         };
         let callable = &objects.handlers[handler];
         let outer = surroundings.and_then(|id| objects.surroundings(py, id));
-        match callable.call(py, input, outer) {
+        let mut given = Given::default();
+        match callable.call(py, input, outer, &mut given) {
             Ok(coroutine) => {
-                let finish = Box::new(HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply });
+                let objects = Arc::downgrade(&objects);
+                let finish = Box::new(HandlerReply { handler, objects, surroundings, given, reply });
                 Started::Coroutine { coroutine: coroutine.unbind(), finish }
             }
             Err(failed) => {
                 if let Failed::Raised(error) = &failed {
                     interrupt::note(py, error);
                 }
-                reply.send(callable.fail(py, failed, Within { objects: &objects, surroundings }));
+                reply.send(callable.fail(py, failed, given, Within { objects: &objects, surroundings }));
                 Started::Finished
             }
         }
@@ -210,38 +244,35 @@ impl Call {
         let response = attach::on_loop(py, LeafKind::Python, |py| {
             let outer = surroundings.and_then(|id| objects.surroundings(py, id));
             let within = Within { objects: &objects, surroundings };
-            match run_in_context(py, callable, input, outer) {
-                Ok(value) => callable.respond(py, Ok(value), within),
-                Err(failed) => callable.fail(py, failed, within),
-            }
+            run_in_context(py, callable, input, outer, within)
         });
         reply.send(response);
     }
 }
 
-fn run_in_context<'py>(
-    py: Python<'py>,
+fn run_in_context(
+    py: Python<'_>,
     callable: &Callable,
     input: Input,
     surroundings: Option<Surroundings>,
-) -> Result<Bound<'py, PyAny>, Failed> {
+    within: Within<'_>,
+) -> crate::Response {
     // Threads of the pool set nothing, so what is current here is empty; a middleware's context is copied, since one
     // context cannot be entered by two threads.
     let own = match &surroundings {
-        Some(surroundings) => context::copy(surroundings.context.bind(py))?,
-        None => context::copy_current(py)?,
+        Some(surroundings) => context::copy(surroundings.context.bind(py)),
+        None => context::copy_current(py),
     };
-    let mut failed = None;
-    let mut input = Some((input, surroundings));
-    let entered = context::run(&own, || {
-        let (input, surroundings) = input.take()?;
-        callable.call(py, input, surroundings).map_err(|error| failed = Some(error)).ok()
-    })?;
-    match (entered, failed) {
-        (_, Some(failed)) => Err(failed),
-        (Some(value), None) => Ok(value),
-        (None, None) => Err(errors::bug("a handler was called without input").into()),
-    }
+    let answered = own.and_then(|own| {
+        context::run(&own, || {
+            let mut given = Given::default();
+            match callable.call(py, input, surroundings, &mut given) {
+                Ok(value) => callable.respond(py, Ok(value), given, within),
+                Err(failed) => callable.fail(py, failed, given, within),
+            }
+        })
+    });
+    answered.unwrap_or_else(|error| errors::answer_inside(py, error, &callable.plan.name, within.outside()))
 }
 
 /// Waits for a handler's coroutine.
@@ -249,6 +280,7 @@ struct HandlerReply {
     handler: usize,
     objects: Weak<Objects>,
     surroundings: Option<u64>,
+    given: Given,
     reply: Reply,
 }
 
@@ -261,13 +293,16 @@ impl Finish for HandlerReply {
             {
                 errors::log(py, error, "a handler whose client is gone");
             }
+            if let (Ok(_), Some(objects)) = (&result, self.objects.upgrade()) {
+                self.given.unanswered(py, &objects);
+            }
             return;
         }
         let response = match (self.objects.upgrade(), result) {
             (_, Err(error)) if errors::is_cancelled(py, &error) => refusal::stopping().into_response(),
             (Some(objects), result) => {
                 let within = Within { objects: &objects, surroundings: self.surroundings };
-                objects.handlers[self.handler].respond(py, result, within)
+                objects.handlers[self.handler].respond(py, result, self.given, within)
             }
             (None, _) => refusal::stopping().into_response(),
         };

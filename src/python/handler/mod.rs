@@ -4,6 +4,7 @@
 //! and dropped on the loop thread, or on a thread of the pool for `def` handlers.
 
 mod call;
+mod given;
 mod job;
 mod plan;
 mod scalar;

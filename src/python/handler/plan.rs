@@ -19,6 +19,12 @@ pub(in crate::python) struct Plan {
     pub(super) body: Option<BodyPlan>,
     pub(super) status: u16,
     pub(in crate::python) auth: Option<Vec<Requirement>>,
+    /// Its handlers of exceptions, among the app's.
+    #[serde(default)]
+    pub(in crate::python) catch: Option<usize>,
+    /// What makes JSON of what it returns, among the plan's objects; none leaves it to our own encoder.
+    #[serde(default)]
+    pub(super) write: Option<usize>,
 }
 
 /// What stands at one place of the call.
@@ -27,6 +33,10 @@ pub(in crate::python) struct Plan {
 pub(super) enum Arg {
     Request,
     Body,
+    /// What the handler says beside what it returns.
+    Response,
+    /// What it wants to run behind its answer.
+    Background,
     Param(usize),
 }
 

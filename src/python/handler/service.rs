@@ -16,12 +16,14 @@ use super::job::{Call, Input, LoopCall};
 use super::plan::{Param, Plan, Source};
 use super::scalar::{Scalar, read};
 use crate::Body;
+use crate::python::catch::{Refused, Rules};
 use crate::python::headers::text;
 use crate::python::objects::{Objects, Shared, SurroundingsId};
 use crate::python::pyloop::{Answer, Submitted, reply};
 use crate::python::refusal;
 use crate::python::request::Head;
-use crate::service::{Location, PathParams, Problem, Request, Response, Violation, query_pairs, read_body};
+use crate::python::unfinished::Rest;
+use crate::service::{IsProblem, Location, PathParams, Problem, Request, Response, Violation, query_pairs, read_body};
 
 /// Answers requests with a Python handler.
 ///
@@ -35,11 +37,19 @@ struct Inner {
     handler: usize,
     objects: Weak<Objects>,
     shared: Arc<Shared>,
+    rules: Option<Arc<Rules>>,
 }
 
 impl PyHandlerService {
-    pub(in crate::python) fn new(plan: Arc<Plan>, handler: usize, objects: Weak<Objects>, shared: Arc<Shared>) -> Self {
-        Self(Arc::new(Inner { plan, handler, objects, shared }))
+    /// `rules` are those of the route's handlers of exceptions.
+    pub(in crate::python) fn new(
+        plan: Arc<Plan>,
+        handler: usize,
+        objects: Weak<Objects>,
+        shared: Arc<Shared>,
+        rules: Option<Arc<Rules>>,
+    ) -> Self {
+        Self(Arc::new(Inner { plan, handler, objects, shared, rules }))
     }
 }
 
@@ -58,10 +68,13 @@ impl Service<Request> for PyHandlerService {
         if inner.plan.body.is_some() || inner.plan.needs_request() {
             return Box::pin(async move { Ok(inner.answer_to_body(parts, body).await) });
         }
+        let scalars = match inner.plan.read(&parts) {
+            Ok(scalars) => scalars,
+            Err(problem) => return Box::pin(async move { Ok(inner.refuse(problem, parts).await) }),
+        };
         // Handed over at once, so that what the future holds while Python is busy is little.
-        let handed_over = inner.plan.read(&parts).and_then(|scalars| inner.submit(parts, scalars, Bytes::new()));
-        match handed_over {
-            Ok(waiting) => Box::pin(waiting.answer(body)),
+        match inner.submit(parts, scalars, Bytes::new()) {
+            Ok(waiting) => Box::pin(async move { Ok(inner.finish(waiting, body).await) }),
             Err(problem) => Box::pin(ready(Ok(problem.into_response()))),
         }
     }
@@ -69,15 +82,55 @@ impl Service<Request> for PyHandlerService {
 
 impl Inner {
     async fn answer_to_body(&self, parts: Parts, body: Body) -> Response {
-        let waiting = async {
+        let read = async {
             let scalars = self.plan.read(&parts)?;
-            let bytes = self.read_body(&parts.headers, body).await?;
-            self.submit(parts, scalars, bytes)
+            Ok((scalars, self.read_body(&parts.headers, body).await?))
         };
-        match waiting.await {
-            Ok(waiting) => waiting.answer(Body::empty()).await.unwrap_or_else(|never| match never {}),
+        let (scalars, bytes) = match read.await {
+            Ok(read) => read,
+            Err(problem) => return self.refuse(problem, parts).await,
+        };
+        match self.submit(parts, scalars, bytes) {
+            Ok(waiting) => self.finish(waiting, Body::empty()).await,
             Err(problem) => problem.into_response(),
         }
+    }
+
+    /// The answer to a request that does not fit the plan.
+    async fn refuse(&self, problem: Problem, parts: Parts) -> Response {
+        match &self.rules {
+            Some(rules) if rules.holds(problem.status()) => {
+                rules.offer(problem.into_response(), Refused::new(parts)).await
+            }
+            _ => problem.into_response(),
+        }
+    }
+
+    /// Waits for the answer. `unread` is kept until it is there: what belongs to the request must not end before it.
+    async fn finish(&self, waiting: Waiting, unread: Body) -> Response {
+        let Waiting { answer, _submitted, head } = waiting;
+        let answer = answer.await;
+        drop(unread);
+        let mut response = answer.unwrap_or_else(|_| refusal::lost().into_response());
+        match Rest::take(&mut response) {
+            None => self.offered(response),
+            Some(rest) => Box::pin(self.complete(rest, head)).await,
+        }
+    }
+
+    async fn complete(&self, rest: Rest, head: Option<Parts>) -> Response {
+        match (rest, &self.rules) {
+            (Rest::Raised(raised), Some(rules)) => self.offered(rules.answer(raised, head.map(Refused::new)).await),
+            (Rest::Raised(_), None) => Problem::internal().into_response(),
+        }
+    }
+
+    /// A layer of rules outside has nothing to offer of what Python answered.
+    fn offered(&self, mut response: Response) -> Response {
+        if self.rules.is_some() {
+            response.extensions_mut().remove::<IsProblem>();
+        }
+        response
     }
 
     async fn read_body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
@@ -95,7 +148,10 @@ impl Inner {
     fn submit(&self, parts: Parts, scalars: Vec<Scalar>, body: Bytes) -> Result<Waiting, Problem> {
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let watch = parts.extensions.get().cloned();
-        let head = self.plan.needs_request().then(|| Box::new(Head::new(parts)));
+        let (head, kept) = match self.plan.needs_request() {
+            true => (Some(Box::new(Head::new(parts))), None),
+            false => (None, Some(parts)),
+        };
         let (reply, answer) = reply(watch);
         let call = Call {
             handler: self.handler,
@@ -106,13 +162,13 @@ impl Inner {
         };
         if !self.plan.is_async {
             self.shared.sync.submit(call).map_err(|_| refusal::overloaded())?;
-            return Ok(Waiting { answer, _submitted: None });
+            return Ok(Waiting { answer, _submitted: None, head: kept });
         }
         let Some(event_loop) = self.shared.event_loop() else {
             return Err(refusal::not_running());
         };
         let submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
-        Ok(Waiting { answer, _submitted: Some(submitted) })
+        Ok(Waiting { answer, _submitted: Some(submitted), head: kept })
     }
 }
 
@@ -120,15 +176,8 @@ impl Inner {
 struct Waiting {
     answer: Answer,
     _submitted: Option<Submitted>,
-}
-
-impl Waiting {
-    /// `unread` is kept until the answer is there: what belongs to the request must not end before it.
-    async fn answer(self, unread: Body) -> Result<Response, Infallible> {
-        let answer = self.answer.await;
-        drop(unread);
-        Ok(answer.unwrap_or_else(|_| refusal::lost().into_response()))
-    }
+    /// Where Python was not given it: an answer may depend on it.
+    head: Option<Parts>,
 }
 
 /// The body-limit layer, which every app has, bounds what is read.

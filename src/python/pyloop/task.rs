@@ -74,7 +74,11 @@ fn step(
     };
     if task.call_method0(intern!(py, "done"))?.is_truthy()? {
         ticket.done();
-        tell(py, finish, result_of(&task));
+        match result_of(&task) {
+            // Who handles it sees the context variables of what raised it.
+            Err(error) => context::run(context, || tell(py, finish, Err(error)))?,
+            result => tell(py, finish, result),
+        }
     } else {
         let id = ticket.id();
         let waiting = Waiting::new(core.inbox().clone(), ticket, finish);

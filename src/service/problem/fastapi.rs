@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 
-use super::{Limit, Location, Problem, Violation};
+use super::{Limit, Location, Problem, Violation, marked};
 use crate::ConfigError;
 use crate::service::Response;
 
@@ -53,7 +53,7 @@ impl ErrorFormat {
         *response.status_mut() = status;
         *response.headers_mut() = problem.0.headers;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        response
+        marked(response)
     }
 
     /// The status and the body of that answer.

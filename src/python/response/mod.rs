@@ -1,27 +1,28 @@
-//! What Python answers, as an HTTP response.
+//! Answers that Python makes.
+
+mod cookies;
+mod encode;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
-use http::{HeaderValue, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING};
+use http::StatusCode;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyString};
 
+use self::cookies::{Cookie, Expires};
+use self::encode::assemble;
+use self::encode::encode;
+pub(super) use self::encode::{answer, encode_json, written};
 use super::bridge::EventLoop;
-use super::context;
-use super::convert::to_json;
 use super::headers::{Headers, collect, header_value};
 use super::objects::Objects;
 use super::stream::{BodyIterator, Outgoing, is_chunks};
+use super::{background, context};
 use crate::Body;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// An answer with its own status, headers and body.
 #[pyclass(frozen, subclass, module = "ziggurat")]
@@ -35,6 +36,8 @@ struct State {
     status: StatusCode,
     body: Content,
     from_inside: bool,
+    /// What runs once it was handed over.
+    background: Option<Py<PyAny>>,
 }
 
 /// Where the body is.
@@ -66,7 +69,7 @@ impl Response {
         let (parts, body) = response.into_parts();
         let headers = Py::new(py, Headers::of_response(parts.headers))?;
         let body = Content::Here(body);
-        let state = State { status: parts.status, body, from_inside: true };
+        let state = State { status: parts.status, body, from_inside: true, background: None };
         Ok(Self { headers, state: Mutex::new(state) })
     }
 
@@ -102,7 +105,56 @@ impl Response {
                 }
             },
         };
-        Ok(assemble(status, headers, body))
+        let response = assemble(status, headers, body);
+        let background = self.lock().background.as_ref().map(|tasks| tasks.clone_ref(py));
+        match background {
+            Some(tasks) => background::after(objects, response, tasks),
+            None => Ok(response),
+        }
+    }
+
+    /// For a handler to say what else is to be answered than what it returns.
+    pub(super) fn beside(py: Python<'_>, status: StatusCode) -> PyResult<Py<Self>> {
+        let headers = Py::new(py, Headers::of_response(http::HeaderMap::new()))?;
+        let body = Content::Here(Body::empty());
+        let state = State { status, body, from_inside: false, background: None };
+        Py::new(py, Self { headers, state: Mutex::new(state) })
+    }
+
+    pub(super) fn status_code(&self) -> StatusCode {
+        self.lock().status
+    }
+
+    /// Adds what was said beside: to the answer that was made of a value all of it, and to one with headers of its own those that it
+    /// lacks. Cookies are added to both.
+    pub(super) fn add_to(
+        &self,
+        py: Python<'_>,
+        objects: &Objects,
+        mut answer: crate::Response,
+        is_own: bool,
+    ) -> PyResult<crate::Response> {
+        let headers = self.headers.bind(py).get().snapshot();
+        let kept = answer.headers_mut();
+        for name in headers.keys() {
+            if *name == TRANSFER_ENCODING
+                || *name == CONTENT_LENGTH
+                || (is_own && *name != SET_COOKIE && kept.contains_key(name))
+            {
+                continue;
+            }
+            if *name != SET_COOKIE {
+                kept.remove(name);
+            }
+            for value in headers.get_all(name) {
+                kept.append(name, value.clone());
+            }
+        }
+        let background = self.lock().background.as_ref().map(|tasks| tasks.clone_ref(py));
+        match background {
+            Some(tasks) => background::after(objects, answer, tasks),
+            None => Ok(answer),
+        }
     }
 
     /// What was counted or tagged before is not true of a new body.
@@ -123,21 +175,6 @@ fn taken(why: &str) -> PyErr {
     PyRuntimeError::new_err(format!("the body of this response was taken, {why}"))
 }
 
-fn assemble(status: StatusCode, mut headers: HeaderMap, body: Body) -> crate::Response {
-    // RFC 9110, 15.3.5 and 15.4.5: these have no content.
-    let body = if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational() {
-        headers.remove(CONTENT_TYPE);
-        headers.remove(CONTENT_LENGTH);
-        Body::empty()
-    } else {
-        body
-    };
-    let mut response = crate::Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
-}
-
 fn status(number: u16) -> PyResult<StatusCode> {
     StatusCode::from_u16(number)
         .ok()
@@ -145,61 +182,10 @@ fn status(number: u16) -> PyResult<StatusCode> {
         .ok_or_else(|| PyValueError::new_err(format!("{number} is not the status of an answer; use 200 to 599")))
 }
 
-/// The bytes of `value` and what they are.
-fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Bytes, HeaderValue)> {
-    // The common answers first: looking for attributes that are not there is slow before Python 3.13.
-    if value.is_exact_instance_of::<PyDict>() || value.is_exact_instance_of::<PyList>() {
-        return Ok((to_json(value)?.into(), JSON));
-    }
-    if let Ok(text) = value.cast::<PyString>()
-        && (value.is_exact_instance_of::<PyString>() || !value.hasattr(intern!(value.py(), "_value_"))?)
-    {
-        return Ok((Bytes::copy_from_slice(text.to_str()?.as_bytes()), TEXT));
-    }
-    if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok((Bytes::copy_from_slice(bytes.as_bytes()), OCTETS));
-    }
-    if let Some(kind) = unencodable(value)? {
-        return Err(PyTypeError::new_err(format!(
-            "a handler answered {kind}; return a dict, list, scalar, dataclass, pydantic model, str, bytes or Response"
-        )));
-    }
-    Ok((to_json(value)?.into(), JSON))
-}
-
-fn unencodable(value: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
-    let py = value.py();
-    Ok(if value.hasattr(intern!(py, "__anext__"))? {
-        Some("an async generator, which is sent in pieces only as Response(body=...)")
-    } else if value.hasattr(intern!(py, "__await__"))? {
-        Some("an awaitable that was not awaited")
-    } else if value.hasattr(intern!(py, "__next__"))? {
-        Some("a generator or iterator, which is sent in pieces only as Response(body=...)")
-    } else {
-        None
-    })
-}
-
-/// What a handler or middleware returned, as a response; plain values get `default` as their status.
-///
-/// `objects` are those of the app whose loop iterates over a body that comes in pieces.
-pub(super) fn answer(value: &Bound<'_, PyAny>, default: StatusCode, objects: &Objects) -> PyResult<crate::Response> {
-    if let Ok(response) = value.cast::<Response>() {
-        return response.get().to_http(value.py(), objects);
-    }
-    if default == StatusCode::NO_CONTENT && value.is_none() {
-        return Ok(assemble(default, HeaderMap::new(), Body::empty()));
-    }
-    let (bytes, kind) = encode(value)?;
-    let mut headers = HeaderMap::with_capacity(2);
-    headers.insert(CONTENT_TYPE, kind);
-    Ok(assemble(default, headers, bytes.into()))
-}
-
 #[pymethods]
 impl Response {
     #[new]
-    #[pyo3(signature = (status = 200, headers = None, body = None, *, content = None, media_type = None))]
+    #[pyo3(signature = (status = 200, headers = None, body = None, *, content = None, media_type = None, background = None))]
     fn new(
         py: Python<'_>,
         status: u16,
@@ -207,6 +193,7 @@ impl Response {
         body: Option<&Bound<'_, PyAny>>,
         content: Option<&Bound<'_, PyAny>>,
         media_type: Option<&str>,
+        background: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let status = self::status(status)?;
         let mut headers = headers.map(collect).transpose()?.unwrap_or_default();
@@ -228,7 +215,7 @@ impl Response {
         }
         // It is counted when it is sent; a wrong one would break the connection.
         headers.remove(CONTENT_LENGTH);
-        let state = State { status, body, from_inside: false };
+        let state = State { status, body, from_inside: false, background };
         Ok(Self { headers: Py::new(py, Headers::of_response(headers))?, state: Mutex::new(state) })
     }
 
@@ -240,6 +227,63 @@ impl Response {
     #[setter]
     fn set_status(&self, value: u16) -> PyResult<()> {
         self.lock().status = status(value)?;
+        Ok(())
+    }
+
+    /// What runs once the answer was handed over, or None.
+    #[getter]
+    fn background(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.lock().background.as_ref().map(|tasks| tasks.clone_ref(py))
+    }
+
+    #[setter]
+    fn set_background(&self, value: Option<Py<PyAny>>) {
+        let before = std::mem::replace(&mut self.lock().background, value);
+        drop(before);
+    }
+
+    /// Adds a `Set-Cookie`.
+    #[pyo3(signature = (key, value = "", *, max_age = None, expires = None, path = Some("/"), domain = None, secure = false,
+                        httponly = false, samesite = Some("lax"), partitioned = false))]
+    #[expect(clippy::too_many_arguments, reason = "the attributes of a cookie, by name")]
+    fn set_cookie(
+        &self,
+        py: Python<'_>,
+        key: &str,
+        value: &str,
+        max_age: Option<i64>,
+        expires: Option<&Bound<'_, PyAny>>,
+        path: Option<&str>,
+        domain: Option<&str>,
+        secure: bool,
+        httponly: bool,
+        samesite: Option<&str>,
+        partitioned: bool,
+    ) -> PyResult<()> {
+        let expires = expires.map(Expires::of).transpose()?;
+        let cookie = Cookie { key, value, max_age, expires, path, domain, secure, httponly, samesite, partitioned };
+        self.headers.bind(py).get().add(SET_COOKIE, cookie.header()?);
+        Ok(())
+    }
+
+    /// Has the client forget a cookie; path, domain and prefix are those with which it was set.
+    #[pyo3(signature = (key, *, path = Some("/"), domain = None, secure = false, httponly = false, samesite = Some("lax"),
+                        partitioned = false))]
+    #[expect(clippy::too_many_arguments, reason = "the attributes of a cookie, by name")]
+    fn delete_cookie(
+        &self,
+        py: Python<'_>,
+        key: &str,
+        path: Option<&str>,
+        domain: Option<&str>,
+        secure: bool,
+        httponly: bool,
+        samesite: Option<&str>,
+        partitioned: bool,
+    ) -> PyResult<()> {
+        let (max_age, expires) = (Some(0), Some(Expires::PAST));
+        let cookie = Cookie { key, value: "", max_age, expires, path, domain, secure, httponly, samesite, partitioned };
+        self.headers.bind(py).get().add(SET_COOKIE, cookie.header()?);
         Ok(())
     }
 
@@ -304,8 +348,10 @@ impl Response {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.headers)?;
-        match self.state.try_lock().as_deref() {
-            Ok(State { body: Content::Chunks { chunks, context }, .. }) => {
+        let Ok(state) = self.state.try_lock() else { return Ok(()) };
+        visit.call(&state.background)?;
+        match &state.body {
+            Content::Chunks { chunks, context } => {
                 visit.call(chunks)?;
                 visit.call(context)
             }
@@ -314,8 +360,11 @@ impl Response {
     }
 
     fn __clear__(&self) {
-        let body = std::mem::replace(&mut self.lock().body, Content::Taken);
-        drop(body);
+        let (body, background) = {
+            let mut state = self.lock();
+            (std::mem::replace(&mut state.body, Content::Taken), state.background.take())
+        };
+        drop((body, background));
     }
 
     fn __repr__(&self) -> String {

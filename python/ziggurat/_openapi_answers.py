@@ -1,0 +1,85 @@
+"""What the OpenAPI document tells of the answers of a handler."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from ._returns import IncEx, Options
+from .responses import Response
+
+if TYPE_CHECKING:
+    from ._specs import RouteSpec
+
+Json = dict[str, Any]
+
+
+def success(route: RouteSpec, schema: Json) -> Json:
+    """The answer with what the handler returns, which `schema` is of."""
+    made: Json = {"description": "Success"}
+    returns = route.returned.model
+    if returns is str:
+        made["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    elif returns is bytes:
+        made["content"] = {"application/octet-stream": {"schema": {}}}
+    elif not (isinstance(returns, type) and issubclass(returns, Response)):
+        made["content"] = {"application/json": {"schema": schema}}
+    elif media_type := getattr(returns, "media_type", None):
+        as_text: Json = {"type": "string"} if media_type.startswith("text/") else {}
+        made["content"] = {media_type.partition(";")[0]: {"schema": as_text}}
+    return made
+
+
+def of_structs(model: Any, ref: str) -> tuple[Json, dict[str, Json]]:
+    """The schema of a type with `msgspec.Struct`s in it, and those that it names."""
+    import msgspec
+
+    (schema,), found = msgspec.json.schema_components((model,), ref_template=ref.replace("{model}", "{name}"))
+    return schema, found
+
+
+def other(status: int | str, said: Mapping[str, Any], known: Json | None, schema: Json) -> Json:
+    """An answer of which the app tells, over what is known of it; `schema` is that of its model."""
+    made: Json = {**(known or {}), **{key: value for key, value in said.items() if key != "model"}}
+    if "model" in said:
+        made["content"] = {"application/json": {"schema": schema}, **said.get("content", {})}
+    if "description" not in made:
+        made["description"] = "Another answer"
+        with contextlib.suppress(ValueError):
+            made["description"] = HTTPStatus(int(status)).phrase
+    return made
+
+
+def as_written(schema: Json, options: Options, definitions: Mapping[str, Json]) -> Json:
+    """The schema without the fields that are left out, and without asking for those that may be."""
+    if not options.given():
+        return schema
+    if "items" in schema:
+        return {**schema, "items": as_written(schema["items"], options, definitions)}
+    whole = definitions.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    if "properties" not in whole:
+        return schema
+    include, exclude = _names(options.include), _names(options.exclude, whole=True)
+    kept = {
+        field: of
+        for field, of in whole["properties"].items()
+        if (include is None or field in include) and field not in (exclude or ())
+    }
+    required = [field for field in whole.get("required", ()) if field in kept]
+    if options.may_lack:
+        required = [field for field in required if "default" not in kept[field]]
+    made = {**whole, "properties": kept, "required": required}
+    if not required:
+        del made["required"]
+    return made
+
+
+def _names(given: IncEx | None, *, whole: bool = False) -> set[str] | None:
+    """The fields that are named, or only those of them that are meant as a whole."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return {str(name) for name, of in given.items() if not whole or of in (True, ...)}
+    return {str(name) for name in given}

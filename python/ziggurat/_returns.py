@@ -1,0 +1,320 @@
+"""How what a handler returns is written: decided once, by its return annotation or by `response_model`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import types
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Union, get_args, get_origin, is_typeddict
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from ._ziggurat import Response
+from .exceptions import ConfigError, ResponseValidationError
+from .params import MISSING, Plan
+
+IncEx = Set[str] | Set[int] | Mapping[str, Any] | Mapping[int, Any]
+"""Which fields: their names, or a mapping from them to those of what they hold, as pydantic takes it."""
+
+Write = Callable[[Any], bytes]
+_UNIONS = (Union, types.UnionType)
+_LISTS = (list, tuple, set, frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which fields of a model are written, and how they are called."""
+
+    include: IncEx | None = None
+    exclude: IncEx | None = None
+    exclude_unset: bool = False
+    exclude_defaults: bool = False
+    exclude_none: bool = False
+    by_alias: bool = True
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether a field with a default may be missing."""
+        return self.exclude_unset or self.exclude_defaults or self.exclude_none
+
+    def given(self) -> dict[str, Any]:
+        """Those that say something, as the serializer takes them."""
+        return {
+            each.name: getattr(self, each.name)
+            for each in dataclasses.fields(self)
+            if getattr(self, each.name) != each.default
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What a handler returns."""
+
+    model: Any = MISSING
+    """For the document; `MISSING` is any JSON value."""
+    options: Options = field(default_factory=Options)
+    write: Write | None = None
+    """Gives JSON. None leaves it to the encoder, which writes every value as it is."""
+
+
+def returned_by(plan: Plan, response_model: Any, options: Options) -> Returned:
+    """What the handler of `plan` returns; `response_model` is `MISSING` where its annotation is to say so, and None for nothing."""
+    annotation = plan.returns if response_model is MISSING else response_model
+    name, location = plan.name, plan.location
+    model = _without_responses(annotation)
+    wanted = response_model is not MISSING and response_model is not None
+    if model is MISSING or response_model is None or not (wanted or _declares(model)):
+        if options.given():
+            option = next(iter(options.given()))
+            raise ConfigError(
+                f"{name}: response_model_{option} is given, but no model of what it returns",
+                cure="annotate what it returns with a pydantic model, or give response_model=",
+                location=location,
+            )
+        return Returned(MISSING if response_model is None else annotation)
+    write = _by_msgspec(model, options, name, location) if has_struct(model) else None
+    return Returned(model, options, write or _by_pydantic(model, options, name, location))
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """The types that a union, a list or a dict holds."""
+    return tuple(each for each in get_args(annotation) if each is not Ellipsis and each is not types.NoneType)
+
+
+def _bare(annotation: Any) -> Any:
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return annotation
+
+
+def _is_response(annotation: Any) -> bool:
+    annotation = _bare(annotation)
+    return isinstance(annotation, type) and issubclass(annotation, Response)
+
+
+def _without_responses(annotation: Any) -> Any:
+    """A response of its own is written as it is, whatever else may be returned."""
+    if _is_response(annotation):
+        return MISSING
+    if get_origin(annotation) in _UNIONS:
+        left = [each for each in get_args(annotation) if not _is_response(each)]
+        if len(left) < len(get_args(annotation)):
+            return functools.reduce(lambda one, other: one | other, left) if left else MISSING
+    return annotation
+
+
+def _is_model(annotation: Any) -> bool:
+    if _is_typeddict(annotation):
+        return True
+    return isinstance(annotation, type) and (
+        issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation) or _is_struct(annotation)
+    )
+
+
+def _is_typeddict(annotation: Any) -> bool:
+    # That of typing_extensions, too, which pydantic asks for before Python 3.12.
+    return is_typeddict(annotation) or (isinstance(annotation, type) and hasattr(annotation, "__required_keys__"))
+
+
+def _is_struct(annotation: Any) -> bool:
+    # Without importing msgspec, which is not always there.
+    return isinstance(annotation, type) and hasattr(annotation, "__struct_fields__")
+
+
+def _declares(annotation: Any) -> bool:
+    """Whether there are models in it, which say what may be told."""
+    annotation = _bare(annotation)
+    return _is_model(get_origin(annotation) or annotation) or any(map(_declares, _members(annotation)))
+
+
+def has_struct(annotation: Any) -> bool:
+    """Whether there is a `msgspec.Struct` in it."""
+    annotation = _bare(annotation)
+    return _is_struct(get_origin(annotation) or annotation) or any(map(has_struct, _members(annotation)))
+
+
+# By pydantic
+
+
+def _by_pydantic(model: Any, options: Options, name: str, location: str) -> Write:
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(model)
+    except Exception as error:  # pydantic has no common base for what it raises here
+        raise ConfigError(
+            f"{name}: what it returns cannot be written as {_spelled(model)}: {error}",
+            cure="return a pydantic model, a dataclass, a TypedDict or a msgspec.Struct, or say response_model=None",
+            location=location,
+        ) from error
+    _check_names(model, options, name, location)
+    # What is not of the type that was declared is never written as it is, since it may hold more than was to be told.
+    given: dict[str, Any] = {"warnings": "error", "by_alias": True, **options.given()}
+    to_json: Write = functools.partial(adapter.serializer.to_json, **given)
+    validate: Callable[[Any], Any] = functools.partial(adapter.validator.validate_python, from_attributes=True)
+    fits = _fits(model)
+
+    def write(value: Any) -> bytes:
+        try:
+            if fits is None or fits(value):
+                return to_json(value)
+        except PydanticSerializationError:
+            pass
+        try:
+            return to_json(validate(value))
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}"
+                for each in error.errors(include_url=False, include_input=False)[:10]
+            )
+            raise _unfit(name, value, model, wrong, location) from None
+        except PydanticSerializationError as error:
+            # What it holds is not for the log, either.
+            wrong = re.sub(r"input_value=.*?, (?=input_type=)", "", str(error), flags=re.DOTALL)
+            raise _unfit(name, value, model, wrong, location) from None
+
+    return write
+
+
+def _unfit(name: str, value: Any, model: Any, wrong: str, location: str) -> ResponseValidationError:
+    return ResponseValidationError(
+        f"{name} returned {_spelled(type(value))}, which is not the {_spelled(model)} that it declares: {wrong} "
+        f"(at {location})"
+    )
+
+
+def _check_names(model: Any, options: Options, name: str, location: str) -> None:
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return
+    for option in ("include", "exclude"):
+        for given in getattr(options, option) or ():
+            if isinstance(given, str) and given not in model.model_fields | model.model_computed_fields:
+                raise ConfigError(
+                    f"{name}: response_model_{option} names {given!r}, which {model.__name__} does not have",
+                    cure=f"choose from {', '.join(model.model_fields)}",
+                    location=location,
+                )
+
+
+Check = Callable[[Any], bool]
+
+
+def _fits(annotation: Any) -> Check | None:
+    """Tells whether a value is what its type says as far as the serializer does not see to it: None is always."""
+    annotation = _bare(annotation)
+    origin, members = get_origin(annotation), get_args(annotation)
+    if _is_typeddict(annotation):
+        required: frozenset[str] = annotation.__required_keys__
+        return lambda value: type(value) is dict and required <= value.keys()
+    kind = origin or annotation
+    if isinstance(kind, type) and (issubclass(kind, BaseModel) or dataclasses.is_dataclass(kind)):
+        return lambda value: isinstance(value, kind)
+    if origin is list and members:
+        return _all_fit(list, _fits(members[0]), lambda value: value)
+    if origin is dict and len(members) == 2:
+        return _all_fit(dict, _fits(members[1]), lambda value: value.values())
+    if origin in _UNIONS:
+        checks = [_is_none if each is types.NoneType else _fits(each) for each in members]
+        known = [check for check in checks if check is not None]
+        if len(known) == len(checks):
+            return lambda value: any(check(value) for check in known)
+    return None
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
+
+
+def _all_fit(kind: type, item: Check | None, items: Callable[[Any], Any]) -> Check | None:
+    return None if item is None else lambda value: isinstance(value, kind) and all(map(item, items(value)))
+
+
+# By msgspec
+
+
+def _by_msgspec(model: Any, options: Options, name: str, location: str) -> Write:
+    import msgspec
+
+    if options.given():
+        option = next(iter(options.given()))
+        raise ConfigError(
+            f"{name}: response_model_{option} is not for a msgspec.Struct",
+            cure="say it of the Struct, as class Item(Struct, omit_defaults=True, rename=...), or return a pydantic model",
+            location=location,
+        )
+    try:
+        msgspec.json.schema(model)
+    except TypeError as error:
+        raise ConfigError(
+            f"{name}: what it returns cannot be written as {_spelled(model)}: {error}",
+            cure="keep models of msgspec and of pydantic apart",
+            location=location,
+        ) from error
+    encode = msgspec.json.Encoder().encode
+    is_exact = _exact(model, {})
+
+    def write(value: Any) -> bytes:
+        # A Struct is written with all that its own class has.
+        if is_exact(value):
+            return encode(value)
+        try:
+            try:
+                plain = msgspec.to_builtins(value)
+            except TypeError:
+                plain = msgspec.to_builtins(msgspec.convert(value, model, from_attributes=True))
+            return encode(msgspec.convert(plain, model))
+        except (msgspec.ValidationError, TypeError) as error:
+            raise _unfit(name, value, model, str(error), location) from None
+
+    return write
+
+
+def _exact(annotation: Any, known: dict[Any, Check]) -> Check:
+    """Tells whether the Structs in a value are of just the classes that were declared."""
+    annotation = _bare(annotation)
+    origin, members = get_origin(annotation), get_args(annotation)
+    if _is_struct(origin or annotation):
+        return _exact_struct(annotation, known)
+    if origin in _UNIONS:
+        checks = [_exact(each, known) for each in members]
+        return lambda value: any(check(value) for check in checks)
+    if origin in _LISTS and members and not (origin is tuple and members[-1] is not Ellipsis):
+        item = _exact(members[0], known)
+        return lambda value: isinstance(value, origin) and all(map(item, value))
+    if origin is dict and len(members) == 2:
+        item = _exact(members[1], known)
+        return lambda value: isinstance(value, dict) and all(map(item, value.values()))
+    if annotation in (None, types.NoneType):
+        return _is_none
+    if annotation in (Any, object):
+        return lambda value: True
+    if _declares(annotation):
+        # Told apart by converting them.
+        return lambda value: False
+    kind = origin or annotation
+    return (
+        (lambda value: isinstance(value, kind))
+        if isinstance(kind, type)
+        else (lambda value: not _is_struct(type(value)))
+    )
+
+
+def _exact_struct(annotation: Any, known: dict[Any, Check]) -> Check:
+    import msgspec
+
+    if annotation in known:
+        return known[annotation]
+    kind = get_origin(annotation) or annotation
+    checks: list[tuple[str, Check]] = []
+    known[annotation] = check = lambda value: (
+        type(value) is kind and all(inner(getattr(value, name)) for name, inner in checks)
+    )
+    for each in msgspec.structs.fields(annotation):
+        checks.append((each.name, _exact(each.type, known)))
+    return check
+
+
+def _spelled(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)

@@ -1,0 +1,78 @@
+//! What a handler was given that has to do with its answer.
+
+use http::StatusCode;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::python::background;
+use crate::python::objects::Objects;
+use crate::python::request::Request;
+use crate::python::response::{self, Response};
+
+/// Kept while a handler runs.
+#[derive(Default)]
+pub(super) struct Given {
+    pub(super) request: Option<Py<Request>>,
+    response: Option<Py<Response>>,
+    tasks: Option<Py<PyAny>>,
+}
+
+impl Given {
+    /// The response whose status, headers and cookies the answer gets.
+    pub(super) fn response<'py>(&mut self, py: Python<'py>, status: StatusCode) -> PyResult<Bound<'py, PyAny>> {
+        let response = match &self.response {
+            Some(response) => response.clone_ref(py),
+            None => self.response.insert(Response::beside(py, status)?).clone_ref(py),
+        };
+        Ok(response.into_bound(py).into_any())
+    }
+
+    /// The tasks that run behind the answer.
+    pub(super) fn tasks<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(tasks) = &self.tasks {
+            return Ok(tasks.bind(py).clone());
+        }
+        let module = py.import(intern!(py, "ziggurat.background"))?;
+        let tasks = module.getattr(intern!(py, "BackgroundTasks"))?.call0()?;
+        self.tasks = Some(tasks.clone().unbind());
+        Ok(tasks)
+    }
+
+    /// What the handler returned, with what it said beside. `write` makes JSON of it, if it is no response.
+    pub(super) fn answer(
+        &self,
+        value: &Bound<'_, PyAny>,
+        status: StatusCode,
+        write: Option<&Bound<'_, PyAny>>,
+        objects: &Objects,
+    ) -> PyResult<crate::Response> {
+        let py = value.py();
+        let status = self.response.as_ref().map_or(status, |response| response.bind(py).get().status_code());
+        let mut answer = match write {
+            Some(write) => response::written(value, status, write, objects)?,
+            None => response::answer(value, status, objects)?,
+        };
+        if let Some(beside) = &self.response {
+            let beside = beside.bind(py);
+            // One that was returned itself says everything already.
+            if !beside.is(value) {
+                answer = beside.get().add_to(py, objects, answer, value.is_instance_of::<Response>())?;
+            }
+        }
+        self.behind(py, answer, objects)
+    }
+
+    fn behind(&self, py: Python<'_>, answer: crate::Response, objects: &Objects) -> PyResult<crate::Response> {
+        match &self.tasks {
+            Some(tasks) if tasks.bind(py).is_truthy()? => background::after(objects, answer, tasks.clone_ref(py)),
+            _ => Ok(answer),
+        }
+    }
+
+    /// For a handler whose client has gone: what it wanted to run behind its answer runs all the same.
+    pub(super) fn unanswered(&self, py: Python<'_>, objects: &Objects) {
+        if let Ok(nobody) = self.behind(py, crate::Response::default(), objects) {
+            drop(nobody);
+        }
+    }
+}

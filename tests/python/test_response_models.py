@@ -1,0 +1,343 @@
+"""How what a handler returns is written: by its return annotation, or by `response_model`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel, Field, computed_field
+from typing_extensions import TypedDict
+
+from ziggurat import ConfigError, HTMLResponse, HTTPException, Request, Response, ResponseValidationError, Ziggurat
+from ziggurat.testing import TestClient
+
+# The same services answer in both modes.
+pytestmark = pytest.mark.usefixtures("mode")
+
+
+class Part(BaseModel):
+    size: int
+
+
+class SecretPart(Part):
+    secret: str = "secret"
+
+
+class Item(BaseModel):
+    name: str
+    price: float = Field(1.0, alias="unitPrice")
+    part: Part | None = None
+    parts: list[Part] = []
+
+    @computed_field
+    def label(self) -> str:
+        return self.name.upper()
+
+
+class SecretItem(Item):
+    secret: str = "secret"
+
+    @computed_field
+    def more(self) -> str:
+        return "secret"
+
+
+class Stranger(BaseModel):
+    name: str
+    unitPrice: float = 3.0
+    secret: str = "secret"
+
+
+class Object:
+    def __init__(self) -> None:
+        self.name = "object"
+        self.unitPrice = 2.0
+        self.secret = "secret"
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    part: Part | None = None
+
+
+@dataclasses.dataclass
+class SecretPoint(Point):
+    secret: str = "secret"
+
+
+class Typed(TypedDict):
+    x: int
+    part: Part
+
+
+class Inner(msgspec.Struct):
+    a: int
+
+
+class SecretInner(Inner):
+    secret: str = "secret"
+
+
+class Outer(msgspec.Struct, rename="camel"):
+    the_name: str
+    inner: Inner | None = None
+    many: list[Inner] = []
+
+
+class SecretOuter(Outer):
+    secret: str = "secret"
+
+
+ITEM = {"name": "a", "unitPrice": 1.0, "part": None, "parts": [], "label": "A"}
+
+
+def written(annotation: Any, value: Any, **options: Any) -> Any:
+    """The JSON of `value` where a handler declares `annotation`."""
+    app = Ziggurat(openapi_path=None)
+
+    async def handler() -> Any:
+        return value
+
+    handler.__annotations__["return"] = annotation
+    app.get("/", **options)(handler)
+    with TestClient(app) as client:
+        answer = client.get("/")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json"), answer.text
+    assert "secret" not in answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "expected"),
+    [
+        (Item, Item(name="a"), ITEM),
+        (Item, SecretItem(name="a"), ITEM),
+        (Item, {"name": "a", "secret": "secret"}, ITEM),
+        (Item, Stranger(name="a"), {**ITEM, "unitPrice": 3.0}),
+        (Item, Object(), {**ITEM, "name": "object", "unitPrice": 2.0, "label": "OBJECT"}),
+        (Item, Item(name="a", part=SecretPart(size=1)), {**ITEM, "part": {"size": 1}}),
+        (Item, Item(name="a", parts=[SecretPart(size=1)]), {**ITEM, "parts": [{"size": 1}]}),
+        (Item | None, None, None),
+        (Item | None, SecretItem(name="a"), ITEM),
+        (Item | Part, SecretPart(size=1), {"size": 1}),
+        (Item | Part, {"size": 1, "secret": "secret"}, {"size": 1}),
+        (list[Item], [SecretItem(name="a"), Item(name="a")], [ITEM, ITEM]),
+        (list[Item], [{"name": "a", "secret": "secret"}], [ITEM]),
+        (list[Item], (Item(name="a"),), [ITEM]),
+        (list[Item], [Stranger(name="a")], [{**ITEM, "unitPrice": 3.0}]),
+        (dict[str, Part], {"p": SecretPart(size=1)}, {"p": {"size": 1}}),
+        (dict[str, list[Part]], {"p": [{"size": 1, "secret": "secret"}]}, {"p": [{"size": 1}]}),
+        (Annotated[Item, "a note"], SecretItem(name="a"), ITEM),
+        (tuple[Part, Part], (SecretPart(size=1), Part(size=2)), [{"size": 1}, {"size": 2}]),
+        (Point, SecretPoint(1), {"x": 1, "part": None}),
+        (Point, SecretPoint(1, SecretPart(size=2)), {"x": 1, "part": {"size": 2}}),
+        (Point, {"x": 1, "secret": "secret"}, {"x": 1, "part": None}),
+        (Typed, {"x": 1, "part": SecretPart(size=2), "secret": "secret"}, {"x": 1, "part": {"size": 2}}),
+        (list[Typed], [{"x": 1, "part": {"size": 2, "secret": "secret"}}], [{"x": 1, "part": {"size": 2}}]),
+        (Outer, Outer("a"), {"theName": "a", "inner": None, "many": []}),
+        (Outer, SecretOuter("a"), {"theName": "a", "inner": None, "many": []}),
+        (Outer, Outer("a", SecretInner(1)), {"theName": "a", "inner": {"a": 1}, "many": []}),
+        (Outer, Outer("a", many=[SecretInner(1)]), {"theName": "a", "inner": None, "many": [{"a": 1}]}),
+        (Outer, {"theName": "a", "secret": "secret"}, {"theName": "a", "inner": None, "many": []}),
+        (list[Inner], [SecretInner(1), {"a": 2, "secret": "secret"}], [{"a": 1}, {"a": 2}]),
+        (dict[str, Inner | None], {"x": SecretInner(1), "y": None}, {"x": {"a": 1}, "y": None}),
+    ],
+    ids=repr,
+)
+def test_a_value_is_cut_to_what_was_declared(annotation: Any, value: Any, expected: Any) -> None:
+    assert written(annotation, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "words"),
+    [
+        (Item, {"unitPrice": 1}, "name: Field required"),
+        (Item, None, "it: "),
+        (Item, Part(size=1), "name: Field required"),
+        (Item, "text", "it: "),
+        (list[Item], [{"name": "a"}, {"name": 2}], "1.name"),
+        (list[Item], Item(name="a"), "valid dictionary"),
+        (Item, Item.model_construct(name="a", part={"size": 1, "secret": "secret"}), "Expected `Part`"),
+        (Point, object(), "it: "),
+        (Typed, {"x": 1}, "part: Field required"),
+        (Outer, {"theName": 3}, "Expected `str`"),
+        (Outer, object(), "returned object"),
+    ],
+    ids=repr,
+)
+def test_what_does_not_fit_is_a_500_and_logged_once(
+    annotation: Any, value: Any, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Ziggurat(openapi_path=None)
+
+    def returns_it() -> Any:
+        return value
+
+    returns_it.__annotations__["return"] = annotation
+    app.get("/")(returns_it)
+    with caplog.at_level(logging.ERROR, logger="ziggurat"), TestClient(app) as client:
+        answer = client.get("/")
+    assert answer.status_code == 500
+    assert "secret" not in answer.text and "secret" not in caplog.text
+    assert len(caplog.records) == 1
+    assert words in caplog.text and "returns_it returned" in caplog.text
+    assert "test_response_models.py:" in caplog.text
+
+
+def test_it_is_an_exception_that_can_be_handled() -> None:
+    app = Ziggurat()
+
+    @app.exception_handler(ResponseValidationError)
+    async def unfit(request: Request, error: ResponseValidationError) -> Response:
+        return Response(502, content="broken")
+
+    @app.get("/")
+    async def root() -> Item:
+        return {"unitPrice": 1}  # type: ignore[return-value]
+
+    with TestClient(app) as client:
+        assert (client.get("/").status_code, client.get("/").text) == (502, "broken")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"response_model_exclude_unset": True}, {"name": "a", "part": {"size": 1}, "label": "A"}),
+        ({"response_model_exclude_defaults": True}, {"name": "a", "part": {"size": 1}, "label": "A"}),
+        ({"response_model_include": {"name", "label"}}, {"name": "a", "label": "A"}),
+        ({"response_model_exclude": {"parts": True, "price": ..., "label": True}}, {"name": "a", "part": {"size": 1}}),
+        (
+            {"response_model_by_alias": False},
+            {"name": "a", "price": 1.0, "part": {"size": 1}, "parts": [], "label": "A"},
+        ),
+        ({"response_model_exclude_none": True}, {**ITEM, "part": {"size": 1}}),
+    ],
+    ids=str,
+)
+def test_fields_may_be_left_out(options: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert written(Item, Item(name="a", part=Part(size=1)), **options) == expected
+
+
+def test_none_is_left_out() -> None:
+    assert "part" not in written(Item, Item(name="a"), response_model_exclude_none=True)
+
+
+def test_a_model_that_is_given_comes_before_the_annotation() -> None:
+    assert written(Any, SecretItem(name="a"), response_model=Item) == ITEM
+    assert written(SecretItem, SecretItem(name="a"), response_model=Item) == ITEM
+    assert written(Any, ["1", 2], response_model=list[int]) == [1, 2]
+    app = Ziggurat()
+
+    @app.get("/", response_model=None)
+    async def root() -> Item:
+        return SecretItem(name="a")
+
+    with TestClient(app) as client:
+        assert client.get("/").json()["secret"] == "secret"
+
+
+def test_responses_and_statuses_pass(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.get("/{kind}", status=201)
+    async def root(kind: str, response: Response) -> Item | Response:
+        response.headers["x-a"] = "b"
+        if kind == "response":
+            return Response(203, content={"secret": "mine"})
+        if kind == "raises":
+            raise HTTPException(404)
+        return SecretItem(name="a")
+
+    @app.get("/none/at-all", status=204)
+    async def nothing() -> Item | None:
+        return None
+
+    started = client()
+    answer = started.get("/item")
+    assert (answer.status_code, answer.json(), answer.headers["x-a"]) == (201, ITEM, "b")
+    assert started.get("/response").json() == {"secret": "mine"}
+    assert started.get("/raises").status_code == 404
+    assert (started.get("/none/at-all").status_code, started.get("/none/at-all").content) == (204, b"")
+
+
+def test_the_document_shows_it() -> None:
+    app = Ziggurat()
+
+    @app.get("/item", response_model_exclude={"part", "parts"}, response_model_exclude_unset=True)
+    async def item() -> Item | Response: ...
+
+    @app.get(
+        "/items",
+        response_model=list[Item],
+        responses={404: {"model": Part}, 409: {"description": "Taken"}, "5XX": {"headers": {}}, 422: {"model": Inner}},
+    )
+    async def items(limit: int = 1) -> Any: ...
+
+    @app.get("/struct")
+    async def struct() -> list[Outer]: ...
+
+    @app.get("/page")
+    async def page() -> HTMLResponse: ...
+
+    document = app.openapi()
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    paths = document["paths"]
+
+    def schema(path: str, status: str = "200") -> Any:
+        return paths[path]["get"]["responses"][status]["content"]["application/json"]["schema"]
+
+    assert set(schema("/item")["properties"]) == {"name", "unitPrice", "label"}
+    assert schema("/item")["required"] == ["name", "label"]
+    assert schema("/items") == {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/Item"},
+        **_title(schema("/items")),
+    }
+    answers = paths["/items"]["get"]["responses"]
+    assert schema("/items", "404") == {"$ref": "#/components/schemas/Part"}
+    assert answers["404"]["description"] == "Not Found"
+    assert answers["409"] == {"description": "Taken"}
+    assert answers["5XX"] == {"headers": {}, "description": "Another answer"}
+    assert schema("/items", "422") == {"$ref": "#/components/schemas/Inner"}
+    assert schema("/struct")["items"] == {"$ref": "#/components/schemas/Outer"}
+    assert "theName" in document["components"]["schemas"]["Outer"]["properties"]
+    assert list(paths["/page"]["get"]["responses"]["200"]["content"]) == ["text/html"]
+
+
+def _title(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"title": schema["title"]} if "title" in schema else {}
+
+
+def test_mistakes_are_told_at_registration(app: Ziggurat) -> None:
+    def registers(annotation: Any, **options: Any) -> Callable[[], None]:
+        async def handler() -> Any: ...
+
+        handler.__annotations__["return"] = annotation
+        return lambda: app.get("/", **options)(handler) and None
+
+    class Mixed(msgspec.Struct):
+        item: Item
+
+    for register, words in [
+        (registers(int, response_model_exclude_none=True), "response_model_exclude_none is given, but no model"),
+        (registers(Item, response_model_exclude={"nmae"}), "names 'nmae', which Item does not have"),
+        (registers(Item, response_model_include={"nmae"}), "names 'nmae', which Item does not have"),
+        (registers(Outer, response_model_exclude_none=True), "is not for a msgspec.Struct"),
+        (registers(Any, response_model=Iterator[object].__class__), "cannot be written"),
+        (registers(Mixed), "cannot be written as Mixed"),
+        (registers(Item, responses={"abc": {}}), "responses names 'abc'"),
+        (registers(Item, responses={404: "gone"}), "says 'gone' of 404"),
+    ]:
+        with pytest.raises(ConfigError, match=words) as raised:
+            register()
+        assert raised.value.location is not None and "test_response_models.py" in raised.value.location
+
+
+def test_a_list_of_many_is_what_pydantic_writes() -> None:
+    items = [Item(name=f"item {number}", part=Part(size=number)) for number in range(100)]
+    assert written(list[Item], items) == json.loads(json.dumps([each.model_dump(by_alias=True) for each in items]))
