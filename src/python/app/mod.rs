@@ -5,6 +5,7 @@ mod built;
 mod draft;
 pub(super) mod embed;
 mod guarded;
+mod inherited;
 mod migrate;
 mod resource;
 mod serving;
