@@ -170,6 +170,11 @@ class InProcess:
             raise self._failure
         return self
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """PyLoop, while it runs."""
+        return self._loop
+
     def stop(self) -> None:
         """Returns once the shutdown hooks have run."""
         loop, stopping = self._loop, self._stopping

@@ -5,6 +5,7 @@ mod built;
 mod draft;
 pub(super) mod embed;
 mod guarded;
+mod in_process;
 mod inherited;
 mod migrate;
 mod resource;
@@ -314,9 +315,7 @@ impl App {
     ) -> PyResult<Answer<'py>> {
         let built = self.built()?;
         if super::convert::classes(py)?.current_loop.bind(py).call0()?.is_truthy()? {
-            return Err(PyRuntimeError::new_err(
-                "request() waits for the answer and would stop the event loop that is to give it; call it from another thread",
-            ));
+            return Err(in_process::would_wait_for_itself());
         }
         let mut request = http::Request::builder().method(method).uri(target);
         for (name, value) in &headers {
@@ -343,6 +342,23 @@ impl App {
             .map_err(|error| PyRuntimeError::new_err(format!("the answer broke off: {error}")))?;
         let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         Ok((parts.status.as_u16(), headers, PyBytes::new(py, &bytes)))
+    }
+
+    /// Sends a request through the stack, on the app's loop; gives an awaitable of status, header fields, and bytes or what iterates
+    /// over the body. `body` is bytes, or yields them. With `raising` the awaitable raises what no handler and no middleware caught.
+    #[pyo3(signature = (method, target, headers, body, *, raising = false))]
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        target: &str,
+        headers: in_process::Fields,
+        body: &Bound<'py, PyAny>,
+        raising: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let stack = self.built()?.stack.clone();
+        let objects = if raising { lock(&self.objects).as_ref().map(Arc::downgrade) } else { None };
+        in_process::send(py, stack, in_process::request(method, target, &headers, body)?, objects)
     }
 
     /// Binds the address and serves, on the loop's thread if the loop was set so, else on the runtime's workers; gives the
