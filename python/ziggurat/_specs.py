@@ -16,7 +16,9 @@ from .requests import Request
 from .responses import Response
 
 if TYPE_CHECKING:
+    from ._asgi import ASGIApp
     from ._ziggurat import NativeService
+    from .app import Ziggurat
     from .hooks import Hooks
 
 AnyLayer = Layer | Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]
@@ -191,6 +193,25 @@ class NativeSpec:
     layers: tuple[Layer, ...]
     skip_layers: tuple[str, ...]
     location: str
+
+
+@dataclass(frozen=True, slots=True)
+class MountSpec:
+    """An app, or an application of another framework, at and below a path."""
+
+    path: str
+    """Without a slash at its end; empty for the whole."""
+    app: Ziggurat | ASGIApp
+    name: str
+    auth: list[str] | None
+    """None is open, an empty list asks for any valid token."""
+    guards: tuple[Guard, ...]
+    public: bool
+    layers: tuple[Layer, ...]
+    skip_layers: tuple[str, ...]
+    location: str
+    state: dict[str, Any]
+    """What the lifespan of an ASGI application leaves for its requests."""
 
 
 def listed(methods: Sequence[str]) -> Sequence[str]:

@@ -9,6 +9,7 @@ from ._location import user_location
 from ._specs import (
     AnyLayer,
     CrudSpec,
+    MountSpec,
     NativeSpec,
     Pending,
     RouteSpec,
@@ -24,6 +25,9 @@ from .layers import Layer, Middleware
 from .routing import Routes
 
 __all__ = ["Router"]
+
+
+AnySpec = RouteSpec | CrudSpec | NativeSpec | MountSpec
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Around:
             (*self.guards, *inner.guards),
         )
 
-    def of(self, spec: RouteSpec | CrudSpec | NativeSpec) -> RouteSpec | CrudSpec | NativeSpec:
+    def of(self, spec: AnySpec) -> AnySpec:
         """A route with this around it. The path of a handler is that of the whole already."""
         if self == _NOTHING:
             return spec
@@ -85,7 +89,7 @@ class Around:
             path, tags = self.prefix + spec.path, (*self.tags, *spec.tags)
             return replace(spec, path=path, tags=tags, guards=asked, layers=layers, skip_layers=skips)
         guards = spec.guards if spec.public else (*self.guards, *spec.guards)
-        if isinstance(spec, NativeSpec):
+        if isinstance(spec, NativeSpec | MountSpec):
             return replace(spec, path=self.prefix + spec.path, guards=guards, layers=layers, skip_layers=skips)
         return replace(spec, tags=(*self.tags, *spec.tags), guards=guards, layers=layers, skip_layers=skips)
 
@@ -143,11 +147,11 @@ class Router(Routes):
     def _is_built(self) -> bool:
         return any(routes._is_built() for routes in self._included_in)
 
-    def _specs_within(self, outer: Around) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
+    def _specs_within(self, outer: Around) -> Iterator[AnySpec]:
         return specs_of(self, outer.outside_of(self._around))
 
 
-def specs_of(routes: Routes, around: Around) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
+def specs_of(routes: Routes, around: Around) -> Iterator[AnySpec]:
     """What was registered, in that order, with what is around it."""
     for entry in routes._entries:
         if isinstance(entry, Included):

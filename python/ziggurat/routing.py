@@ -16,6 +16,7 @@ from ._specs import (
     AnyLayer,
     Auth,
     CrudSpec,
+    MountSpec,
     NativeSpec,
     Op,
     Pending,
@@ -37,7 +38,9 @@ from .params import inspect_handler
 from .policy import Policy
 
 if TYPE_CHECKING:
+    from ._asgi import ASGIApp
     from ._ziggurat import NativeService
+    from .app import Ziggurat
     from .routers import Included, Router
 
 __all__ = ["CORE", "PUBLIC", "CrudSpec", "NativeSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
@@ -51,7 +54,7 @@ class Routes:
     """Collects what an app serves, until the app is built."""
 
     def __init__(self) -> None:
-        self._entries: list[Pending | CrudSpec | NativeSpec | Included] = []
+        self._entries: list[Pending | CrudSpec | NativeSpec | MountSpec | Included] = []
 
     def route(
         self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
@@ -225,6 +228,38 @@ class Routes:
                 location=location,
             )
             self._entries.append(spec)
+
+    def mount(
+        self,
+        path: str,
+        app: Ziggurat | ASGIApp,
+        *,
+        name: str | None = None,
+        auth: Auth = False,
+        guards: Sequence[Guard] = (),
+        layers: Sequence[AnyLayer] = (),
+        skip_layers: Sequence[SkippedLayer] = (),
+    ) -> None:
+        """Hands `path` and everything below it to another app: a `Ziggurat`, or any ASGI 3 application, as of FastAPI or Django.
+
+        It answers every method there that no route of this app answers at the same path, inside the layers of this one, and starts and
+        stops with it. `name` is what it is called in logs and lists.
+        """
+        from .mounting import mounted
+
+        location = user_location()
+        self._refuse_when_built(f"the app at {path}", location)
+        spec = mounted(self, path, app, name, location)
+        self._entries.append(
+            replace(
+                spec,
+                auth=scopes_of(auth, path, location),
+                guards=guards_of(guards, auth, path, location),
+                public=auth is PUBLIC,
+                layers=layers_of(layers, path, location),
+                skip_layers=skips_of(skip_layers, path, location),
+            )
+        )
 
     def crud(
         self,

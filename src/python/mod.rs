@@ -4,6 +4,7 @@
 //! dropped there.
 
 mod app;
+mod asgi;
 pub mod attach;
 mod bridge;
 mod context;
@@ -17,6 +18,7 @@ mod hooks;
 mod interrupt;
 mod log;
 mod middleware;
+mod mounted;
 mod objects;
 mod pyloop;
 mod query;

@@ -10,7 +10,7 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("name", ["layers.md", "middleware.md", "testing.md"])
+@pytest.mark.parametrize("name", ["layers.md", "middleware.md", "testing.md", "mounting.md"])
 def test_the_python_of_a_document_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Stores that it makes are made there.
     monkeypatch.chdir(tmp_path)

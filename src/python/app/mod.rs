@@ -31,6 +31,7 @@ use tower::ServiceExt;
 use self::built::Built;
 use self::draft::Draft;
 use self::serving::Serving;
+use super::asgi::AsgiApp;
 use super::errors::config_error;
 use super::extension::NativeService;
 use super::handler::Plan;
@@ -164,6 +165,25 @@ impl App {
             .map_err(|_| PyValueError::new_err("that is not a method"))?;
         let service = (service.name.clone(), service.route.clone());
         self.draft(py, |draft| draft.add_native(method, path, service, settings))
+    }
+
+    /// Mounts another app, which is built, at and below a path.
+    fn add_app(&self, py: Python<'_>, path: &str, name: &str, app: &Bound<'_, App>, settings: &str) -> PyResult<()> {
+        let stack = app.get().built()?.stack.clone();
+        self.draft(py, |draft| draft.add_app(path, name, stack, settings))
+    }
+
+    /// Mounts an application of another framework at and below a path; requests get copies of `state`.
+    fn add_asgi(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        name: String,
+        application: Py<PyAny>,
+        state: Py<PyDict>,
+        settings: &str,
+    ) -> PyResult<()> {
+        self.draft(py, |draft| draft.add_asgi(path, AsgiApp { name, application, state }, settings))
     }
 
     #[pyo3(signature = (description, options, hooks = None))]

@@ -100,11 +100,19 @@ pub(crate) type Delivery = Box<dyn FnOnce(Python<'_>) + Send>;
 pub(crate) struct Submitted {
     ticket: Arc<Ticket>,
     inbox: Arc<Inbox>,
+    detached: bool,
+}
+
+impl Submitted {
+    /// Lets the job run, whoever waits for it.
+    pub(crate) fn detach(mut self) {
+        self.detached = true;
+    }
 }
 
 impl Drop for Submitted {
     fn drop(&mut self) {
-        if self.ticket.abandon() {
+        if !self.detached && self.ticket.abandon() {
             self.inbox.tell(Notice::Cancel(self.ticket.id));
             self.inbox.wake();
         }
@@ -205,7 +213,7 @@ impl Inbox {
             this.refuse_all();
         }
         nudge(this);
-        Ok(Submitted { ticket, inbox: this.clone() })
+        Ok(Submitted { ticket, inbox: this.clone(), detached: false })
     }
 
     /// Queues a notice, without waking the loop.
