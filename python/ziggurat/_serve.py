@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,9 @@ async def _serve(
         before[number] = signal.signal(number, on_signal)
         signal.siginterrupt(number, False)
     native.set_loop(loop, fused=fused)
+    inner = mounted_apps(app)
+    for mounted in inner:
+        mounted.set_loop(loop)
     try:
         async with contextlib.asynccontextmanager(app._lifecycle)():
             try:
@@ -123,25 +126,37 @@ async def _serve(
             finally:
                 # It waits for requests in flight, which need this thread.
                 await loop.run_in_executor(waiting, native.drain)
-                await _settle(native, waiting, settings["drain_timeout"], lambda: hurried)
+                await _settle((native, *inner), waiting, settings["drain_timeout"], lambda: hurried)
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        native.set_loop(None)
-        await loop.run_in_executor(waiting, native.flush)
-        await loop.run_in_executor(waiting, native.close)
+        for each in (native, *inner):
+            each.set_loop(None)
+            await loop.run_in_executor(waiting, each.flush)
+            await loop.run_in_executor(waiting, each.close)
         waiting.shutdown()
 
 
+def mounted_apps(app: Ziggurat) -> list[_ziggurat.App]:
+    """The apps that are mounted in it, and in those."""
+    from .app import Ziggurat
+
+    inner = [mount.app for mount in app.mount_specs if isinstance(mount.app, Ziggurat)]
+    return [native for each in inner for native in (each.build(), *mounted_apps(each))]
+
+
 async def _settle(
-    native: _ziggurat.App, waiting: ThreadPoolExecutor, seconds: float, is_hurried: Callable[[], bool]
+    apps: Sequence[_ziggurat.App], waiting: ThreadPoolExecutor, seconds: float, is_hurried: Callable[[], bool]
 ) -> None:
     """Waits for the hooks and background tasks of requests that were answered."""
     loop = asyncio.get_running_loop()
     end = time.monotonic() + seconds
-    left = await loop.run_in_executor(waiting, native.settle, 0.0)
-    while left and time.monotonic() < end and not is_hurried():
-        left = await loop.run_in_executor(waiting, native.settle, 0.1)
+    left = 0
+    for app in apps:
+        still = await loop.run_in_executor(waiting, app.settle, 0.0)
+        while still and time.monotonic() < end and not is_hurried():
+            still = await loop.run_in_executor(waiting, app.settle, 0.1)
+        left += still
     if left:
         logger.warning("%d hooks and background tasks of requests that were answered did not end in time", left)
 
@@ -170,6 +185,11 @@ class InProcess:
             raise self._failure
         return self
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """PyLoop, while it runs."""
+        return self._loop
+
     def stop(self) -> None:
         """Returns once the shutdown hooks have run."""
         loop, stopping = self._loop, self._stopping
@@ -195,6 +215,9 @@ class InProcess:
         self._stopping = asyncio.Event()
         native = self._native
         native.set_loop(self._loop, fused=self._fused)
+        inner = mounted_apps(self._app)
+        for mounted in inner:
+            mounted.set_loop(self._loop)
         try:
             async with contextlib.asynccontextmanager(self._app._lifecycle)():
                 self._ready.set()
@@ -203,10 +226,12 @@ class InProcess:
                 finally:
                     # Not the loop's own executor: handlers may have filled that one.
                     with ThreadPoolExecutor(1, "ziggurat-settle") as waiting:
-                        await _settle(native, waiting, SETTLES, lambda: False)
-                        await loop.run_in_executor(waiting, native.flush)
+                        await _settle((native, *inner), waiting, SETTLES, lambda: False)
+                        for each in (native, *inner):
+                            await loop.run_in_executor(waiting, each.flush)
         finally:
-            native.set_loop(None)
+            for each in (native, *inner):
+                each.set_loop(None)
 
 
 def _tell(started: Started) -> None:

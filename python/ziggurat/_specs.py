@@ -16,9 +16,11 @@ from .requests import Request
 from .responses import Response
 
 if TYPE_CHECKING:
+    from ._asgi import ASGIApp
     from ._catches import Scope
     from ._returns import IncEx, Returned
     from ._ziggurat import NativeService
+    from .app import Ziggurat
     from .hooks import Hooks
 
 AnyLayer = Layer | Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]
@@ -220,6 +222,25 @@ class NativeSpec:
     location: str
     catches: tuple[Scope, ...] = ()
     """Handlers of exceptions, those of the app first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MountSpec:
+    """An app, or an application of another framework, at and below a path."""
+
+    path: str
+    """Without a slash at its end; empty for the whole."""
+    app: Ziggurat | ASGIApp
+    name: str
+    auth: list[str] | None
+    """None is open, an empty list asks for any valid token."""
+    guards: tuple[Guard, ...]
+    public: bool
+    layers: tuple[Layer, ...]
+    skip_layers: tuple[str, ...]
+    location: str
+    state: dict[str, Any]
+    """What the lifespan of an ASGI application leaves for its requests."""
 
 
 def listed(methods: Sequence[str]) -> Sequence[str]:

@@ -6,19 +6,19 @@ import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
-from ._specs import AnyLayer, Pending, layer_of
+from ._specs import AnyLayer, MountSpec, Pending, layer_of
 from .exceptions import ConfigError
 from .guards import Guard, asked, checked
 from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
 from .models import Model, bind
-from .routers import Around, specs_of
+from .routers import AnySpec, Around, specs_of
 from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Ziggurat(Routes):
         handler.at("")
         super()._add_handler(handler)
 
-    def _specs(self) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
+    def _specs(self) -> Iterator[AnySpec]:
         return specs_of(self, Around(catches=(self._catches,) if self._catches else ()))
 
     @property
@@ -159,6 +159,11 @@ class Ziggurat(Routes):
     def native_specs(self) -> list[NativeSpec]:
         """The handlers in Rust, as they were declared, with what routers add."""
         return [spec for spec in self._specs() if isinstance(spec, NativeSpec)]
+
+    @property
+    def mount_specs(self) -> list[MountSpec]:
+        """What is mounted, as it was declared, with what routers add."""
+        return [spec for spec in self._specs() if isinstance(spec, MountSpec)]
 
     def _is_built(self) -> bool:
         return self._native is not None
@@ -266,6 +271,17 @@ class Ziggurat(Routes):
                 "location": native_route.location,
             }
             native.add_native(native_route.method, native_route.path, native_route.service, json.dumps(declared))
+        for mount in self.mount_specs:
+            declared = {
+                "auth": self.asked(mount),
+                "layers": [self._made(native, made, layer, mount.location) for layer in mount.layers],
+                "skip_layers": mount.skip_layers,
+                "location": mount.location,
+            }
+            if isinstance(mount.app, Ziggurat):
+                native.add_app(mount.path, mount.name, mount.app.build(), json.dumps(declared))
+            else:
+                native.add_asgi(mount.path, mount.name, mount.app, mount.state, json.dumps(declared))
         for crud in self.crud_specs:
             options = {
                 "path": crud.path,
@@ -330,7 +346,7 @@ class Ziggurat(Routes):
                 bind(model, rows)
         return native
 
-    def asked(self, route: RouteSpec | NativeSpec) -> list[dict[str, Any]] | None:
+    def asked(self, route: RouteSpec | NativeSpec | MountSpec) -> list[dict[str, Any]] | None:
         """What a route asks of its caller, with what the app does; None is nothing at all."""
         return asked(route.auth, route.guards if route.public else (*self.guards, *route.guards))
 
@@ -377,14 +393,26 @@ class Ziggurat(Routes):
         def lists_as_tuples(entry: dict[str, Any]) -> dict[str, Any]:
             return {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
 
-        return [RouteInfo(**lists_as_tuples(entry)) for entry in json.loads(self.build().routes())]
+        found = [RouteInfo(**lists_as_tuples(entry)) for entry in json.loads(self.build().routes())]
+        mounts = self.mount_specs
+        if mounts:
+            from .mounting import with_mounted
+
+            return with_mounted(found, mounts)
+        return found
 
     def stack(self, path: str) -> list[StackInfo]:
         """What a request to the concrete `path` passes, for each method that is answered there."""
-        return [
+        found = [
             StackInfo(entry["method"], tuple(entry["passes"]), tuple(entry["enters_python"]))
             for entry in json.loads(self.build().stack(path))
         ]
+        mounts = self.mount_specs
+        if mounts:
+            from .mounting import stacks_within
+
+            return stacks_within(found, mounts, path)
+        return found
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI 3.1 document of every route, as it is served at `openapi_path`."""
@@ -467,7 +495,7 @@ class Ziggurat(Routes):
         return self.build().request(method, target, list(headers), body)
 
     async def _lifecycle(self) -> AsyncIterator[None]:
-        """Start-up hooks, a pause while the app serves, and shutdown hooks."""
+        """Start-up hooks, a pause while the app serves, and shutdown hooks; inside of that those of what is mounted."""
         context = self._lifespan(self) if self._lifespan is not None else None
         if context is not None:
             await context.__aenter__()
@@ -477,7 +505,10 @@ class Ziggurat(Routes):
                 if isawaitable(waiting):
                     await waiting
             try:
-                yield
+                async with AsyncExitStack() as inside:
+                    for mount in self.mount_specs:
+                        await inside.enter_async_context(_lifecycle_of(mount))
+                    yield
             finally:
                 # Also when serving failed, as on a port that is taken: what the start-up hooks opened is closed.
                 for hook in reversed(self._shutdown):
@@ -498,6 +529,14 @@ def _caught(native: _ziggurat.App, made: dict[tuple[int, ...], int | None], scop
         catcher = Catcher(scopes)
         made[key] = native.add_catcher(catcher, catcher.statuses)
     return made.get(key)
+
+
+def _lifecycle_of(mount: MountSpec) -> AbstractAsyncContextManager[None]:
+    if isinstance(mount.app, Ziggurat):
+        return asynccontextmanager(mount.app._lifecycle)()
+    from ._asgi import lifespan
+
+    return lifespan(mount.app, mount.state, mount.name)
 
 
 def _warn_of_cache(layers: Sequence[Layer]) -> None:

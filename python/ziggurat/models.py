@@ -49,10 +49,14 @@ __all__ = [
 ]
 
 
-_PydanticMetaclass: Any = type(BaseModel)
+if TYPE_CHECKING:
+    # So that classes of models are known to be pydantic's, whose fields are the arguments of `__init__`.
+    from pydantic._internal._model_construction import ModelMetaclass as _PydanticMetaclass
+else:
+    _PydanticMetaclass = type(BaseModel)
 
 
-class ModelMetaclass(_PydanticMetaclass):  # type: ignore[misc]
+class ModelMetaclass(_PydanticMetaclass):
     """Makes `User.age >= 18` a predicate over the rows of `User`."""
 
     if not TYPE_CHECKING:

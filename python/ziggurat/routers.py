@@ -10,6 +10,7 @@ from ._location import user_location
 from ._specs import (
     AnyLayer,
     CrudSpec,
+    MountSpec,
     NativeSpec,
     Pending,
     RouteSpec,
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from ._catches import ExceptionHandler, Scope
 
 __all__ = ["Router"]
+
+
+AnySpec = RouteSpec | CrudSpec | NativeSpec | MountSpec
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,13 @@ class Around:
             (*self.catches, *inner.catches),
         )
 
-    def of(self, spec: RouteSpec | CrudSpec | NativeSpec) -> RouteSpec | CrudSpec | NativeSpec:
+    def of(self, spec: AnySpec) -> AnySpec:
         """A route with this around it. The path of a handler is that of the whole already."""
         if self == _NOTHING:
             return spec
-        spec = replace(spec, catches=(*self.catches, *spec.catches))
+        # What is mounted answers its own exceptions.
+        if not isinstance(spec, MountSpec):
+            spec = replace(spec, catches=(*self.catches, *spec.catches))
         layers = (*self.layers, *spec.layers)
         skips = tuple(sorted({*self.skip_layers, *spec.skip_layers}))
         if isinstance(spec, CrudSpec):
@@ -92,7 +98,7 @@ class Around:
             path, tags = self.prefix + spec.path, (*self.tags, *spec.tags)
             return replace(spec, path=path, tags=tags, guards=asked, layers=layers, skip_layers=skips)
         guards = spec.guards if spec.public else (*self.guards, *spec.guards)
-        if isinstance(spec, NativeSpec):
+        if isinstance(spec, NativeSpec | MountSpec):
             return replace(spec, path=self.prefix + spec.path, guards=guards, layers=layers, skip_layers=skips)
         return replace(spec, tags=(*self.tags, *spec.tags), guards=guards, layers=layers, skip_layers=skips)
 
@@ -153,12 +159,12 @@ class Router(Routes):
     def _is_built(self) -> bool:
         return any(routes._is_built() for routes in self._included_in)
 
-    def _specs_within(self, outer: Around) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
+    def _specs_within(self, outer: Around) -> Iterator[AnySpec]:
         around = replace(self._around, catches=(self._catches,)) if self._catches else self._around
         return specs_of(self, outer.outside_of(around))
 
 
-def specs_of(routes: Routes, around: Around) -> Iterator[RouteSpec | CrudSpec | NativeSpec]:
+def specs_of(routes: Routes, around: Around) -> Iterator[AnySpec]:
     """What was registered, in that order, with what is around it."""
     for entry in routes._entries:
         if isinstance(entry, Included):

@@ -18,6 +18,7 @@ from ._specs import (
     AnyLayer,
     Auth,
     CrudSpec,
+    MountSpec,
     NativeSpec,
     Op,
     Pending,
@@ -40,7 +41,9 @@ from .policy import Policy
 
 if TYPE_CHECKING:
     from . import _catches
+    from ._asgi import ASGIApp
     from ._ziggurat import NativeService
+    from .app import Ziggurat
     from .routers import Included, Router
 
 __all__ = ["CORE", "PUBLIC", "CrudSpec", "NativeSpec", "Op", "RouteOptions", "RouteSpec", "Routes"]
@@ -55,7 +58,7 @@ class Routes:
     """Collects what an app serves, until the app is built."""
 
     def __init__(self) -> None:
-        self._entries: list[Pending | CrudSpec | NativeSpec | Included] = []
+        self._entries: list[Pending | CrudSpec | NativeSpec | MountSpec | Included] = []
         self._catches: dict[type[Exception] | int, _catches.Handler] = {}
 
     def route(
@@ -276,6 +279,38 @@ class Routes:
                 location=location,
             )
             self._entries.append(spec)
+
+    def mount(
+        self,
+        path: str,
+        app: Ziggurat | ASGIApp,
+        *,
+        name: str | None = None,
+        auth: Auth = False,
+        guards: Sequence[Guard] = (),
+        layers: Sequence[AnyLayer] = (),
+        skip_layers: Sequence[SkippedLayer] = (),
+    ) -> None:
+        """Hands `path` and everything below it to another app: a `Ziggurat`, or any ASGI 3 application, as of FastAPI or Django.
+
+        It answers every method there that no route of this app answers at the same path, inside the layers of this one, and starts and
+        stops with it. `name` is what it is called in logs and lists.
+        """
+        from .mounting import mounted
+
+        location = user_location()
+        self._refuse_when_built(f"the app at {path}", location)
+        spec = mounted(self, path, app, name, location)
+        self._entries.append(
+            replace(
+                spec,
+                auth=scopes_of(auth, path, location),
+                guards=guards_of(guards, auth, path, location),
+                public=auth is PUBLIC,
+                layers=layers_of(layers, path, location),
+                skip_layers=skips_of(skip_layers, path, location),
+            )
+        )
 
     def crud(
         self,

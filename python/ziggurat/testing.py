@@ -1,240 +1,184 @@
-"""Tests of an app without a socket: requests go through the real Rust stack, in this process."""
+"""Tests of an app without a socket: requests go through the real Rust stack, in this process.
+
+The clients are httpx's, so that what is known of those holds here: `pip install "ziggurat[testing]"`.
+"""
 
 from __future__ import annotations
 
-import atexit
-import json as jsonlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from http import HTTPStatus
+import asyncio
 from types import TracebackType
-from typing import Any, TypedDict, Unpack
-from urllib.parse import urlencode, urlsplit
+from typing import TYPE_CHECKING, Any
 
-from .app import Ziggurat
+try:
+    import httpx
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        'ziggurat.testing needs httpx; install it with: pip install "ziggurat[testing]"', name=missing.name
+    ) from None
 
-__all__ = ["TestClient", "TestHeaders", "TestResponse"]
+from ._in_process import AsyncTransport, TestResponse, Transport
 
-Scalar = str | int | float | bool | None
-Params = Mapping[str, Scalar | Sequence[Scalar]] | Sequence[tuple[str, Scalar]]
-HeaderList = Mapping[str, str] | Sequence[tuple[str, str]]
+if TYPE_CHECKING:
+    from .app import Ziggurat
 
-_UNSET: Any = object()
+__all__ = ["AsyncTestClient", "TestClient", "TestResponse"]
 
-
-class RequestOptions(TypedDict, total=False):
-    """What can be sent with a request: of `json`, `content` and `data` one at most."""
-
-    params: Params | None
-    headers: HeaderList | None
-    json: Any
-    content: bytes | str | None
-    data: Mapping[str, Scalar | Sequence[Scalar]] | None
+AGENT = "testclient"
 
 
-class TestClient:
-    """Sends requests to `app`; its methods take what httpx's take.
+class TestClient(httpx.Client):
+    """Sends requests to `app`: an `httpx.Client` that needs no server.
 
     `with TestClient(app) as client:` runs the start-up hooks on entry and the shutdown hooks on exit. Without `with`, the app
-    is started by the first request, and stopped by `close()` or when the interpreter ends. Answers are as they left the
-    stack: nothing is decompressed, no redirect is followed, no cookie is kept.
+    is started by the first request, and stopped by `close()` or when the interpreter ends.
+
+    Cookies are kept as a browser does. Answers come as the app sent them: no redirect is followed unless `follow_redirects` says so, and
+    none is compressed unless `accept-encoding` asks for it. Answers and the bodies of requests may come in pieces: `client.stream("GET",
+    "/events")` gives each as it is sent.
+
+    `raise_server_exceptions` raises what a handler raised, and nothing caught, where the request was sent; it is a 500 otherwise, and in
+    the log. What else is given goes to httpx, as `headers`, `cookies`, `params`, `auth` and `timeout`.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
 
-    def __init__(self, app: Ziggurat, *, headers: HeaderList | None = None) -> None:
+    def __init__(
+        self,
+        app: Ziggurat,
+        base_url: httpx.URL | str = "http://testserver",
+        *,
+        raise_server_exceptions: bool = False,
+        follow_redirects: bool = False,
+        timeout: float | httpx.Timeout | None = None,
+        **options: Any,
+    ) -> None:
         self.app = app
-        self.headers = _pairs(headers)
-        self._started = False
+        self._app = Transport(app, raise_server_exceptions)
+        super().__init__(
+            transport=self._app,
+            base_url=base_url,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            **{**options, "headers": _headers(options.get("headers"))},
+        )
+        _plain(self.headers, options.get("headers"))
 
     def __enter__(self) -> TestClient:
         self._start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
     ) -> None:
         self.close()
 
     def _start(self) -> None:
-        if not self._started:
-            self.app.start()
-            self._started = True
-            atexit.register(self.close)
+        self._app.start()
 
     def close(self) -> None:
-        """Stops the app."""
-        if self._started:
-            self._started = False
-            atexit.unregister(self.close)
-            self.app.stop()
+        """Stops the app. The client may be used again, which starts it anew."""
+        self._app.stop()
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        params: Params | None = None,
-        headers: HeaderList | None = None,
-        json: Any = _UNSET,
-        content: bytes | str | None = None,
-        data: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
-    ) -> TestResponse:
-        """Sends a request and waits for the whole answer."""
-        if sum(part is not None for part in (None if json is _UNSET else 1, content, data)) > 1:
-            raise TypeError("give one of json, content and data")
-        parts = urlsplit(url)
-        target = parts.path or "/"
-        query = "&".join(part for part in (parts.query, urlencode(_query(params))) if part)
-        if query:
-            target += f"?{query}"
-
-        sent = [*self.headers, *_pairs(headers)]
-        names = {name.lower() for name, _ in sent}
-        body = content.encode() if isinstance(content, str) else content or b""
-        if json is not _UNSET:
-            body = jsonlib.dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-            if "content-type" not in names:
-                sent.append(("content-type", "application/json"))
-        elif data is not None:
-            body = urlencode(_query(data)).encode()
-            if "content-type" not in names:
-                sent.append(("content-type", "application/x-www-form-urlencoded"))
-        if "host" not in names:
-            sent.insert(0, ("host", parts.netloc or "testserver"))
-        if body and "content-length" not in names:
-            sent.append(("content-length", str(len(body))))
-
+    def send(self, request: httpx.Request, **options: Any) -> TestResponse:
+        """Sends a request that was built before."""
         self._start()
-        status, answered, answer = self.app.request(method.upper(), target, sent, body)
-        return TestResponse(status, TestHeaders(answered), answer, method.upper(), target)
+        answer = super().send(request, **options)
+        assert isinstance(answer, TestResponse)
+        return answer
 
-    def get(self, url: str, *, params: Params | None = None, headers: HeaderList | None = None) -> TestResponse:
-        """Sends a GET."""
-        return self.request("GET", url, params=params, headers=headers)
-
-    def head(self, url: str, *, params: Params | None = None, headers: HeaderList | None = None) -> TestResponse:
-        """Sends a HEAD."""
-        return self.request("HEAD", url, params=params, headers=headers)
-
-    def options(self, url: str, *, params: Params | None = None, headers: HeaderList | None = None) -> TestResponse:
-        """Sends an OPTIONS."""
-        return self.request("OPTIONS", url, params=params, headers=headers)
-
-    def delete(self, url: str, *, params: Params | None = None, headers: HeaderList | None = None) -> TestResponse:
-        """Sends a DELETE."""
-        return self.request("DELETE", url, params=params, headers=headers)
-
-    def post(self, url: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Sends a POST."""
-        return self.request("POST", url, **options)
-
-    def put(self, url: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Sends a PUT."""
-        return self.request("PUT", url, **options)
-
-    def patch(self, url: str, **options: Unpack[RequestOptions]) -> TestResponse:
-        """Sends a PATCH."""
-        return self.request("PATCH", url, **options)
+    def build_request(self, method: str, url: httpx.URL | str, **parts: Any) -> httpx.Request:
+        """Builds a request, of `json`, `content`, and `data` with `files`, one at most."""
+        return super().build_request(method, _with_query(url, parts), **parts)
 
 
-class TestHeaders(Mapping[str, str]):
-    """Headers of an answer, by case-insensitive name; several of one name are joined by commas."""
+class AsyncTestClient(httpx.AsyncClient):
+    """As `TestClient`, for tests that are coroutines: `async with AsyncTestClient(app) as client:`.
+
+    They run on a loop of their own, as those of pytest-asyncio and of anyio's plugin do, while the app's runs on a thread beside.
+    """
 
     __test__ = False
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._pairs = [(name.lower(), value) for name, value in pairs]
+    def __init__(
+        self,
+        app: Ziggurat,
+        base_url: httpx.URL | str = "http://testserver",
+        *,
+        raise_server_exceptions: bool = False,
+        follow_redirects: bool = False,
+        timeout: float | httpx.Timeout | None = None,
+        **options: Any,
+    ) -> None:
+        self.app = app
+        self._app = AsyncTransport(app, raise_server_exceptions)
+        super().__init__(
+            transport=self._app,
+            base_url=base_url,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            **{**options, "headers": _headers(options.get("headers"))},
+        )
+        _plain(self.headers, options.get("headers"))
 
-    def __getitem__(self, name: str) -> str:
-        found = self.get_list(name)
-        if not found:
-            raise KeyError(name)
-        return ", ".join(found)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self.get_list(name))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name for name, _ in self._pairs))
-
-    def __len__(self) -> int:
-        return len({name for name, _ in self._pairs})
-
-    def __repr__(self) -> str:
-        return f"TestHeaders({self._pairs!r})"
-
-    def get_list(self, name: str) -> list[str]:
-        """Each value of `name` by itself, as needed for `set-cookie`."""
-        return [value for key, value in self._pairs if key == name.lower()]
-
-    def multi_items(self) -> list[tuple[str, str]]:
-        """Every header line, in order."""
-        return list(self._pairs)
-
-
-class TestResponse:
-    """An answer, read to its end."""
-
-    __test__ = False
-
-    def __init__(self, status_code: int, headers: TestHeaders, content: bytes, method: str, url: str) -> None:
-        self.status_code = status_code
-        self.headers = headers
-        self.content = content
-        """The body as it was sent."""
-        self._request = f"{method} {url}"
-
-    @property
-    def text(self) -> str:
-        """The body as text, in the charset of the content type, else UTF-8."""
-        _, _, charset = self.headers.get("content-type", "").partition("charset=")
-        return self.content.decode(charset.split(";")[0].strip('" ') or "utf-8")
-
-    def json(self) -> Any:
-        """The body, parsed."""
-        return jsonlib.loads(self.content)
-
-    @property
-    def reason_phrase(self) -> str:
-        """The standing phrase of the status."""
-        try:
-            return HTTPStatus(self.status_code).phrase
-        except ValueError:
-            return ""
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return 200 <= self.status_code < 300
-
-    def raise_for_status(self) -> TestResponse:
-        """Raises `AssertionError` with the body when the status is 4xx or 5xx."""
-        if self.status_code >= 400:
-            raise AssertionError(f"{self._request}: {self.status_code} {self.reason_phrase}: {self.content[:2000]!r}")
+    async def __aenter__(self) -> AsyncTestClient:
+        await asyncio.to_thread(self._app.start)
         return self
 
-    def __repr__(self) -> str:
-        return f"<TestResponse [{self.status_code} {self.reason_phrase}] {self._request}>"
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stops the app. The client may be used again, which starts it anew."""
+        await asyncio.to_thread(self._app.stop)
+
+    async def send(self, request: httpx.Request, **options: Any) -> TestResponse:
+        """Sends a request that was built before."""
+        answer = await super().send(request, **options)
+        assert isinstance(answer, TestResponse)
+        return answer
+
+    def build_request(self, method: str, url: httpx.URL | str, **parts: Any) -> httpx.Request:
+        """Builds a request, of `json`, `content`, and `data` with `files`, one at most."""
+        return super().build_request(method, _with_query(url, parts), **parts)
 
 
-def _pairs(headers: HeaderList | None) -> list[tuple[str, str]]:
-    if headers is None:
-        return []
-    return list(headers.items() if isinstance(headers, Mapping) else headers)
+def _headers(given: Any) -> httpx.Headers:
+    headers = httpx.Headers({"user-agent": AGENT})
+    headers.update(given)
+    return headers
 
 
-def _query(params: Params | None) -> list[tuple[str, str]]:
-    """Names and values as text: a list stands for its name more than once, bools are written as in JSON."""
+def _plain(headers: httpx.Headers, given: Any) -> None:
+    """Takes away what httpx asks for by itself: answers are looked at as they are."""
+    asked = httpx.Headers(given)
+    for name in ("accept-encoding", "connection"):
+        if name not in asked:
+            del headers[name]
 
-    def text(value: Scalar) -> str:
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return "" if value is None else str(value)
 
-    made: list[tuple[str, str]] = []
-    for name, value in params.items() if isinstance(params, Mapping) else params or ():
-        if isinstance(value, (str, int, float, bool)) or value is None:
-            made.append((name, text(value)))
-        else:
-            made.extend((name, text(item)) for item in value)
-    return made
+def _with_query(url: httpx.URL | str, parts: dict[str, Any]) -> httpx.URL | str:
+    """The URL; what it has of a query is kept beside `params`, in place of which httpx would take them."""
+    _one_body(parts)
+    params = parts.get("params")
+    whole = httpx.URL(url)
+    if params is None or not whole.query:
+        return url
+    parts["params"] = None
+    asked = httpx.QueryParams(params).multi_items()
+    return whole.copy_with(query=str(httpx.QueryParams([*whole.params.multi_items(), *asked])).encode())
+
+
+def _one_body(parts: dict[str, Any]) -> None:
+    given = [name for name in ("json", "content", "data") if parts.get(name) is not None]
+    if parts.get("files") is not None and "data" not in given:
+        given.append("files")
+    if len(given) > 1:
+        raise TypeError(f"a request has one body; give one of {' and '.join(given)}")

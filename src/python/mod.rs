@@ -4,6 +4,7 @@
 //! dropped there.
 
 mod app;
+mod asgi;
 pub mod attach;
 mod background;
 mod bridge;
@@ -20,6 +21,7 @@ mod interrupt;
 mod layer_handle;
 mod log;
 mod middleware;
+mod mounted;
 mod objects;
 mod pyloop;
 mod query;

@@ -13,6 +13,7 @@ use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyDict;
 use tokio_util::task::TaskTracker;
 
+use super::asgi::AsgiApp;
 use super::handler::{Callable, SyncPool};
 use super::pyloop::LoopHandle;
 
@@ -25,6 +26,8 @@ pub(super) struct Objects {
     pub(super) hooks: Vec<Py<PyAny>>,
     /// `ziggurat._catches.Catcher` of routes.
     pub(super) catchers: Vec<Py<PyAny>>,
+    /// Applications of other frameworks.
+    pub(super) apps: Vec<AsgiApp>,
     /// What is lent to requests further in.
     lent: Mutex<HashMap<u64, Surroundings>>,
     next: AtomicU64,
@@ -100,6 +103,7 @@ impl Objects {
         for callable in &self.handlers {
             callable.traverse(visit)?;
         }
+        self.apps.iter().try_for_each(|app| app.traverse(visit))?;
         self.middleware.iter().chain(&self.hooks).chain(&self.catchers).try_for_each(|function| visit.call(function))
     }
 }

@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
+use super::mounted::MountedAt;
 use super::query::QueryParams;
 use crate::layers::{ClientIp, RequestId, TraceContext};
 use crate::service::server::ConnectInfo;
@@ -31,6 +32,7 @@ pub(super) struct Head {
     claims: Option<Claims>,
     request_id: Option<RequestId>,
     trace: Option<TraceContext>,
+    root: Option<MountedAt>,
 }
 
 impl Head {
@@ -42,6 +44,7 @@ impl Head {
             claims: extensions.get().cloned(),
             request_id: extensions.get().cloned(),
             trace: extensions.get().cloned(),
+            root: extensions.get().cloned(),
             method: parts.method,
             uri: parts.uri,
             version: parts.version,
@@ -57,6 +60,7 @@ impl Head {
             claims: extensions.get().cloned(),
             request_id: extensions.get().cloned(),
             trace: extensions.get().cloned(),
+            root: extensions.get().cloned(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
@@ -66,7 +70,7 @@ impl Head {
 }
 
 /// Where the request came from, and the port where it is known.
-fn client_of(extensions: &Extensions) -> Option<(IpAddr, u16)> {
+pub(super) fn client_of(extensions: &Extensions) -> Option<(IpAddr, u16)> {
     let peer = extensions.get().map(|info: &ConnectInfo| info.peer_addr);
     match extensions.get() {
         Some(&ClientIp(client)) => {
@@ -152,7 +156,14 @@ impl Request {
         let host = uri.authority().map(|authority| authority.as_str().to_owned());
         let host = host.or_else(|| self.head.headers.get(HOST).map(text)).unwrap_or_default();
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        format!("{}://{host}{target}", uri.scheme_str().unwrap_or("http"))
+        let root = self.head.root.as_ref().map_or("", MountedAt::raw);
+        format!("{}://{host}{root}{target}", uri.scheme_str().unwrap_or("http"))
+    }
+
+    /// What of the path of `url` is not in `path`: where the app is mounted in others.
+    #[getter]
+    fn root_path(&self) -> String {
+        self.head.root.as_ref().map(|root| root.text().into_owned()).unwrap_or_default()
     }
 
     #[getter]
@@ -266,7 +277,7 @@ fn gone() -> PyErr {
 }
 
 /// `json.loads`: what handlers get is what Python's own parser makes of it.
-fn loads(py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
+pub(super) fn loads(py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
     Ok(py.import(intern!(py, "json"))?.call_method1(intern!(py, "loads"), (PyBytes::new(py, bytes),))?.unbind())
 }
 

@@ -101,7 +101,8 @@ impl PathTemplate {
         self.shape == other.shape
     }
 
-    pub(super) fn shape(&self) -> &str {
+    /// As it is matched, with its parameters named by position.
+    pub(crate) fn shape(&self) -> &str {
         &self.shape
     }
 }

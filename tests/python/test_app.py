@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
 import pytest
 
 from ziggurat import ConfigError, Model, Request, Response, Ziggurat, layers
@@ -294,23 +295,34 @@ def test_request_refuses_to_block_the_loop() -> None:
         assert client.get("/").text == "refused"
 
 
-def test_waiting_requests_are_answered_when_the_app_stops() -> None:
+def test_waiting_requests_are_told_when_the_app_stops() -> None:
     app = Ziggurat()
-    begun = threading.Event()
+    both = threading.Semaphore(0)
 
     @app.get("/")
     async def handler() -> None:
-        begun.set()
+        both.release()
         await asyncio.sleep(60)
 
     client = TestClient(app).__enter__()
-    statuses: list[int] = []
-    waiting = threading.Thread(target=lambda: statuses.append(client.get("/").status_code))
-    waiting.start()
-    assert begun.wait(10)
+    told: dict[str, object] = {}
+
+    def by_client() -> None:
+        with pytest.raises(httpx.RemoteProtocolError, match="stopped before it answered"):
+            client.get("/")
+        told["client"] = True
+
+    def directly() -> None:
+        told["directly"] = app.request("GET", "/")[0]
+
+    waiting = [threading.Thread(target=each) for each in (by_client, directly)]
+    for each in waiting:
+        each.start()
+    assert both.acquire(timeout=10) and both.acquire(timeout=10)
     app.stop()
-    waiting.join(10)
-    assert statuses == [503]
+    for each in waiting:
+        each.join(10)
+    assert told == {"client": True, "directly": 503}
 
 
 # Behind a socket

@@ -10,16 +10,18 @@ use http::{HeaderValue, Method};
 use tower::service_fn;
 
 use super::built::{Built, Passed};
-use super::draft::{Declared, Draft, exports_of};
+use super::draft::{Declared, Draft, Inside, exports_of};
 use super::guarded::surrounded;
 use super::migrate::{self, Migrate, Target};
 use super::unreached;
 use crate::crud::store::AnyStore;
 use crate::crud::{OpenError, References, Rows, Schema, Store};
 use crate::layers::{BuiltLayer, LayerSpec, check_order, foundation};
+use crate::python::asgi::PyAsgiService;
 use crate::python::attach;
 use crate::python::handler::PyHandlerService;
 use crate::python::middleware::{Outside, PyMiddlewareLayer};
+use crate::python::mounted::{self, Mounted, MountedAt};
 use crate::python::objects::{Objects, Shared};
 use crate::service::{Claims, Dispatcher, Leaf, LeafKind, Request, Response, Route, RouteTableBuilder, Stack};
 use crate::{Body, ConfigError};
@@ -73,6 +75,21 @@ impl Draft {
                 Declared::Native { method, path, name, route, declared, around } => {
                     let leaf = Leaf::new(name, LeafKind::Native, route).at(declared.location);
                     table.add(method, &path, surrounded(leaf, declared.auth.as_deref(), catch, around))?;
+                }
+                Declared::Mounted { path, name, inside, declared, around } => {
+                    let at = MountedAt::new(&path).map_err(|error| error.at_if_known(&declared.location))?;
+                    let (kind, route) = match inside {
+                        Inside::Stack(stack) => (LeafKind::Native, Route::new(Mounted::new(at, stack))),
+                        Inside::Asgi(index) => {
+                            let service = PyAsgiService::new(index, at, Arc::downgrade(objects), shared.clone());
+                            (LeafKind::Python, Route::new(service))
+                        }
+                    };
+                    let leaf = Leaf::new(name, kind, route).at(declared.location);
+                    let leaf = surrounded(leaf, declared.auth.as_deref(), None, around);
+                    for path in mounted::paths(&path) {
+                        table.add(None, &path, leaf.clone())?;
+                    }
                 }
                 Declared::Document { path, content_type, body } => {
                     table.add(Some(Method::GET), &path, document(&path, content_type, body))?;

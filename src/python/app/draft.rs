@@ -13,12 +13,13 @@ use crate::ConfigError;
 use crate::crud::{Resource, Schema, openapi_of};
 use crate::layers::otel::OtelHandle;
 use crate::layers::{BuiltLayer, LayerSpec};
+use crate::python::asgi::AsgiApp;
 use crate::python::catch::{CatchLayer, Rules};
 use crate::python::handler::{Callable, Plan, SyncPool};
 use crate::python::hooks::Surrounding;
 use crate::python::middleware::{MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::Objects;
-use crate::service::{Claims, Route};
+use crate::service::{Claims, Route, Stack};
 
 /// What was declared so far.
 pub(super) struct Draft {
@@ -79,6 +80,14 @@ pub(super) enum Declared {
         content_type: HeaderValue,
         body: Bytes,
     },
+    /// Something whole at and below a path.
+    Mounted {
+        path: String,
+        name: String,
+        inside: Inside,
+        declared: NativeSettings,
+        around: Around,
+    },
     Native {
         method: Option<Method>,
         path: String,
@@ -95,9 +104,17 @@ impl Declared {
         match self {
             Self::Handler { plan, .. } => plan.catch,
             Self::Native { declared, .. } => declared.catch,
-            Self::Document { .. } => None,
+            Self::Mounted { .. } | Self::Document { .. } => None,
         }
     }
+}
+
+/// What is mounted.
+pub(super) enum Inside {
+    /// Another app.
+    Stack(Stack),
+    /// An application of another framework, by its place among the objects.
+    Asgi(usize),
 }
 
 /// What a layer has to be told of when the app stops.
@@ -203,6 +220,28 @@ impl Draft {
             self.check_auth(&name, &around, &declared.location)?;
         }
         self.routes.push(Declared::Native { method, path: path.to_owned(), name, route, declared, around });
+        Ok(())
+    }
+
+    /// Mounts another app at and below a path.
+    pub(super) fn add_app(&mut self, path: &str, name: &str, stack: Stack, settings: &str) -> Result<(), ConfigError> {
+        self.mount(path, name, Inside::Stack(stack), settings)
+    }
+
+    /// Mounts an application of another framework at and below a path.
+    pub(super) fn add_asgi(&mut self, path: &str, app: AsgiApp, settings: &str) -> Result<(), ConfigError> {
+        let name = app.name.clone();
+        self.objects.apps.push(app);
+        self.mount(path, &name, Inside::Asgi(self.objects.apps.len() - 1), settings)
+    }
+
+    fn mount(&mut self, path: &str, name: &str, inside: Inside, settings: &str) -> Result<(), ConfigError> {
+        let declared: NativeSettings = parse(settings, "settings of a mounted app")?;
+        let around = self.around(&declared.layers, declared.skip_layers.clone(), &declared.location);
+        if declared.auth.is_some() {
+            self.check_auth(name, &around, &declared.location)?;
+        }
+        self.routes.push(Declared::Mounted { path: path.to_owned(), name: name.to_owned(), inside, declared, around });
         Ok(())
     }
 

@@ -5,6 +5,8 @@ mod built;
 mod draft;
 pub(super) mod embed;
 mod guarded;
+mod in_process;
+mod inherited;
 mod migrate;
 mod resource;
 mod serving;
@@ -29,6 +31,7 @@ use tower::ServiceExt;
 use self::built::Built;
 use self::draft::Draft;
 use self::serving::Serving;
+use super::asgi::AsgiApp;
 use super::errors::config_error;
 use super::extension::NativeService;
 use super::handler::Plan;
@@ -163,6 +166,25 @@ impl App {
             .map_err(|_| PyValueError::new_err("that is not a method"))?;
         let service = (service.name.clone(), service.route.clone());
         self.draft(py, |draft| draft.add_native(method, path, service, settings))
+    }
+
+    /// Mounts another app, which is built, at and below a path.
+    fn add_app(&self, py: Python<'_>, path: &str, name: &str, app: &Bound<'_, App>, settings: &str) -> PyResult<()> {
+        let stack = app.get().built()?.stack.clone();
+        self.draft(py, |draft| draft.add_app(path, name, stack, settings))
+    }
+
+    /// Mounts an application of another framework at and below a path; requests get copies of `state`.
+    fn add_asgi(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        name: String,
+        application: Py<PyAny>,
+        state: Py<PyDict>,
+        settings: &str,
+    ) -> PyResult<()> {
+        self.draft(py, |draft| draft.add_asgi(path, AsgiApp { name, application, state }, settings))
     }
 
     #[pyo3(signature = (description, options, hooks = None))]
@@ -334,9 +356,7 @@ impl App {
     ) -> PyResult<Answer<'py>> {
         let built = self.built()?;
         if super::convert::classes(py)?.current_loop.bind(py).call0()?.is_truthy()? {
-            return Err(PyRuntimeError::new_err(
-                "request() waits for the answer and would stop the event loop that is to give it; call it from another thread",
-            ));
+            return Err(in_process::would_wait_for_itself());
         }
         let mut request = http::Request::builder().method(method).uri(target);
         for (name, value) in &headers {
@@ -363,6 +383,23 @@ impl App {
             .map_err(|error| PyRuntimeError::new_err(format!("the answer broke off: {error}")))?;
         let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
         Ok((parts.status.as_u16(), headers, PyBytes::new(py, &bytes)))
+    }
+
+    /// Sends a request through the stack, on the app's loop; gives an awaitable of status, header fields, and bytes or what iterates
+    /// over the body. `body` is bytes, or yields them. With `raising` the awaitable raises what no handler and no middleware caught.
+    #[pyo3(signature = (method, target, headers, body, *, raising = false))]
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        method: &str,
+        target: &str,
+        headers: in_process::Fields,
+        body: &Bound<'py, PyAny>,
+        raising: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let stack = self.built()?.stack.clone();
+        let objects = if raising { lock(&self.objects).as_ref().map(Arc::downgrade) } else { None };
+        in_process::send(py, stack, in_process::request(method, target, &headers, body)?, objects)
     }
 
     /// Binds the address and serves, on the loop's thread if the loop was set so, else on the runtime's workers; gives the

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::inherited;
 use crate::ConfigError;
 use crate::service::Requirement;
 use crate::service::server::Server;
@@ -105,6 +106,8 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(json: &'a str, what: &str) -> Result
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ServerSettings {
+    /// Of a socket that listens already.
+    fd: Option<i32>,
     backlog: Option<u32>,
     reuse_port: Option<bool>,
     first_byte_timeout: Option<f64>,
@@ -138,6 +141,9 @@ pub(super) fn server(host: String, port: u16, json: &str) -> Result<Server, Conf
     }
     take!(backlog, reuse_port, max_head_bytes, max_head_fields, max_uri_bytes, max_connections, max_streams);
     take_seconds!(first_byte_timeout, head_timeout, keep_alive_timeout, body_timeout, write_timeout, drain_timeout);
+    if let Some(fd) = given.fd {
+        builder = builder.listener(inherited::listener(fd)?);
+    }
     if let Some(networks) = given.proxy_protocol {
         builder = builder.proxy_protocol(networks)?;
     }

@@ -111,6 +111,16 @@ impl CatchJob {
 }
 
 impl Job for CatchJob {
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match &self.what {
+            What::Raised(raised) => context::copy(raised.get(py).context.bind(py)).map(Some),
+            What::Problem { .. } => {
+                let surroundings = self.request.as_ref().and_then(|request| request.surroundings);
+                context::of_surroundings(py, &self.objects, surroundings)
+            }
+        }
+    }
+
     fn start(self: Box<Self>, py: Python<'_>) -> Started {
         let kind = self.request.as_ref().map_or(LeafKind::Python, |request| request.kind);
         attach::on_loop(py, kind, |py| self.begin(py))
@@ -160,10 +170,7 @@ fn call(
     let mut state = None;
     let mut made = None;
     if let Some(Refused { head, body, surroundings, .. }) = request {
-        if let Some(outer) = surroundings.and_then(|id| objects.surroundings(py, id)) {
-            context::adopt(outer.context.bind(py))?;
-            state = Some(outer.state);
-        }
+        state = surroundings.and_then(|id| objects.surroundings(py, id)).map(|outer| outer.state);
         made = Some((head, body));
     }
     let make = |made: Option<(_, BodySource)>, state| -> PyResult<Py<Request>> {
@@ -172,8 +179,7 @@ fn call(
     };
     let (handler, error, whose, request) = match what {
         What::Raised(raised) => {
-            let Raised { error, handler, whose, request, context } = raised.into_inner(py);
-            context::adopt(context.bind(py))?;
+            let Raised { error, handler, whose, request, .. } = raised.into_inner(py);
             let request = request.map_or_else(|| make(made, state), Ok)?;
             (handler.into_bound(py), error, whose, request)
         }

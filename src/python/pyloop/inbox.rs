@@ -101,11 +101,19 @@ pub(crate) type Delivery = Box<dyn FnOnce(Python<'_>) + Send>;
 pub(crate) struct Submitted {
     ticket: Arc<Ticket>,
     inbox: Arc<Inbox>,
+    detached: bool,
+}
+
+impl Submitted {
+    /// Lets the job run, whoever waits for it.
+    pub(crate) fn detach(mut self) {
+        self.detached = true;
+    }
 }
 
 impl Drop for Submitted {
     fn drop(&mut self) {
-        if self.ticket.abandon() {
+        if !self.detached && self.ticket.abandon() {
             self.inbox.tell(Notice::Cancel(self.ticket.id));
             self.inbox.wake();
         }
@@ -200,7 +208,7 @@ impl Inbox {
         let id = this.next_id.fetch_add(1, Ordering::Relaxed);
         let ticket = Arc::new(Ticket { id, state: AtomicU8::new(QUEUED) });
         let Some(queued) = inline::keep(this, Queued { ticket: ticket.clone(), job }) else {
-            return Ok(Submitted { ticket, inbox: this.clone() });
+            return Ok(Submitted { ticket, inbox: this.clone(), detached: false });
         };
         this.jobs.push(queued).map_err(|_| Overloaded::InboxFull)?;
         fence(Ordering::SeqCst);
@@ -209,7 +217,7 @@ impl Inbox {
             this.refuse_all();
         }
         nudge(this);
-        Ok(Submitted { ticket, inbox: this.clone() })
+        Ok(Submitted { ticket, inbox: this.clone(), detached: false })
     }
 
     /// Queues a notice, without waking the loop.

@@ -17,11 +17,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-pub(super) fn assemble(
-    status: StatusCode,
-    mut headers: HeaderMap,
-    body: Body,
-) -> crate::Response {
+pub(super) fn assemble(status: StatusCode, mut headers: HeaderMap, body: Body) -> crate::Response {
     // RFC 9110, 15.3.5 and 15.4.5: these have no content.
     let body = if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational() {
         headers.remove(CONTENT_TYPE);

@@ -1,0 +1,323 @@
+"""What the test clients do of httpx, and what they do in pieces."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ziggurat import HTTPException, Request, Response, Ziggurat
+from ziggurat.testing import AsyncTestClient, TestClient
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def app(told: list[str]) -> Ziggurat:
+    app = Ziggurat(openapi_path=None)
+    go_on = asyncio.Event()
+
+    @app.post("/echo")
+    async def echo(request: Request) -> Response:
+        kept = {name: request.headers.get(name, "") for name in ("content-type", "cookie", "authorization")}
+        return Response(headers=kept, body=await request.body())
+
+    @app.get("/login")
+    async def login() -> Response:
+        return Response(headers={"set-cookie": "session=1; Path=/; HttpOnly"}, body="in")
+
+    @app.get("/old")
+    async def old() -> Response:
+        return Response(302, {"location": "/login"})
+
+    @app.get("/events")
+    async def events() -> Response:
+        async def chunks() -> AsyncIterator[str]:
+            try:
+                yield "data: one\n\n"
+                await go_on.wait()
+                yield "data: two\n\n"
+            finally:
+                told.append("closed")
+
+        return Response(body=chunks(), media_type="text/event-stream")
+
+    @app.get("/go-on")
+    async def let() -> None:
+        go_on.set()
+
+    @app.get("/breaks")
+    async def breaks() -> Response:
+        async def chunks() -> AsyncIterator[str]:
+            yield "begun"
+            raise ValueError("broken")
+
+        return Response(body=chunks())
+
+    @app.get("/slow")
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            raise
+
+    @app.get("/fails")
+    async def fails() -> None:
+        raise ValueError("what nobody caught")
+
+    @app.get("/fails/sync")
+    def fails_on_a_thread() -> None:
+        raise ValueError("what nobody caught on a thread")
+
+    @app.get("/refuses")
+    async def refuses() -> None:
+        raise HTTPException(404, "not here")
+
+    return app
+
+
+def test_cookies_are_kept_and_sent(app: Ziggurat) -> None:
+    with TestClient(app, cookies={"first": "0"}) as client:
+        assert client.post("/echo").headers["cookie"] == "first=0"
+        client.get("/login")
+        assert client.cookies["session"] == "1"
+        assert client.post("/echo").headers["cookie"] == "first=0; session=1"
+
+
+def test_redirects_are_followed_where_that_is_asked_for(app: Ziggurat) -> None:
+    with TestClient(app) as client:
+        assert client.get("/old").status_code == 302
+        followed = client.get("/old", follow_redirects=True)
+        assert (followed.text, followed.url.path, len(followed.history)) == ("in", "/login", 1)
+
+
+def test_forms_files_and_credentials(app: Ziggurat, tmp_path: Path) -> None:
+    upload = tmp_path / "notes.txt"
+    upload.write_bytes(b"x" * 300_000)
+    with TestClient(app, auth=("ada", "secret")) as client:
+        sent = client.post("/echo", data={"a": ["1", "2"]})
+        assert (sent.text, sent.headers["content-type"]) == ("a=1&a=2", "application/x-www-form-urlencoded")
+        assert sent.headers["authorization"].startswith("Basic ")
+        with upload.open("rb") as file:
+            sent = client.post("/echo", data={"a": "1"}, files={"notes": file})
+        assert sent.headers["content-type"].startswith("multipart/form-data; boundary=")
+        assert b'name="notes"; filename="notes.txt"' in sent.content
+        assert sent.content.count(b"x" * 300_000) == 1
+
+
+def test_answers_come_as_they_are_sent(app: Ziggurat, told: list[str]) -> None:
+    with TestClient(app) as client, client.stream("GET", "/events") as events:
+        assert events.headers["content-type"] == "text/event-stream"
+        lines = events.iter_lines()
+        assert next(lines) == "data: one"
+        # The handler waits for another request, which it could not if the answer was read to its end first.
+        client.get("/go-on")
+        assert list(lines) == ["", "data: two", ""]
+        assert told == ["closed"]
+
+
+def test_an_answer_that_is_left_is_closed(app: Ziggurat, told: list[str]) -> None:
+    with TestClient(app) as client:
+        with client.stream("GET", "/events") as events:
+            assert next(events.iter_lines()) == "data: one"
+        # It ends before the app does, not because of that.
+        for _ in range(1000):
+            if told:
+                break
+            client.get("/login")
+        assert told == ["closed"]
+
+
+def test_bodies_are_sent_in_pieces(app: Ziggurat) -> None:
+    threads = set()
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(3):
+            threads.add(threading.current_thread())
+            yield b"piece "
+
+    with TestClient(app) as client:
+        assert client.post("/echo", content=pieces()).text == "piece piece piece "
+    assert threads and "ziggurat-loop" not in {thread.name for thread in threads}
+
+
+def test_an_answer_that_breaks_off_is_no_whole_one(app: Ziggurat) -> None:
+    with TestClient(app) as client, pytest.raises(httpx.RemoteProtocolError, match="broke off"):
+        client.get("/breaks")
+
+
+def test_a_time_limit_ends_the_request(app: Ziggurat, told: list[str]) -> None:
+    with TestClient(app) as client:
+        with pytest.raises(httpx.ReadTimeout, match=r"within 0\.1 seconds"):
+            client.get("/slow", timeout=0.1)
+        for _ in range(1000):
+            if told:
+                break
+            client.get("/login")
+        assert told == ["cancelled"]
+
+
+def test_what_a_handler_raised_is_raised_where_it_is_asked_for(app: Ziggurat, caplog: pytest.LogCaptureFixture) -> None:
+    with TestClient(app) as client:
+        assert client.get("/fails").status_code == 500
+        assert "what nobody caught" in caplog.text
+    caplog.clear()
+    with TestClient(app, raise_server_exceptions=True) as client:
+        for path, words in (("/fails", "what nobody caught"), ("/fails/sync", "caught on a thread")):
+            with pytest.raises(ValueError, match=words) as raised:
+                client.get(path)
+            assert raised.traceback[-1].frame.code.name.startswith("fails")
+        assert client.get("/refuses").status_code == 404
+        assert caplog.text == ""
+
+
+def test_a_handler_cannot_wait_for_its_own_app(app: Ziggurat) -> None:
+    client = TestClient(app)
+
+    @app.get("/itself")
+    async def itself() -> str:
+        try:
+            client.get("/login")
+        except RuntimeError as error:
+            return str(error)
+        return "it answered"
+
+    with client:
+        assert "cannot wait for its own" in client.get("/itself").text
+
+
+def test_a_client_stops_only_what_it_started(app: Ziggurat) -> None:
+    with TestClient(app) as outer:
+        with TestClient(app) as inner:
+            assert inner.get("/login").text == "in"
+        assert outer.get("/login").text == "in"
+
+
+def test_the_async_client_does_the_same(app: Ziggurat, told: list[str]) -> None:
+    async def test() -> None:
+        home = asyncio.get_running_loop()
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(3):
+                # It is the test's, and is iterated over where the test runs.
+                assert asyncio.get_running_loop() is home
+                await asyncio.sleep(0)
+                yield b"piece "
+
+        async with AsyncTestClient(app) as client:
+            assert (await client.get("/login")).text == "in"
+            assert client.cookies["session"] == "1"
+            assert (await client.post("/echo", content=pieces())).text == "piece piece piece "
+            both = await asyncio.gather(client.get("/login"), client.post("/echo", json=[1]))
+            assert [answer.text for answer in both] == ["in", "[1]"]
+            async with client.stream("GET", "/events") as events:
+                lines = events.aiter_lines()
+                assert await anext(lines) == "data: one"
+                await client.get("/go-on")
+                assert [line async for line in lines] == ["", "data: two", ""]
+            with pytest.raises(httpx.ReadTimeout):
+                await client.get("/slow", timeout=0.1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.get("/slow"), 0.1)
+            with pytest.raises(httpx.HTTPStatusError):
+                (await client.get("/refuses")).raise_for_status()
+        # It may be opened again.
+        async with client:
+            assert (await client.get("/login")).text == "in"
+
+    asyncio.run(test())
+    assert told == ["closed", "cancelled", "cancelled"]
+
+
+def test_both_clients_in_both_modes(app: Ziggurat, mode: str) -> None:
+    with TestClient(app) as client:
+        assert client.post("/echo", content=iter([b"a", b"b"])).text == "ab"
+        with client.stream("GET", "/events") as events:
+            assert next(events.iter_lines()) == "data: one"
+
+    async def test() -> None:
+        async with AsyncTestClient(app) as client:
+            assert (await client.get("/login")).text == "in"
+
+    asyncio.run(test())
+
+
+TESTS = """
+import pytest
+from ziggurat import Ziggurat
+
+@pytest.fixture
+def app():
+    app = Ziggurat(openapi_path=None)
+    seen = []
+    app.on_startup(lambda: seen.append("start"))
+    app.on_shutdown(lambda: print("the app has stopped"))
+
+    @app.get("/")
+    async def root() -> list[str]:
+        return seen
+
+    return app
+
+def test_sync(client):
+    assert client.get("/").json() == ["start"]
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_async(async_client):
+    assert (await async_client.get("/")).json() == ["start"]
+"""
+
+
+def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Of a new interpreter: the plugin may come from an entry point as well, which is the same to pytest.
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "ziggurat.pytest_plugin", "-p", "no:cacheprovider", "-s"]
+    return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+def test_the_plugin_gives_clients(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(TESTS)
+    done = run_pytest(tmp_path)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count("the app has stopped") == 2
+
+
+def test_the_plugin_says_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text("def test_it(client): ...\n")
+    done = run_pytest(tmp_path)
+    assert "the fixture 'client' needs a fixture 'app' that gives the Ziggurat app" in done.stdout, done.stdout
+
+
+def test_the_plugin_loads_nothing_before_it_is_used() -> None:
+    check = "import sys, ziggurat.pytest_plugin; print([m for m in ('httpx', 'pydantic', 'ziggurat.app') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+def test_without_httpx_the_cure_is_told(tmp_path: Path) -> None:
+    check = "import sys; sys.modules['httpx'] = None; import ziggurat.testing"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
+    assert 'pip install "ziggurat[testing]"' in done.stderr
+
+
+def test_a_request_has_one_body(app: Ziggurat) -> None:
+    with TestClient(app) as client:
+        both: list[dict[str, Any]] = [
+            {"json": 1, "data": {"a": "b"}},
+            {"json": 1, "files": {"a": b"b"}},
+            {"content": b"1", "files": {"a": b"b"}},
+        ]
+        for parts in both:
+            with pytest.raises(TypeError, match="a request has one body"):
+                client.post("/echo", **parts)
