@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 use ziggurat::Body;
-use ziggurat::crud::store::AnyStore;
+use ziggurat::crud::store::{AnyStore, Store};
 use ziggurat::crud::{Resource, ResourceOptions, Schema};
 use ziggurat::service::{Dispatcher, RouteTableBuilder};
 
