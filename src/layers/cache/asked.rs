@@ -24,7 +24,7 @@ pub(super) enum Asked {
 #[derive(Debug)]
 pub(super) struct Read {
     /// All by which answers are told apart, but for what they say to vary by.
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Vec<u8>,
     pub(super) head: bool,
     /// Whether the answer may be for this client alone.
     pub(super) has_credentials: bool,
@@ -88,7 +88,7 @@ pub(super) struct Rules {
 }
 
 /// All of the target and of `Host`, as they were sent: whoever answers may look at any of it.
-fn key_of<B>(request: &Request<B>, vary: &[HeaderName]) -> Box<[u8]> {
+fn key_of<B>(request: &Request<B>, vary: &[HeaderName]) -> Vec<u8> {
     let uri = request.uri();
     let parts = [uri.scheme_str(), uri.authority().map(|host| host.as_str()), Some(uri.path()), uri.query()];
     let mut key = Vec::with_capacity(64 + uri.path().len() + uri.query().map_or(0, str::len));
@@ -103,7 +103,7 @@ fn key_of<B>(request: &Request<B>, vary: &[HeaderName]) -> Box<[u8]> {
     for name in vary {
         append(&mut key, request.headers(), name);
     }
-    key.into()
+    key
 }
 
 impl Read {

@@ -14,6 +14,7 @@ use super::lifetime::{Default, Lifetime};
 use super::shelf::{Found, Shelf};
 use super::status::{self, Told, Why};
 use super::stored::Stored;
+use super::writes::Begun;
 use crate::Problem;
 use crate::layers::tags;
 
@@ -42,11 +43,11 @@ impl Core {
 
     /// `waits` counts how many times the request has waited already.
     pub(super) fn step(self: &Arc<Self>, mut read: Read, uri: &Uri, request: &HeaderMap, waits: u8) -> Step {
-        let counter = self.shelf.writes.counter(uri.path());
-        let found = match self.find_fresh(&read, counter, request) {
+        let found = match self.find_fresh(&read, request) {
             Ok(answer) => return Step::Answer(answer),
             Err(found) => found,
         };
+        let counter = self.shelf.writes.counter(uri.path());
         let flight = flight_of(&read, &found, request, self.shelf.writes.last(counter));
         let mut stale = None;
         match found {
@@ -84,20 +85,20 @@ impl Core {
             true => None,
             false => match self.flights.join(flight.clone()) {
                 Joined::Wait(waiting) => return Step::Wait(waiting, read),
-                Joined::Lead(lead) => match self.find_fresh(&read, counter, request) {
+                Joined::Lead(lead) => match self.find_fresh(&read, request) {
                     // It has come since it was looked for.
                     Ok(answer) => return Step::Answer(answer),
                     Err(_) => Some(lead),
                 },
             },
         };
-        let (core, request, begun) = (self.clone(), request.clone(), self.shelf.writes.now());
-        Step::Ask(Box::new(Asking { core, read, request, counter, flight: flight.key, begun, stale, lead }))
+        let (core, request, begun) = (self.clone(), request.clone(), self.shelf.writes.now(counter));
+        Step::Ask(Box::new(Asking { core, read, request, flight: flight.key, begun, stale, lead }))
     }
 
     /// The answer by what is kept and fresh, or what else is kept.
-    fn find_fresh(&self, read: &Read, counter: usize, request: &HeaderMap) -> Result<Response<Bytes>, Found> {
-        match self.shelf.find(&read.key, counter, request) {
+    fn find_fresh(&self, read: &Read, request: &HeaderMap) -> Result<Response<Bytes>, Found> {
+        match self.shelf.find(&read.key, request) {
             // Where a client is known what is kept may be of another one, unless it says that it is for all.
             Found::For(stored) if read.has_credentials && !stored.lifetime.public => Err(Found::Nothing),
             Found::For(stored) => {
@@ -127,7 +128,7 @@ impl Core {
                 let is_for_it = stored.is_for(request)
                     && (!read.has_credentials || stored.lifetime.public)
                     && stored.suits(&read.asks, age)
-                    && self.shelf.writes.is_current(self.shelf.writes.counter(uri.path()), stored.begun);
+                    && self.shelf.writes.is_current(stored.begun);
                 if is_for_it {
                     let told = Told::Collapsed(read.why, stored.left(age));
                     return (Step::Answer(stored.answer(&read, age, told)), waits);
@@ -180,10 +181,9 @@ pub(super) struct Asking {
     read: Read,
     /// What the request said, for answers that vary by it.
     request: HeaderMap,
-    counter: usize,
     /// The key of its flight.
     flight: Arc<[u8]>,
-    begun: u64,
+    begun: Begun,
     stale: Option<Arc<Stored>>,
     lead: Option<Lead>,
 }
@@ -202,7 +202,7 @@ impl Asking {
         let age = stale.age();
         let may_be_sent = stale.is_within(age, stale.lifetime.stale_if_error)
             && !stale.lifetime.stale_if_error.is_zero()
-            && self.core.shelf.writes.is_current(self.counter, stale.begun);
+            && self.core.shelf.writes.is_current(stale.begun);
         if !may_be_sent {
             return None;
         }
@@ -267,9 +267,9 @@ impl Asking {
         let stored = Arc::new(Stored::new(&parts, &body, &self.request, lifetime, came, self.begun));
         let Core { shelf, .. } = &*self.core;
         // What was asked for before a write is no answer to those that came after it.
-        let is_current = shelf.writes.is_current(self.counter, self.begun);
+        let is_current = shelf.writes.is_current(self.begun);
         if is_current {
-            shelf.keep(&self.read.key, self.counter, &self.request, &stored);
+            shelf.keep(&self.read.key, &self.request, &stored);
         }
         match self.lead.take() {
             Some(lead) => lead.end(if is_current { Outcome::Kept(stored.clone()) } else { Outcome::Unusable }),

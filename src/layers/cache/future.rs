@@ -34,7 +34,7 @@ pin_project! {
         Writing { #[pin] future: F, write: Write },
         Waiting { waiting: Waiting, held: Option<Box<Held<S, ReqBody>>> },
         Asking { #[pin] future: F, asking: Option<Box<Asking>> },
-        Reading { reading: Option<Reading<ResBody>> },
+        Reading { reading: Option<Box<Reading<ResBody>>> },
     }
 }
 
@@ -130,7 +130,9 @@ where
                     let answer = answer.inspect_err(|_| asking.fail())?;
                     let (mut parts, body) = answer.into_parts();
                     match asking.lifetime(&parts, &body.size_hint()) {
-                        Some(lifetime) => State::Reading { reading: Some(Reading::new(parts, body, lifetime, asking)) },
+                        Some(lifetime) => {
+                            State::Reading { reading: Some(Box::new(Reading::new(parts, body, lifetime, asking))) }
+                        }
                         None if asking.hand_on(&mut parts) => {
                             return Poll::Ready(Ok(Response::from_parts(parts, Bytes::new().into())));
                         }

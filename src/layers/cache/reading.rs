@@ -30,7 +30,7 @@ impl<B: HttpBody<Data = Bytes> + From<Bytes> + Unpin> Reading<B> {
     }
 
     /// Reads on; the answer is ready when the end or the limit is reached.
-    pub(super) fn poll(reading: &mut Option<Self>, cx: &mut Context<'_>) -> Poll<Option<Response<CacheBody<B>>>> {
+    pub(super) fn poll(reading: &mut Option<Box<Self>>, cx: &mut Context<'_>) -> Poll<Option<Response<CacheBody<B>>>> {
         let Some(this) = reading.as_mut() else { return Poll::Ready(None) };
         let last = loop {
             if this.body.is_end_stream() {

@@ -50,10 +50,9 @@ impl Shelf {
         Self { answers, passed, hasher: RandomState::new(), writes: Writes::new() }
     }
 
-    pub(super) fn find(&self, key: &[u8], counter: usize, request: &HeaderMap) -> Found {
+    pub(super) fn find(&self, key: &[u8], request: &HeaderMap) -> Found {
         let Some(variants) = self.answers.get(key) else { return Found::Nothing };
-        let mut current =
-            variants.iter().rev().filter(|stored| self.writes.is_current(counter, stored.begun)).peekable();
+        let mut current = variants.iter().rev().filter(|stored| self.writes.is_current(stored.begun)).peekable();
         let Some(newest) = current.peek().copied() else { return Found::Nothing };
         match current.find(|stored| stored.is_for(request)) {
             Some(stored) => Found::For(stored.clone()),
@@ -62,10 +61,10 @@ impl Shelf {
     }
 
     /// Keeps an answer to a request with these headers, in the place of one that was for such a request.
-    pub(super) fn keep(&self, key: &[u8], counter: usize, request: &HeaderMap, stored: &Arc<Stored>) {
+    pub(super) fn keep(&self, key: &[u8], request: &HeaderMap, stored: &Arc<Stored>) {
         self.answers.entry(key.into()).and_compute_with(|had| {
             let had = had.map(moka::Entry::into_value);
-            let stays = |other: &&Arc<Stored>| !other.is_for(request) && self.writes.is_current(counter, other.begun);
+            let stays = |other: &&Arc<Stored>| !other.is_for(request) && self.writes.is_current(other.begun);
             let mut variants: Vec<_> = had.iter().flat_map(|had| had.iter()).filter(stays).cloned().collect();
             let surplus = (variants.len() + 1).saturating_sub(VARIANTS);
             variants.drain(..surplus);

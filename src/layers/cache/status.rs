@@ -1,8 +1,11 @@
 //! `Cache-Status` (RFC 9211).
 
+use std::fmt;
+use std::io::Write as _;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// What was done with a request, and for how many seconds its answer is fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,31 +36,41 @@ pub(super) enum Why {
     Request,
 }
 
-impl Why {
-    const fn as_str(self) -> &'static str {
-        match self {
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::UriMiss => "uri-miss",
             Self::VaryMiss => "vary-miss",
             Self::Stale => "stale",
             Self::Request => "request",
-        }
+        })
     }
 }
 
 /// Adds it to what caches further in have told.
 pub(super) fn append(headers: &mut HeaderMap, told: Told) {
-    let text = match told {
-        Told::Hit(left) => format!("ziggurat; hit; ttl={left}"),
-        Told::Collapsed(why, left) => format!("ziggurat; fwd={}; collapsed; ttl={left}", why.as_str()),
-        Told::Kept(why, left) => format!("ziggurat; fwd={}; stored; ttl={left}", why.as_str()),
-        Told::HandedOn(why) => format!("ziggurat; fwd={}", why.as_str()),
-        Told::InsteadOfFailure(why, status, left) => {
-            let status = status.map_or_else(String::new, |status| format!("; fwd-status={}", status.as_u16()));
-            format!("ziggurat; fwd={}{status}; ttl={left}; detail=stale-if-error", why.as_str())
+    headers.append(CACHE_STATUS, value(told));
+}
+
+pub(super) fn value(told: Told) -> HeaderValue {
+    // Longer than each of them.
+    let mut text = [0; 128];
+    let mut rest = &mut text[..];
+    let written = match told {
+        Told::Hit(left) => write!(rest, "ziggurat; hit; ttl={left}"),
+        Told::Collapsed(why, left) => write!(rest, "ziggurat; fwd={why}; collapsed; ttl={left}"),
+        Told::Kept(why, left) => write!(rest, "ziggurat; fwd={why}; stored; ttl={left}"),
+        Told::HandedOn(why) => write!(rest, "ziggurat; fwd={why}"),
+        Told::InsteadOfFailure(why, None, left) => {
+            write!(rest, "ziggurat; fwd={why}; ttl={left}; detail=stale-if-error")
         }
-        Told::OnlyIfCached => "ziggurat; detail=only-if-cached".to_owned(),
+        Told::InsteadOfFailure(why, Some(status), left) => {
+            let status = status.as_u16();
+            write!(rest, "ziggurat; fwd={why}; fwd-status={status}; ttl={left}; detail=stale-if-error")
+        }
+        Told::OnlyIfCached => write!(rest, "ziggurat; detail=only-if-cached"),
     };
-    if let Ok(value) = HeaderValue::try_from(text) {
-        headers.append(CACHE_STATUS, value);
-    }
+    let left = rest.len();
+    let value = written.ok().and_then(|()| HeaderValue::from_bytes(text.get(..text.len() - left)?).ok());
+    value.unwrap_or(HeaderValue::from_static("ziggurat"))
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use super::asked::Read;
 use super::control::Asks;
 use super::lifetime::Lifetime;
-use super::status::{self, Told};
+use super::status::{self, CACHE_STATUS, Told};
+use super::writes::Begun;
 use crate::layers::tags;
 use crate::service::LeafInfo;
 
@@ -32,8 +33,12 @@ pub(super) struct Stored {
     /// When its head was there. What the inner service took before that is not counted, unlike RFC 9111, 4.2.3 has it: it would have the
     /// slowest answers be kept for the shortest time, and is not the way of other caches either.
     came: Instant,
-    /// When it was asked for, by the count of writes.
-    pub(super) begun: u64,
+    /// When it was asked for, by the count of writes to its path.
+    pub(super) begun: Begun,
+    /// Of a second: how old it is, and what is told of it then when it is fresh.
+    told: Mutex<Option<(u64, HeaderValue, HeaderValue)>>,
+    /// Whether a cache further in has told something.
+    was_told: bool,
     /// Which route has answered; layers outside may want to know.
     leaf: Option<Arc<LeafInfo>>,
 }
@@ -46,7 +51,7 @@ impl Stored {
         request: &HeaderMap,
         lifetime: Lifetime,
         came: Instant,
-        begun: u64,
+        begun: Begun,
     ) -> Self {
         let mut headers = parts.headers.clone();
         // Of the connection that it came by (RFC 9111, 3.1), or told anew each time.
@@ -65,8 +70,12 @@ impl Stored {
         {
             headers.insert(DATE, date);
         }
-        // In the place of that which is told each time.
+        // In the places of those that are told each time, so that there is room for them.
         headers.insert(AGE, HeaderValue::from_static("0"));
+        let was_told = headers.contains_key(CACHE_STATUS);
+        if !was_told {
+            headers.insert(CACHE_STATUS, HeaderValue::from_static("ziggurat"));
+        }
         headers.insert(CONTENT_LENGTH, body.len().into());
         if parts.status == StatusCode::NO_CONTENT {
             headers.remove(CONTENT_LENGTH);
@@ -81,6 +90,8 @@ impl Stored {
             lifetime,
             came,
             begun,
+            told: Mutex::default(),
+            was_told,
             leaf: parts.extensions.get().cloned(),
         }
     }
@@ -137,8 +148,17 @@ impl Stored {
         if let Some(leaf) = &self.leaf {
             response.extensions_mut().insert(leaf.clone());
         }
-        response.headers_mut().insert(AGE, age.as_secs().into());
-        status::append(response.headers_mut(), told);
+        let (age, status) = match told {
+            Told::Hit(_) => self.hit(age),
+            told => (age.as_secs().into(), status::value(told)),
+        };
+        let headers = response.headers_mut();
+        headers.insert(AGE, age);
+        if self.was_told {
+            headers.append(CACHE_STATUS, status);
+        } else {
+            headers.insert(CACHE_STATUS, status);
+        }
         if self.status == StatusCode::OK && read.has(&self.headers) {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             tags::without_metadata(response.headers_mut());
@@ -146,6 +166,24 @@ impl Stored {
             *response.body_mut() = self.body.clone();
         }
         response
+    }
+}
+
+impl Stored {
+    /// `Age` and `Cache-Status` of a hit, which are the same for a second.
+    fn hit(&self, age: Duration) -> (HeaderValue, HeaderValue) {
+        let seconds = age.as_secs();
+        let make = || (HeaderValue::from(seconds), status::value(Told::Hit(self.left(age))));
+        // Who would have to wait for another one makes them as quickly.
+        let Ok(mut told) = self.told.try_lock() else { return make() };
+        if let Some((at, age, status)) = &*told
+            && *at == seconds
+        {
+            return (age.clone(), status.clone());
+        }
+        let (age, status) = make();
+        *told = Some((seconds, age.clone(), status.clone()));
+        (age, status)
     }
 }
 

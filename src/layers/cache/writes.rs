@@ -22,6 +22,13 @@ pub(super) struct Writes {
     hasher: RandomState,
 }
 
+/// When something was asked for, and where it would be written to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    counter: usize,
+    at: u64,
+}
+
 impl Writes {
     pub(super) fn new() -> Self {
         let last = std::iter::repeat_with(AtomicU64::default).take(COUNTERS).collect();
@@ -34,8 +41,9 @@ impl Writes {
         usize::try_from(self.hasher.hash_one(decoded) % COUNTERS as u64).unwrap_or_default()
     }
 
-    pub(super) fn now(&self) -> u64 {
-        self.clock.load(Ordering::SeqCst)
+    /// The time of what is asked for now.
+    pub(super) fn now(&self, counter: usize) -> Begun {
+        Begun { counter, at: self.clock.load(Ordering::SeqCst) }
     }
 
     /// When something was written last.
@@ -44,9 +52,9 @@ impl Writes {
         of_path.max(self.all.load(Ordering::SeqCst))
     }
 
-    /// Whether nothing was written since `begun`.
-    pub(super) fn is_current(&self, counter: usize, begun: u64) -> bool {
-        begun >= self.last(counter)
+    /// Whether nothing was written since then.
+    pub(super) fn is_current(&self, begun: Begun) -> bool {
+        begun.at >= self.last(begun.counter)
     }
 
     pub(super) fn write(&self, counter: usize) {
@@ -73,15 +81,15 @@ mod tests {
         let writes = Writes::new();
         let path = writes.counter("/a b");
         assert_eq!(path, writes.counter("/%61%20b"));
-        let before = writes.now();
-        assert!(writes.is_current(path, before));
-        writes.write(path);
-        assert!(!writes.is_current(path, before));
-        let after = writes.now();
-        assert!(writes.is_current(path, after));
         let other = (0..COUNTERS).find(|other| *other != path).unwrap();
-        assert!(writes.is_current(other, before));
+        let before = writes.now(path);
+        let elsewhere = writes.now(other);
+        assert!(writes.is_current(before));
+        writes.write(path);
+        assert!(!writes.is_current(before));
+        let after = writes.now(path);
+        assert!(writes.is_current(after) && writes.is_current(elsewhere));
         writes.write_all();
-        assert!(!writes.is_current(path, after) && !writes.is_current(other, after));
+        assert!(!writes.is_current(after) && !writes.is_current(elsewhere));
     }
 }
