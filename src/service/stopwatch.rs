@@ -69,10 +69,10 @@ impl State {
 }
 
 impl Stopwatch {
-    /// Begins to measure, in [`Part::Layers`].
-    pub(crate) fn start() -> Self {
+    /// Measures from `begun` on, in [`Part::Layers`].
+    pub(crate) fn start(begun: Instant) -> Self {
         let part = Part::Layers;
-        let state = State { part, since: Instant::now(), spent: Default::default(), asked: 0, before: part };
+        let state = State { part, since: begun, spent: Default::default(), asked: 0, before: part };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn parts_add_up_to_the_whole() {
         let begun = Instant::now();
-        let watch = Stopwatch::start();
+        let watch = Stopwatch::start(Instant::now());
         for part in [Part::Waiting, Part::Python, Part::Layers, Part::Python] {
             Stopwatch::turn(Some(&watch), part);
             pause(2);
@@ -161,7 +161,7 @@ mod tests {
     #[tokio::test]
     async fn two_questions_at_once_count_once_and_one_that_is_dropped_ends() {
         let begun = Instant::now();
-        let watch = Stopwatch::start();
+        let watch = Stopwatch::start(Instant::now());
         let ask = || in_store(async { tokio::time::sleep(Duration::from_millis(5)).await });
         let answer = async {
             tokio::join!(ask(), ask());

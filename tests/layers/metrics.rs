@@ -2,12 +2,15 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::Method;
+use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use tower::{Service, ServiceExt, service_fn};
 use tower_layer::Layer;
@@ -147,6 +150,61 @@ async fn sizes_are_those_of_what_was_sent() {
     assert_eq!(sum("http_server_response_body_size_bytes", "POST"), Some(30.0));
     assert_eq!(sum("http_server_response_body_size_bytes", "HEAD"), Some(0.0));
     assert_eq!(value(&metrics, "http_server_active_requests", &[("http_request_method", "HEAD")]), Some(0.0));
+}
+
+/// Announces more than anybody has.
+struct Boast;
+
+impl http_body::Body for Boast {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::MAX - 1)
+    }
+}
+
+#[tokio::test]
+async fn what_is_announced_is_not_believed() {
+    let (mut service, handle) =
+        counting(|_| async { Ok(ziggurat::Problem::of(http::StatusCode::PAYLOAD_TOO_LARGE).into_response()) });
+    for body in [Body::new(Boast), Body::new(Boast), Body::new(http_body_util::Full::new(Bytes::from("12")))] {
+        service.call(http::Request::post("/").body(body).unwrap()).await.unwrap();
+    }
+    let metrics = handle.render();
+    let size = |what: &str| value(&metrics, &format!("http_server_request_body_size_bytes_{what}"), &[]);
+    assert_eq!((size("sum"), size("count")), (Some(0.0), Some(3.0)));
+}
+
+#[tokio::test]
+async fn a_body_in_memory_stays_as_it_is() {
+    let layer = MetricsLayer::new();
+    let handle = layer.handle();
+    let inner = service_fn(|request: Request<RequestBody<Body>>| async {
+        assert_eq!(Body::from(request.into_body()).as_bytes().unwrap(), "1234");
+        Ok::<_, Infallible>(Response::<Body>::default())
+    });
+    layer.layer(inner).oneshot(http::Request::post("/").body(Body::from("1234")).unwrap()).await.unwrap();
+    assert_eq!(value(&handle.render(), "http_server_request_body_size_bytes_sum", &[]), Some(4.0));
+}
+
+#[tokio::test]
+async fn buckets_are_those_that_are_advised() {
+    let (mut service, handle) = counting(|_| async { Ok(Response::default()) });
+    service.call(get("/", &[])).await.unwrap();
+    let metrics = handle.render();
+    let ends: Vec<&str> = metrics
+        .lines()
+        .filter(|line| line.starts_with("http_server_request_duration_seconds_bucket{"))
+        .filter_map(|line| line.split("le=\"").nth(1)?.split('"').next())
+        .collect();
+    // Three, and those of https://opentelemetry.io/docs/specs/semconv/http/http-metrics/.
+    let wanted = "0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10 +Inf";
+    assert_eq!(ends.join(" "), wanted);
 }
 
 #[tokio::test]

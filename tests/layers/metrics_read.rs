@@ -41,7 +41,7 @@ async fn neighbours_alone_may_read() {
     ] {
         assert!(reads(from("/metrics", peer, &[])).await, "{peer}");
         assert!(!reads(from("/metrics/", peer, &[])).await, "{peer}");
-        for header in ["forwarded", "x-forwarded-for", "x-real-ip", "via"] {
+        for header in ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via"] {
             let forwarded = from("/metrics", peer, &[(header, "127.0.0.1")]);
             assert!(!reads(forwarded).await, "a proxy stands between: {peer} {header}");
             let mut untrusted = from("/metrics", peer, &[(header, "127.0.0.1")]);

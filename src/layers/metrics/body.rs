@@ -10,49 +10,39 @@ use pin_project_lite::pin_project;
 use crate::Body;
 
 pin_project! {
-    /// A request body that counts what is read of it, where its length was not announced.
+    /// A request body that counts what is read of it.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
         inner: B,
-        read: Option<Arc<AtomicU64>>,
+        read: Read,
     }
 }
 
-/// How large a request body is.
-#[derive(Debug)]
-pub(super) enum Size {
-    Announced(u64),
-    /// So much was read so far.
-    Read(Arc<AtomicU64>),
-}
-
-impl Size {
-    pub(super) fn bytes(&self) -> u64 {
-        match self {
-            Self::Announced(bytes) => *bytes,
-            Self::Read(bytes) => bytes.load(Ordering::Relaxed),
-        }
-    }
-}
+/// How many bytes of a body were read; none of one that is empty. What is announced is only what a client says.
+pub(super) type Read = Option<Arc<AtomicU64>>;
 
 impl<B: HttpBody> RequestBody<B> {
-    pub(super) fn measured(inner: B) -> (Self, Size) {
-        match inner.size_hint().exact() {
-            Some(bytes) => (Self { inner, read: None }, Size::Announced(bytes)),
-            None => {
-                let read = Arc::new(AtomicU64::new(0));
-                (Self { inner, read: Some(read.clone()) }, Size::Read(read))
-            }
-        }
+    pub(super) fn new(inner: B) -> Self {
+        let read = if inner.is_end_stream() { None } else { Some(Arc::default()) };
+        Self { inner, read }
+    }
+
+    pub(super) fn read(&self) -> Read {
+        self.read.clone()
     }
 }
 
 impl From<RequestBody<Body>> for Body {
     fn from(body: RequestBody<Body>) -> Self {
-        match body.read {
-            None => body.inner,
-            Some(_) => Self::new(body),
+        match (&body.read, body.inner.as_bytes()) {
+            (None, _) => body.inner,
+            // It is there, so it counts as read and stays as it is.
+            (Some(read), Some(bytes)) => {
+                read.store(bytes.len() as u64, Ordering::Relaxed);
+                body.inner
+            }
+            (Some(_), None) => Self::new(body),
         }
     }
 }

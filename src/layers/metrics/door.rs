@@ -1,8 +1,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::FORWARDED;
-use http::{HeaderMap, Method, Request};
+use http::header::{FORWARDED, VIA};
+use http::{HeaderMap, HeaderName, Method, Request};
 use ipnet::IpNet;
 
 use super::Peer;
@@ -105,6 +105,6 @@ fn client<B>(request: &Request<B>, peer: &impl Peer) -> Option<IpAddr> {
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.contains_key(FORWARDED)
-        || ["x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name))
+    let is_of_proxy = |name: &HeaderName| name.as_str().starts_with("x-forwarded-") || name == "x-real-ip";
+    [FORWARDED, VIA].iter().any(|name| headers.contains_key(name)) || headers.keys().any(is_of_proxy)
 }

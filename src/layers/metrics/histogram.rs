@@ -32,10 +32,12 @@ impl Bounds {
         Ok(Self::of(told, 1e9))
     }
 
-    /// From half a millisecond to ten seconds: what OpenTelemetry advises, and finer below for what answers without Python.
+    /// From half a millisecond to ten seconds: from five milliseconds on what OpenTelemetry advises for
+    /// `http.server.request.duration`, and finer below for what answers without Python.
     pub(super) fn default_seconds() -> Self {
-        let told = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-        Self::of(told.into(), 1e9)
+        let finer = [0.0005, 0.001, 0.0025];
+        let advised = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+        Self::of([&finer[..], &advised].concat(), 1e9)
     }
 
     /// Of bytes: none, and 100 to ten million.

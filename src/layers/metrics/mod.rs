@@ -10,7 +10,7 @@
 //! | `http_server_requests_total` | counter | answers |
 //! | `http_server_request_duration_seconds` | histogram | until the head of the answer was there |
 //! | `http_server_active_requests` | gauge | requests whose answer has not ended, by method |
-//! | `http_server_request_body_size_bytes` | histogram | as announced; without that as far as it was read |
+//! | `http_server_request_body_size_bytes` | histogram | as far as it was read |
 //! | `http_server_response_body_size_bytes` | histogram | as far as it was sent, when it has ended |
 //! | `http_server_request_part_seconds_total` | counter | where the time went, see below |
 //! | `ziggurat_python_entries_total` | counter | how often Python was entered, in a Python app |
@@ -38,7 +38,7 @@
 //! - Each process counts for itself: where several share a port, a scrape reads one of them.
 //! - Paths that [another router](MetricsLayer::matched_path) names are believed to be templates, up to [`MAX_ROUTES`]; more are `unmatched`.
 //! - An answer whose body is in memory counts as sent when it is handed to the server.
-//! - Where a request streams its body without a length, this body is wrapped to count it.
+//! - The body of a request is wrapped to count it, unless it is in memory: what is announced and refused is not read.
 //!
 //! The text is written by `prometheus-client`. Histograms are not its own, whose every observation takes a lock.
 //!

@@ -1,16 +1,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 
 use super::RequestBody;
-use super::body::Size;
+use super::body::Read;
 use super::handle::Counted;
 use super::series::{self, Key, Series, UNMATCHED, nanos};
 use crate::layers::watched::{Watch, has_no_content};
-use crate::service::stopwatch::Stopwatch;
+use crate::service::stopwatch::{Part, Stopwatch};
 use crate::service::{Dispatcher, LeafInfo};
 
 /// A client that left before there was an answer, as nginx writes it to its log.
@@ -21,12 +22,14 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 pub struct Record {
     counted: Arc<Counted>,
     method: usize,
-    watch: Stopwatch,
+    begun: Instant,
+    /// None in a build without leaves that tell where they spend the time.
+    watch: Option<Stopwatch>,
     /// What another router has told.
     matched: Option<String>,
     /// Who can tell which leaf would have answered.
-    asked: Option<(Dispatcher, Method, Uri)>,
-    request: Size,
+    asked: Option<(Dispatcher, Method, PathAndQuery)>,
+    request: Read,
     polling: bool,
     series: Option<Arc<Series>>,
     has_no_content: bool,
@@ -36,43 +39,55 @@ pub struct Record {
 impl Record {
     pub(super) fn start<B: HttpBody>(
         counted: &Arc<Counted>,
-        request: Request<B>,
+        mut request: Request<B>,
         routes: Option<&Dispatcher>,
         matched: Option<String>,
     ) -> (Request<RequestBody<B>>, Self) {
         let method = series::number(request.method());
         counted.active[method].fetch_add(1, Ordering::Relaxed);
-        let asked = routes.map(|routes| (routes.clone(), request.method().clone(), request.uri().clone()));
-        let watch = Stopwatch::start();
-        let (mut parts, body) = request.into_parts();
-        parts.extensions.insert(watch.clone());
-        let (body, size) = RequestBody::measured(body);
+        let target = routes.zip(request.uri().path_and_query());
+        let asked = target.map(|(routes, path)| (routes.clone(), request.method().clone(), path.clone()));
+        let begun = Instant::now();
+        let watch = cfg!(any(feature = "crud", feature = "python")).then(|| Stopwatch::start(begun));
+        if let Some(watch) = &watch {
+            request.extensions_mut().insert(watch.clone());
+        }
+        let request = request.map(RequestBody::new);
         let record = Self {
             counted: counted.clone(),
             method,
+            begun,
             watch,
             matched,
             asked,
-            request: size,
+            request: request.body().read(),
             polling: false,
             series: None,
             has_no_content: false,
             sent: 0,
         };
-        (Request::from_parts(parts, body), record)
+        (request, record)
+    }
+
+    /// How long each part took, in the order of [`Part::ALL`].
+    fn spent(&self) -> [Duration; Part::ALL.len()] {
+        match &self.watch {
+            Some(watch) => watch.spent(),
+            None => [self.begun.elapsed(), Duration::ZERO, Duration::ZERO, Duration::ZERO],
+        }
     }
 
     fn count(&mut self, status: u16, leaf: Option<&Arc<LeafInfo>>) {
         let asked = self.asked.take();
         let leaf =
-            leaf.or_else(|| asked.as_ref().and_then(|(routes, method, uri)| routes.table().leaf(uri.path(), method)));
+            leaf.or_else(|| asked.as_ref().and_then(|(routes, method, path)| routes.table().leaf(path.path(), method)));
         // A path that has a route, and none of this method.
-        let template = || asked.as_ref().and_then(|(routes, _, uri)| routes.table().template(uri.path()));
+        let template = || asked.as_ref().and_then(|(routes, _, path)| routes.table().template(path.path()));
         let route = leaf.map(|leaf| &*leaf.path).or_else(template).or(self.matched.as_deref()).unwrap_or(UNMATCHED);
         let key = Key::new(self.method, leaf.map(|leaf| leaf.kind), status);
         let table = &self.counted.table;
         let series = table.series(route, key);
-        let spent = self.watch.spent();
+        let spent = self.spent();
         series.duration.observe(&table.limits.seconds, nanos(spent.iter().sum::<Duration>()));
         series.spend(spent);
         self.series = Some(series);
@@ -118,7 +133,8 @@ impl Drop for Record {
         }
         if let Some(series) = &self.series {
             let bounds = &self.counted.table.limits.bytes;
-            series.request_bytes.observe(bounds, self.request.bytes());
+            let read = self.request.as_ref().map_or(0, |read| read.load(Ordering::Relaxed));
+            series.request_bytes.observe(bounds, read);
             series.response_bytes.observe(bounds, self.sent);
         }
         self.counted.active[self.method].fetch_sub(1, Ordering::Relaxed);

@@ -99,7 +99,9 @@ impl Table {
     pub(super) fn series(&self, route: &str, key: Key) -> Arc<Series> {
         let find = |at: &AtRoute| at.iter().find(|(own, _)| *own == key).map(|(_, series)| series.clone());
         let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(series) = routes.get(route).and_then(find) {
+        // Where there are too many, one more is looked for where it would be counted: else all that follow took turns.
+        let others = || if routes.len() < MAX_ROUTES { None } else { routes.get(UNMATCHED) };
+        if let Some(series) = routes.get(route).or_else(others).and_then(find) {
             return series;
         }
         drop(routes);
@@ -139,6 +141,22 @@ mod tests {
         assert_eq!(all.len(), MAX_ROUTES + 1);
         assert!(all.iter().any(|(route, _)| &**route == UNMATCHED));
         assert!(Arc::ptr_eq(&table.series("/0", key), &table.series("/0", key)));
+    }
+
+    #[test]
+    fn what_is_known_is_read_by_many_at_once() {
+        let table = Arc::new(Table::new(Bounds::default_seconds()));
+        let key = Key::new(0, None, 200);
+        (0..=MAX_ROUTES).for_each(|number| drop(table.series(&format!("/{number}"), key)));
+        let reading = table.routes.read().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let other = table.clone();
+        std::thread::spawn(move || {
+            let series = ["/0", "/one more", "/and another"].map(|route| other.series(route, key));
+            sender.send(Arc::ptr_eq(&series[1], &series[2])).unwrap();
+        });
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(10)), Ok(true));
+        drop(reading);
     }
 
     #[test]
