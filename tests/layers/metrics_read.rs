@@ -8,7 +8,7 @@ use tower::{Service, ServiceExt, service_fn};
 use tower_layer::Layer;
 use ziggurat::layers::metrics::RequestBody;
 use ziggurat::layers::spec::LayerHandle;
-use ziggurat::layers::{ClientIp, LayerSpec, MetricsLayer};
+use ziggurat::layers::{ClientIp, LayerSpec, MetricsLayer, StaticLayer};
 use ziggurat::{Body, Request, Response, Route};
 
 use crate::metrics::{counting, value};
@@ -145,4 +145,24 @@ async fn answers_are_of_the_format_that_is_asked_for() {
     }
     #[cfg(target_os = "linux")]
     assert!(value(&plain, "process_cpu_seconds_total", &[]).is_some(), "it may be younger than a tick");
+}
+
+#[tokio::test]
+async fn files_are_known_by_the_path_that_they_are_below() {
+    for (mount, path, route, leaf, status) in [
+        ("/static", "/static/lib.rs", "/static/*", "native", "200"),
+        ("/static", "/static/service", "/static/*", "native", "308"),
+        ("/static", "/static/other", "unmatched", "none", "404"),
+        ("/", "/lib.rs", "/*", "native", "200"),
+        ("/", "/page", "/*", "native", "200"),
+    ] {
+        let metrics = MetricsLayer::new();
+        let handle = metrics.handle();
+        let files = StaticLayer::new(mount, "src").unwrap().index(Some("mod.rs")).unwrap();
+        let files = if mount == "/" { files.fallback("lib.rs").unwrap() } else { files };
+        let inner = files.into_service().map_request(|request: Request<RequestBody<Body>>| request.map(Body::from));
+        metrics.layer(inner).oneshot(get(path, &[("accept", "text/html")])).await.unwrap();
+        let labels = [("http_route", route), ("leaf", leaf), ("http_response_status_code", status)];
+        assert_eq!(value(&handle.render(), "http_server_requests_total", &labels), Some(1.0), "{path}");
+    }
 }

@@ -13,6 +13,7 @@ use super::kind;
 use super::place::Place;
 use super::root::{Entry, Root};
 use super::sibling::Sibling;
+use crate::service::LeafInfo;
 
 /// The files, and how they are served.
 #[derive(Debug, Clone)]
@@ -23,11 +24,22 @@ pub(super) struct Directory {
     pub(super) hidden: bool,
     pub(super) precompressed: bool,
     pub(super) manner: Manner,
+    /// What layers outside are told of who has answered.
+    pub(super) leaf: Arc<LeafInfo>,
 }
 
 impl Directory {
     /// The answer with what is at `place`; none where there is nothing.
     pub(super) fn answer(&self, place: &Place, uri: &Uri, asked: &Asked) -> io::Result<Option<Response<Content>>> {
+        self.find(place, uri, asked).map(|answer| answer.map(|answer| self.signed(answer)))
+    }
+
+    fn signed(&self, mut answer: Response<Content>) -> Response<Content> {
+        answer.extensions_mut().insert(self.leaf.clone());
+        answer
+    }
+
+    fn find(&self, place: &Place, uri: &Uri, asked: &Asked) -> io::Result<Option<Response<Content>>> {
         match self.root.open(&place.within)? {
             Some(entry @ Entry::File(..)) if !place.slash => self.send(&place.within, entry, asked),
             Some(Entry::Directory) => {
@@ -48,7 +60,7 @@ impl Directory {
     pub(super) fn fall_back(&self, asked: &Asked) -> io::Result<Option<Response<Content>>> {
         let Some(within) = &self.fallback else { return Ok(None) };
         let Some(entry) = self.root.open(within)? else { return Ok(None) };
-        let mut answer = self.send(within, entry, asked)?;
+        let mut answer = self.send(within, entry, asked)?.map(|answer| self.signed(answer));
         if let Some(answer) = &mut answer {
             // What is at this address may be something else soon.
             answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -11,6 +11,7 @@ use super::place::Mount;
 use super::root::{Entry, Root};
 use super::{Nothing, Static, StaticFiles};
 use crate::ConfigError;
+use crate::service::{LeafInfo, LeafKind};
 
 /// Applies [`Static`]; see the [module](super) for examples.
 #[derive(Debug, Clone)]
@@ -27,6 +28,17 @@ impl StaticLayer {
     /// When there is no such directory, or `path` is none; the error names it.
     pub fn new(path: &str, directory: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let mount = Mount::new(path)?;
+        let leaf = LeafInfo {
+            method: None,
+            path: mount.template().into(),
+            name: "Static".to_owned(),
+            kind: LeafKind::Native,
+            location: String::new(),
+            layers: Vec::new(),
+            skips: Vec::new(),
+            hooks: Vec::new(),
+            accepts: &[],
+        };
         let directory = Directory {
             root: Root::new(directory.as_ref())?.into(),
             index: Some("index.html".into()),
@@ -34,6 +46,7 @@ impl StaticLayer {
             hidden: false,
             precompressed: false,
             manner: Manner { cache_control: Some(HeaderValue::from_static("no-cache")), vary: None },
+            leaf: leaf.into(),
         };
         Ok(Self { mount, directory: directory.into() })
     }

@@ -16,6 +16,7 @@
 //! - [`fallback`](StaticLayer::fallback) is the page of an app that has its routes in the browser: it stands for pages that are not
 //!   there, and for nothing else.
 //! - [`ServeFile`] answers with one file.
+//! - Layers outside, as metrics and logs, know files by the path that they are below: `/static/*`.
 //!
 //! # What is not served
 //! - Names that begin with a dot, unless [`hidden`](StaticLayer::hidden) says so, and whatever is below such a directory.

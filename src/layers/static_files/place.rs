@@ -27,6 +27,11 @@ impl Mount {
             .cure("begin it with a slash and end it without one, as /static"))
     }
 
+    /// What stands for all paths below it, as a route's template does.
+    pub(super) fn template(&self) -> String {
+        format!("{}/*", self.0)
+    }
+
     /// What follows it in `path`: nothing, or a path that begins with a slash.
     pub(super) fn within<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(&*self.0).filter(|rest| rest.is_empty() || rest.starts_with('/'))
