@@ -198,11 +198,10 @@ fn values(headers: &HeaderMap, name: HeaderName) -> (HeaderName, Vec<HeaderValue
     (name, values)
 }
 
-/// Appends the values of a header, so that no two different lists look the same.
+/// Appends the values of a header, so that no two different lists look the same: no value holds a zero or a one.
 pub(super) fn append(key: &mut Vec<u8>, headers: &HeaderMap, name: &HeaderName) {
     for value in headers.get_all(name) {
         key.push(1);
-        key.extend_from_slice(&value.len().to_le_bytes());
         key.extend_from_slice(value.as_bytes());
     }
     key.push(0);
