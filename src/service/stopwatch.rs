@@ -162,17 +162,25 @@ mod tests {
     async fn two_questions_at_once_count_once_and_one_that_is_dropped_ends() {
         let begun = Instant::now();
         let watch = Stopwatch::start(Instant::now());
-        let ask = || in_store(async { tokio::time::sleep(Duration::from_millis(5)).await });
+        let ask = |milliseconds| in_store(tokio::time::sleep(Duration::from_millis(milliseconds)));
         let answer = async {
-            tokio::join!(ask(), ask());
+            tokio::join!(ask(1), ask(10));
             drop(tokio::time::timeout(Duration::from_millis(1), in_store(std::future::pending::<()>())).await);
         };
         Stopwatch::within(Some(watch.clone()), answer).await;
         let after = begun.elapsed();
         pause(5);
         let store = watch.spent()[Part::Store as usize];
-        assert!(store >= Duration::from_millis(5) && store <= after, "{store:?} of {after:?}");
+        assert!(store >= Duration::from_millis(10) && store <= after, "{store:?} of {after:?}");
         in_store(async { pause(2) }).await;
         assert_eq!(watch.spent()[Part::Store as usize], store, "another task is another request");
+    }
+    #[tokio::test]
+    async fn what_has_gone_elsewhere_meanwhile_stays_there() {
+        let watch = Stopwatch::start(Instant::now());
+        let hook = async { Stopwatch::turn(Some(&watch), Part::Python) };
+        Stopwatch::within(Some(watch.clone()), in_store(hook)).await;
+        pause(2);
+        assert!(watch.spent()[Part::Python as usize] >= Duration::from_millis(2));
     }
 }

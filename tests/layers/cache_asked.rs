@@ -45,9 +45,16 @@ async fn clients_that_have_the_answer_get_none() {
     assert_eq!(seen.load(Ordering::SeqCst), 0, "what is inside is asked for all of it");
     assert_eq!(header(&ask(&service, get("/kept", &[])).await, "cache-status"), "ziggurat; hit; ttl=60");
     // What is for parts, or for a state, is for what is inside.
-    for special in
-        [("range", "bytes=0-1"), ("if-match", "\"a\""), ("upgrade", "websocket"), ("connection", "x, Upgrade")]
-    {
+    for special in [
+        ("range", "bytes=0-1"),
+        ("if-match", "\"a\""),
+        ("upgrade", "websocket"),
+        ("connection", "x, Upgrade"),
+        ("if-range", "\"a\""),
+        ("if-unmodified-since", modified),
+        ("transfer-encoding", "chunked"),
+        ("content-length", "3"),
+    ] {
         let response = ask(&service, get("/kept", &[special])).await;
         assert_eq!(header(&response, "cache-status"), "", "{special:?}");
     }

@@ -45,7 +45,9 @@ async fn who_comes_after_a_write_waits_for_nobody_that_came_before() {
     }
     let after = spawn(&service, get("/", &[]));
     inner.answer(3);
-    assert_eq!((text(before.await.unwrap()).await, text(after.await.unwrap()).await), ("1".into(), "3".into()));
+    let before = before.await.unwrap();
+    assert_eq!(header(&before, "cache-status"), "ziggurat; fwd=uri-miss", "it is not stored");
+    assert_eq!((text(before).await, text(after.await.unwrap()).await), ("1".into(), "3".into()));
     assert_eq!((text(ask(&service, get("/", &[])).await).await, inner.calls()), ("3".into(), 3));
 }
 
@@ -159,4 +161,96 @@ async fn an_answer_is_as_old_as_its_head() {
     let told = |response: &Response| (header(response, "cache-status").to_owned(), header(response, "age").to_owned());
     assert_eq!(told(&reading.await.unwrap()), ("ziggurat; fwd=uri-miss; stored; ttl=30".into(), String::new()));
     assert_eq!(told(&ask(&service, get("/", &[])).await), ("ziggurat; hit; ttl=30".into(), "30".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_what_is_not_as_old_waits_while_it_is_fetched() {
+    let control = &[("cache-control", "max-age=10, stale-while-revalidate=20")];
+    let (inner, service) = Inner::around(&CacheLayer::new(), move |number, _| numbered(number, control));
+    inner.answer(1);
+    ask(&service, get("/", &[])).await;
+    tokio::time::advance(Duration::from_secs(15)).await;
+    let fetching = spawn(&service, get("/", &[]));
+    settle().await;
+    let picky = spawn(&service, get("/", &[("cache-control", "max-age=5")]));
+    settle().await;
+    assert!(!picky.is_finished() && inner.calls() == 2);
+    inner.answer(1);
+    assert_eq!((text(fetching.await.unwrap()).await, text(picky.await.unwrap()).await), ("2".into(), "2".into()));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_head() {
+    let (inner, service) = Inner::around(&CacheLayer::new(), |number, _| numbered(number, MINUTE));
+    let mut head = get("/", &[]);
+    *head.method_mut() = http::Method::HEAD;
+    let head = spawn(&service, head);
+    settle().await;
+    let all = [(); 3].map(|()| spawn(&service, get("/", &[])));
+    settle().await;
+    assert_eq!(inner.calls(), 2, "that has no body to give");
+    inner.answer(10);
+    head.await.unwrap();
+    join_all(all).await;
+    assert_eq!(inner.calls(), 2);
+}
+
+#[tokio::test]
+async fn each_that_asks_for_a_fresh_one_asks() {
+    let (inner, service) = Inner::around(&CacheLayer::new(), |number, _| numbered(number, MINUTE));
+    inner.answer(1);
+    ask(&service, get("/", &[])).await;
+    let all = [(); 3].map(|()| spawn(&service, get("/", &[("cache-control", "max-age=0")])));
+    settle().await;
+    assert_eq!(inner.calls(), 4);
+    inner.answer(3);
+    join_all(all).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_with_credentials_do_not_wait_for_those_without() {
+    let (inner, service) =
+        Inner::around(&CacheLayer::new(), |number, _| numbered(number, &[("cache-control", "s-maxage=10")]));
+    inner.answer(1);
+    ask(&service, get("/", &[])).await;
+    tokio::time::advance(Duration::from_secs(15)).await;
+    let all = [spawn(&service, get("/", &[])), spawn(&service, get("/", &[("cookie", "ann")]))];
+    settle().await;
+    assert_eq!(inner.calls(), 3, "the answer to nobody may be for nobody else");
+    inner.answer(2);
+    join_all(all).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_to_is_not_sent_instead_of_a_failure() {
+    let layer = CacheLayer::new();
+    let (inner, service) = Inner::around(&layer, |number, _| {
+        let mut answer = numbered(number, &[("cache-control", "max-age=10, stale-if-error=60")]);
+        if number > 1 {
+            *answer.status_mut() = http::StatusCode::BAD_GATEWAY;
+        }
+        answer
+    });
+    inner.answer(1);
+    ask(&service, get("/", &[])).await;
+    tokio::time::advance(Duration::from_secs(15)).await;
+    let asking = spawn(&service, get("/", &[]));
+    settle().await;
+    layer.invalidate("/");
+    inner.answer(1);
+    assert_eq!(asking.await.unwrap().status(), 502);
+}
+
+#[tokio::test]
+async fn what_is_cleared_is_not_remembered_as_for_one_either() {
+    let layer = CacheLayer::new();
+    let (inner, service) = Inner::around(&layer, |number, _| numbered(number, if number > 1 { MINUTE } else { &[] }));
+    inner.answer(1);
+    ask(&service, get("/", &[])).await;
+    layer.clear();
+    let all = [(); 3].map(|()| spawn(&service, get("/", &[])));
+    settle().await;
+    assert_eq!(inner.calls(), 2);
+    inner.answer(1);
+    join_all(all).await;
 }

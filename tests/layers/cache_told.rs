@@ -1,14 +1,18 @@
 //! What kept answers tell, and what is not told again.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use http_body::Body as _;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body::{Body as _, Frame, SizeHint};
 use tower::{Layer, ServiceExt, service_fn};
 use ziggurat::layers::CacheLayer;
 use ziggurat::{Body, BoxError, Response};
 
-use crate::cache::{ask, by_default, header, read, saying};
+use crate::cache::{MINUTE, around, ask, by_default, header, numbered, read, saying};
 use crate::support::{IntoOurs, get, text};
 
 #[tokio::test]
@@ -112,4 +116,104 @@ async fn where_there_is_no_answer_no_status_is_told() {
     assert_eq!(header(&instead, "cache-status"), "ziggurat; fwd=stale; ttl=-5; detail=stale-if-error");
     tokio::time::advance(Duration::from_secs(15)).await;
     assert_eq!(ask(&[("x-fails", "1")]).await.unwrap_err().to_string(), "broken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_is_of_the_moment() {
+    let inside = &[("cache-control", "max-age=60"), ("cache-status", "inner; fwd=miss")];
+    let service = saying(&CacheLayer::new(), inside);
+    read(&service, "/", &[]).await;
+    for (seconds, age, status) in [(0, "0", "hit; ttl=60"), (7, "7", "hit; ttl=53"), (3, "10", "hit; ttl=50")] {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        for _ in 0..2 {
+            let kept = ask(&service, get("/", &[])).await;
+            let told: Vec<_> = kept.headers().get_all("cache-status").iter().collect();
+            assert_eq!(told, ["inner; fwd=miss", &format!("ziggurat; {status}")]);
+            assert_eq!(header(&kept, "age"), age);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_the_same() {
+    for (status, control) in [(404, "max-age=60"), (404, "no-store"), (204, "max-age=60")] {
+        let service = around(&CacheLayer::new(), move |number, _| {
+            let mut answer = numbered(number, &[("cache-control", control), ("etag", "\"a\"")]);
+            *answer.status_mut() = http::StatusCode::from_u16(status).unwrap();
+            if status == 204 {
+                *answer.body_mut() = Body::empty();
+            }
+            answer
+        });
+        for _ in 0..2 {
+            let answer = ask(&service, get("/", &[("if-none-match", "\"a\"")])).await;
+            assert_eq!(answer.status(), status, "a condition is for what would be a 200 (RFC 9110, 13.2.1)");
+            assert!(status != 204 || !answer.headers().contains_key("content-length"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_knows_its_clients_by_a_header_of_their_own() {
+    let service = saying(&by_default(), MINUTE);
+    for (user, wanted) in [("ann", "1"), ("bob", "2"), ("ann", "3")] {
+        assert_eq!(read(&service, "/", &[("proxy-authorization", user)]).await, wanted);
+    }
+    assert_eq!(read(&service, "/", &[]).await, "4");
+}
+
+#[tokio::test]
+async fn what_is_fetched_again_takes_the_place_of_what_was_kept() {
+    let layer = CacheLayer::new();
+    let service = saying(&layer, MINUTE);
+    read(&service, "/", &[]).await;
+    let bytes = layer.bytes();
+    for _ in 0..5 {
+        read(&service, "/", &[("cache-control", "no-cache")]).await;
+    }
+    assert_eq!(layer.bytes(), bytes);
+}
+
+/// Nothing of it comes.
+struct Endless;
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(1 << 40)
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_to_be_too_long_is_sent_at_once() {
+    let service = around(&CacheLayer::new(), |number, _| {
+        let mut answer = numbered(number, MINUTE);
+        *answer.body_mut() = Body::new(Endless);
+        answer
+    });
+    assert!(ask(&service, get("/", &[])).now_or_never().is_some());
+}
+
+#[tokio::test]
+async fn trailers_are_handed_on() {
+    let service = around(&CacheLayer::new(), |number, _| {
+        let trailers: http::HeaderMap = [(http::header::ETAG, "\"a\"".parse().unwrap())].into_iter().collect();
+        let frames = [Frame::data(Bytes::from("1")), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+        let mut answer = numbered(number, MINUTE);
+        *answer.body_mut() = Body::new(http_body_util::StreamBody::new(futures_util::stream::iter(frames)));
+        answer
+    });
+    for _ in 0..2 {
+        let answer = ask(&service, get("/", &[])).await;
+        assert_eq!(header(&answer, "cache-status"), "ziggurat; fwd=uri-miss");
+        let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+        assert_eq!(body.trailers().unwrap()["etag"], "\"a\"");
+        assert_eq!(body.to_bytes(), "1");
+    }
 }

@@ -100,6 +100,8 @@ async fn every_way_to_end_is_counted_once() {
     assert_eq!(requests(&handle, "GET", "unmatched", "none", "500"), Some(3.0));
     assert!(service.call(get("/hangs", &[])).now_or_never().is_none());
     assert_eq!(requests(&handle, "GET", "unmatched", "none", "499"), Some(1.0), "the client has left");
+    drop(service.call(get("/hangs", &[])));
+    assert_eq!(requests(&handle, "GET", "unmatched", "none", "499"), Some(2.0), "before it was looked at");
     service.call(get("/", &[])).await.unwrap();
     assert_eq!(requests(&handle, "GET", "unmatched", "none", "200"), Some(1.0));
     assert_eq!(active(&handle), 0.0);
@@ -143,8 +145,10 @@ async fn sizes_are_those_of_what_was_sent() {
         bytes(answer.map(Body::from)).await;
     }
     let head = http::Request::head("/").body(Body::from("1")).unwrap();
-    drop(service.call(head).await.unwrap());
+    let head = service.call(head).await.unwrap();
+    // It has ended, though its body was not asked for.
     let metrics = handle.render();
+    drop(head);
     let sum = |name: &str, method: &str| value(&metrics, &format!("{name}_sum"), &[("http_request_method", method)]);
     assert_eq!(sum("http_server_request_body_size_bytes", "POST"), Some(15.0));
     assert_eq!(sum("http_server_response_body_size_bytes", "POST"), Some(30.0));
@@ -290,6 +294,13 @@ async fn routes_are_their_templates() {
     ] {
         assert_eq!(requests(&handle, method, route, leaf, status), Some(wanted), "{method} {route} {status}");
     }
+    let metrics = handle.render();
+    let all: Vec<&str> = metrics.lines().filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect();
+    let once: std::collections::HashSet<_> = all.iter().collect();
+    assert_eq!(once.len(), all.len(), "{metrics}");
+    let is_of_requests = |line: &&&str| line.starts_with("http_server_requests_total");
+    let routes = all.iter().filter(is_of_requests).map(|line| line.split('"').nth(3).unwrap());
+    assert!(routes.is_sorted(), "{metrics}");
 }
 
 #[tokio::test]

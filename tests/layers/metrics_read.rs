@@ -56,6 +56,9 @@ async fn neighbours_alone_may_read() {
     let mut through = from("/metrics", "203.0.113.1", &[("x-forwarded-for", "10.0.0.1")]);
     through.extensions_mut().insert(ClientIp([10, 0, 0, 1].into()));
     assert!(reads(through).await, "a trusted proxy says who asks");
+    let mut mapped = from("/metrics", "203.0.113.1", &[("x-forwarded-for", "::ffff:10.0.0.1")]);
+    mapped.extensions_mut().insert(ClientIp("::ffff:10.0.0.1".parse().unwrap()));
+    assert!(reads(mapped).await, "in whatever way it is written");
     let mut through = from("/metrics", "10.0.0.1", &[("x-forwarded-for", "203.0.113.1")]);
     through.extensions_mut().insert(ClientIp([203, 0, 113, 1].into()));
     assert!(!reads(through).await);
