@@ -33,6 +33,7 @@ mod metrics;
 mod metrics_read;
 mod normalize_path;
 mod otel;
+mod otel_export;
 mod provider;
 mod rate_limit;
 #[cfg(all(feature = "redis", feature = "sqlite"))]

@@ -39,31 +39,52 @@ impl Client {
         let sent = async {
             let response = outbound::send(request.map(Full::new), &self.roots).await?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_BYTES).collect().await?;
-            Ok(Response::from_parts(head, body.to_bytes()))
+            // The head says whether the spans were taken. Without the rest they would be sent again.
+            let body = Limited::new(body, MAX_BYTES).collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            Ok(Response::from_parts(head, body))
         };
         tokio::time::timeout(self.timeout, sent).await.map_err(|_| "it took too long")?
     }
 
     /// Tells the log when the collector goes away, and when it is back.
     fn tell(&self, sent: &Result<Response<Bytes>, HttpError>) {
-        let why = match sent {
-            Ok(response) if response.status().is_success() => None,
-            Ok(response) => Some(format!("the answer was {}", response.status())),
-            Err(error) => Some(error.to_string()),
-        };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        match (why, *told) {
-            (None, None) => {}
-            (None, Some(_)) => {
-                *told = None;
-                tracing::info!("spans are exported again");
-            }
-            (Some(_), Some(last)) if last.elapsed() < QUIET => {}
-            (Some(why), _) => {
-                *told = Some(Instant::now());
+        match news(fault(sent), &mut told, Instant::now()) {
+            None => {}
+            Some(News::Back) => tracing::info!("spans are exported again"),
+            Some(News::Away(why)) => {
                 tracing::warn!(why, "spans could not be exported; requests are answered as before");
             }
+        }
+    }
+}
+
+fn fault(sent: &Result<Response<Bytes>, HttpError>) -> Option<String> {
+    match sent {
+        Ok(response) if response.status().is_success() => None,
+        Ok(response) => Some(format!("the answer was {}", response.status())),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// What the log is told.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    Away(String),
+    Back,
+}
+
+/// What is new, where an export failed for a reason or did not fail, and when it was `told` last that they fail.
+fn news(why: Option<String>, told: &mut Option<Instant>, now: Instant) -> Option<News> {
+    match (why, *told) {
+        (None, before) => {
+            *told = None;
+            before.map(|_| News::Back)
+        }
+        (Some(_), Some(last)) if now.duration_since(last) < QUIET => None,
+        (Some(why), _) => {
+            *told = Some(now);
+            Some(News::Away(why))
         }
     }
 }
@@ -98,5 +119,37 @@ impl HttpClient for Client {
             self.tell(&sent);
             sent
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_that_is_down_is_told_of_once_a_minute_and_that_it_is_back() {
+        let (mut told, begin) = (None, Instant::now());
+        let mut after =
+            |seconds, why: Option<&str>| news(why.map(str::to_owned), &mut told, begin + Duration::from_secs(seconds));
+        let away = |why: &str| Some(News::Away(why.to_owned()));
+        assert_eq!(after(0, None), None);
+        assert_eq!(after(1, Some("refused")), away("refused"));
+        assert_eq!(after(60, Some("refused")), None);
+        assert_eq!(after(61, Some("it took too long")), away("it took too long"));
+        assert_eq!(after(62, None), Some(News::Back));
+        assert_eq!(after(63, None), None);
+        assert_eq!(after(64, Some("refused")), away("refused"));
+    }
+
+    #[test]
+    fn what_is_no_success_is_a_fault() {
+        let of = |status: u16| fault(&Ok(Response::builder().status(status).body(Bytes::new()).unwrap()));
+        assert_eq!((of(200), of(202)), (None, None));
+        for (status, why) in
+            [(307, "307 Temporary Redirect"), (401, "401 Unauthorized"), (503, "503 Service Unavailable")]
+        {
+            assert_eq!(of(status), Some(format!("the answer was {why}")));
+        }
+        assert_eq!(fault(&Err("it took too long".into())), Some("it took too long".to_owned()));
     }
 }

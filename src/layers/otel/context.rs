@@ -173,7 +173,9 @@ mod tests {
             (&PARENT.parse().unwrap(), &"a=1,b=2,c=3".parse().unwrap())
         );
 
-        for wrong in ["a", "=1", &format!("a={}", "x".repeat(MAX_STATE)), "a=1,a=\u{e9}"] {
+        // Each member may be as it is.
+        let long: Vec<_> = (0..17).map(|number| format!("k{number}={}", "x".repeat(256))).collect();
+        for wrong in ["a", "=1", &format!("a={}", "x".repeat(257)), &long.join(","), "a=1,a=\u{e9}"] {
             headers.insert(TRACESTATE, HeaderValue::from_bytes(wrong.as_bytes()).unwrap());
             let context = TraceContext::of(&incoming(&headers).unwrap()).unwrap();
             assert_eq!((context.traceparent(), context.tracestate()), (PARENT.to_owned(), None), "{wrong}");

@@ -102,11 +102,12 @@ impl Export {
             resource = resource.with_service_name(name);
         }
         let builder = SdkTracerProvider::builder().with_resource(resource.build());
-        let provider = match env::var("OTEL_SDK_DISABLED") {
-            Ok(disabled) if disabled.eq_ignore_ascii_case("true") => builder.with_sampler(Sampler::AlwaysOff),
-            _ => builder
+        let provider = if is_disabled(env::var("OTEL_SDK_DISABLED").ok().as_deref()) {
+            builder.with_sampler(Sampler::AlwaysOff)
+        } else {
+            builder
                 .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(self.ratio))))
-                .with_span_processor(BatchSpanProcessor::builder(self.exporter()?).build()),
+                .with_span_processor(BatchSpanProcessor::builder(self.exporter()?).build())
         };
         let provider = provider.build();
         let tracer = provider.tracer("ziggurat");
@@ -164,6 +165,11 @@ const WRITTEN: &str = "write it as http://localhost:4318, without a query and th
 fn is_collector(url: &str) -> bool {
     let is_named = |parsed: &Uri| parsed.authority().is_some_and(|host| !host.as_str().contains('@'));
     url.parse::<Uri>().is_ok_and(|parsed| matches!(parsed.scheme_str(), Some("http" | "https")) && is_named(&parsed))
+}
+
+/// By the conventions, only this word says so.
+fn is_disabled(variable: Option<&str>) -> bool {
+    variable.is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Names the variable that says no address, without what it says: that may hold a password.
@@ -251,6 +257,12 @@ mod tests {
             assert!(error.starts_with("Otel: OTEL_EXPORTER_OTLP_ENDPOINT is no address"), "{error}");
             assert!(!error.contains(wrong), "{error}");
         }
+    }
+
+    #[test]
+    fn one_word_disables_it() {
+        assert!(is_disabled(Some("true")) && is_disabled(Some("True")));
+        assert!(![None, Some(""), Some("false"), Some("1"), Some("yes")].into_iter().any(is_disabled));
     }
 
     #[test]

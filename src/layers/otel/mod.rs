@@ -21,7 +21,9 @@
 //! - What ends shortly before the program does is exported by [`OtelHandle::flush`]. Dropping the layer exports it too, if the process
 //!   lives on for so long.
 //! - Each batch is sent over a connection of its own; a collector's certificate is by a public authority.
-//! - gRPC, and compression of what is sent, are not spoken. A batch that was not taken is not sent again, whatever the answer was.
+//! - gRPC, and compression of what is sent, are not spoken.
+//! - A batch is sent up to three times more where there is no answer, or one of 429, 502, 503 and 504, all within the time that the collector
+//!   has to answer; then it is dropped.
 //!
 //! Spans are made and exported by `opentelemetry_sdk` and `opentelemetry-otlp`. It differs from `axum-tracing-opentelemetry` and its like in
 //! that no subscriber of `tracing` is needed, whose spans cost more and are the program's own.

@@ -182,3 +182,31 @@ fn client_of(extensions: &http::Extensions) -> Option<String> {
 fn client_of(_: &http::Extensions) -> Option<String> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sends_is_cut() {
+        assert_eq!(cut("abc"), "abc");
+        assert_eq!(cut(&"a".repeat(MAX_VALUE + 1)), "a".repeat(MAX_VALUE));
+        // Not within a character.
+        assert_eq!(cut(&format!("a{}", "\u{e9}".repeat(MAX_VALUE))).len(), MAX_VALUE - 1);
+    }
+
+    #[test]
+    fn a_host_is_told_without_the_name_of_a_user() {
+        let of = |target: &str, host: &str| {
+            let request = Request::get(target).header("host", host).body(()).unwrap();
+            let told = attributes(&request);
+            let of = |name: &str| told.iter().find(|told| told.key.as_str() == name).map(|told| told.value.to_string());
+            assert!(!format!("{told:?}").contains("hunter2"));
+            (of("server.address"), of("server.port"))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(of("/", "ann:hunter2@a.example:81"), (some("a.example"), some("81")));
+        assert_eq!(of("http://ann:hunter2@b.example/?hunter2", "a.example:81"), (some("b.example"), None));
+        assert_eq!(of("/", "a b"), (None, None));
+    }
+}
