@@ -182,6 +182,43 @@ async fn a_store_that_fails_is_left_alone_and_told_of_once_a_second() {
     assert_eq!(status(&limited(quota(1, 60), Shared::new(store)), "::1").await, 200);
 }
 
+/// A store that answers after so many milliseconds, and fails at odd ones.
+#[derive(Debug, Clone, Default)]
+struct Late(Arc<std::sync::Mutex<Vec<u64>>>);
+
+impl QuotaStore for Late {
+    fn describe(&self) -> String {
+        "late".to_owned()
+    }
+
+    fn take(
+        &self,
+        _: [u8; 16],
+        _: Quota,
+        _: Duration,
+    ) -> impl Future<Output = Result<Verdict, BoxError>> + Send + 'static {
+        let millis = self.0.lock().unwrap().pop().unwrap();
+        async move {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            if millis % 2 == 1 { Err("out of order".into()) } else { Ok(Verdict::Uncounted) }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_before_it_failed_is_no_news() {
+    let (lines, _guard) = log(Level::INFO);
+    let store = Late(Arc::new(std::sync::Mutex::new(vec![31, 20, 11, 9])));
+    let layer = limited(quota(1, 60), Shared::new(store.clone()));
+    futures_util::future::join_all((0..4).map(|_| status(&layer, "::1"))).await;
+    let logged = lines.take_of("ziggurat::layers::rate_limit");
+    assert!(logged.len() == 1 && logged[0]["level"] == "WARN", "{logged:?}");
+    store.0.lock().unwrap().push(2);
+    advance(Duration::from_millis(1040)).await;
+    status(&layer, "::1").await;
+    assert_eq!(lines.take_of("ziggurat::layers::rate_limit").len(), 1, "that it is back");
+}
+
 /// Refuses what it cannot count, and does not wait for long.
 fn strict(path: &std::path::Path) -> Limited<SqliteQuotas> {
     let store = SqliteQuotas::open(path, 1000).unwrap();

@@ -210,4 +210,13 @@ mod tests {
             }
         }
     }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn in_microseconds_it_is_never_more() {
+        // A third of ten, and more.
+        assert_eq!(quota(3, 10_000, 2).in_micros().micros(), [4, 8]);
+        assert_eq!(quota(5, 10_000, 2).in_micros().micros(), [2, 4]);
+        assert_eq!(quota(1000, 1000, 1000).in_micros().micros(), [1, 1000]);
+    }
 }

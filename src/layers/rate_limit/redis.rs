@@ -167,3 +167,19 @@ impl fmt::Debug for RedisQuotas {
         f.debug_tuple("RedisQuotas").field(&self.describe()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_was_lost_takes_no_newer_one_along() {
+        let quotas = RedisQuotas::open("redis://127.0.0.1:1").unwrap();
+        let number = || quotas.inner.connecting().unwrap().0;
+        let first = number();
+        quotas.inner.forget(first);
+        let second = number();
+        quotas.inner.forget(first);
+        assert!(first != second && number() == second);
+    }
+}

@@ -81,7 +81,8 @@ fn make(path: &Path) -> io::Result<()> {
             _ => {}
         }
     }
-    std::fs::File::create_new(path).map(drop)
+    // Where it is a link, to where that leads.
+    std::fs::File::options().write(true).create(true).truncate(false).open(path).map(drop)
 }
 
 #[cfg(not(unix))]
@@ -109,4 +110,71 @@ fn locked(folder: &Path) -> io::Result<std::fs::File> {
 fn wait(times: i32) -> bool {
     std::thread::sleep(Duration::from_micros(100 * u64::from(times.clamp(1, 10).unsigned_abs())));
     times < 250
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_missing_is_made_where_a_link_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("real.db"), folder.path().join("link.db"));
+        std::os::unix::fs::symlink("real.db", &link).unwrap();
+        let file = QuotaFile::open(&link).unwrap();
+        assert!(file.is_at(&link) && file.is_at(&path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!file.is_at(&link));
+    }
+
+    #[test]
+    fn what_a_deleted_file_has_left_goes_and_what_one_has_that_is_there_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quotas.db");
+        let beside = ["-wal", "-shm"].map(|ending| folder.path().join(format!("quotas.db{ending}")));
+        for missing in [true, false] {
+            beside.iter().for_each(|path| std::fs::write(path, "left").unwrap());
+            make(&path).unwrap();
+            assert!(path.exists() && beside.iter().all(|path| path.exists() != missing));
+        }
+    }
+
+    #[test]
+    fn one_makes_it_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = locked(folder.path()).unwrap();
+        let error = locked(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("locked by another process"), "{error}");
+        drop(lock);
+        assert!(locked(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn one_counts_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quotas.db");
+        let (mut one, mut other) = (QuotaFile::open(&path).unwrap(), QuotaFile::open(&path).unwrap());
+        let held = one.transaction().unwrap();
+        assert!(other.transaction().is_err(), "before it has read anything");
+        held.commit().unwrap();
+        assert!(other.transaction().is_ok());
+    }
+
+    #[test]
+    fn the_end_of_a_connection_to_a_deleted_file_takes_nothing_of_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quotas.db");
+        let of_deleted = QuotaFile::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mut new = QuotaFile::open(&path).unwrap();
+        let count = |file: &mut QuotaFile| {
+            file.db.query_row("SELECT count(*) FROM ziggurat_quotas", [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        let transaction = new.transaction().unwrap();
+        transaction.execute("INSERT INTO ziggurat_quotas VALUES (x'00', 1)", []).unwrap();
+        transaction.commit().unwrap();
+        drop(of_deleted);
+        assert!(folder.path().join("quotas.db-wal").exists());
+        assert_eq!(count(&mut QuotaFile::open(&path).unwrap()), 1);
+    }
 }
