@@ -47,6 +47,7 @@ mod redis;
 mod security_headers;
 mod spec;
 mod static_files;
+mod static_links;
 mod static_sent;
 mod support;
 mod timeout;

@@ -3,12 +3,13 @@
 use std::convert::Infallible;
 use std::fs::{self, File};
 use std::path::Path;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use http::Method;
 use http_body::Body as _;
 use tempfile::TempDir;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use ziggurat::layers::StaticLayer;
 use ziggurat::service::{Dispatcher, Leaf, LeafKind, RouteTableBuilder, Stack};
 use ziggurat::{Body, Request, Response, Route};
@@ -164,97 +165,6 @@ async fn names_with_dots_are_served_where_that_is_said() {
     }
 }
 
-#[cfg(unix)]
-#[tokio::test]
-async fn links_lead_nowhere_else() {
-    use std::os::unix::fs::symlink;
-    let place = files();
-    let public = place.path().join("public");
-    symlink("../secret.txt", public.join("out.txt")).unwrap();
-    symlink(place.path().join("secret.txt"), public.join("whole.txt")).unwrap();
-    symlink("..", public.join("up")).unwrap();
-    symlink("self", public.join("self")).unwrap();
-    symlink("docs/index.html", public.join("in.html")).unwrap();
-    let strict = layer(&place);
-    for path in ["out.txt", "whole.txt", "up/secret.txt", "self", "up/public/ten.txt"] {
-        assert_eq!(ask(&strict, get(&format!("/static/{path}"), &[])).await.status(), 404, "{path}");
-    }
-    assert_eq!(text(ask(&strict, get("/static/in.html", &[])).await).await, "docs");
-    let following = layer(&place).follow_symlinks(true);
-    for path in ["out.txt", "whole.txt", "up/secret.txt"] {
-        assert_eq!(text(ask(&following, get(&format!("/static/{path}"), &[])).await).await, "secret", "{path}");
-    }
-    assert_eq!(ask(&following, get("/static/self", &[])).await.status(), 404);
-    // The directory itself may be one, which leads to other files later.
-    let current = place.path().join("current");
-    symlink("public", &current).unwrap();
-    let served = StaticLayer::new("/", &current).unwrap();
-    assert_eq!(text(ask(&served, get("/docs/", &[])).await).await, "docs");
-    fs::remove_file(&current).unwrap();
-    symlink("public/docs", &current).unwrap();
-    assert_eq!(text(ask(&served, get("/", &[])).await).await, "docs");
-    fs::remove_file(&current).unwrap();
-    assert_eq!(ask(&served, get("/", &[])).await.status(), 404);
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread")]
-async fn links_that_come_and_go_lead_nowhere_else() {
-    use std::os::unix::fs::symlink;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    let place = files();
-    let public = place.path().join("public");
-    fs::create_dir(public.join("real")).unwrap();
-    fs::write(public.join("real/secret.txt"), "harmless").unwrap();
-    let ended = Arc::new(AtomicBool::new(false));
-    let (swaps, end) = (public.clone(), ended.clone());
-    // The directory in the middle of a path is now one, and now a link to what is beside.
-    let swapping = std::thread::spawn(move || {
-        symlink("..", swaps.join("link")).unwrap();
-        while !end.load(Ordering::Relaxed) {
-            for (from, to) in [("real", "turn"), ("turn", "real"), ("link", "turn"), ("turn", "link")] {
-                fs::rename(swaps.join(from), swaps.join(to)).unwrap();
-            }
-        }
-    });
-    let layer = StaticLayer::new("/", &public).unwrap();
-    let (mut found, mut lacking) = (0, 0);
-    let begun = std::time::Instant::now();
-    while begun.elapsed() < Duration::from_millis(500) || (found < 20 || lacking < 20) && begun.elapsed().as_secs() < 20
-    {
-        let answer = ask(&layer, get("/turn/secret.txt", &[])).await;
-        match answer.status().as_u16() {
-            200 => {
-                assert_eq!(text(answer).await, "harmless");
-                found += 1;
-            }
-            404 => lacking += 1,
-            other => panic!("{other}"),
-        }
-    }
-    ended.store(true, Ordering::Relaxed);
-    swapping.join().unwrap();
-    assert!(found > 0 && lacking > 0, "{found} {lacking}");
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn nobody_waits_for_what_is_no_file() {
-    let place = files();
-    let pipe = place.path().join("public/pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let _socket = std::os::unix::net::UnixListener::bind(place.path().join("public/socket")).unwrap();
-    std::os::unix::fs::symlink("/dev/zero", place.path().join("public/zero")).unwrap();
-    for layer in [layer(&place), layer(&place).follow_symlinks(true)] {
-        for name in ["pipe", "socket", "zero"] {
-            let request = get(&format!("/static/{name}"), &[]);
-            let answer = tokio::time::timeout(Duration::from_secs(20), ask(&layer, request)).await.unwrap();
-            assert_eq!(answer.status(), 404, "{name}");
-        }
-    }
-}
-
 #[tokio::test]
 async fn what_is_no_file_is_for_the_inner_service() {
     let place = files();
@@ -280,10 +190,45 @@ async fn what_is_no_file_is_for_the_inner_service() {
     assert_eq!((refused.status().as_u16(), header(&refused, "allow")), (405, "GET, HEAD"));
 }
 
+/// As tower has it: who was asked whether it is ready is called, and not a clone.
+#[tokio::test]
+async fn the_service_that_was_made_ready_is_the_one_that_is_called() {
+    #[derive(Default)]
+    struct Inner {
+        is_ready: bool,
+    }
+    impl Clone for Inner {
+        fn clone(&self) -> Self {
+            Self::default()
+        }
+    }
+    impl Service<Request> for Inner {
+        type Response = Response;
+        type Error = Infallible;
+        type Future = std::future::Ready<Result<Response, Infallible>>;
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            self.is_ready = true;
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, _: Request) -> Self::Future {
+            assert!(std::mem::take(&mut self.is_ready));
+            std::future::ready(Ok(Response::default()))
+        }
+    }
+    let place = files();
+    // Links may lead anywhere, so each path is looked for first.
+    let mut service = layer(&place).follow_symlinks(true).layer(Inner::default());
+    for _ in 0..2 {
+        let response = service.ready().await.unwrap().call(get("/static/none", &[])).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+}
+
 #[tokio::test]
 async fn pages_of_an_app_in_the_browser_are_one() {
     let place = files();
     let layer = StaticLayer::new("/", place.path().join("public")).unwrap().fallback("index.html").unwrap();
+    let layer = layer.max_age(Duration::from_secs(60), true);
     let mut table = RouteTableBuilder::new();
     let of_route =
         |_: Request| async { Ok(http::Response::builder().status(404).body(Body::from("of a route")).unwrap()) };
@@ -311,6 +256,10 @@ async fn pages_of_an_app_in_the_browser_are_one() {
         assert_eq!(response.status(), status, "{method} {path} {accept}");
         // Wherever the answer is another by what is accepted, also that there is nothing.
         let is_told = !["/docs/", "/api/users/7", "/.env", "/../secret.txt"].contains(&path) && method != "POST";
+        let is_fallback = status == 200 && path != "/docs/";
+        if is_fallback {
+            assert_eq!(header(&response, "cache-control"), "no-cache", "what stands there may be something else soon");
+        }
         assert_eq!(header(&response, "vary"), if is_told { "accept" } else { "" }, "{method} {path} {accept}");
         assert!(text(response).await.contains(body), "{method} {path} {accept}");
     }
