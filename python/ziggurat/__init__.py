@@ -49,9 +49,9 @@ if TYPE_CHECKING:
         token,
         uuid7,
     )
-    from .params import Body, Header, Path, Query
+    from .params import Body, Cookie, Depends, Header, Path, Query
     from .policy import Policy
-    from .requests import Request
+    from .requests import Claims, Request, State
     from .responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
     from .routers import Router
     from .routing import CORE, PUBLIC
@@ -66,9 +66,12 @@ __all__ = [
     "Body",
     "Claim",
     "ClaimIs",
+    "Claims",
     "ConfigError",
+    "Cookie",
     "CreatedAt",
     "DeletedAt",
+    "Depends",
     "DuplicateValue",
     "F",
     "HTMLResponse",
@@ -100,6 +103,7 @@ __all__ = [
     "Router",
     "RowChanged",
     "RowNotFound",
+    "State",
     "StoreFailure",
     "StoreTimeout",
     "StoreUnavailable",
@@ -164,9 +168,9 @@ _MODULES = {
         "token",
         "uuid7",
     ),
-    "params": ("Body", "Header", "Path", "Query"),
+    "params": ("Body", "Cookie", "Depends", "Header", "Path", "Query"),
     "policy": ("Policy",),
-    "requests": ("Request",),
+    "requests": ("Claims", "Request", "State"),
     "responses": ("HTMLResponse", "JSONResponse", "PlainTextResponse", "RedirectResponse", "Response"),
     "routers": ("Router",),
     "routing": ("CORE", "PUBLIC"),

@@ -75,6 +75,15 @@ def add_problems(operation: Json, statuses: Iterable[str]) -> None:
         responses.setdefault(status, problem(_PROBLEMS[status]))
 
 
+def as_fastapi(operation: Json) -> None:
+    """Says that what was wrong is told as FastAPI does."""
+    for status, response in operation["responses"].items():
+        if "application/problem+json" in response.get("content", {}):
+            # What is no JSON is a 422, too.
+            schema = "HTTPValidationError" if status == "422" else "HTTPError"
+            response["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+
+
 def problem(description: str) -> Json:
     schema = {"$ref": "#/components/schemas/Problem"}
     return {"description": description, "content": {"application/problem+json": {"schema": schema}}}

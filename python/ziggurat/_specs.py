@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
 
+from ._param_depends import Dependency
 from .exceptions import ConfigError
 from .guards import Guard, checked
 from .layers import Layer, Middleware
@@ -70,6 +71,10 @@ CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "d
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
 
+Errors = Literal["problem", "fastapi"]
+"""Problem documents (RFC 9457), or `{"detail": ...}` as FastAPI has it."""
+
+
 class RouteOptions(TypedDict, total=False):
     """What a route may be given beside its path."""
 
@@ -111,6 +116,10 @@ class RouteOptions(TypedDict, total=False):
     """Layers around this route alone, inside the layers and the middleware of the app and of its router, outermost first."""
     skip_layers: Sequence[SkippedLayer]
     """Layers of the app that a request to this route does not pass."""
+    dependencies: Sequence[Any]
+    """`[Depends(function)]`: called before the handler, whatever they give."""
+    errors: Errors | None
+    """How clients are told what was wrong; as the app says unless given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,10 @@ class RouteSpec:
     include_in_schema: bool
     layers: tuple[Layer, ...]
     skip_layers: tuple[str, ...]
+    dependencies: tuple[Dependency, ...]
+    """Those of routers; the plan has those of the route."""
+    errors: Errors | None
+    """None is what the app says."""
     location: str
     """`file:line` of the decorator."""
     returned: Returned
@@ -317,6 +330,16 @@ def guards_of(guards: object, auth: Auth, what: str, location: str) -> tuple[Gua
             f"{what}: auth=PUBLIC lets everybody in, and guards do not", cure="give one of them", location=location
         )
     return found
+
+
+def errors_of(errors: object, what: str, location: str) -> Errors | None:
+    if errors not in (None, "problem", "fastapi"):
+        raise ConfigError(
+            f"{what}: errors={errors!r} is no way to tell of them",
+            cure='write "problem" or "fastapi"',
+            location=location,
+        )
+    return errors
 
 
 def scopes_of(auth: Auth, what: str, location: str) -> list[str] | None:

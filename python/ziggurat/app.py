@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from . import _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
-from ._specs import AnyLayer, MountSpec, Pending, layer_of
+from ._param_depends import Dependency, DependencyOverrides
+from ._param_depends import checked as dependencies_of
+from ._specs import AnyLayer, Errors, MountSpec, Pending, errors_of, layer_of
+from ._state import State
 from .exceptions import ConfigError
 from .guards import Guard, asked, checked
 from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
 from .models import Model, bind
+from .params import Compiled
 from .routers import AnySpec, Around, specs_of
 from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
 
@@ -62,6 +66,12 @@ class Ziggurat(Routes):
 
     A datetime of a model has to say its offset from UTC. With `naive="utc"` one that does not is taken for a time in UTC, in bodies, in
     filters and in what code gives; answers say `Z` as ever.
+
+    `dependencies` are called before each handler in Python, whatever they give: `[Depends(function)]`. `state` is room for what the app's
+    code keeps; a class of yours says what that is.
+
+    With `errors="fastapi"` handlers in Python tell of what was wrong as FastAPI does, `{"detail": [{"type": ..., "loc": ...}]}`, unless
+    a route says otherwise; without it they answer problem documents.
     """
 
     def __init__(
@@ -81,6 +91,9 @@ class Ziggurat(Routes):
         int64: Literal["number", "string"] = "number",
         naive: Literal["refuse", "utc"] = "refuse",
         exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
+        dependencies: Sequence[Any] = (),
+        state: State | None = None,
+        errors: Errors = "problem",
     ) -> None:
         super().__init__()
         for kind, function in (exception_handlers or {}).items():
@@ -95,6 +108,15 @@ class Ziggurat(Routes):
         self.layers = [layer_of(layer, "", user_location()) for layer in layers]
         self._middleware: list[Middleware] = []
         self.guards = checked(guards, "the app", user_location())
+        self.state = State() if state is None else state
+        """What the app's code keeps, as attributes."""
+        self._dependencies = dependencies_of(dependencies, "the app", user_location())
+        self._errors: Errors = errors_of(errors, "the app", user_location()) or "problem"
+        self.dependency_overrides = DependencyOverrides(self._override)
+        """What stands in for dependencies, as `app.dependency_overrides[get_db] = get_test_db` in tests."""
+        self._compiled: dict[tuple[int, tuple[Dependency, ...]], Compiled] = {}
+        self._places: list[int | None] = []
+        """Where the handlers of exceptions of each handler are."""
         self.openapi_path = openapi_path
         self._store = store
         self._migrate = migrate
@@ -254,14 +276,15 @@ class Ziggurat(Routes):
         ]
         native.use_layers(json.dumps(around_all))
         catchers: dict[tuple[int, ...], int | None] = {}
+        self._compiled.clear()
+        self._places.clear()
         for route in self.route_specs:
-            catch = _caught(native, catchers, route.catches)
-            plan, objects = route.plan.to_native(
-                status=route.status, auth=self.asked(route), catch=catch, write=route.returned.write
-            )
+            self._places.append(_caught(native, catchers, route.catches))
+            plan, objects = self._native_plan(route, self._places[-1])
             around = [self._made(native, made, layer, route.location) for layer in route.layers]
             skips = list(route.skip_layers)
-            native.add_handler(route.method, route.path, plan, route.plan.function, objects, around, skips)
+            function = self.compiled(route).function
+            native.add_handler(route.method, route.path, plan, function, objects, around, skips)
         for native_route in self.native_specs:
             declared = {
                 "auth": self.asked(native_route),
@@ -334,7 +357,7 @@ class Ziggurat(Routes):
         if self.openapi_path is not None:
             text = json.dumps(self._openapi, ensure_ascii=False, separators=(",", ":"))
             native.add_document(self.openapi_path, "application/json", text.encode())
-        native.build()
+        native.build(self)
         of_app, of_routes = native.handles()
         for layer, handle in zip([*layers, *(layer for _, layer in made.values())], [*of_app, *of_routes], strict=True):
             if handle is not None:
@@ -346,9 +369,54 @@ class Ziggurat(Routes):
                 bind(model, rows)
         return native
 
+    def compiled(self, route: RouteSpec) -> Compiled:
+        """The handler of a route with all that it depends on."""
+        how = (id(route.plan), route.dependencies)
+        if how not in self._compiled:
+            before = (*self._dependencies, *route.dependencies)
+            self._compiled[how] = route.plan.compile(before, self.dependency_overrides, self.state)
+        return self._compiled[how]
+
+    def errors_of(self, route: RouteSpec) -> Errors:
+        """How a route tells of what was wrong."""
+        return route.errors or self._errors
+
+    def _native_plan(self, route: RouteSpec, catch: int | None) -> tuple[str, list[object]]:
+        return self.compiled(route).to_native(
+            status=route.status,
+            auth=self.asked(route),
+            errors=self.errors_of(route),
+            catch=catch,
+            write=route.returned.write,
+        )
+
+    def _override(self) -> None:
+        """Something stands in for other dependencies now."""
+        if self._native is None:
+            return
+        with self._build_lock:
+            before, self._compiled = self._compiled, {}
+            try:
+                specs = zip(self.route_specs, self._places, strict=True)
+                plans = [(route, *self._native_plan(route, catch)) for route, catch in specs]
+            except BaseException:
+                self._compiled = before
+                raise
+            for index, (route, plan, objects) in enumerate(plans):
+                self._native.replace_handler(index, route.path, plan, self.compiled(route).function, objects)
+
     def asked(self, route: RouteSpec | NativeSpec | MountSpec) -> list[dict[str, Any]] | None:
         """What a route asks of its caller, with what the app does; None is nothing at all."""
-        return asked(route.auth, route.guards if route.public else (*self.guards, *route.guards))
+        scopes = route.auth
+        if scopes is None and isinstance(route, RouteSpec) and self.compiled(route).wants_claims:
+            if route.public:
+                raise ConfigError(
+                    f"{route.name}: auth=PUBLIC lets everybody in, and Claims are of a caller who is known",
+                    cure="write Claims | None",
+                    location=route.location,
+                )
+            scopes = []
+        return asked(scopes, route.guards if route.public else (*self.guards, *route.guards))
 
     def asked_of(self, crud: CrudSpec, op: Op) -> list[dict[str, Any]] | None:
         """What an operation asks of its caller, with what the app does; None is nothing at all."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ._openapi_answers import as_written, of_structs, other, success
+from ._openapi_params import FASTAPI_ERRORS, parameters, request_body
 from ._returns import has_struct
-from ._security import Security, add_problems, problem
-from .params import MISSING, Param, Plan
+from ._security import Security, add_problems, as_fastapi, problem
+from .params import MISSING, Compiled
 
 if TYPE_CHECKING:
     from .app import Ziggurat
@@ -46,24 +45,6 @@ _OPERATIONS: dict[Op, tuple[str, str]] = {
 }
 """Method of each CRUD operation, and what its path has after that of the collection."""
 
-_SCALARS: dict[str, Json] = {
-    "int": {"type": "integer"},
-    "float": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "str": {"type": "string"},
-    "uuid": {"type": "string", "format": "uuid"},
-    "datetime": {"type": "string", "format": "date-time"},
-    "date": {"type": "string", "format": "date"},
-}
-_LIMITS = {
-    "ge": "minimum",
-    "gt": "exclusiveMinimum",
-    "le": "maximum",
-    "lt": "exclusiveMaximum",
-    "min_length": "minLength",
-    "max_length": "maxLength",
-}
-
 
 def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     """The document of `app`; `crud` holds the `paths` and `components` of its native resources."""
@@ -74,11 +55,15 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
         _secure_resource(app, spec, paths, security)
 
     routes = [route for route in app.route_specs if route.include_in_schema]
-    schemas = _Schemas(routes, taken)
+    schemas = _Schemas([(route, app.compiled(route)) for route in routes], taken)
     ids = _operation_ids(routes, {op["operationId"] for op in _operations(paths) if "operationId" in op})
     for route in routes:
-        operation = _operation(route, schemas, ids[id(route)])
+        compiled = app.compiled(route)
+        operation = _operation(route, compiled, schemas, ids[id(route)])
         security.add(operation, app.asked(route))
+        if app.errors_of(route) == "fastapi":
+            as_fastapi(operation)
+            taken = {**FASTAPI_ERRORS, **taken}
         paths.setdefault(_template(route.path), {})[route.method.lower()] = operation
 
     info: Json = {"title": app.title, "version": app.version}
@@ -95,8 +80,7 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     return made
 
 
-def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str) -> Json:
-    plan = route.plan
+def _operation(route: RouteSpec, compiled: Compiled, schemas: _Schemas, operation_id: str) -> Json:
     made: Json = {"operationId": operation_id}
     if route.tags:
         made["tags"] = list(route.tags)
@@ -106,26 +90,20 @@ def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str) -> Json:
         made["description"] = route.description
     if route.deprecated:
         made["deprecated"] = True
-    parameters = [_parameter(param) for param in plan.params]
-    if parameters:
-        made["parameters"] = parameters
+    shown = parameters(compiled.params)
+    if shown:
+        made["parameters"] = shown
 
     problems: set[str] = set()
-    if plan.body is not None:
-        body: Json = {
-            "required": plan.body.required,
-            "content": {"application/json": {"schema": schemas.body(plan)}},
-        }
-        if plan.body.description:
-            body["description"] = plan.body.description
-        made["requestBody"] = body
+    if compiled.body is not None:
+        made["requestBody"] = request_body(compiled.body, schemas.body(compiled))
         problems |= {"400", "413", "415", "422"}
-    sources = {param.source for param in plan.params}
+    sources = {param.source for param in compiled.params}
     if sources & {"path", "query"}:
         problems.add("400")
     if "path" in sources:
         problems.add("404")
-    if plan.params:
+    if compiled.params:
         problems.add("422")
     made["responses"] = {str(route.status): success(route, schemas.returned(route))}
     add_problems(made, problems)
@@ -134,26 +112,6 @@ def _operation(route: RouteSpec, schemas: _Schemas, operation_id: str) -> Json:
     for status, said in route.responses.items():
         known = made["responses"].get(str(status))
         made["responses"][str(status)] = other(status, said, known, schemas.said(route, status))
-    return made
-
-
-def _parameter(param: Param) -> Json:
-    if param.enum is not None:
-        values = [member.value for member in param.enum]
-        whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
-        schema: Json = {"type": "integer" if whole else "string", "enum": values if whole else [str(v) for v in values]}
-    else:
-        schema = dict(_SCALARS[param.kind])
-    schema |= {_LIMITS[limit]: value for limit, value in param.constraints.items()}
-    if param.many:
-        schema = {"type": "array", "items": schema}
-    if not param.required and param.default is not None:
-        # A default without a JSON form works in Python and cannot be shown.
-        with contextlib.suppress(PydanticSerializationError):
-            schema["default"] = to_jsonable_python(param.default)
-    made: Json = {"name": param.alias, "in": param.source, "required": param.required, "schema": schema}
-    if param.description:
-        made["description"] = param.description
     return made
 
 
@@ -208,13 +166,18 @@ class _Schemas:
     They are made together so that pydantic can tell apart models of the same name, and the two forms of one model.
     """
 
-    def __init__(self, routes: list[RouteSpec], taken: Mapping[str, Any]) -> None:
+    def __init__(self, routes: list[tuple[RouteSpec, Compiled]], taken: Mapping[str, Any]) -> None:
         inputs: list[tuple[tuple[int, str], str, TypeAdapter[Any]]] = []
         structs: dict[tuple[int, str], Any] = {}
-        for route in {id(route.plan): route for route in routes}.values():
+        for compiled in {id(compiled): compiled for _, compiled in routes}.values():
+            if compiled.body is None or compiled.body.decode is None:
+                continue
+            if compiled.body.decoder == "msgspec":
+                structs[id(compiled), "body"] = compiled.body.annotation
+            else:
+                self._add(inputs, (id(compiled), "body"), "validation", compiled.body.annotation)
+        for route in {id(route.plan): route for route, _ in routes}.values():
             plan, model = route.plan, route.returned.model
-            if plan.body is not None:
-                self._add(inputs, (id(plan), "body"), "validation", plan.body.annotation)
             answers = {
                 f"responses {status}": said["model"] for status, said in route.responses.items() if "model" in said
             }
@@ -267,9 +230,9 @@ class _Schemas:
             (f"{name}-Python" if name in clashing else name): walk(schema) for name, schema in self.definitions.items()
         }
 
-    def body(self, plan: Plan) -> Json:
+    def body(self, compiled: Compiled) -> Json:
         """What the body of a request has to be."""
-        return self._made.get((id(plan), "body"), {})
+        return self._made.get((id(compiled), "body"), {})
 
     def said(self, route: RouteSpec, status: int | str) -> Json:
         """What an answer is of which the app tells."""
@@ -290,6 +253,7 @@ _VIOLATION: Json = {
         "parameter": {"type": "string", "description": "Query parameter"},
         "path": {"type": "string", "description": "Path parameter"},
         "header": {"type": "string", "description": "Header"},
+        "cookie": {"type": "string", "description": "Cookie"},
         "code": {"type": "string", "description": "Kind, as pydantic names it"},
         "detail": {"type": "string"},
         "limit": {"description": "The bound that was passed", "type": ["integer", "number", "string"]},

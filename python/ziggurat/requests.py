@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 
+from ._state import Claims, State
 from ._ziggurat import Headers, QueryParams, Request
 
-__all__ = ["Headers", "QueryParams", "Request"]
+__all__ = ["Claims", "Headers", "QueryParams", "Request", "State"]
 
 MutableMapping.register(Headers)
 Mapping.register(QueryParams)

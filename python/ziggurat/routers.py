@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._location import user_location
+from ._param_depends import Dependency
+from ._param_depends import checked as dependencies_of
 from ._specs import (
     AnyLayer,
     CrudSpec,
@@ -43,6 +45,7 @@ class Around:
     layers: tuple[Layer, ...] = ()
     skip_layers: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
     catches: tuple[Scope, ...] = ()
 
     @classmethod
@@ -53,6 +56,7 @@ class Around:
         layers: Sequence[AnyLayer],
         skip_layers: Sequence[SkippedLayer],
         guards: Sequence[Guard],
+        dependencies: Sequence[Any],
     ) -> Around:
         """Of what the user gave."""
         location = user_location()
@@ -71,6 +75,7 @@ class Around:
             layers_of(layers, what, location),
             skips_of(skip_layers, what, location),
             guards_of(guards, False, what, location),
+            dependencies_of(dependencies, what, location),
         )
 
     def outside_of(self, inner: Around) -> Around:
@@ -81,6 +86,7 @@ class Around:
             (*self.layers, *inner.layers),
             tuple(sorted({*self.skip_layers, *inner.skip_layers})),
             (*self.guards, *inner.guards),
+            (*self.dependencies, *inner.dependencies),
             (*self.catches, *inner.catches),
         )
 
@@ -100,7 +106,9 @@ class Around:
         guards = spec.guards if spec.public else (*self.guards, *spec.guards)
         if isinstance(spec, NativeSpec | MountSpec):
             return replace(spec, path=self.prefix + spec.path, guards=guards, layers=layers, skip_layers=skips)
-        return replace(spec, tags=(*self.tags, *spec.tags), guards=guards, layers=layers, skip_layers=skips)
+        before = (*self.dependencies, *spec.dependencies)
+        tags = (*self.tags, *spec.tags)
+        return replace(spec, tags=tags, guards=guards, layers=layers, skip_layers=skips, dependencies=before)
 
 
 _NOTHING = Around()
@@ -120,7 +128,8 @@ class Router(Routes):
     `prefix` comes before each path, and may have parameters as `/teams/{team}`. `tags` are added to those of each route.
     `layers` stand around each, outside of its own and inside of those of the app and all of the app's middleware; `skip_layers`
     names layers of the app that no request to them passes. `guards` ask something of the caller of each that does not say
-    `auth=PUBLIC`. `exception_handlers` are those of its routes, as `exception_handler` adds them.
+    `auth=PUBLIC`. `dependencies` are called before each handler in Python, whatever they give. `exception_handlers` are those of its
+    routes, as `exception_handler` adds them.
 
     What is registered after it was included is there as well, until the app is built.
     """
@@ -133,10 +142,11 @@ class Router(Routes):
         layers: Sequence[AnyLayer] = (),
         skip_layers: Sequence[SkippedLayer] = (),
         guards: Sequence[Guard] = (),
+        dependencies: Sequence[Any] = (),
         exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
     ) -> None:
         super().__init__()
-        self._around = Around.checked(prefix, tags, layers, skip_layers, guards)
+        self._around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies)
         for kind, function in (exception_handlers or {}).items():
             self._catch(kind, function, user_location())
         self._included_in: list[Routes] = []

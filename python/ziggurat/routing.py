@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 from ._location import user_location
+from ._param_depends import checked
 from ._returns import IncEx, Options, returned_by
 from ._specs import (
     CORE,
@@ -18,6 +19,7 @@ from ._specs import (
     AnyLayer,
     Auth,
     CrudSpec,
+    Errors,
     MountSpec,
     NativeSpec,
     Op,
@@ -26,6 +28,7 @@ from ._specs import (
     RouteOptions,
     RouteSpec,
     SkippedLayer,
+    errors_of,
     guards_of,
     layers_of,
     listed,
@@ -119,6 +122,8 @@ class Routes:
         include_in_schema: bool = True,
         layers: Sequence[AnyLayer] = (),
         skip_layers: Sequence[SkippedLayer] = (),
+        dependencies: Sequence[Any] = (),
+        errors: Errors | None = None,
     ) -> Callable[[Handler], Handler]:
         location = user_location()
         # Annotations may name what is local to the function in which the app is made.
@@ -149,9 +154,11 @@ class Routes:
         around = layers_of(layers, path, location)
         skipped = skips_of(skip_layers, path, location)
         asks = guards_of(guards, auth, path, location)
+        before = checked(dependencies, path, location)
+        told = errors_of(errors, path, location)
 
         def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
-            plan = inspect_handler(function, path, localns=localns, prefix=prefix)
+            plan = inspect_handler(function, path, localns=localns, prefix=prefix, dependencies=before)
             returned = returned_by(plan, response_model, options)
             doc = (plan.doc or "").strip()
             head, _, rest = doc.partition("\n\n")
@@ -172,6 +179,8 @@ class Routes:
                     include_in_schema=include_in_schema,
                     layers=around,
                     skip_layers=skipped,
+                    dependencies=(),
+                    errors=told,
                     location=plan.location or location,
                     returned=returned,
                     responses=responses or {},
@@ -223,16 +232,17 @@ class Routes:
         layers: Sequence[AnyLayer] = (),
         skip_layers: Sequence[SkippedLayer] = (),
         guards: Sequence[Guard] = (),
+        dependencies: Sequence[Any] = (),
     ) -> None:
         """Serves the routes of `router`, here at `prefix` and with what else is given, outside of what it has itself.
 
-        A router may be included several times, and in other routers.
+        A router may be included several times, and in other routers. `dependencies` are called before each of its handlers in Python.
         """
         from .routers import Around, include
 
         location = user_location()
         self._refuse_when_built("a router", location)
-        around = Around.checked(prefix, tags, layers, skip_layers, guards)
+        around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies)
         self._entries.append(include(self, router, around, location))
 
     def native(

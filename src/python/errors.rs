@@ -4,14 +4,14 @@ use http::StatusCode;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::PyDict;
 
 use super::convert::classes;
 use super::headers::{header_name, header_value, text};
 use super::interrupt;
 use super::objects::{HasRaised, Objects};
 use crate::ConfigError;
-use crate::service::{Location, Problem, Violation, push_token};
+use crate::service::{ErrorFormat, Problem};
 
 /// `ziggurat.ConfigError` with the words of `error`.
 pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
@@ -33,17 +33,28 @@ pub(super) fn answer_inside(
     whose: &str,
     outside: Option<(&Objects, u64)>,
 ) -> crate::Response {
-    let Some((objects, id)) = outside else { return answer(py, error, whose) };
+    answer_as(py, error, whose, outside, ErrorFormat::Problem)
+}
+
+/// The same in another format.
+pub(super) fn answer_as(
+    py: Python<'_>,
+    error: PyErr,
+    whose: &str,
+    outside: Option<(&Objects, u64)>,
+    format: ErrorFormat,
+) -> crate::Response {
+    let Some((objects, id)) = outside else { return format.response(problem(py, error, whose)) };
     if let Some(problem) = http_exception(py, &error) {
-        return problem.into_response();
+        return format.response(problem);
     }
     match objects.keep_raised(id, error, whose) {
         Ok(()) => {
-            let mut response = Problem::internal().into_response();
+            let mut response = format.response(Problem::internal());
             response.extensions_mut().insert(HasRaised);
             response
         }
-        Err(error) => answer(py, error, whose),
+        Err(error) => format.response(problem(py, error, whose)),
     }
 }
 
@@ -94,42 +105,6 @@ pub(super) fn log(py: Python<'_>, error: &PyErr, whose: &str) {
 /// Whether a task ended because it was cancelled.
 pub(super) fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
     classes(py).is_ok_and(|classes| error.get_type(py).is_subclass(classes.cancelled.bind(py)).unwrap_or(false))
-}
-
-/// A pydantic `ValidationError` of a JSON body as a problem: 400 when it is not JSON, 422 otherwise.
-pub(super) fn invalid_body(py: Python<'_>, error: &PyErr) -> PyResult<Option<Problem>> {
-    let value = error.value(py);
-    if !value.is_instance(classes(py)?.validation_error.bind(py))? {
-        return Ok(None);
-    }
-    let kwargs = PyDict::new(py);
-    for unwanted in ["include_url", "include_context", "include_input"] {
-        kwargs.set_item(unwanted, false)?;
-    }
-    let errors = value.call_method(intern!(py, "errors"), (), Some(&kwargs))?.cast_into::<PyList>()?;
-    let mut violations = Vec::with_capacity(errors.len().min(100));
-    for error in errors.iter().take(100) {
-        let code: String = error.get_item("type")?.extract()?;
-        let message: String = error.get_item("msg")?.extract()?;
-        if code == "json_invalid" {
-            return Ok(Some(Problem::bad_request(format!("the body is not JSON: {message}"))));
-        }
-        let pointer = pointer(error.get_item("loc")?.cast::<PyTuple>()?)?;
-        violations.push(Violation::new(Location::Pointer(pointer), code, message));
-    }
-    Ok(Some(Problem::validation(violations)))
-}
-
-/// A pydantic location as a JSON pointer (RFC 6901).
-fn pointer(location: &Bound<'_, PyTuple>) -> PyResult<String> {
-    let mut text = String::new();
-    for step in location.iter() {
-        match step.cast::<PyString>() {
-            Ok(name) => push_token(&mut text, name.to_str()?),
-            Err(_) => push_token(&mut text, step.str()?.to_str()?),
-        }
-    }
-    Ok(text)
 }
 
 /// `ziggurat.HTTPException` with the status, detail and headers of `problem`, for a middleware to catch or let through.

@@ -1,5 +1,6 @@
 //! Header fields as Python sees them.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -58,10 +59,14 @@ pub(super) fn header_value(name: &str, value: &str) -> PyResult<HeaderValue> {
 }
 
 pub(super) fn text(value: &HeaderValue) -> String {
-    // Fields are bytes; what is not UTF-8 is read as Latin-1, as HTTP once said.
+    text_of(value).into_owned()
+}
+
+/// Fields are bytes; what is not UTF-8 is read as Latin-1, as HTTP once said.
+pub(super) fn text_of(value: &HeaderValue) -> Cow<'_, str> {
     match std::str::from_utf8(value.as_bytes()) {
-        Ok(text) => text.to_owned(),
-        Err(_) => value.as_bytes().iter().map(|&byte| char::from(byte)).collect(),
+        Ok(text) => text.into(),
+        Err(_) => value.as_bytes().iter().map(|&byte| char::from(byte)).collect::<String>().into(),
     }
 }
 

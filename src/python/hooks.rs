@@ -128,7 +128,7 @@ fn call(py: Python<'_>, objects: &Objects, index: usize, method: &str, event: Ev
     let Event { op, request, stored, document, version } = event;
     let state = request.extensions.get::<SurroundingsId>().and_then(|id| objects.surroundings(py, id.0));
     let state = state.map(|outer| outer.state);
-    let request = Request::new(Head::of(&request), BodySource::Used).with_state(py, state);
+    let request = Request::new(Head::of(&request), BodySource::Used).with_state(py, state).of_app(py, objects);
     let stored = stored.map(|Row { version, json }| (version, PyBytes::new(py, &json)));
     let document = (version, PyBytes::new(py, &document));
     objects.hooks[index].call_method1(py, method, (op.as_str(), Bound::new(py, request)?, stored, document))

@@ -18,6 +18,7 @@ mod handler;
 mod headers;
 mod hooks;
 mod interrupt;
+mod invalid;
 mod layer_handle;
 mod log;
 mod middleware;
@@ -43,6 +44,7 @@ pub use extension::Extension;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<app::App>()?;
+    module.add_class::<handler::Run>()?;
     module.add_class::<extension::NativeService>()?;
     module.add_class::<headers::Headers>()?;
     module.add_class::<layer_handle::LayerHandle>()?;

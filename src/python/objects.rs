@@ -4,6 +4,7 @@
 //! reference is in the native app, which the interpreter itself drops.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -14,13 +15,17 @@ use pyo3::types::PyDict;
 use tokio_util::task::TaskTracker;
 
 use super::asgi::AsgiApp;
-use super::handler::{Callable, SyncPool};
+use super::handler::{Callable, Plan, SyncPool};
 use super::pyloop::LoopHandle;
 
 /// Everything that Python gave the app.
 #[derive(Default)]
 pub(super) struct Objects {
     pub(super) handlers: Vec<Callable>,
+    /// What stands in for handlers; their numbers go on where those of handlers end.
+    stand_ins: RwLock<Vec<Arc<Callable>>>,
+    /// `ziggurat.Ziggurat`.
+    pub(super) app: OnceLock<Py<PyAny>>,
     pub(super) middleware: Vec<Py<PyAny>>,
     /// `ziggurat.hooks.Hooks` of resources.
     pub(super) hooks: Vec<Py<PyAny>>,
@@ -75,6 +80,31 @@ impl Objects {
         Some(Surroundings { context: context.clone_ref(py), state: state.clone_ref(py), raised: None })
     }
 
+    /// The handler of this number.
+    pub(super) fn handler(&self, number: usize) -> HandlerRef<'_> {
+        match self.handlers.get(number) {
+            Some(handler) => HandlerRef::Own(handler),
+            None => {
+                let stand_ins = self.stand_ins.read().unwrap_or_else(PoisonError::into_inner);
+                HandlerRef::StandIn(stand_ins[number - self.handlers.len()].clone())
+            }
+        }
+    }
+
+    /// Has `callable` stand in for the handler of this number.
+    ///
+    /// # Errors
+    /// Gives it back when there is no such handler.
+    pub(super) fn stand_in(&self, number: usize, plan: Arc<Plan>, callable: Callable) -> Result<(), Callable> {
+        let Some(handler) = self.handlers.get(number) else { return Err(callable) };
+        let mut stand_ins = self.stand_ins.write().unwrap_or_else(PoisonError::into_inner);
+        stand_ins.push(Arc::new(callable));
+        let own = self.handlers.len() + stand_ins.len() - 1;
+        drop(stand_ins);
+        handler.switch.set(plan, own);
+        Ok(())
+    }
+
     /// The loop that runs the app's coroutines now.
     pub(super) fn event_loop(&self) -> PyResult<LoopHandle> {
         let event_loop = self.shared.get().and_then(|shared| shared.event_loop());
@@ -104,7 +134,30 @@ impl Objects {
             callable.traverse(visit)?;
         }
         self.apps.iter().try_for_each(|app| app.traverse(visit))?;
+        if let Ok(stand_ins) = self.stand_ins.try_read() {
+            stand_ins.iter().try_for_each(|callable| callable.traverse(visit))?;
+        }
+        if let Some(app) = self.app.get() {
+            visit.call(app)?;
+        }
         self.middleware.iter().chain(&self.hooks).chain(&self.catchers).try_for_each(|function| visit.call(function))
+    }
+}
+
+/// A handler of an app.
+pub(super) enum HandlerRef<'a> {
+    Own(&'a Callable),
+    StandIn(Arc<Callable>),
+}
+
+impl Deref for HandlerRef<'_> {
+    type Target = Callable;
+
+    fn deref(&self) -> &Callable {
+        match self {
+            Self::Own(callable) => callable,
+            Self::StandIn(callable) => callable,
+        }
     }
 }
 

@@ -13,9 +13,11 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
+use super::convert::classes;
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
 use super::mounted::MountedAt;
+use super::objects::Objects;
 use super::query::QueryParams;
 use crate::layers::{ClientIp, RequestId, TraceContext};
 use crate::service::server::ConnectInfo;
@@ -102,6 +104,7 @@ pub(super) struct Request {
     query: PyOnceLock<Py<QueryParams>>,
     auth: PyOnceLock<Option<Py<PyAny>>>,
     state: PyOnceLock<Py<PyDict>>,
+    app: Option<Py<PyAny>>,
 }
 
 impl Request {
@@ -113,7 +116,14 @@ impl Request {
             query: PyOnceLock::new(),
             auth: PyOnceLock::new(),
             state: PyOnceLock::new(),
+            app: None,
         }
+    }
+
+    /// Knows whose request it is.
+    pub(super) fn of_app(mut self, py: Python<'_>, objects: &Objects) -> Self {
+        self.app = objects.app.get().map(|app| app.clone_ref(py));
+        self
     }
 
     /// Shares the state that a middleware outside began.
@@ -124,8 +134,11 @@ impl Request {
         self
     }
 
-    pub(super) fn state_dict<'py>(&self, py: Python<'py>) -> &Bound<'py, PyDict> {
-        self.state.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
+    pub(super) fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
+        let made = self.state.get_or_try_init(py, || {
+            PyResult::Ok(classes(py)?.state.bind(py).call0()?.cast_into::<PyDict>()?.unbind())
+        })?;
+        Ok(made.bind(py))
     }
 
     /// Whether this is the request that `exchange` carries.
@@ -203,7 +216,7 @@ impl Request {
     #[getter]
     fn auth(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let made = self.auth.get_or_try_init(py, || match &self.head.claims {
-            Some(claims) => loads(py, claims.as_json().as_bytes()).map(Some),
+            Some(claims) => self::claims(py, claims).map(Some),
             None => Ok(None),
         })?;
         Ok(made.as_ref().map(|claims| claims.clone_ref(py)))
@@ -211,8 +224,15 @@ impl Request {
 
     /// Room for what a middleware wants to tell a handler.
     #[getter]
-    fn state(&self, py: Python<'_>) -> Py<PyDict> {
-        self.state_dict(py).clone().unbind()
+    fn state(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        Ok(self.state_dict(py)?.clone().unbind())
+    }
+
+    /// The app whose request it is.
+    #[getter]
+    fn app(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let app = self.app.as_ref().map(|app| app.clone_ref(py));
+        app.ok_or_else(|| PyRuntimeError::new_err("this request is of no app"))
     }
 
     /// The id that the RequestId layer gave, whatever header it stands in.
@@ -274,6 +294,11 @@ fn gone() -> PyErr {
     PyRuntimeError::new_err(
         "the body is not there: the request was refused before it was read, or a handler has had it",
     )
+}
+
+/// `ziggurat.Claims`.
+pub(super) fn claims(py: Python<'_>, claims: &Claims) -> PyResult<Py<PyAny>> {
+    Ok(classes(py)?.claims.bind(py).call1((loads(py, claims.as_json().as_bytes())?,))?.unbind())
 }
 
 /// `json.loads`: what handlers get is what Python's own parser makes of it.

@@ -79,6 +79,8 @@ pub enum Location {
     Path(String),
     /// A header field.
     Header(String),
+    /// A cookie.
+    Cookie(String),
 }
 
 /// Appends a reference token to a JSON pointer, escaped (RFC 6901, 3).
@@ -331,6 +333,7 @@ impl Serialize for Violation {
             Location::Parameter(name) => map.serialize_entry("parameter", name)?,
             Location::Path(name) => map.serialize_entry("path", name)?,
             Location::Header(name) => map.serialize_entry("header", name)?,
+            Location::Cookie(name) => map.serialize_entry("cookie", name)?,
         }
         map.serialize_entry("code", &self.code)?;
         map.serialize_entry("detail", &self.detail)?;

@@ -23,7 +23,9 @@ use crate::python::handler::PyHandlerService;
 use crate::python::middleware::{Outside, PyMiddlewareLayer};
 use crate::python::mounted::{self, Mounted, MountedAt};
 use crate::python::objects::{Objects, Shared};
-use crate::service::{Claims, Dispatcher, Leaf, LeafKind, Request, Response, Route, RouteTableBuilder, Stack};
+use crate::service::{
+    Claims, Dispatcher, ErrorFormat, Leaf, LeafKind, Request, Response, Route, RouteTableBuilder, Stack,
+};
 use crate::{Body, ConfigError};
 
 impl Draft {
@@ -62,19 +64,16 @@ impl Draft {
             match route {
                 Declared::Handler { method, path, plan, handler, around } => {
                     let rules = plan.catch.and_then(|index| rules.get(index).cloned());
-                    let weak = Arc::downgrade(objects);
-                    let service = PyHandlerService::new(plan.clone(), handler, weak, shared.clone(), rules);
+                    let service = PyHandlerService::new(plan.clone(), handler, objects, shared.clone(), rules);
                     let leaf =
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
-                    table.add(
-                        method,
-                        &path,
-                        surrounded(leaf, plan.auth.as_deref(), catch.filter(|_| plan.auth.is_some()), around),
-                    )?;
+                    let catch = catch.filter(|_| plan.auth.is_some());
+                    table.add(method, &path, surrounded(leaf, plan.auth.as_deref(), plan.format, catch, around))?;
                 }
                 Declared::Native { method, path, name, route, declared, around } => {
                     let leaf = Leaf::new(name, LeafKind::Native, route).at(declared.location);
-                    table.add(method, &path, surrounded(leaf, declared.auth.as_deref(), catch, around))?;
+                    let format = ErrorFormat::Problem;
+                    table.add(method, &path, surrounded(leaf, declared.auth.as_deref(), format, catch, around))?;
                 }
                 Declared::Mounted { path, name, inside, declared, around } => {
                     let at = MountedAt::new(&path).map_err(|error| error.at_if_known(&declared.location))?;
@@ -86,7 +85,7 @@ impl Draft {
                         }
                     };
                     let leaf = Leaf::new(name, kind, route).at(declared.location);
-                    let leaf = surrounded(leaf, declared.auth.as_deref(), None, around);
+                    let leaf = surrounded(leaf, declared.auth.as_deref(), ErrorFormat::Problem, None, around);
                     for path in mounted::paths(&path) {
                         table.add(None, &path, leaf.clone())?;
                     }

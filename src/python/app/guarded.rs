@@ -3,7 +3,7 @@
 use super::draft::Around;
 use crate::layers::RequireAuth;
 use crate::python::catch::CatchLayer;
-use crate::service::{Leaf, Requirement};
+use crate::service::{ErrorFormat, Leaf, Requirement};
 
 pub(super) fn guard_of(requirements: &[Requirement]) -> RequireAuth {
     requirements.iter().cloned().fold(RequireAuth::new(), RequireAuth::require)
@@ -21,11 +21,12 @@ pub(super) fn guard_name(guard: &RequireAuth) -> String {
 pub(super) fn surrounded(
     mut leaf: Leaf,
     auth: Option<&[Requirement]>,
+    errors: ErrorFormat,
     catch: Option<CatchLayer>,
     around: Around,
 ) -> Leaf {
     if let Some(requirements) = auth {
-        let guard = guard_of(requirements);
+        let guard = guard_of(requirements).errors(errors);
         leaf = leaf.layer(guard_name(&guard), |route| route.layer(guard));
     }
     if let Some(catch) = catch {

@@ -152,6 +152,24 @@ impl App {
         self.draft(py, |draft| draft.add_handler(method, path, plan, callable, (&layers, skips)))
     }
 
+    /// Has another function, with its plan, stand in for the handler that was added as this one, counted from 0.
+    fn replace_handler(
+        &self,
+        py: Python<'_>,
+        index: usize,
+        path: &str,
+        plan: &str,
+        function: Py<PyAny>,
+        objects: Vec<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let plan = Arc::new(Plan::parse(plan, path).map_err(|error| config_error(py, &error))?);
+        let callable = handler::Callable::new(py, function, objects, plan.clone())?;
+        let Some(all) = lock(&self.objects).clone() else {
+            return Err(PyRuntimeError::new_err("the app is not built yet"));
+        };
+        all.stand_in(index, plan, callable).map_err(|_| PyRuntimeError::new_err("there is no such handler"))
+    }
+
     fn add_native(
         &self,
         py: Python<'_>,
@@ -256,11 +274,15 @@ impl App {
     }
 
     /// Opens the store, mounts the leaves and puts the stack together.
-    fn build(&self, py: Python<'_>) -> PyResult<()> {
+    ///
+    /// `app` is what requests give as `request.app`.
+    fn build(&self, py: Python<'_>, app: Py<PyAny>) -> PyResult<()> {
         let Some(mut draft) = lock(&self.draft).take() else {
             return Err(config_error(py, &ConfigError::new("the app is built already")));
         };
         let objects = Arc::new(std::mem::take(&mut draft.objects));
+        // A draft is built once.
+        let _ = objects.app.set(app);
         let runtime = runtime().map_err(|error| io_error(&error))?;
         // Opening a store waits for files and servers.
         let built = py.detach(|| runtime.block_on(draft.build(&objects)));

@@ -175,7 +175,7 @@ fn call(
     }
     let make = |made: Option<(_, BodySource)>, state| -> PyResult<Py<Request>> {
         let (head, body) = made.ok_or_else(|| errors::bug("a handler of exceptions has a request"))?;
-        Py::new(py, Request::new(head, body).with_state(py, state))
+        Py::new(py, Request::new(head, body).with_state(py, state).of_app(py, objects))
     };
     let (handler, error, whose, request) = match what {
         What::Raised(raised) => {

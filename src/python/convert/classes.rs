@@ -14,6 +14,8 @@ pub(in crate::python) struct Classes {
     pub(in crate::python) config_error: Py<PyType>,
     pub(in crate::python) validation_error: Py<PyType>,
     pub(in crate::python) cancelled: Py<PyType>,
+    pub(in crate::python) state: Py<PyType>,
+    pub(in crate::python) claims: Py<PyType>,
     pub(in crate::python) logger: Py<PyAny>,
     /// Gives None where no loop runs, instead of raising.
     pub(in crate::python) current_loop: Py<PyAny>,
@@ -35,6 +37,8 @@ pub(in crate::python) fn classes(py: Python<'_>) -> PyResult<&Classes> {
             config_error: class("ziggurat.exceptions", "ConfigError")?,
             validation_error: class("pydantic_core", "ValidationError")?,
             cancelled: class("asyncio", "CancelledError")?,
+            state: class("ziggurat._state", "State")?,
+            claims: class("ziggurat._state", "Claims")?,
             logger: py.import("logging")?.call_method1("getLogger", ("ziggurat",))?.unbind(),
             current_loop: object("asyncio", "_get_running_loop")?,
         })

@@ -2,63 +2,19 @@
 
 use std::sync::{Arc, Weak};
 
-use bytes::Bytes;
-use http::StatusCode;
 use pyo3::prelude::*;
-use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyBytes, PyTuple};
 
-use super::call::vectorcall;
+use super::callable::{Callable, Failed, Input, Within, is_at_end, next, throw};
+use super::ending::watched;
 use super::given::Given;
-use super::plan::{Arg, Plan};
-use super::scalar::Scalar;
-use crate::python::convert::to_python;
-use crate::python::objects::{Objects, Surroundings};
+use super::plan::Mode;
+use super::run::{Answered, Run};
+use super::sync::Work;
+use crate::python::bridge::OnLoop;
+use crate::python::objects::Objects;
 use crate::python::pyloop::{Finish, Job, Refused, Reply, Started};
-use crate::python::request::{BodySource, Head, Request};
-use crate::python::{attach, catch, context, errors, interrupt, refusal};
-use crate::service::{LeafKind, Problem};
-
-/// The Python half of a handler.
-pub(in crate::python) struct Callable {
-    function: Py<PyAny>,
-    objects: Vec<Py<PyAny>>,
-    keywords: Option<Py<PyTuple>>,
-    plan: Arc<Plan>,
-    status: StatusCode,
-}
-
-impl Callable {
-    pub(in crate::python) fn new(
-        py: Python<'_>,
-        function: Py<PyAny>,
-        objects: Vec<Py<PyAny>>,
-        plan: Arc<Plan>,
-    ) -> PyResult<Self> {
-        let keywords = match plan.keywords.is_empty() {
-            true => None,
-            // Names that are interned once are compared by pointer when arguments are matched.
-            false => {
-                let names = plan.keywords.iter().map(|name| pyo3::types::PyString::intern(py, name));
-                Some(PyTuple::new(py, names.collect::<Vec<_>>())?.unbind())
-            }
-        };
-        let status = StatusCode::from_u16(plan.status).unwrap_or(StatusCode::OK);
-        Ok(Self { function, objects, keywords, plan, status })
-    }
-
-    pub(in crate::python) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.function)?;
-        self.objects.iter().try_for_each(|object| visit.call(object))
-    }
-}
-
-/// What a handler is called with.
-pub(super) struct Input {
-    pub(super) scalars: Vec<Scalar>,
-    pub(super) body: Bytes,
-    pub(super) head: Option<Box<Head>>,
-}
+use crate::python::{attach, context, errors, interrupt, refusal};
+use crate::service::LeafKind;
 
 /// A call on its way.
 pub(super) struct Call {
@@ -67,120 +23,8 @@ pub(super) struct Call {
     pub(super) input: Input,
     pub(super) surroundings: Option<u64>,
     pub(super) reply: Reply,
-}
-
-enum Failed {
-    /// The body does not fit the model.
-    Refused(Box<Problem>),
-    Raised(PyErr),
-}
-
-impl From<PyErr> for Failed {
-    fn from(error: PyErr) -> Self {
-        Self::Raised(error)
-    }
-}
-
-impl Callable {
-    /// Makes the arguments and calls the function.
-    fn call<'py>(
-        &self,
-        py: Python<'py>,
-        input: Input,
-        surroundings: Option<Surroundings>,
-        given: &mut Given,
-    ) -> Result<Bound<'py, PyAny>, Failed> {
-        let Input { scalars, body, mut head } = input;
-        let mut args = Vec::with_capacity(self.plan.args.len());
-        let mut state = surroundings.map(|surroundings| surroundings.state);
-        for arg in &self.plan.args {
-            args.push(match arg {
-                Arg::Param(index) => to_python(py, &scalars[*index], &self.objects)?,
-                Arg::Body => self.validate(py, &body)?,
-                Arg::Response => given.response(py, self.status)?,
-                Arg::Background => given.tasks(py)?,
-                Arg::Request => {
-                    let head = head.take().ok_or_else(|| errors::bug("a handler has one request"))?;
-                    let request = Request::new(*head, BodySource::Read(body.clone()));
-                    let request = Bound::new(py, request.with_state(py, state.take()))?;
-                    given.request = Some(request.clone().unbind());
-                    request.into_any()
-                }
-            });
-        }
-        let keywords = self.keywords.as_ref().map(|names| names.bind(py));
-        Ok(vectorcall(self.function.bind(py), &args, keywords)?)
-    }
-
-    fn validate<'py>(&self, py: Python<'py>, body: &Bytes) -> Result<Bound<'py, PyAny>, Failed> {
-        let Some(plan) = &self.plan.body else { return Err(errors::bug("a body has a plan").into()) };
-        if body.is_empty()
-            && let Some(default) = plan.default
-        {
-            return Ok(self.objects[default].bind(py).clone());
-        }
-        let validate = self.objects[plan.validate].bind(py);
-        validate.call1((PyBytes::new(py, body),)).map_err(|error| match errors::invalid_body(py, &error) {
-            Ok(Some(problem)) => Failed::Refused(Box::new(problem)),
-            Ok(None) => Failed::Raised(error),
-            Err(failure) => Failed::Raised(failure),
-        })
-    }
-
-    fn respond(
-        &self,
-        py: Python<'_>,
-        result: PyResult<Bound<'_, PyAny>>,
-        given: Given,
-        within: Within<'_>,
-    ) -> crate::Response {
-        let write = self.plan.write.map(|index| self.objects[index].bind(py));
-        let answered =
-            result.and_then(|value| interrupt::noting(py, given.answer(&value, self.status, write, within.objects)));
-        match answered {
-            Ok(response) => response,
-            Err(error) => self.raised(py, error, given, within),
-        }
-    }
-
-    fn raised(&self, py: Python<'_>, error: PyErr, given: Given, within: Within<'_>) -> crate::Response {
-        let handed_on = catch::handed_on(py, within.objects, self.plan.catch, error, given.request, &self.plan.name);
-        handed_on.unwrap_or_else(|error| errors::answer_inside(py, error, &self.plan.name, within.outside()))
-    }
-
-    fn fail(&self, py: Python<'_>, failed: Failed, given: Given, within: Within<'_>) -> crate::Response {
-        match failed {
-            Failed::Refused(problem) => self.refuse(py, *problem, given, within),
-            Failed::Raised(error) => self.raised(py, error, given, within),
-        }
-    }
-
-    /// Tells of a body that does not fit.
-    fn refuse(&self, py: Python<'_>, problem: Problem, given: Given, within: Within<'_>) -> crate::Response {
-        let (document, response) = (problem.to_bytes(), problem.into_response());
-        match catch::exception_of(py, within.objects, self.plan.catch, &response, &document) {
-            Ok(None) => response,
-            Ok(Some(error)) => {
-                catch::handed_on(py, within.objects, self.plan.catch, error, given.request, &self.plan.name)
-                    .unwrap_or(response)
-            }
-            Err(failure) => errors::answer_inside(py, failure, &self.plan.name, within.outside()),
-        }
-    }
-}
-
-/// What a call belongs to.
-#[derive(Clone, Copy)]
-struct Within<'a> {
-    objects: &'a Objects,
-    surroundings: Option<u64>,
-}
-
-impl<'a> Within<'a> {
-    /// The middleware outside, if there is one.
-    fn outside(self) -> Option<(&'a Objects, u64)> {
-        self.surroundings.map(|id| (self.objects, id))
-    }
+    /// Where it matters whether it has answered.
+    pub(super) answered: Option<Answered>,
 }
 
 /// For `async def`: runs on the loop.
@@ -205,25 +49,48 @@ impl Job for LoopCall {
 impl Call {
     fn start(self, py: Python<'_>) -> Started {
         self.reply.begun();
-        let Self { handler, objects, input, surroundings, reply } = self;
+        let Self { handler, objects, input, surroundings, reply, answered } = self;
         let Some(objects) = objects.upgrade() else {
             reply.send(refusal::stopping().into_response());
             return Started::Finished;
         };
-        let callable = &objects.handlers[handler];
+        let callable = objects.handler(handler);
         let outer = surroundings.and_then(|id| objects.surroundings(py, id));
         let mut given = Given::default();
-        match callable.call(py, input, outer, &mut given) {
+        let needed = matches!(callable.plan.mode, Mode::Run | Mode::Answer).then(Answered::default);
+        let Some(answered) = answered.or(needed) else {
+            return match callable.call(py, input, outer, &objects, None, &mut given) {
+                Ok(coroutine) => {
+                    let reply = ReplyTo::Own(reply, given);
+                    HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply }.of(coroutine)
+                }
+                Err(failed) => {
+                    note(py, &failed);
+                    reply.send(callable.fail(py, failed, given, Within { objects: &objects, surroundings }));
+                    Started::Finished
+                }
+            };
+        };
+        let run = match Bound::new(py, Run::new(handler, &objects, reply, answered)) {
+            Ok(run) => run,
+            // There is no memory for it; the client is told that it was lost.
+            Err(error) => {
+                errors::log(py, &error, &callable.plan.name);
+                return Started::Finished;
+            }
+        };
+        match callable.call(py, input, outer, &objects, Some(&run), &mut given) {
             Ok(coroutine) => {
-                let objects = Arc::downgrade(&objects);
-                let finish = Box::new(HandlerReply { handler, objects, surroundings, given, reply });
-                Started::Coroutine { coroutine: coroutine.unbind(), finish }
+                run.get().set_given(given);
+                let reply = ReplyTo::Run(run.unbind());
+                HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply }.of(coroutine)
             }
             Err(failed) => {
-                if let Failed::Raised(error) = &failed {
-                    interrupt::note(py, error);
+                note(py, &failed);
+                let response = callable.fail(py, failed, given, Within { objects: &objects, surroundings });
+                if let Some((reply, _)) = run.get().take() {
+                    reply.send(response);
                 }
-                reply.send(callable.fail(py, failed, given, Within { objects: &objects, surroundings }));
                 Started::Finished
             }
         }
@@ -235,44 +102,129 @@ impl Call {
             return;
         }
         self.reply.begun();
-        let Self { handler, objects, input, surroundings, reply } = self;
+        let Self { handler, objects, input, surroundings, reply, answered: _ } = self;
         let Some(objects) = objects.upgrade() else {
             reply.send(refusal::stopping().into_response());
             return;
         };
-        let callable = &objects.handlers[handler];
-        let response = attach::on_loop(py, LeafKind::Python, |py| {
+        let callable = objects.handler(handler);
+        attach::on_loop(py, LeafKind::Python, |py| {
             let outer = surroundings.and_then(|id| objects.surroundings(py, id));
             let within = Within { objects: &objects, surroundings };
-            run_in_context(py, callable, input, outer, within)
+            // Threads of the pool set nothing, so what is current here is empty; a middleware's context is copied, since one
+            // context cannot be entered by two threads.
+            let own = match &outer {
+                Some(outer) => context::copy(outer.context.bind(py)),
+                None => context::copy_current(py),
+            };
+            let answered = own.and_then(|own| {
+                let answer = || {
+                    let mut given = Given::default();
+                    match callable.call(py, input, outer, &objects, None, &mut given) {
+                        Ok(generator) if callable.plan.mode == Mode::Generator => {
+                            Generated { generator, context: own.clone() }.answer(&callable, given, within)
+                        }
+                        Ok(value) => (callable.respond(py, Ok(value), given, within), None),
+                        Err(failed) => (callable.fail(py, failed, given, within), None),
+                    }
+                };
+                context::run(&own, answer)
+            });
+            let (response, generated) = answered.unwrap_or_else(|error| (callable.uncaught(py, error, within), None));
+            match generated {
+                None => reply.send(response),
+                Some(generated) => generated.send(response, &callable, handler, &objects, reply),
+            }
         });
-        reply.send(response);
     }
 }
 
-fn run_in_context(
-    py: Python<'_>,
-    callable: &Callable,
-    input: Input,
-    surroundings: Option<Surroundings>,
-    within: Within<'_>,
-) -> crate::Response {
-    // Threads of the pool set nothing, so what is current here is empty; a middleware's context is copied, since one
-    // context cannot be entered by two threads.
-    let own = match &surroundings {
-        Some(surroundings) => context::copy(surroundings.context.bind(py)),
-        None => context::copy_current(py),
-    };
-    let answered = own.and_then(|own| {
-        context::run(&own, || {
-            let mut given = Given::default();
-            match callable.call(py, input, surroundings, &mut given) {
-                Ok(value) => callable.respond(py, Ok(value), given, within),
-                Err(failed) => callable.fail(py, failed, given, within),
+fn note(py: Python<'_>, failed: &Failed) {
+    if let Failed::Raised(error) = failed {
+        interrupt::note(py, error);
+    }
+}
+
+/// A `def` handler with dependencies that yield: it yields its answer, and cleans up when it is gone on with.
+struct Generated<'py> {
+    generator: Bound<'py, PyAny>,
+    context: Bound<'py, PyAny>,
+}
+
+impl Generated<'_> {
+    /// Runs up to the answer, inside the context; what is to be cleaned up is given back.
+    fn answer(self, callable: &Callable, given: Given, within: Within<'_>) -> (crate::Response, Option<Self>) {
+        let py = self.generator.py();
+        let answer = next(&self.generator).and_then(|value| {
+            callable.answer(&value, &given, within.objects).or_else(|error| {
+                // What the handler gave cannot be sent: its dependencies see that as if it had raised it.
+                throw(&self.generator, error).and_then(|_| Err(errors::bug("a handler answers once")))
+            })
+        });
+        match answer {
+            Ok(response) => (response, Some(self)),
+            Err(error) => {
+                let error = if is_at_end(py, &error) { callable.no_answer() } else { error };
+                (callable.raised(py, error, given, within), None)
             }
-        })
-    });
-    answered.unwrap_or_else(|error| errors::answer_inside(py, error, &callable.plan.name, within.outside()))
+        }
+    }
+
+    /// Sends the answer, and cleans up when its body is over.
+    fn send(
+        self,
+        response: crate::Response,
+        callable: &Callable,
+        handler: usize,
+        objects: &Arc<Objects>,
+        reply: Reply,
+    ) {
+        let token = objects.shared.get().map(|shared| shared.background.token());
+        let (response, over) = watched(response);
+        reply.send(response);
+        let (Some(over), Ok(home), Some(shared)) = (over, objects.event_loop(), objects.shared.get().cloned()) else {
+            clean_up(&self.generator, &self.context, callable);
+            return;
+        };
+        let objects = Arc::downgrade(objects);
+        let runtime = home.runtime();
+        let held = OnLoop::new((self.generator.unbind(), self.context.unbind()), home);
+        let ended = async move {
+            // It is over when the other side is dropped.
+            let _ = over.await;
+            let work = Work::Other(Box::new(move |py: Python<'_>| {
+                let (generator, context) = held.into_inner(py);
+                if let Some(objects) = objects.upgrade() {
+                    clean_up(generator.bind(py), context.bind(py), &objects.handler(handler));
+                }
+                drop(token);
+            }));
+            if shared.sync.finish(work).is_err() {
+                tracing::error!("a dependency was not cleaned up: there is no thread for it");
+            }
+        };
+        match runtime {
+            Ok(runtime) => drop(runtime.spawn(ended)),
+            Err(error) => tracing::error!(%error, "a dependency was not cleaned up"),
+        }
+    }
+}
+
+/// Goes on after the answer.
+fn clean_up(generator: &Bound<'_, PyAny>, own: &Bound<'_, PyAny>, of: &Callable) {
+    let py = generator.py();
+    match context::run(own, || next(generator)).flatten() {
+        Err(error) if is_at_end(py, &error) => {}
+        Err(error) => errors::log(py, &error, &of.cleaning_up()),
+        Ok(_) => errors::log(py, &errors::bug("a handler answers once"), &of.cleaning_up()),
+    }
+}
+
+/// Where the answer of a coroutine goes, with what was given that has to do with it.
+enum ReplyTo {
+    Own(Reply, Given),
+    /// It may have been given already.
+    Run(Py<Run>),
 }
 
 /// Waits for a handler's coroutine.
@@ -280,32 +232,62 @@ struct HandlerReply {
     handler: usize,
     objects: Weak<Objects>,
     surroundings: Option<u64>,
-    given: Given,
-    reply: Reply,
+    reply: ReplyTo,
+}
+
+impl HandlerReply {
+    fn of(self, coroutine: Bound<'_, PyAny>) -> Started {
+        Started::Coroutine { coroutine: coroutine.unbind(), finish: Box::new(self) }
+    }
 }
 
 impl Finish for HandlerReply {
     fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
-        if self.reply.is_closed() {
+        let Self { handler, objects, surroundings, reply } = *self;
+        let objects = objects.upgrade();
+        let (reply, given) = match reply {
+            ReplyTo::Own(reply, given) => (reply, given),
+            ReplyTo::Run(run) => match run.get().take() {
+                Some(both) => both,
+                None => {
+                    // The answer is gone, and whoever cancels a clean-up knows of it.
+                    if let Err(error) = &result
+                        && !errors::is_cancelled(py, error)
+                    {
+                        let whose = objects.map_or_else(String::new, |objects| objects.handler(handler).cleaning_up());
+                        errors::log(py, error, &whose);
+                    }
+                    return;
+                }
+            },
+        };
+        if reply.is_closed() {
             // The client is gone; only what nobody asked for is worth a line in the log.
             if let Err(error) = &result
                 && !errors::is_cancelled(py, error)
             {
                 errors::log(py, error, "a handler whose client is gone");
             }
-            if let (Ok(_), Some(objects)) = (&result, self.objects.upgrade()) {
-                self.given.unanswered(py, &objects);
+            if let (Ok(_), Some(objects)) = (&result, objects) {
+                given.unanswered(py, &objects);
             }
             return;
         }
-        let response = match (self.objects.upgrade(), result) {
+        let response = match (objects, result) {
             (_, Err(error)) if errors::is_cancelled(py, &error) => refusal::stopping().into_response(),
             (Some(objects), result) => {
-                let within = Within { objects: &objects, surroundings: self.surroundings };
-                objects.handlers[self.handler].respond(py, result, self.given, within)
+                let within = Within { objects: &objects, surroundings };
+                let callable = objects.handler(handler);
+                match result {
+                    // One that answers by itself has come to its end without.
+                    Ok(_) if callable.plan.mode == Mode::Answer => {
+                        callable.raised(py, callable.no_answer(), given, within)
+                    }
+                    result => callable.respond(py, result, given, within),
+                }
             }
             (None, _) => refusal::stopping().into_response(),
         };
-        self.reply.send(response);
+        reply.send(response);
     }
 }

@@ -3,16 +3,25 @@
 //! A worker reads and checks everything that the plan asks for, and hands plain Rust data over; Python objects are made, used
 //! and dropped on the loop thread, or on a thread of the pool for `def` handlers.
 
+mod body;
 mod call;
+mod callable;
+mod ending;
 mod given;
 mod job;
+mod param;
 mod plan;
+mod read;
+mod rule;
+mod run;
 mod scalar;
 mod service;
+mod switch;
 mod sync;
 
-pub(super) use job::Callable;
+pub(super) use callable::Callable;
 pub(super) use plan::Plan;
-pub(super) use scalar::Scalar;
+pub(super) use run::Run;
+pub(super) use scalar::{Collection, Scalar};
 pub(super) use service::{BOUNDED_OUTSIDE, PyHandlerService};
 pub(super) use sync::SyncPool;

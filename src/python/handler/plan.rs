@@ -1,10 +1,11 @@
 //! What a handler needs, as `ziggurat.params` found it out.
 
+use http::HeaderName;
 use serde::Deserialize;
 
-use super::scalar::{Kind, Rule};
+use super::param::Param;
 use crate::ConfigError;
-use crate::service::{PathTemplate, Requirement};
+use crate::service::{ErrorFormat, PathTemplate, Requirement};
 
 /// The plan as Python writes it.
 #[derive(Debug, Deserialize)]
@@ -13,9 +14,13 @@ pub(in crate::python) struct Plan {
     pub(in crate::python) location: String,
     #[serde(rename = "async")]
     pub(super) is_async: bool,
+    pub(super) mode: Mode,
     pub(super) args: Vec<Arg>,
     pub(super) keywords: Vec<String>,
     pub(super) params: Vec<Param>,
+    pub(super) models: Vec<ModelPlan>,
+    /// Places of which a model knows all there may be, with the names of that.
+    pub(super) forbids: Vec<(Source, Vec<String>)>,
     pub(super) body: Option<BodyPlan>,
     pub(super) status: u16,
     pub(in crate::python) auth: Option<Vec<Requirement>>,
@@ -25,6 +30,24 @@ pub(in crate::python) struct Plan {
     /// What makes JSON of what it returns, among the plan's objects; none leaves it to our own encoder.
     #[serde(default)]
     pub(super) write: Option<usize>,
+    errors: String,
+    /// How clients are told what was wrong.
+    #[serde(skip)]
+    pub(in crate::python) format: ErrorFormat,
+}
+
+/// How the function that is called hands over the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    /// It gives it.
+    Call,
+    /// It gives it, and is given a [`Run`](super::run::Run) to run functions on threads.
+    Run,
+    /// It tells the [`Run`](super::run::Run), and returns when it has cleaned up.
+    Answer,
+    /// It yields it, and cleans up when it is gone on with.
+    Generator,
 }
 
 /// What stands at one place of the call.
@@ -32,46 +55,61 @@ pub(in crate::python) struct Plan {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Arg {
     Request,
+    /// Who calls.
+    Claims,
+    /// All of it.
     Body,
     /// What the handler says beside what it returns.
     Response,
     /// What it wants to run behind its answer.
     Background,
+    /// A member of it.
+    Field(usize),
     Param(usize),
+    /// Made of several of those.
+    Model(usize),
+    /// An object of the plan.
+    Object(usize),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Source {
     Path,
     Query,
     Header,
+    Cookie,
 }
 
-/// A scalar or a list of scalars.
+/// A model of parameters.
 #[derive(Debug, Deserialize)]
-pub(super) struct Param {
-    pub(super) alias: String,
+pub(super) struct ModelPlan {
     pub(super) source: Source,
-    pub(super) kind: Kind,
-    pub(super) many: bool,
-    /// Index of the default among the plan's objects; a parameter without one is required.
-    pub(super) default: Option<usize>,
-    /// Text of an Enum's members, and where each is among the plan's objects.
-    #[serde(default)]
-    pub(super) members: Vec<(String, usize)>,
-    #[serde(flatten)]
-    pub(super) rule: Rule,
-    /// Where it stands in the path template.
-    #[serde(skip)]
-    pub(super) position: usize,
+    /// What the model calls each field, and the place of its parameter.
+    pub(super) fields: Vec<(String, usize)>,
+    /// Index among the plan's objects of what makes it of a dict.
+    pub(super) make: usize,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct BodyPlan {
-    /// Index of `validate_json` among the plan's objects.
-    pub(super) validate: usize,
+    /// Index among the plan's objects of what reads the bytes; none where they are taken as they come.
+    pub(super) decode: Option<usize>,
+    pub(super) decoder: Decoder,
+    pub(super) media_types: Vec<String>,
     pub(super) default: Option<usize>,
+    /// The members of it that are wanted, each with its default.
+    pub(super) fields: Option<Vec<(String, Option<usize>)>>,
+    pub(super) required: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Decoder {
+    Pydantic,
+    MsgSpec,
+    Bytes,
+    Str,
 }
 
 impl Plan {
@@ -82,13 +120,27 @@ impl Plan {
     pub(in crate::python) fn parse(json: &str, path: &str) -> Result<Self, ConfigError> {
         let mut plan: Self = serde_json::from_str(json)
             .map_err(|error| ConfigError::new(format!("a handler's plan is broken: {error}")))?;
-        let template = PathTemplate::parse(path).map_err(|error| error.at_if_known(&plan.location))?;
-        for param in plan.params.iter_mut().filter(|param| param.source == Source::Path) {
-            let position = template.names().iter().position(|name| **name == *param.alias);
-            param.position = position.ok_or_else(|| {
-                ConfigError::new(format!("the path {path} has no parameter {:?}", param.alias))
-                    .at_if_known(&plan.location)
-            })?;
+        let at = |error: ConfigError| error.at_if_known(&plan.location);
+        plan.format = plan.errors.parse().map_err(at)?;
+        let template = PathTemplate::parse(path).map_err(at)?;
+        for param in &mut plan.params {
+            param.compile().map_err(at)?;
+            match param.source {
+                Source::Path => {
+                    let position = template.names().iter().position(|name| **name == *param.alias);
+                    param.position = position.ok_or_else(|| {
+                        at(ConfigError::new(format!("the path {path} has no parameter {:?}", param.alias)))
+                    })?;
+                }
+                Source::Header => {
+                    let name = HeaderName::from_bytes(param.alias.as_bytes());
+                    param.header =
+                        Some(name.map_err(|_| {
+                            at(ConfigError::new(format!("{:?} is not the name of a header", param.alias)))
+                        })?);
+                }
+                Source::Query | Source::Cookie => {}
+            }
         }
         Ok(plan)
     }
@@ -97,7 +149,11 @@ impl Plan {
         self.args.iter().any(|arg| matches!(arg, Arg::Request))
     }
 
-    pub(super) fn needs_query(&self) -> bool {
-        self.params.iter().any(|param| param.source == Source::Query)
+    pub(super) fn needs_claims(&self) -> bool {
+        self.args.iter().any(|arg| matches!(arg, Arg::Claims))
+    }
+
+    pub(super) fn reads(&self, source: Source) -> bool {
+        self.params.iter().any(|param| param.source == source)
     }
 }

@@ -1,12 +1,14 @@
-//! Path, query and header values: text to typed scalars, before Python is entered.
+//! Values of the path, the query, headers and cookies: text to typed scalars, before Python is entered.
 
 use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Deserialize;
-use speedate::{Date, DateTime};
+use speedate::{Date, DateTime, Duration, Time};
 use uuid::Uuid;
 
-use crate::service::{Limit, Location, Violation};
+use super::rule::{Broken, Rule};
+use crate::service::{Location, Violation};
 
 /// What a parameter is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -19,14 +21,34 @@ pub(in crate::python) enum Kind {
     Uuid,
     DateTime,
     Date,
+    Time,
+    TimeDelta,
+    Decimal,
+    Ipv4,
+    Ipv6,
     Enum,
+    Literal,
+}
+
+/// What several values are put into.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::python) enum Collection {
+    List,
+    Set,
+    FrozenSet,
+    Tuple,
 }
 
 /// A checked value; Python objects are made of it on the thread that runs the handler.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::python) enum Scalar {
-    /// The default, or an Enum's member: an object of the plan.
+    /// The default, or a member of an Enum or a Literal: an object of the plan.
     Object(usize),
+    /// What a function among the objects of the plan makes.
+    Made(usize),
+    /// Nothing, of which a model is not told.
+    Absent,
     Int(i64),
     /// More digits than 64 bits hold.
     BigInt(Box<str>),
@@ -36,22 +58,18 @@ pub(in crate::python) enum Scalar {
     Uuid(Uuid),
     DateTime(DateTime),
     Date(Date),
-    List(Vec<Scalar>),
-}
-
-/// The limits of a parameter.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub(in crate::python) struct Rule {
-    ge: Option<f64>,
-    gt: Option<f64>,
-    le: Option<f64>,
-    lt: Option<f64>,
-    min_length: Option<usize>,
-    max_length: Option<usize>,
+    Time(Time),
+    Delta(Duration),
+    Decimal(Box<str>),
+    Ip(IpAddr),
+    Many(Collection, Vec<Scalar>),
 }
 
 /// The longest text that is read as a number; Python has a limit of its own (4300 digits) for the same reason.
 const MAX_DIGITS: usize = 1000;
+
+/// Python's `timedelta` has no more days.
+const MAX_DAYS: u32 = 999_999_999;
 
 /// Python's calendar has no year 0.
 const FIRST_YEAR: u16 = 1;
@@ -88,22 +106,35 @@ pub(super) fn read(
             .filter(|date| date.year >= FIRST_YEAR)
             .map(Scalar::Date)
             .ok_or_else(|| wrong("date_parsing", "must be a date as 2024-12-31".into())),
-        Kind::Enum => {
+        Kind::Time => Time::parse_str(text.trim())
+            .ok()
+            .map(Scalar::Time)
+            .ok_or_else(|| wrong("time_parsing", "must be a time as 12:30:00".into())),
+        Kind::TimeDelta => Duration::parse_str(text.trim())
+            .ok()
+            .filter(|delta| delta.day < MAX_DAYS)
+            .map(Scalar::Delta)
+            .ok_or_else(|| wrong("time_delta_parsing", "must be a duration as PT1H30M or 01:30:00".into())),
+        Kind::Decimal => {
+            decimal(text.trim()).ok_or_else(|| wrong("decimal_parsing", "must be a decimal number".into()))
+        }
+        Kind::Ipv4 => (text.trim().parse::<Ipv4Addr>())
+            .map(|ip| Scalar::Ip(ip.into()))
+            .map_err(|_| wrong("ip_v4_address", "must be an IPv4 address".into())),
+        Kind::Ipv6 => (text.trim().parse::<Ipv6Addr>())
+            .map(|ip| Scalar::Ip(ip.into()))
+            .map_err(|_| wrong("ip_v6_address", "must be an IPv6 address".into())),
+        Kind::Enum | Kind::Literal => {
             members.iter().find(|(member, _)| member == text).map(|(_, object)| Scalar::Object(*object)).ok_or_else(
                 || {
                     let all: Vec<&str> = members.iter().map(|(member, _)| member.as_str()).collect();
-                    wrong("enum", format!("must be one of {}", all.join(", ")).into())
+                    let code = if kind == Kind::Enum { "enum" } else { "literal_error" };
+                    wrong(code, format!("must be one of {}", all.join(", ")).into())
                 },
             )
         }
     };
-    value.and_then(|value| rule.check(&value).map(|()| value)).map_err(|(code, detail, limit)| {
-        let violation = Violation::new(at(), code, detail);
-        match limit {
-            Some(limit) => violation.limit(limit),
-            None => violation,
-        }
-    })
+    value.and_then(|value| rule.check(&value).map(|()| value)).map_err(|broken| violation(broken, at()))
 }
 
 fn int(text: &str) -> Option<Scalar> {
@@ -131,64 +162,36 @@ fn boolean(text: &str) -> Option<Scalar> {
     is(&["false", "0", "no", "off", "f", "n"]).then_some(Scalar::Bool(false))
 }
 
-type Broken = (&'static str, Cow<'static, str>, Option<Limit>);
+/// The greatest power of ten of a decimal: one that is beyond it costs more than it is worth.
+const MAX_EXPONENT: i64 = 1000;
 
-impl Rule {
-    fn check(&self, value: &Scalar) -> Result<(), Broken> {
-        match value {
-            #[allow(clippy::cast_precision_loss, reason = "limits are compared as floats, as they were given")]
-            Scalar::Int(int) => self.check_number(*int as f64),
-            Scalar::BigInt(digits) => self.check_number(digits.parse().unwrap_or(f64::INFINITY)),
-            Scalar::Float(float) => self.check_number(*float),
-            Scalar::Str(text) => self.check_length(text),
-            _ => Ok(()),
-        }
-    }
+/// Digits with a point and an exponent, of which the number is made in Python, so that none is lost.
+fn decimal(text: &str) -> Option<Scalar> {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (digits, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((digits, exponent)) => (digits, exponent.parse().ok()?),
+        None => (unsigned, 0_i64),
+    };
+    let (whole, rest) = digits.split_once('.').unwrap_or((digits, ""));
+    let are_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let is_one = !(whole.is_empty() && rest.is_empty()) && are_digits(whole) && are_digits(rest);
+    (is_one && text.len() <= MAX_DIGITS && exponent.abs() <= MAX_EXPONENT).then(|| Scalar::Decimal(text.into()))
+}
 
-    fn check_number(&self, number: f64) -> Result<(), Broken> {
-        let rules = [
-            (self.ge, "greater_than_equal", ">=", (|n, l| n >= l) as fn(f64, f64) -> bool),
-            (self.gt, "greater_than", ">", |n, l| n > l),
-            (self.le, "less_than_equal", "<=", |n, l| n <= l),
-            (self.lt, "less_than", "<", |n, l| n < l),
-        ];
-        for (limit, code, sign, holds) in rules {
-            if let Some(limit) = limit
-                && !holds(number, limit)
-            {
-                #[allow(clippy::cast_possible_truncation, reason = "only when it is a whole number that fits")]
-                let shown = if limit.fract() == 0.0 && limit.abs() < 1e15 {
-                    Limit::Int(limit as i64)
-                } else {
-                    Limit::Float(limit)
-                };
-                return Err((code, format!("must be {sign} {limit}").into(), Some(shown)));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_length(&self, text: &str) -> Result<(), Broken> {
-        if self.min_length.is_none() && self.max_length.is_none() {
-            return Ok(());
-        }
-        let length = text.chars().count();
-        let shown = |limit: usize| Some(Limit::Int(i64::try_from(limit).unwrap_or(i64::MAX)));
-        match (self.min_length, self.max_length) {
-            (Some(min), _) if length < min => {
-                Err(("string_too_short", format!("must have at least {min} characters").into(), shown(min)))
-            }
-            (_, Some(max)) if length > max => {
-                Err(("string_too_long", format!("must have at most {max} characters").into(), shown(max)))
-            }
-            _ => Ok(()),
-        }
+/// What breaks a rule, at a place.
+pub(super) fn violation((code, detail, limit): Broken, at: Location) -> Violation {
+    let violation = Violation::new(at, code, detail);
+    match limit {
+        Some(limit) => violation.limit(limit),
+        None => violation,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::rule::Written;
     use super::*;
+    use crate::service::Limit;
 
     fn get(text: &str, kind: Kind) -> Result<Scalar, String> {
         read(text, kind, &[("red".into(), 3)], &Rule::default(), || Location::Parameter("q".into()))
@@ -223,16 +226,36 @@ mod tests {
     }
 
     #[test]
+    fn more_kinds_are_read() {
+        assert!(get("12:30:00.5", Kind::Time).is_ok());
+        assert_eq!(get("25:00", Kind::Time), Err("time_parsing".into()));
+        assert!(get("P1DT2H", Kind::TimeDelta).is_ok());
+        assert_eq!(get("soon", Kind::TimeDelta), Err("time_delta_parsing".into()));
+        for good in ["1", "-1.50", "+.5", "5.", "1e-7"] {
+            assert_eq!(get(good, Kind::Decimal), Ok(Scalar::Decimal(good.into())), "{good}");
+        }
+        for bad in ["", ".", "nan", "1_0", "1e99999", "--1", "1e", "٣"] {
+            assert_eq!(get(bad, Kind::Decimal), Err("decimal_parsing".into()), "{bad}");
+        }
+        assert!(get("10.0.0.1", Kind::Ipv4).is_ok());
+        assert_eq!(get("10.0.0.256", Kind::Ipv4), Err("ip_v4_address".into()));
+        assert!(get("::1", Kind::Ipv6).is_ok());
+        assert_eq!(get("10.0.0.1", Kind::Ipv6), Err("ip_v6_address".into()));
+        assert_eq!(get("green", Kind::Literal), Err("literal_error".into()));
+    }
+
+    #[test]
     fn limits_are_named() {
-        let rule = Rule { ge: Some(1.0), lt: Some(10.0), ..Rule::default() };
+        let rule = |json: &str| serde_json::from_str::<Written>(json).unwrap().compile().unwrap();
         let at = || Location::Path("n".into());
-        assert!(read("1", Kind::Int, &[], &rule, at).is_ok());
-        let error = read("0", Kind::Int, &[], &rule, at).unwrap_err();
+        let bounds = rule(r#"{"ge": 1.0, "lt": 10.0}"#);
+        assert!(read("1", Kind::Int, &[], &bounds, at).is_ok());
+        let error = read("0", Kind::Int, &[], &bounds, at).unwrap_err();
         assert_eq!((&*error.code, error.limit), ("greater_than_equal", Some(Limit::Int(1))));
-        assert_eq!(read("10", Kind::Float, &[], &rule, at).unwrap_err().code, "less_than");
-        assert_eq!(read("99999999999999999999", Kind::Int, &[], &rule, at).unwrap_err().code, "less_than");
-        let rule = Rule { max_length: Some(2), ..Rule::default() };
-        assert!(read("üü", Kind::Str, &[], &rule, at).is_ok());
-        assert_eq!(read("abc", Kind::Str, &[], &rule, at).unwrap_err().code, "string_too_long");
+        assert_eq!(read("10", Kind::Float, &[], &bounds, at).unwrap_err().code, "less_than");
+        assert_eq!(read("99999999999999999999", Kind::Int, &[], &bounds, at).unwrap_err().code, "less_than");
+        let length = rule(r#"{"max_length": 2}"#);
+        assert!(read("üü", Kind::Str, &[], &length, at).is_ok());
+        assert_eq!(read("abc", Kind::Str, &[], &length, at).unwrap_err().code, "string_too_long");
     }
 }

@@ -3,27 +3,30 @@
 use std::convert::Infallible;
 use std::future::{Future, ready};
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 use tower_service::Service;
 
-use super::job::{Call, Input, LoopCall};
-use super::plan::{Param, Plan, Source};
-use super::scalar::{Scalar, read};
+use super::callable::Input;
+use super::job::{Call, LoopCall};
+use super::plan::{Mode, Plan};
+use super::run::Answered;
+use super::scalar::Scalar;
+use super::switch::Switch;
+use super::sync::Work;
 use crate::Body;
 use crate::python::catch::{Refused, Rules};
-use crate::python::headers::text;
 use crate::python::objects::{Objects, Shared, SurroundingsId};
 use crate::python::pyloop::{Answer, Submitted, reply};
 use crate::python::refusal;
 use crate::python::request::Head;
 use crate::python::unfinished::Rest;
-use crate::service::{IsProblem, Location, PathParams, Problem, Request, Response, Violation, query_pairs, read_body};
+use crate::service::{IsProblem, Problem, Request, Response, read_body};
 
 /// Answers requests with a Python handler.
 ///
@@ -35,6 +38,7 @@ pub(in crate::python) struct PyHandlerService(Arc<Inner>);
 struct Inner {
     plan: Arc<Plan>,
     handler: usize,
+    switch: Arc<Switch>,
     objects: Weak<Objects>,
     shared: Arc<Shared>,
     rules: Option<Arc<Rules>>,
@@ -45,11 +49,12 @@ impl PyHandlerService {
     pub(in crate::python) fn new(
         plan: Arc<Plan>,
         handler: usize,
-        objects: Weak<Objects>,
+        objects: &Arc<Objects>,
         shared: Arc<Shared>,
         rules: Option<Arc<Rules>>,
     ) -> Self {
-        Self(Arc::new(Inner { plan, handler, objects, shared, rules }))
+        let switch = objects.handler(handler).switch.clone();
+        Self(Arc::new(Inner { plan, handler, switch, objects: Arc::downgrade(objects), shared, rules }))
     }
 }
 
@@ -63,7 +68,10 @@ impl Service<Request> for PyHandlerService {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let inner = self.0.clone();
+        let inner = match self.0.switch.now() {
+            None => self.0.clone(),
+            Some((plan, handler)) => Arc::new(self.0.with(plan, handler)),
+        };
         let (parts, body) = request.into_parts();
         if inner.plan.body.is_some() || inner.plan.needs_request() {
             return Box::pin(async move { Ok(inner.answer_to_body(parts, body).await) });
@@ -75,12 +83,19 @@ impl Service<Request> for PyHandlerService {
         // Handed over at once, so that what the future holds while Python is busy is little.
         match inner.submit(parts, scalars, Bytes::new()) {
             Ok(waiting) => Box::pin(async move { Ok(inner.finish(waiting, body).await) }),
-            Err(problem) => Box::pin(ready(Ok(problem.into_response()))),
+            Err(problem) => Box::pin(ready(Ok(inner.plan.format.response(problem)))),
         }
     }
 }
 
 impl Inner {
+    /// The same for what stands in for it.
+    fn with(&self, plan: Arc<Plan>, handler: usize) -> Self {
+        let Self { switch, objects, shared, rules, .. } = self;
+        let (switch, rules) = (switch.clone(), rules.clone());
+        Self { plan, handler, switch, objects: objects.clone(), shared: shared.clone(), rules }
+    }
+
     async fn answer_to_body(&self, parts: Parts, body: Body) -> Response {
         let read = async {
             let scalars = self.plan.read(&parts)?;
@@ -92,23 +107,23 @@ impl Inner {
         };
         match self.submit(parts, scalars, bytes) {
             Ok(waiting) => self.finish(waiting, Body::empty()).await,
-            Err(problem) => problem.into_response(),
+            Err(problem) => self.plan.format.response(problem),
         }
     }
 
     /// The answer to a request that does not fit the plan.
     async fn refuse(&self, problem: Problem, parts: Parts) -> Response {
-        match &self.rules {
-            Some(rules) if rules.holds(problem.status()) => {
-                rules.offer(problem.into_response(), Refused::new(parts)).await
-            }
-            _ => problem.into_response(),
+        let holds = self.rules.as_ref().filter(|rules| rules.holds(problem.status()));
+        let response = self.plan.format.response(problem);
+        match holds {
+            Some(rules) => rules.offer(response, Refused::new(parts)).await,
+            None => response,
         }
     }
 
     /// Waits for the answer. `unread` is kept until it is there: what belongs to the request must not end before it.
     async fn finish(&self, waiting: Waiting, unread: Body) -> Response {
-        let Waiting { answer, _submitted, head } = waiting;
+        let Waiting { answer, _tied, head } = waiting;
         let answer = answer.await;
         drop(unread);
         let mut response = answer.unwrap_or_else(|_| refusal::lost().into_response());
@@ -136,11 +151,7 @@ impl Inner {
     async fn read_body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
         let bytes = read_body(body, BOUNDED_OUTSIDE).await?;
         if let Some(plan) = &self.plan.body {
-            if !bytes.is_empty() {
-                check_media_type(headers)?;
-            } else if plan.default.is_none() {
-                return Err(missing_body());
-            }
+            plan.check(headers, &bytes)?;
         }
         Ok(bytes)
     }
@@ -148,125 +159,57 @@ impl Inner {
     fn submit(&self, parts: Parts, scalars: Vec<Scalar>, body: Bytes) -> Result<Waiting, Problem> {
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let watch = parts.extensions.get().cloned();
+        let claims = if self.plan.needs_claims() { parts.extensions.get().cloned() } else { None };
         let (head, kept) = match self.plan.needs_request() {
             true => (Some(Box::new(Head::new(parts))), None),
             false => (None, Some(parts)),
         };
         let (reply, answer) = reply(watch);
+        let answered = matches!(self.plan.mode, Mode::Run | Mode::Answer).then(Answered::default);
         let call = Call {
             handler: self.handler,
             objects: self.objects.clone(),
-            input: Input { scalars, body, head },
+            input: Input { scalars, body, head, claims },
             surroundings,
             reply,
+            answered: answered.clone(),
         };
         if !self.plan.is_async {
-            self.shared.sync.submit(call).map_err(|_| refusal::overloaded())?;
-            return Ok(Waiting { answer, _submitted: None, head: kept });
+            self.shared.sync.submit(Work::Call(Box::new(call))).map_err(|_| refusal::overloaded())?;
+            return Ok(Waiting { answer, _tied: None, head: kept });
         }
         let Some(event_loop) = self.shared.event_loop() else {
             return Err(refusal::not_running());
         };
         let submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
-        Ok(Waiting { answer, _submitted: Some(submitted), head: kept })
+        let tied = Tied { submitted: Some(submitted), answered };
+        Ok(Waiting { answer, _tied: Some(tied), head: kept })
     }
 }
 
 /// A call that was handed over. Dropping it, as when the client goes away, cancels the coroutine.
 struct Waiting {
     answer: Answer,
-    _submitted: Option<Submitted>,
+    _tied: Option<Tied>,
     /// Where Python was not given it: an answer may depend on it.
     head: Option<Parts>,
 }
 
+/// Ends a coroutine when it is dropped, but not one that has answered and cleans up.
+struct Tied {
+    submitted: Option<Submitted>,
+    answered: Option<Answered>,
+}
+
+impl Drop for Tied {
+    fn drop(&mut self) {
+        if self.answered.as_ref().is_some_and(|answered| answered.load(Ordering::Acquire))
+            && let Some(submitted) = self.submitted.take()
+        {
+            submitted.detach();
+        }
+    }
+}
+
 /// The body-limit layer, which every app has, bounds what is read.
 pub(in crate::python) const BOUNDED_OUTSIDE: usize = usize::MAX;
-
-fn missing_body() -> Problem {
-    Problem::validation(vec![Violation::new(Location::Pointer(String::new()), "missing", "a JSON body is needed")])
-}
-
-/// `application/json`, or any type that ends with `+json`. None said is refused too: a page of another site may send a body
-/// without a type, and must not get through by that.
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
-    let text = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
-    if json {
-        return Ok(());
-    }
-    Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail("this route takes application/json"))
-}
-
-impl Plan {
-    /// All parameters, in the plan's order; or all that is wrong with them.
-    fn read(&self, parts: &Parts) -> Result<Vec<Scalar>, Problem> {
-        let mut scalars = Vec::with_capacity(self.params.len());
-        let mut wrong = Vec::new();
-        let path = parts.extensions.get::<PathParams>();
-        let pairs: Vec<_> = match parts.uri.query() {
-            Some(text) if self.needs_query() => query_pairs(text).collect::<Result<_, _>>()?,
-            _ => Vec::new(),
-        };
-        for param in &self.params {
-            let found = match param.source {
-                Source::Path => {
-                    let value = path.and_then(|path| path.at(param.position));
-                    param.one(value)
-                }
-                Source::Query => {
-                    let mut values = pairs.iter().filter(|(name, _)| *name == param.alias).map(|(_, value)| &**value);
-                    if param.many { param.all(values) } else { param.one(values.next_back()) }
-                }
-                Source::Header => {
-                    let values: Vec<String> = parts.headers.get_all(&param.alias).iter().map(text).collect();
-                    let mut values = values.iter().map(String::as_str);
-                    if param.many { param.all(values) } else { param.one(values.next_back()) }
-                }
-            };
-            match found {
-                Ok(scalar) => scalars.push(scalar),
-                Err(violations) => wrong.extend(violations),
-            }
-        }
-        if wrong.is_empty() { Ok(scalars) } else { Err(Problem::validation(wrong)) }
-    }
-}
-
-impl Param {
-    fn location(&self) -> Location {
-        match self.source {
-            Source::Path => Location::Path(self.alias.clone()),
-            Source::Query => Location::Parameter(self.alias.clone()),
-            Source::Header => Location::Header(self.alias.clone()),
-        }
-    }
-
-    fn one(&self, value: Option<&str>) -> Result<Scalar, Vec<Violation>> {
-        match (value, self.default) {
-            (Some(text), _) => self.read(text).map_err(|violation| vec![violation]),
-            (None, Some(default)) => Ok(Scalar::Object(default)),
-            (None, None) => Err(vec![Violation::new(self.location(), "missing", "is required")]),
-        }
-    }
-
-    fn all<'a>(&self, values: impl Iterator<Item = &'a str>) -> Result<Scalar, Vec<Violation>> {
-        let mut items = Vec::new();
-        let mut wrong = Vec::new();
-        for text in values {
-            match self.read(text) {
-                Ok(item) => items.push(item),
-                Err(violation) => wrong.push(violation),
-            }
-        }
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
-        if items.is_empty() { self.one(None) } else { Ok(Scalar::List(items)) }
-    }
-
-    fn read(&self, text: &str) -> Result<Scalar, Violation> {
-        read(text, self.kind, &self.members, &self.rule, || self.location())
-    }
-}

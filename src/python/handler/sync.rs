@@ -4,12 +4,20 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use pyo3::Python;
+
 use super::job::Call;
 use crate::python::attach;
 use crate::service::LeafKind;
 
 /// How many calls wait at most when all threads are busy.
 const MAX_WAITING: usize = 1000;
+
+/// What a thread does.
+pub(super) enum Work {
+    Call(Box<Call>),
+    Other(Box<dyn FnOnce(Python<'_>) + Send>),
+}
 
 /// A bounded pool; its threads are made when they are first needed, and end with it.
 pub(in crate::python) struct SyncPool(Arc<Inner>);
@@ -22,7 +30,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Call>,
+    waiting: VecDeque<Work>,
     threads: usize,
     idle: usize,
     closed: bool,
@@ -43,9 +51,21 @@ impl SyncPool {
     ///
     /// # Errors
     /// Gives it back when too many wait already, or no thread can be made.
-    pub(super) fn submit(&self, call: Call) -> Result<(), Call> {
+    pub(super) fn submit(&self, call: Work) -> Result<(), Work> {
+        self.queue(call, MAX_WAITING)
+    }
+
+    /// Queues what ends something that was begun, however many wait.
+    ///
+    /// # Errors
+    /// Gives it back when the pool is closed, or no thread can be made.
+    pub(super) fn finish(&self, work: Work) -> Result<(), Work> {
+        self.queue(work, usize::MAX)
+    }
+
+    fn queue(&self, call: Work, most: usize) -> Result<(), Work> {
         let mut queue = self.0.lock();
-        if queue.closed || queue.waiting.len() >= MAX_WAITING {
+        if queue.closed || queue.waiting.len() >= most {
             return Err(call);
         }
         if queue.idle <= queue.waiting.len() && queue.threads < self.0.max_threads {
@@ -84,14 +104,18 @@ impl Inner {
         attach::at(LeafKind::Python, |py| {
             while let Some(call) = py.detach(|| self.next()) {
                 // A panic must not cost the pool a thread; the panic hook has told what and where.
-                if catch_unwind(AssertUnwindSafe(|| call.run(py))).is_err() {
+                let run = || match call {
+                    Work::Call(call) => call.run(py),
+                    Work::Other(work) => attach::on_loop(py, LeafKind::Python, work),
+                };
+                if catch_unwind(AssertUnwindSafe(run)).is_err() {
                     tracing::error!("a handler's call panicked");
                 }
             }
         });
     }
 
-    fn next(&self) -> Option<Call> {
+    fn next(&self) -> Option<Work> {
         let mut queue = self.lock();
         loop {
             if let Some(call) = queue.waiting.pop_front() {

@@ -166,7 +166,7 @@ impl Exchange {
         };
         let objects = self.objects.upgrade().ok_or_else(|| errors::bug("the application is gone"))?;
         let context = context::copy_current(py)?.unbind();
-        let state = request.get().state_dict(py).clone().unbind();
+        let state = request.get().state_dict(py)?.clone().unbind();
         let id = objects.lend(Surroundings { context, state, raised: None });
         self.with(|state| state.lent.push(id));
         parts.extensions.insert(SurroundingsId(id));

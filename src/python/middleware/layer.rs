@@ -199,7 +199,8 @@ impl MiddlewareJob {
         };
         let called = || -> PyResult<Py<PyAny>> {
             let state = surroundings.and_then(|id| objects.surroundings(py, id)).map(|outer| outer.state);
-            let request = PyRequest::new(head, BodySource::Exchange(exchange.clone())).with_state(py, state);
+            let request =
+                PyRequest::new(head, BodySource::Exchange(exchange.clone())).with_state(py, state).of_app(py, &objects);
             let arguments = (Py::new(py, request)?, Py::new(py, CallNext(exchange.clone()))?);
             objects.middleware[index].call1(py, arguments)
         };

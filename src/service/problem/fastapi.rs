@@ -166,8 +166,11 @@ fn sentence<'p>(
 ) -> Cow<'p, str> {
     if status == StatusCode::BAD_REQUEST {
         let more = errors.iter().filter(|error| !text.contains(&*error.detail)).map(|error| {
-            let (Location::Pointer(name) | Location::Parameter(name) | Location::Path(name) | Location::Header(name)) =
-                &error.at;
+            let (Location::Pointer(name)
+            | Location::Parameter(name)
+            | Location::Path(name)
+            | Location::Header(name)
+            | Location::Cookie(name)) = &error.at;
             format!("{name} {}", error.detail)
         });
         let more: Vec<String> = more.collect();
@@ -210,8 +213,11 @@ fn place<'p>(at: &'p Location, is_index: &impl Fn(&[Cow<'_, str>], &str) -> bool
         Location::Parameter(name) => ("query", name),
         Location::Path(name) => ("path", name),
         Location::Header(name) => ("header", name),
+        Location::Cookie(name) => ("cookie", name),
     };
-    vec![Step::Name(part.into()), Step::Name(name.into())]
+    // What is wrong with all of a model of parameters has no name.
+    let name = Some(name).filter(|name| !name.is_empty()).map(|name| Step::Name(name.into()));
+    std::iter::once(Step::Name(part.into())).chain(name).collect()
 }
 
 /// The steps of a JSON pointer into a body.

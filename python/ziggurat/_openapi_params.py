@@ -1,0 +1,143 @@
+"""What the OpenAPI document says of parameters and bodies."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from ._param_bodies import BodyPlan
+from ._param_markers import MISSING
+from ._param_scalars import Param
+
+__all__ = ["FASTAPI_ERRORS", "parameters", "request_body"]
+
+Json = dict[str, Any]
+
+_SCALARS: dict[str, Json] = {
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "str": {"type": "string"},
+    "uuid": {"type": "string", "format": "uuid"},
+    "datetime": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date"},
+    "time": {"type": "string", "format": "time"},
+    "timedelta": {"type": "string", "format": "duration"},
+    "decimal": {"type": "number"},
+    "ipv4": {"type": "string", "format": "ipv4"},
+    "ipv6": {"type": "string", "format": "ipv6"},
+}
+_LIMITS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+    "multiple_of": "multipleOf",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+    "pattern": "pattern",
+}
+
+
+def parameters(params: tuple[Param, ...]) -> list[Json]:
+    """Each once, though several functions may read it."""
+    made: dict[tuple[str, str], Json] = {}
+    for param in params:
+        if param.docs.get("include_in_schema", True):
+            made.setdefault((param.source, param.alias), _parameter(param))
+    return list(made.values())
+
+
+def _parameter(param: Param) -> Json:
+    schema = _schema(param)
+    if param.collection is not None:
+        schema = {"type": "array", "items": schema}
+        if param.collection in ("set", "frozenset"):
+            schema["uniqueItems"] = True
+        schema |= {{"min_items": "minItems", "max_items": "maxItems"}[limit]: n for limit, n in param.items.items()}
+    default = param.docs.get("default", param.default)
+    if default is not None and default is not MISSING:
+        # A default without a JSON form works in Python and cannot be shown.
+        with contextlib.suppress(PydanticSerializationError):
+            schema["default"] = to_jsonable_python(default)
+    if param.docs.get("title"):
+        schema["title"] = param.docs["title"]
+    if param.docs.get("examples"):
+        schema["examples"] = to_jsonable_python(list(param.docs["examples"]))
+    made: Json = {"name": param.alias, "in": param.source, "required": param.required, "schema": schema}
+    if param.docs.get("description"):
+        made["description"] = param.docs["description"]
+    if param.docs.get("deprecated"):
+        made["deprecated"] = True
+    return made
+
+
+def _schema(param: Param) -> Json:
+    if param.kind in ("enum", "literal"):
+        values = [getattr(member, "value", member) for _, member in param.members]
+        whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+        return {
+            "type": "integer" if whole else "string",
+            "enum": values if whole else [text for text, _ in param.members],
+        }
+    limits = {_LIMITS[limit]: value for limit, value in param.constraints.items() if limit in _LIMITS}
+    return _SCALARS[param.kind] | {
+        limit: value if isinstance(value, int | float | str) else float(value) for limit, value in limits.items()
+    }
+
+
+def request_body(body: BodyPlan, schema: Json) -> Json:
+    """Of a body whose JSON is as `schema` says."""
+    if body.decoder == "bytes":
+        # OpenAPI 3.1 has no schema for bytes that are sent as they are.
+        schema = {}
+    elif body.decoder == "str":
+        schema = {"type": "string"}
+    if not body.embedded:
+        docs = body.params[0].docs
+        extra = {told: docs[told] for told in ("title", "examples") if docs.get(told)}
+        if extra and "$ref" in schema:
+            schema = {**schema, **to_jsonable_python(extra)}
+        elif extra:
+            schema = schema | to_jsonable_python(extra)
+    made: Json = {
+        "required": body.required,
+        "content": {media_type: {"schema": schema} for media_type in body.media_types},
+    }
+    if body.description:
+        made["description"] = body.description
+    return made
+
+
+FASTAPI_ERRORS: Json = {
+    "HTTPValidationError": {
+        "title": "HTTPValidationError",
+        "type": "object",
+        "properties": {
+            "detail": {"title": "Detail", "type": "array", "items": {"$ref": "#/components/schemas/ValidationError"}}
+        },
+    },
+    "ValidationError": {
+        "title": "ValidationError",
+        "type": "object",
+        "required": ["loc", "msg", "type"],
+        "properties": {
+            "loc": {
+                "title": "Location",
+                "type": "array",
+                "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+            },
+            "msg": {"title": "Message", "type": "string"},
+            "type": {"title": "Error Type", "type": "string"},
+        },
+    },
+    "HTTPError": {
+        "title": "HTTPError",
+        "type": "object",
+        "required": ["detail"],
+        "properties": {"detail": {"title": "Detail", "type": "string"}},
+    },
+}
+"""Schemas of what is told with `errors="fastapi"`."""

@@ -1,0 +1,167 @@
+"""Calls a handler with its dependencies: one function for each handler, compiled when the app is built.
+
+What depends on what is known by then, so the function is a straight line of calls, and `with` where a dependency yields:
+
+    async def drive(run, a0, a1):
+        d0 = await f0(a0)
+        async with f1(d0) as d1:
+            waiting = run.answer(await handler(a1, d1))
+            if waiting is not None:
+                await waiting
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ._ziggurat import Run
+
+__all__ = ["Kind", "Mode", "Step", "compiled"]
+
+Kind = Literal["value", "async", "generator", "asyncgen"]
+"""What calling a function gives."""
+Mode = Literal["call", "run", "answer", "generator"]
+"""`call` gives what the handler gives. So does `run`, which is handed what runs functions on threads. `answer` hands the answer to that,
+and returns when all is cleaned up. `generator` yields the answer, and cleans up when it is gone on with."""
+
+_NESTED = 15
+"""Python takes 20 blocks in each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A call."""
+
+    function: Callable[..., Any]
+    kind: Kind
+    thread: bool
+    args: tuple[str, ...]
+    """Expressions, those of keywords with their names."""
+    name: str
+
+
+def compiled(
+    steps: Sequence[Step], handler: Step, args: Sequence[str], *, answers: bool = True
+) -> tuple[Callable[..., Any], Mode, bool]:
+    """The function that calls `steps` one after the other, and then `handler`, given `args`; and whether it is for the loop.
+
+    Where the handler does not answer, as one of WebSockets, what yields is cleaned up when it has returned.
+    """
+    names: dict[str, Any] = {
+        "threaded": threaded,
+        "OnThread": OnThread,
+        "AsyncExitStack": contextlib.AsyncExitStack,
+        "ExitStack": contextlib.ExitStack,
+    }
+    is_async = handler.kind == "async"
+    yields = sum(step.kind in ("generator", "asyncgen") for step in steps)
+    on_loop = is_async or any(step.kind in ("async", "asyncgen") for step in steps)
+    # What is `def` runs on a thread where the handler does.
+    threads = on_loop and (not is_async or any(step.thread and step.kind in ("value", "generator") for step in steps))
+    hands_over = on_loop and yields > 0 and answers
+    uses_run = threads or hands_over
+    mode: Mode = "call"
+    if uses_run:
+        mode = "answer" if hands_over else "run"
+    elif yields and not on_loop:
+        mode = "generator"
+    lines: list[str] = []
+    indent = 1
+
+    def say(text: str) -> None:
+        lines.append("    " * indent + text)
+
+    flat = yields > _NESTED
+    if flat:
+        say("with ExitStack() as stack:" if mode == "generator" else "async with AsyncExitStack() as stack:")
+        indent += 1
+    for number, step in enumerate(steps):
+        function = f"f{number}"
+        names[function] = step.function
+        call = f"{function}({', '.join(step.args)})"
+        on_thread = on_loop and (step.thread or not is_async)
+        if step.kind in ("generator", "asyncgen"):
+            names[function] = (
+                contextlib.contextmanager if step.kind == "generator" else contextlib.asynccontextmanager
+            )(step.function)
+            waits = step.kind == "asyncgen" or on_thread
+            if step.kind == "generator" and on_thread:
+                call = f"OnThread(run, {call})"
+            if flat:
+                say(
+                    f"d{number} = "
+                    + (f"await stack.enter_async_context({call})" if waits else f"stack.enter_context({call})")
+                )
+            else:
+                say(f"{'async with' if waits else 'with'} {call} as d{number}:")
+                indent += 1
+        elif step.kind == "async":
+            say(f"d{number} = await {call}")
+        elif on_thread:
+            say(f"d{number} = await threaded({', '.join(['run', function, *step.args])})")
+        else:
+            say(f"d{number} = {call}")
+    names["handler"] = handler.function
+    call = f"handler({', '.join(handler.args)})"
+    is_coroutine = on_loop and (uses_run or yields > 0 or any(step.kind == "async" for step in steps))
+    if is_coroutine:
+        call = f"await {call}" if is_async else f"await threaded({', '.join(['run', 'handler', *handler.args])})"
+    if mode == "answer":
+        say(f"waiting = run.answer({call})")
+        say("if waiting is not None:")
+        say("    await waiting")
+    else:
+        say(f"{'yield' if mode == 'generator' else 'return'} {call}")
+    head = f"{'async def' if is_coroutine else 'def'} drive({', '.join([*(['run'] if uses_run else []), *args])}):"
+    source = "\n".join([head, *lines])
+    exec(compile(source, f"<{handler.name} and what it depends on>", "exec"), names)
+    return names["drive"], mode, on_loop
+
+
+async def threaded(run: Run, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Calls a function on a thread. One that has begun is waited for also by a task that is cancelled: nothing that it uses may be
+    cleaned up before."""
+    waiting = run.in_thread(functools.partial(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        while not waiting.done():
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                await asyncio.shield(waiting)
+        if not waiting.cancelled():
+            waiting.exception()
+        raise
+
+
+class OnThread:
+    """A context manager that is entered and left on a thread."""
+
+    __slots__ = ("_manager", "_run")
+
+    def __init__(self, run: Run, manager: contextlib.AbstractContextManager[Any]) -> None:
+        self._run = run
+        self._manager = manager
+
+    async def __aenter__(self) -> Any:
+        entered = []
+
+        def enter() -> Any:
+            value = self._manager.__enter__()
+            entered.append(value)
+            return value
+
+        try:
+            return await threaded(self._run, enter)
+        except asyncio.CancelledError as error:
+            if entered:
+                await threaded(self._run, self._manager.__exit__, type(error), error, None)
+            raise
+
+    async def __aexit__(self, *raised: Any) -> Any:
+        return await threaded(self._run, self._manager.__exit__, *raised)

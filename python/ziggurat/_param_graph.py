@@ -1,0 +1,335 @@
+"""What a handler and its dependencies are called with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from ._callables import Wrong, describe_callable, parameters_of, spell
+from ._param_bodies import BodyParam, body, is_body
+from ._param_depends import Dependency, Depends
+from ._param_driver import Kind, Step
+from ._param_markers import MISSING, Body, Marker, Path
+from ._param_models import ModelParam, is_model, model
+from ._param_scalars import Param, alias_of, scalar, source_of
+from ._param_unwrap import Unwrapped, optional, unwrap
+from ._state import Claims, State
+from ._ziggurat import Request, Response
+from .background import BackgroundTasks
+from .exceptions import ConfigError
+
+__all__ = ["Argument", "Call", "Graph", "Special", "Wanted", "call_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """What is given by its type."""
+
+    kind: str
+    """What the native side calls it."""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a dependency makes."""
+
+    dependency: Dependency
+    function: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StateOf:
+    """The state of the app."""
+
+    cls: type[State]
+
+
+Filled = Param | ModelParam | BodyParam | Special | Wanted | StateOf
+
+SPECIAL: dict[Any, str] = {
+    Request: "request",
+    Claims: "claims",
+    Response: "response",
+    BackgroundTasks: "background",
+}
+"""What is given to a parameter that is annotated so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What fills a parameter."""
+
+    name: str
+    by_name: bool
+    filled: Filled
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A handler or a dependency, and what it is called with."""
+
+    function: Callable[..., Any]
+    target: Any
+    name: str
+    location: str
+    """`file:line` of the function."""
+    kind: Kind
+    arguments: tuple[Argument, ...]
+    returns: Any
+    """The return annotation, or `MISSING`."""
+
+    def wrong(self, what: str, cure: str) -> ConfigError:
+        """An error of it."""
+        return ConfigError(f"{self.name}: {what}", cure=cure, location=self.location)
+
+
+def call_of(
+    function: Callable[..., Any], in_path: list[str], localns: Mapping[str, object] | None, *, is_handler: bool
+) -> Call:
+    """Finds out what fills each parameter of `function`."""
+    name, location, target = describe_callable(function)
+
+    def wrong(what: str, cure: str) -> ConfigError:
+        return ConfigError(f"{name}: {what}", cure=cure, location=location)
+
+    kind: Kind = "value"
+    if inspect.isasyncgenfunction(target):
+        kind = "asyncgen"
+    elif inspect.isgeneratorfunction(target):
+        kind = "generator"
+    elif inspect.iscoroutinefunction(target):
+        kind = "async"
+    if is_handler and inspect.isclass(target):
+        raise wrong("a class is not a handler", "give a function, or an instance whose class has __call__")
+    if is_handler and kind in ("asyncgen", "generator"):
+        raise wrong(
+            "a handler that yields is not supported",
+            "return a dict, list, scalar, dataclass, pydantic model, str, bytes or Response",
+        )
+    parameters, returns = parameters_of(function, target, localns, wrong)
+    arguments: list[Argument] = []
+    for parameter, annotation, default in parameters:
+        filled = _fill(parameter.name, annotation, default, in_path, wrong)
+        if filled == Special("request"):
+            taken = next((each.name for each in arguments if each.filled == filled), None)
+            if taken is not None:
+                raise wrong(f"{taken!r} and {parameter.name!r} both are the request", "keep one")
+        # A partial that binds by name makes what follows keyword-only, which `signature` reflects.
+        arguments.append(Argument(parameter.name, parameter.kind is parameter.KEYWORD_ONLY, filled))
+    return Call(function, target, name, location, kind, tuple(arguments), returns)
+
+
+def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong: Wrong) -> Filled:
+    """What fills the parameter `name`."""
+    dependency = _dependency(name, annotation, default, wrong)
+    if dependency is not None:
+        return dependency
+    if isinstance(default, Marker | FieldInfo):
+        raise wrong(
+            f"the default of {name!r} is {type(default).__name__}(...)",
+            f"write {name}: Annotated[type, {type(default).__name__}(...)] and a plain default",
+        )
+    if annotation is MISSING:
+        if name in in_path:
+            annotation = str
+        elif name == "request":
+            return Special("request")
+        else:
+            raise wrong(
+                f"the parameter {name!r} has no annotation",
+                f"write {name}: str, or annotate it with Request, a scalar or a model",
+            )
+    given = unwrap(name, annotation, wrong)
+    inner, nullable = optional(given.annotation)
+    if isinstance(inner, type) and inner in SPECIAL:
+        if nullable and inner is not Claims:
+            raise wrong(f"{name!r} is never None", f"write {name}: {spell(inner)}")
+        return Special(SPECIAL[inner], not nullable)
+    if isinstance(inner, type) and issubclass(inner, State):
+        return StateOf(inner)
+    return _from_request(name, given, default, in_path, wrong)
+
+
+def _from_request(
+    name: str, given: Unwrapped, default: object, in_path: list[str], wrong: Wrong
+) -> Param | ModelParam | BodyParam:
+    marker = given.marker
+    if isinstance(marker, Body) or (marker is None and name not in in_path and is_body(given.annotation)):
+        return body(name, given, default, wrong)
+    if marker is not None and is_model(optional(given.annotation)[0]):
+        return model(name, given, marker, default, in_path, wrong)
+    if isinstance(marker, Path) or (marker is None and name in in_path):
+        alias = given.alias or name
+        if alias not in in_path:
+            raise wrong(
+                f"{name!r} is a path parameter, but the path has no {{{alias}}}",
+                f"add {{{alias}}} to the path",
+            )
+        # The same function may serve a path that has it and one that has not, so only what says that it is there is refused.
+        if given.default_factory is not None or (default is not MISSING and marker is not None):
+            raise wrong(f"{name!r} is a path parameter, which is always there", "take its default away")
+        return scalar(name, given, "path", alias, MISSING, wrong)
+    return scalar(name, given, source_of(marker), alias_of(name, given, marker), default, wrong)
+
+
+def _dependency(name: str, annotation: Any, default: object, wrong: Wrong) -> Wanted | None:
+    found: Dependency | None = default if isinstance(default, Dependency) else None
+    given = annotation
+    while get_origin(given) is Annotated:
+        given, *extras = get_args(given)
+        for extra in extras:
+            if extra is Depends:
+                raise wrong(f"{name!r} is annotated with Depends", "write Depends(function)")
+            if isinstance(extra, Dependency):
+                if found is not None:
+                    raise wrong(f"{name!r} has two Depends(...)", "keep one")
+                if default is not MISSING:
+                    raise wrong(f"{name!r} is made by a dependency, and has a default", "take the default away")
+                found = extra
+    if found is None:
+        return None
+    function = found.dependency
+    if function is None:
+        if not isinstance(given, type):
+            raise wrong(f"{name!r} says Depends(), and its type makes nothing", "write Depends(function)")
+        function = given
+    if not callable(function):
+        raise wrong(f"{name!r} depends on {function!r}, which cannot be called", "give a function or a class")
+    return Wanted(found, function)
+
+
+@dataclass(slots=True)
+class Graph:
+    """What all calls of a request need together."""
+
+    in_path: list[str]
+    localns: Mapping[str, object] | None
+    overrides: Mapping[Callable[..., Any], Callable[..., Any]]
+    state: State | None
+    params: list[Param] = field(default_factory=list)
+    models: list[ModelParam] = field(default_factory=list)
+    bodies: list[BodyParam] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    args: list[object] = field(default_factory=list)
+    """What the native side gives, in the order of `a0`, `a1` and so on."""
+    objects: list[object] = field(default_factory=list)
+    wants_claims: bool = False
+    _known: dict[Any, int] = field(default_factory=dict)
+    _made: dict[Any, str] = field(default_factory=dict)
+    _open: list[tuple[Any, str]] = field(default_factory=list)
+
+    def step(self, call: Call, *, thread: bool = False) -> Step:
+        """How `call` is made, after all that it needs."""
+        args = tuple(
+            f"{each.name}={self._expression(call, each)}" if each.by_name else self._expression(call, each)
+            for each in call.arguments
+        )
+        return Step(call.function, call.kind, thread, args, call.name)
+
+    def want(self, wanted: Wanted, of: Call | None) -> str:
+        """The name under which the value of a dependency is known."""
+        function = self._override(wanted.function)
+        how = (id(function), wanted.dependency.thread)
+        if wanted.dependency.use_cache and how in self._made:
+            return self._made[how]
+        if any(function is open_ for open_, _ in self._open):
+            names = " -> ".join([*(name for _, name in self._open), describe_callable(function)[0]])
+            raise (of.wrong if of is not None else ConfigError)(
+                f"dependencies go round in a circle: {names}", cure="break it up"
+            )
+        call = call_of(function, self.in_path, self.localns, is_handler=False)
+        self._open.append((function, call.name))
+        step = self.step(call, thread=wanted.dependency.thread)
+        self._open.pop()
+        self.steps.append(step)
+        name = f"d{len(self.steps) - 1}"
+        if wanted.dependency.use_cache:
+            self._made[how] = name
+        return name
+
+    def _override(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        try:
+            return self.overrides.get(function, function)
+        except TypeError:
+            # One that has no hash cannot be overridden.
+            return function
+
+    def _expression(self, call: Call, argument: Argument) -> str:
+        filled = argument.filled
+        if isinstance(filled, Wanted):
+            return self.want(filled, call)
+        if isinstance(filled, Param):
+            return self._arg({"param": self._param(filled)})
+        if isinstance(filled, ModelParam):
+            for _, param in filled.fields:
+                self._param(param)
+            self.models.append(filled)
+            return self._arg({"model": len(self.models) - 1})
+        if isinstance(filled, BodyParam):
+            return self._arg({"field": self._body(filled, call)})
+        if isinstance(filled, StateOf):
+            if self.state is not None and not isinstance(self.state, filled.cls):
+                raise call.wrong(
+                    f"{argument.name!r} is {filled.cls.__name__}, and the app has {type(self.state).__name__}",
+                    f"make it so, as Ziggurat(state={filled.cls.__name__}())",
+                )
+            self.objects.append(self.state)
+            return self._arg({"object": len(self.objects) - 1})
+        if filled.kind == "claims" and filled.required:
+            self.wants_claims = True
+        return self._arg(filled.kind)
+
+    def _arg(self, arg: object) -> str:
+        if arg not in self.args:
+            self.args.append(arg)
+        return f"a{self.args.index(arg)}"
+
+    def _param(self, param: Param) -> int:
+        """The place of a parameter; those that are read alike are read once."""
+        default = (type(param.default), param.default)
+        if not isinstance(param.default, str | int | float | bool | None):
+            default = (type(param.default), id(param.default))
+        how = (
+            param.source,
+            param.alias,
+            param.kind,
+            param.collection,
+            default,
+            id(param.default_factory),
+            param.omitted,
+            repr(param.members),
+            repr(sorted(param.constraints.items())),
+            repr(sorted(param.items.items())),
+        )
+        if how not in self._known:
+            self._known[how] = len(self.params)
+            self.params.append(param)
+        return self._known[how]
+
+    def index_of(self, param: Param) -> int:
+        """Its place."""
+        return self._param(param)
+
+    def _body(self, given: BodyParam, call: Call) -> int:
+        for place, other in enumerate(self.bodies):
+            if other.alias == given.alias:
+                if (other.annotation, other.default, other.embed) != (given.annotation, given.default, given.embed):
+                    raise call.wrong(
+                        f"{given.alias!r} is taken from the body as {spell(given.annotation)} and as {spell(other.annotation)}",
+                        "give one of them another name",
+                    )
+                return place
+        self.bodies.append(given)
+        return len(self.bodies) - 1
+
+
+def dependencies_first(graph: Graph, dependencies: Sequence[Dependency]) -> None:
+    """Has those called whose values nobody wants."""
+    for each in dependencies:
+        assert each.dependency is not None
+        graph.want(Wanted(each, each.dependency), None)

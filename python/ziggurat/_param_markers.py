@@ -1,0 +1,117 @@
+"""What stands in `Annotated[...]` of a parameter, and says where it is taken from and what it has to be like."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+__all__ = ["MISSING", "Body", "Cookie", "Header", "Marker", "Path", "Query"]
+
+
+class _Missing(enum.Enum):
+    MISSING = "MISSING"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Literal[_Missing.MISSING] = _Missing.MISSING
+"""Stands where there is no default or no annotation, since `None` may be either."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Marker:
+    """What all places have in common."""
+
+    alias: str | None = None
+    """What it is called on the wire; as the function calls it unless given."""
+    title: str | None = None
+    """For the document."""
+    description: str | None = None
+    """For the document."""
+    examples: Sequence[Any] = ()
+    """For the document."""
+    deprecated: bool = False
+    """Whether the document says so."""
+    include_in_schema: bool = True
+    """Whether the document shows it."""
+    default_factory: Callable[[], object] | None = None
+    """Makes the value of a request without it; a plain default is written as `name: ... = default`."""
+    ge: float | Decimal | None = None
+    """The least number."""
+    gt: float | Decimal | None = None
+    """A number that it is greater than."""
+    le: float | Decimal | None = None
+    """The greatest number."""
+    lt: float | Decimal | None = None
+    """A number that it is less than."""
+    multiple_of: float | Decimal | None = None
+    """A number that it is a multiple of."""
+    min_length: int | None = None
+    """The least number of characters, or of the items of a list."""
+    max_length: int | None = None
+    """The greatest number of characters, or of the items of a list."""
+    pattern: str | re.Pattern[str] | None = None
+    """A regular expression that is found somewhere in a text; without look-around, as pydantic's."""
+    max_digits: int | None = None
+    """The greatest number of digits of a Decimal."""
+    decimal_places: int | None = None
+    """The greatest number of digits after the point of a Decimal."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Path(Marker):
+    """Takes the parameter from the path, or the fields of a model from there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Query(Marker):
+    """Takes the parameter from the query string, or the fields of a model from there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Header(Marker):
+    """Takes the parameter from a header, or the fields of a model from headers.
+
+    `user_agent` reads `user-agent` unless `alias` names another. A list has the fields of that name, in the order in which they came.
+    """
+
+    convert_underscores: bool = True
+    """Whether underscores of the name stand for hyphens, which most headers have."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cookie(Marker):
+    """Takes the parameter from a cookie, or the fields of a model from cookies."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Body(Marker):
+    """Takes the parameter from the body: as JSON, or for `bytes` and `str` as it is.
+
+    Where several parameters are taken from the body, it is an object that has each under its name.
+    """
+
+    embed: bool = False
+    """Whether the body is such an object also where only this parameter is taken from it."""
+    media_type: str | Sequence[str] | None = None
+    """The content types that are taken, as `image/png` or `image/*`; others are answered 415. JSON unless given, and any for `bytes`."""
+
+
+PLACES = "Path, Query, Header, Cookie and Body"
+LIMITS = (
+    "ge",
+    "gt",
+    "le",
+    "lt",
+    "multiple_of",
+    "min_length",
+    "max_length",
+    "pattern",
+    "max_digits",
+    "decimal_places",
+)

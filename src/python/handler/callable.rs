@@ -1,0 +1,252 @@
+//! The Python half of a handler: what is called, and with what.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::body::Decoded;
+use super::call::vectorcall;
+use super::given::Given;
+use super::plan::{Arg, ModelPlan, Plan};
+use super::run::Run;
+use super::scalar::Scalar;
+use super::switch::Switch;
+use crate::python::convert::to_python;
+use crate::python::invalid::{self, Invalid};
+use crate::python::objects::{Objects, Surroundings};
+use crate::python::request::{BodySource, Head, Request};
+use crate::python::{catch, errors, interrupt};
+use crate::service::Claims;
+
+/// The Python half of a handler.
+pub(in crate::python) struct Callable {
+    function: Py<PyAny>,
+    pub(super) objects: Vec<Py<PyAny>>,
+    keywords: Option<Py<PyTuple>>,
+    /// What each model calls its fields.
+    fields: Vec<Vec<Py<PyString>>>,
+    pub(super) plan: Arc<Plan>,
+    status: StatusCode,
+    /// What stands in for it.
+    pub(in crate::python) switch: Arc<Switch>,
+}
+
+/// What a handler is called with.
+pub(super) struct Input {
+    pub(super) scalars: Vec<Scalar>,
+    pub(super) body: Bytes,
+    pub(super) head: Option<Box<Head>>,
+    pub(super) claims: Option<Claims>,
+}
+
+pub(super) enum Failed {
+    /// The body, or a model of parameters, is not as it has to be.
+    Refused(Box<Invalid>),
+    Raised(PyErr),
+}
+
+impl From<PyErr> for Failed {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl Failed {
+    pub(super) fn refused(invalid: impl Into<Invalid>) -> Self {
+        Self::Refused(Box::new(invalid.into()))
+    }
+}
+
+/// What a call belongs to.
+#[derive(Clone, Copy)]
+pub(super) struct Within<'a> {
+    pub(super) objects: &'a Objects,
+    pub(super) surroundings: Option<u64>,
+}
+
+impl<'a> Within<'a> {
+    /// The middleware outside, if there is one.
+    fn outside(self) -> Option<(&'a Objects, u64)> {
+        self.surroundings.map(|id| (self.objects, id))
+    }
+}
+
+impl Callable {
+    pub(in crate::python) fn new(
+        py: Python<'_>,
+        function: Py<PyAny>,
+        objects: Vec<Py<PyAny>>,
+        plan: Arc<Plan>,
+    ) -> PyResult<Self> {
+        // Names that are interned once are compared by pointer when arguments are matched.
+        let intern = |name: &String| PyString::intern(py, name);
+        let keywords = match plan.keywords.is_empty() {
+            true => None,
+            false => Some(PyTuple::new(py, plan.keywords.iter().map(intern).collect::<Vec<_>>())?.unbind()),
+        };
+        let names = |model: &ModelPlan| model.fields.iter().map(|(name, _)| intern(name).unbind()).collect();
+        let fields = plan.models.iter().map(names).collect();
+        let status = StatusCode::from_u16(plan.status).unwrap_or(StatusCode::OK);
+        Ok(Self { function, objects, keywords, fields, plan, status, switch: Arc::default() })
+    }
+
+    pub(in crate::python) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)?;
+        self.objects.iter().try_for_each(|object| visit.call(object))
+    }
+
+    /// Makes the arguments and calls the function; `run` comes first where there is one.
+    pub(super) fn call<'py>(
+        &self,
+        py: Python<'py>,
+        input: Input,
+        surroundings: Option<Surroundings>,
+        objects: &Objects,
+        run: Option<&Bound<'py, Run>>,
+        given: &mut Given,
+    ) -> Result<Bound<'py, PyAny>, Failed> {
+        let Input { scalars, body, mut head, claims } = input;
+        let mut args = Vec::with_capacity(self.plan.args.len() + 1);
+        args.extend(run.map(|run| run.as_any().clone()));
+        let mut state = surroundings.map(|surroundings| surroundings.state);
+        let mut decoded = Decoded::new(&body);
+        for arg in &self.plan.args {
+            args.push(match arg {
+                Arg::Param(index) => to_python(py, &scalars[*index], &self.objects)?,
+                Arg::Body => decoded.whole(py, self)?,
+                Arg::Field(index) => decoded.field(py, self, *index)?,
+                Arg::Model(index) => self.make(py, *index, &scalars)?,
+                Arg::Response => given.response(py, self.status)?,
+                Arg::Background => given.tasks(py)?,
+                Arg::Object(index) => self.objects[*index].bind(py).clone(),
+                Arg::Claims => match &claims {
+                    Some(claims) => crate::python::request::claims(py, claims)?.into_bound(py),
+                    None => py.None().into_bound(py),
+                },
+                Arg::Request => {
+                    let head = head.take().ok_or_else(|| errors::bug("a handler has one request"))?;
+                    let request = Request::new(*head, BodySource::Read(body.clone())).of_app(py, objects);
+                    let request = Bound::new(py, request.with_state(py, state.take()))?;
+                    given.request = Some(request.clone().unbind());
+                    request.into_any()
+                }
+            });
+        }
+        let keywords = self.keywords.as_ref().map(|names| names.bind(py));
+        Ok(vectorcall(self.function.bind(py), &args, keywords)?)
+    }
+
+    /// A model of parameters.
+    fn make<'py>(&self, py: Python<'py>, index: usize, scalars: &[Scalar]) -> Result<Bound<'py, PyAny>, Failed> {
+        let model = &self.plan.models[index];
+        let values = PyDict::new(py);
+        for ((_, place), name) in model.fields.iter().zip(&self.fields[index]) {
+            let scalar = &scalars[*place];
+            if *scalar != Scalar::Absent {
+                values.set_item(name, to_python(py, scalar, &self.objects)?)?;
+            }
+        }
+        self.objects[model.make].bind(py).call1((values,)).map_err(|error| {
+            let place = |field: Option<&str>| {
+                let param = field.and_then(|field| model.fields.iter().find(|(name, _)| name == field));
+                let name = param.map(|(_, place)| self.plan.params[*place].alias.clone());
+                model.source.at(name.unwrap_or_default())
+            };
+            match invalid::of_model(py, &error, place) {
+                Ok(Some(problem)) => Failed::refused(problem),
+                Ok(None) => Failed::Raised(error),
+                Err(failure) => Failed::Raised(failure),
+            }
+        })
+    }
+
+    /// What the handler gave, as it is sent.
+    pub(super) fn answer(
+        &self,
+        value: &Bound<'_, PyAny>,
+        given: &Given,
+        objects: &Objects,
+    ) -> PyResult<crate::Response> {
+        let py = value.py();
+        let write = self.plan.write.map(|index| self.objects[index].bind(py));
+        interrupt::noting(py, given.answer(value, self.status, write, objects))
+    }
+
+    pub(super) fn respond(
+        &self,
+        py: Python<'_>,
+        result: PyResult<Bound<'_, PyAny>>,
+        given: Given,
+        within: Within<'_>,
+    ) -> crate::Response {
+        match result.and_then(|value| self.answer(&value, &given, within.objects)) {
+            Ok(response) => response,
+            Err(error) => self.raised(py, error, given, within),
+        }
+    }
+
+    pub(super) fn raised(&self, py: Python<'_>, error: PyErr, given: Given, within: Within<'_>) -> crate::Response {
+        let Within { objects, .. } = within;
+        let handed_on = catch::handed_on(py, objects, self.plan.catch, error, given.request, &self.plan.name);
+        handed_on.unwrap_or_else(|error| self.uncaught(py, error, within))
+    }
+
+    /// Of an exception that no handler of exceptions is asked about.
+    pub(super) fn uncaught(&self, py: Python<'_>, error: PyErr, within: Within<'_>) -> crate::Response {
+        errors::answer_as(py, error, &self.plan.name, within.outside(), self.plan.format)
+    }
+
+    pub(super) fn fail(&self, py: Python<'_>, failed: Failed, given: Given, within: Within<'_>) -> crate::Response {
+        match failed {
+            Failed::Refused(invalid) => self.refuse(py, *invalid, given, within),
+            Failed::Raised(error) => self.raised(py, error, given, within),
+        }
+    }
+
+    /// Tells of what is not as it has to be.
+    fn refuse(&self, py: Python<'_>, invalid: Invalid, given: Given, within: Within<'_>) -> crate::Response {
+        let Within { objects, .. } = within;
+        let (document, response) = (invalid.document(), invalid.into_response(self.plan.format));
+        match catch::exception_of(py, objects, self.plan.catch, &response, &document) {
+            Ok(None) => response,
+            Ok(Some(error)) => catch::handed_on(py, objects, self.plan.catch, error, given.request, &self.plan.name)
+                .unwrap_or(response),
+            Err(failure) => self.uncaught(py, failure, within),
+        }
+    }
+
+    /// For a dependency that keeps an exception to itself: nobody has given an answer.
+    pub(super) fn no_answer(&self) -> PyErr {
+        let name = &self.plan.name;
+        pyo3::exceptions::PyRuntimeError::new_err(format!(
+            "a dependency of {name} kept an exception to itself, and so there is no answer; raise it again after the yield, or \
+             raise an HTTPException"
+        ))
+    }
+
+    /// For the log: what was going on when the answer was gone.
+    pub(super) fn cleaning_up(&self) -> String {
+        format!("cleaning up after {}", self.plan.name)
+    }
+}
+
+/// Whether a generator has come to its end.
+pub(super) fn is_at_end(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<pyo3::exceptions::PyStopIteration>(py)
+}
+
+/// `next(generator)`.
+pub(super) fn next<'py>(generator: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    generator.call_method0(intern!(generator.py(), "__next__"))
+}
+
+/// `generator.throw(error)`.
+pub(super) fn throw<'py>(generator: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
+    let py = generator.py();
+    generator.call_method1(intern!(py, "throw"), (error.into_value(py),))
+}

@@ -1,0 +1,317 @@
+"""Parameters from the path, the query, headers and cookies: kinds, limits, names and places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import time, timedelta
+from decimal import Decimal
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Any, Literal, NewType
+
+import pytest
+from pydantic import Field, StringConstraints
+
+from ziggurat import ConfigError, Cookie, Header, Path, Query, Ziggurat
+from ziggurat.testing import TestClient
+
+pytestmark = pytest.mark.usefixtures("mode")
+
+UserId = NewType("UserId", int)
+
+
+class Truth(Enum):
+    NO = False
+    YES = True
+
+
+def codes(answer: Any) -> list[tuple[str, str]]:
+    """Place and kind of all that was wrong."""
+    assert answer.status_code == 422, answer.content
+    found = answer.json()["errors"]
+    return [(next(e[k] for k in ("parameter", "path", "header", "cookie") if k in e), e["code"]) for e in found]
+
+
+def test_more_kinds(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    got: dict[str, Any] = {}
+
+    @app.get("/{user}")
+    async def handler(
+        user: UserId,
+        at: time,
+        lasts: timedelta,
+        price: Decimal,
+        four: IPv4Address,
+        six: IPv6Address,
+        order: Literal["asc", "desc"],
+        level: Literal[1, 2],
+        truth: Truth,
+        ago: timedelta = timedelta(0),
+    ) -> None:
+        got.update(locals())
+
+    query = "at=12:30:00.5&lasts=P1DT90S&price=1.10&four=10.0.0.1&six=::1&order=desc&level=2&truth=true&ago=-PT1.5S"
+    answer = client().get(f"/7?{query}")
+    assert answer.status_code == 200, answer.content
+    got.pop("got", None)
+    assert got == {
+        "user": 7,
+        "at": time(12, 30, 0, 500_000),
+        "lasts": timedelta(days=1, seconds=90),
+        "price": Decimal("1.10"),
+        "four": IPv4Address("10.0.0.1"),
+        "six": IPv6Address("::1"),
+        "order": "desc",
+        "level": 2,
+        "truth": Truth.YES,
+        "ago": timedelta(seconds=-1.5),
+    }
+    assert str(got["price"]) == "1.10" and type(got["level"]) is int
+
+
+def test_each_kind_says_what_is_wrong(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.get("/")
+    async def handler(
+        at: time, lasts: timedelta, price: Decimal, four: IPv4Address, six: IPv6Address, order: Literal["a", "b"]
+    ) -> None:
+        raise AssertionError("it must not run")
+
+    started = client()
+    before = app.attach_counts()
+    answer = started.get("/?at=25:00&lasts=P999999999DT1S&price=1e9999&four=1.2.3.4.5&six=1.2.3.4&order=c")
+    assert codes(answer) == [
+        ("at", "time_parsing"),
+        ("lasts", "time_delta_parsing"),
+        ("price", "decimal_parsing"),
+        ("four", "ip_v4_address"),
+        ("six", "ip_v6_address"),
+        ("order", "literal_error"),
+    ]
+    assert app.attach_counts() == before
+
+
+def test_limits_of_all_kinds(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.get("/")
+    async def handler(
+        count: Annotated[int, Query(multiple_of=5, gt=0)] = 5,
+        ratio: Annotated[float, Field(lt=1), Query()] = 0.5,
+        price: Annotated[Decimal, Query(ge=Decimal("0.10"), max_digits=4, decimal_places=2)] = Decimal(1),
+        name: Annotated[str, Query(min_length=2, pattern="^[a-z]+$")] = "ab",
+        code: Annotated[str, StringConstraints(pattern=r"^\d+$")] = "1",
+        tags: Annotated[list[Annotated[str, Field(max_length=2)]], Query(min_length=2, max_length=3)] = [],  # noqa: B006
+    ) -> None: ...
+
+    started = client()
+    assert started.get("/?count=10&ratio=0.9&price=99.10&name=abc&code=12&tags=a&tags=b").status_code == 200
+    answer = started.get("/?count=7&ratio=1&price=0.09&name=A1&code=x&tags=a")
+    assert codes(answer) == [
+        ("count", "multiple_of"),
+        ("ratio", "less_than"),
+        ("price", "greater_than_equal"),
+        ("name", "string_pattern_mismatch"),
+        ("code", "string_pattern_mismatch"),
+        ("tags", "too_short"),
+    ]
+    assert [e["limit"] for e in answer.json()["errors"]] == [5, 1, "0.10", "^[a-z]+$", r"^\d+$", 2]
+    answer = started.get("/?count=0&price=1.001&tags=a&tags=b&tags=c&tags=d")
+    assert codes(answer) == [("count", "greater_than"), ("price", "decimal_max_places"), ("tags", "too_long")]
+    assert codes(started.get("/?tags=abc&tags=abcd&tags=a")) == [("tags", "string_too_long")] * 2
+
+
+def test_lists_sets_and_tuples(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    got: dict[str, Any] = {}
+
+    @app.get("/")
+    async def handler(
+        many: list[int],
+        some: Annotated[set[int], Query(min_length=2)],
+        fixed: frozenset[str],
+        row: tuple[float, ...],
+        bare: list,  # type: ignore[type-arg]
+        none: list[int] | None = None,
+    ) -> None:
+        got.update(locals())
+
+    started = client()
+    query = "many=1&many=1&some=1&some=2&some=01&fixed=a&fixed=a&row=1&row=2&bare=x"
+    assert started.get(f"/?{query}").status_code == 200
+    got.pop("got", None)
+    assert got == {
+        "many": [1, 1],
+        "some": {1, 2},
+        "fixed": frozenset({"a"}),
+        "row": (1.0, 2.0),
+        "bare": ["x"],
+        "none": None,
+    }
+    # What counts of a set is what it holds.
+    assert codes(started.get("/?many=1&some=1&some=01&fixed=a&row=1&bare=x")) == [("some", "too_short")]
+    assert codes(started.get("/?some=x&some=y&fixed=a&row=1&bare=x"))[:3] == [
+        ("many", "missing"),
+        ("some", "int_parsing"),
+        ("some", "int_parsing"),
+    ]
+
+
+def test_headers_and_cookies(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.get("/")
+    async def handler(
+        user_agent: Annotated[str, Header()],
+        session: Annotated[str, Cookie()],
+        count: Annotated[int, Cookie(alias="c-ount", le=3)] = 0,
+        x_id: Annotated[list[int] | None, Header()] = None,
+        under_score: Annotated[str | None, Header(convert_underscores=False)] = None,
+        seen: Annotated[list[str], Cookie()] = [],  # noqa: B006
+    ) -> list[Any]:
+        return [user_agent, session, count, x_id, under_score, seen]
+
+    started = client()
+    answer = started.get(
+        "/",
+        headers=[
+            ("user-agent", "me"),
+            ("cookie", 'session="a b"; c-ount=2; seen=x; broken; session=other'),
+            ("cookie", "seen=y"),
+            ("x-id", "1"),
+            ("x-id", "2"),
+            ("under_score", "kept"),
+        ],
+    )
+    assert answer.json() == ["me", "a b", 2, [1, 2], "kept", ["x", "y"]]
+    answer = started.get("/", headers=[("user-agent", "me"), ("cookie", "c-ount=4"), ("x-id", "z")])
+    assert codes(answer) == [("session", "missing"), ("c-ount", "less_than_equal"), ("x-id", "int_parsing")]
+    # Names of cookies have large and small letters.
+    assert codes(started.get("/", headers=[("user-agent", "me"), ("cookie", "Session=1")])) == [("session", "missing")]
+
+
+def test_defaults_are_made_anew(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.get("/")
+    async def handler(
+        tags: Annotated[list[str], Query(default_factory=list)],
+        size: Annotated[int, Field(default_factory=lambda: 7)],
+    ) -> int:
+        tags.append("x")
+        return len(tags) * size
+
+    started = client()
+    assert [started.get("/").json() for _ in range(3)] == [7, 7, 7]
+
+
+def test_markers_within_unions_and_names_for_types(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    Small = Annotated[int, Field(le=9)]
+
+    @app.get("/{a}")
+    async def handler(
+        a: Annotated[Small, Path(ge=1)], b: Annotated[int, Query(alias="B", ge=1)] | None = None, c: Small | None = None
+    ) -> list[Any]:
+        return [a, b, c]
+
+    started = client()
+    assert started.get("/1?B=2&c=3").json() == [1, 2, 3]
+    assert started.get("/1").json() == [1, None, None]
+    assert codes(started.get("/0?B=0&c=10")) == [
+        ("a", "greater_than_equal"),
+        ("B", "greater_than_equal"),
+        ("c", "less_than_equal"),
+    ]
+
+
+def test_one_function_serves_a_path_with_and_without_it(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    async def handler(page: int = 1) -> int:
+        return page
+
+    app.get("/pages")(handler)
+    app.get("/pages/{page}")(handler)
+    started = client()
+    assert [started.get(at).json() for at in ("/pages", "/pages?page=2", "/pages/3")] == [1, 2, 3]
+
+
+def test_the_document_shows_parameters() -> None:
+    app = Ziggurat()
+
+    @app.get("/")
+    async def handler(
+        limit: Annotated[int, Query(ge=1, multiple_of=5, title="Limit", description="how many", examples=[5])] = 10,
+        order: Literal["asc", "desc"] = "asc",
+        tags: Annotated[set[str], Query(max_length=3, deprecated=True)] = set(),  # noqa: B006
+        session: Annotated[str | None, Cookie(include_in_schema=False)] = None,
+        theme: Annotated[str, Cookie(pattern="^a")] = "a",
+        lasts: timedelta = timedelta(seconds=1),
+    ) -> None: ...
+
+    shown = app.openapi()["paths"]["/"]["get"]["parameters"]
+    assert shown == [
+        {
+            "name": "limit",
+            "in": "query",
+            "required": False,
+            "description": "how many",
+            "schema": {
+                "type": "integer",
+                "minimum": 1,
+                "multipleOf": 5,
+                "default": 10,
+                "title": "Limit",
+                "examples": [5],
+            },
+        },
+        {
+            "name": "order",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string", "enum": ["asc", "desc"], "default": "asc"},
+        },
+        {
+            "name": "tags",
+            "in": "query",
+            "required": False,
+            "deprecated": True,
+            "schema": {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "maxItems": 3, "default": []},
+        },
+        {
+            "name": "theme",
+            "in": "cookie",
+            "required": False,
+            "schema": {"type": "string", "pattern": "^a", "default": "a"},
+        },
+        {
+            "name": "lasts",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string", "format": "duration", "default": "PT1S"},
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "told"),
+    [
+        (Annotated[int, Query(pattern="a")], ..., "limit pattern='a' cannot be checked"),
+        (Annotated[str, Query(pattern="(?=a)")], ..., "look-around"),
+        (Annotated[str, Query(pattern=re.compile("a", re.IGNORECASE))], ..., "has flags"),
+        (Annotated[str, StringConstraints(to_lower=True, min_length=1)], ..., "which is not understood"),
+        (Annotated[int, Field(strict=True)], ..., "which is not understood"),
+        (Annotated[int, Field(5)], ..., "has a default"),
+        (Annotated[list[int], Query(ge=1)], ..., r"write list[Annotated[int, Field(ge=1)]]"),
+        (Annotated[int, Query(), Header()], ..., "has two markers"),
+        (Annotated[int, Query(default_factory=int)], 1, "has a default and a default_factory"),
+        (Annotated[int, Query(multiple_of=0)], ..., "multiple_of=0 cannot be checked"),
+        (Annotated[str, Query(max_length=-1)], ..., "max_length=-1 cannot be checked"),
+        (Annotated[str, Header(alias="a b")], ..., "'a b' cannot be the name of a header"),
+        (Annotated[str, Cookie(alias="a;b")], ..., "'a;b' cannot be the name of a cookie"),
+        (tuple[int, str], ..., "write tuple[int, ...]"),
+        (list[int | None], ..., "cannot be None"),
+        (Literal["a", b"b"], ..., "cannot be read from the query"),
+        (Annotated[int, Path(alias="x")], 3, "which is always there"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(annotation: Any, default: Any, told: str) -> None:
+    async def handler(a: Any) -> None: ...
+
+    handler.__annotations__["a"] = annotation
+    if default is not ...:
+        handler.__defaults__ = (default,)
+    with pytest.raises(ConfigError, match=re.escape(told)) as caught:
+        Ziggurat().get("/{x}" if "always" in told else "/")(handler)
+    assert "test_parameters.py:" in str(caught.value)
