@@ -11,7 +11,17 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize(
-    "name", ["exceptions.md", "layers.md", "middleware.md", "mounting.md", "responses.md", "testing.md"]
+    "name",
+    [
+        "dependencies.md",
+        "exceptions.md",
+        "layers.md",
+        "middleware.md",
+        "mounting.md",
+        "parameters.md",
+        "responses.md",
+        "testing.md",
+    ],
 )
 def test_the_python_of_a_document_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Stores that it makes are made there.
