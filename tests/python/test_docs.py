@@ -30,4 +30,5 @@ def test_the_python_of_a_document_runs(name: str, tmp_path: Path, monkeypatch: p
     assert blocks
     module = tmp_path / f"{name.removesuffix('.md')}_document.py"
     module.write_text("\n".join(blocks))
-    exec(compile(module.read_text(), module, "exec"), {"__name__": module.stem})
+    # Its annotations are what they are there, and not what those of this file are.
+    exec(compile(module.read_text(), module, "exec", dont_inherit=True), {"__name__": module.stem})
