@@ -31,7 +31,7 @@ pub(in crate::python) struct Callable {
     /// What each model calls its fields.
     fields: Vec<Vec<Py<PyString>>>,
     pub(super) plan: Arc<Plan>,
-    status: StatusCode,
+    pub(super) status: StatusCode,
     /// What stands in for it.
     pub(in crate::python) switch: Arc<Switch>,
 }
@@ -175,6 +175,9 @@ impl Callable {
         objects: &Objects,
     ) -> PyResult<crate::Response> {
         let py = value.py();
+        if self.plan.stream.is_some() {
+            return interrupt::noting(py, self.streamed(value, given, objects));
+        }
         let write = self.plan.write.map(|index| self.objects[index].bind(py));
         interrupt::noting(py, given.answer(value, self.status, write, objects))
     }
