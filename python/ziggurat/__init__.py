@@ -52,7 +52,18 @@ if TYPE_CHECKING:
     from .params import Body, Cookie, Depends, Header, Path, Query
     from .policy import Policy
     from .requests import Claims, Request, State
-    from .responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+    from .responses import (
+        EventSourceResponse,
+        EventStream,
+        FileResponse,
+        HTMLResponse,
+        JSONResponse,
+        PlainTextResponse,
+        RedirectResponse,
+        Response,
+        ServerSentEvent,
+        StreamingResponse,
+    )
     from .routers import Router
     from .routing import CORE, PUBLIC
     from .transactions import transaction
@@ -73,7 +84,10 @@ __all__ = [
     "DeletedAt",
     "Depends",
     "DuplicateValue",
+    "EventSourceResponse",
+    "EventStream",
     "F",
+    "FileResponse",
     "HTMLResponse",
     "HTTPException",
     "HasRole",
@@ -103,11 +117,13 @@ __all__ = [
     "Router",
     "RowChanged",
     "RowNotFound",
+    "ServerSentEvent",
     "State",
     "StoreFailure",
     "StoreTimeout",
     "StoreUnavailable",
     "Stored",
+    "StreamingResponse",
     "UnsupportedModelError",
     "UpdatedAt",
     "WriteOnly",
@@ -171,7 +187,18 @@ _MODULES = {
     "params": ("Body", "Cookie", "Depends", "Header", "Path", "Query"),
     "policy": ("Policy",),
     "requests": ("Claims", "Request", "State"),
-    "responses": ("HTMLResponse", "JSONResponse", "PlainTextResponse", "RedirectResponse", "Response"),
+    "responses": (
+        "EventSourceResponse",
+        "EventStream",
+        "FileResponse",
+        "HTMLResponse",
+        "JSONResponse",
+        "PlainTextResponse",
+        "RedirectResponse",
+        "Response",
+        "ServerSentEvent",
+        "StreamingResponse",
+    ),
     "routers": ("Router",),
     "routing": ("CORE", "PUBLIC"),
     "transactions": ("transaction",),

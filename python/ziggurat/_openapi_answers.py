@@ -19,7 +19,12 @@ Json = dict[str, Any]
 def success(route: RouteSpec, schema: Json) -> Json:
     """The answer with what the handler returns, which `schema` is of."""
     made: Json = {"description": "Success"}
-    returns = route.returned.model
+    returns, stream = route.returned.model, route.returned.stream
+    if stream is not None:
+        # OpenAPI 3.1 has no word for one after the other: it is the schema of each.
+        each = schema if stream.form == "lines" else {}
+        made["content"] = {stream.media_type.partition(";")[0]: {"schema": each}}
+        return made
     if returns is str:
         made["content"] = {"text/plain": {"schema": {"type": "string"}}}
     elif returns is bytes:

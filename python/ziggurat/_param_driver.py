@@ -59,7 +59,9 @@ def compiled(
         "AsyncExitStack": contextlib.AsyncExitStack,
         "ExitStack": contextlib.ExitStack,
     }
-    is_async = handler.kind == "async"
+    # Calling a generator runs none of it.
+    is_generator = handler.kind in ("generator", "asyncgen")
+    is_async = is_generator or handler.kind == "async"
     yields = sum(step.kind in ("generator", "asyncgen") for step in steps)
     on_loop = is_async or any(step.kind in ("async", "asyncgen") for step in steps)
     # What is `def` runs on a thread where the handler does.
@@ -110,7 +112,7 @@ def compiled(
     names["handler"] = handler.function
     call = f"handler({', '.join(handler.args)})"
     is_coroutine = on_loop and (uses_run or yields > 0 or any(step.kind == "async" for step in steps))
-    if is_coroutine:
+    if is_coroutine and not is_generator:
         call = f"await {call}" if is_async else f"await threaded({', '.join(['run', 'handler', *handler.args])})"
     if mode == "answer":
         say(f"waiting = run.answer({call})")

@@ -106,11 +106,6 @@ def call_of(
         kind = "async"
     if is_handler and inspect.isclass(target):
         raise wrong("a class is not a handler", "give a function, or an instance whose class has __call__")
-    if is_handler and kind in ("asyncgen", "generator"):
-        raise wrong(
-            "a handler that yields is not supported",
-            "return a dict, list, scalar, dataclass, pydantic model, str, bytes or Response",
-        )
     parameters, returns = parameters_of(function, target, localns, wrong)
     arguments: list[Argument] = []
     for parameter, annotation, default in parameters:

@@ -8,7 +8,7 @@ import re
 import types
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Union, get_args, get_origin, is_typeddict
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, is_typeddict
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -16,6 +16,9 @@ from pydantic_core import PydanticSerializationError
 from ._ziggurat import Response
 from .exceptions import ConfigError, ResponseValidationError
 from .params import MISSING, Plan
+
+if TYPE_CHECKING:
+    from ._yields import Stream
 
 IncEx = Set[str] | Set[int] | Mapping[str, Any] | Mapping[int, Any]
 """Which fields: their names, or a mapping from them to those of what they hold, as pydantic takes it."""
@@ -59,11 +62,30 @@ class Returned:
     options: Options = field(default_factory=Options)
     write: Write | None = None
     """Gives JSON. None leaves it to the encoder, which writes every value as it is."""
+    stream: Stream | None = None
+    """Of a handler that yields; `model` is then that of each thing."""
 
 
-def returned_by(plan: Plan, response_model: Any, options: Options) -> Returned:
+def returned_by(plan: Plan, response_model: Any, options: Options, media_type: str | None = None) -> Returned:
     """What the handler of `plan` returns; `response_model` is `MISSING` where its annotation is to say so, and None for nothing."""
-    annotation = plan.returns if response_model is MISSING else response_model
+    name, location = plan.name, plan.location
+    if plan.yields:
+        from ._yields import stream_of
+
+        stream, item = stream_of(plan, media_type)
+        made = _written(plan, item, response_model, options)
+        return dataclasses.replace(made, stream=stream)
+    if media_type is not None:
+        raise ConfigError(
+            f"{name}: media_type is of what a handler yields",
+            cure="return Response(content=..., media_type=...)",
+            location=location,
+        )
+    return _written(plan, plan.returns, response_model, options)
+
+
+def _written(plan: Plan, annotation: Any, response_model: Any, options: Options) -> Returned:
+    annotation = annotation if response_model is MISSING else response_model
     name, location = plan.name, plan.location
     model = _without_responses(annotation)
     wanted = response_model is not MISSING and response_model is not None

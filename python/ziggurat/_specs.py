@@ -106,6 +106,8 @@ class RouteOptions(TypedDict, total=False):
     """Whether fields are left out that are None."""
     response_model_by_alias: bool
     """Whether fields are called by their aliases; they are unless told."""
+    media_type: str | None
+    """Of what a handler yields as chunks or lines."""
     responses: Mapping[int | str, Mapping[str, Any]]
     """Other answers for the document, by status: `{404: {"description": "No such item", "model": Problem}}`, and whatever OpenAPI
     has of an answer."""

@@ -16,6 +16,10 @@ _IN_A_ROW = 64
 class Sink(Protocol):
     """Where chunks go."""
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether somebody waits for the first chunk, and is told of an exception before it."""
+
     def put(self, chunk: object) -> Awaitable[None] | None:
         """Takes a chunk; gives what has to be awaited before the next one."""
 
@@ -36,8 +40,9 @@ async def pump(chunks: Any, sink: Sink) -> None:
                 await asyncio.sleep(0)
                 in_a_row = 0
     except Exception:
-        # The answer has begun, so that the client can only be told by its end.
-        _logger.exception("a body raised an exception while it was sent")
+        # When the answer has begun, the client can only be told by its end.
+        if not sink.is_quiet:
+            _logger.exception("a body raised an exception while it was sent")
         raise
     finally:
         close = getattr(source, "aclose", None)

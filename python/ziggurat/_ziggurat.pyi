@@ -144,6 +144,18 @@ class Response:
         """What runs once the answer was handed over."""
     @background.setter
     def background(self, value: BackgroundTask | BackgroundTasks | None) -> None: ...
+    def _send_file(
+        self,
+        path: str,
+        *,
+        root: str | None = None,
+        name: str | None = None,
+        missing_ok: bool = False,
+        location: str = "",
+    ) -> None: ...
+    def _send_as(
+        self, form: str, write: Callable[[Any], bytes] | None = None, keep_alive: float | None = None
+    ) -> None: ...
     def set_cookie(
         self,
         key: str,
@@ -182,6 +194,35 @@ class Response:
     def body_iterator(self) -> AsyncIterator[bytes]: ...
     @body_iterator.setter
     def body_iterator(self, value: AsyncIterable[bytes | str] | Iterator[bytes | str]) -> None: ...
+
+@final
+class ServerSentEvent:
+    """One event of a `text/event-stream`.
+
+    `data` is sent as it is where it is a `str`, of as many lines as it has, and as JSON otherwise. `event` is the type that a client listens for, "message"
+    unless given. `id` comes back as `Last-Event-ID` when a client that lost its connection comes again, which it does after `retry` milliseconds. `comment` is
+    for people who look at the connection.
+    """
+
+    def __new__(
+        cls,
+        data: Any = None,
+        *,
+        event: str | None = None,
+        id: str | None = None,
+        retry: int | None = None,
+        comment: str | None = None,
+    ) -> Self: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def event(self) -> str | None: ...
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def retry(self) -> int | None: ...
+    @property
+    def comment(self) -> str | None: ...
 
 def encode_json(value: object) -> bytes: ...
 

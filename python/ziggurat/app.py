@@ -388,6 +388,7 @@ class Ziggurat(Routes):
             errors=self.errors_of(route),
             catch=catch,
             write=route.returned.write,
+            stream=None if route.returned.stream is None else route.returned.stream.to_spec(),
         )
 
     def _override(self) -> None:

@@ -86,6 +86,7 @@ class Compiled:
         errors: str = "problem",
         catch: int | None = None,
         write: Callable[[Any], bytes] | None = None,
+        stream: dict[str, str] | None = None,
     ) -> tuple[str, list[object]]:
         """The plan as JSON for the native side, and the Python objects that it names by index."""
         objects = list(self.objects)
@@ -116,6 +117,7 @@ class Compiled:
             "errors": errors,
             "catch": catch,
             "write": None if write is None else keep(write),
+            "stream": stream,
         }
         return json.dumps(plan), objects
 
@@ -145,6 +147,11 @@ class Plan:
     def location(self) -> str:
         """`file:line` of the function."""
         return self.call.location
+
+    @property
+    def yields(self) -> bool:
+        """Whether it is a generator, whose body is sent while it runs."""
+        return self.call.kind in ("generator", "asyncgen")
 
     @property
     def returns(self) -> Any:
@@ -187,7 +194,7 @@ class Plan:
             function, mode, is_async = compiled(graph.steps, handler, args, answers=answers)
             order = list(range(len(graph.args)))
         else:
-            function, mode, is_async = self.function, "call", self.call.kind == "async"
+            function, mode, is_async = self.function, "call", self.call.kind != "value"
             keywords = tuple(each.name for each in self.call.arguments if each.by_name)
             order = [int(text.rpartition("=")[2][1:]) for text in handler.args]
         places = [_native(graph.args[place], body) for place in order]

@@ -117,6 +117,7 @@ class Routes:
         response_model_exclude_defaults: bool = False,
         response_model_exclude_none: bool = False,
         response_model_by_alias: bool = True,
+        media_type: str | None = None,
         responses: Mapping[int | str, Mapping[str, Any]] | None = None,
         deprecated: bool = False,
         include_in_schema: bool = True,
@@ -159,7 +160,7 @@ class Routes:
 
         def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
             plan = inspect_handler(function, path, localns=localns, prefix=prefix, dependencies=before)
-            returned = returned_by(plan, response_model, options)
+            returned = returned_by(plan, response_model, options, media_type)
             doc = (plan.doc or "").strip()
             head, _, rest = doc.partition("\n\n")
             return [

@@ -14,6 +14,7 @@ mod convert;
 mod db;
 mod errors;
 mod extension;
+mod file;
 mod handler;
 mod headers;
 mod hooks;
@@ -51,6 +52,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<query::QueryParams>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<response::Response>()?;
+    module.add_class::<stream::ServerSentEvent>()?;
     module.add_function(wrap_pyfunction!(response::encode_json, module)?)?;
     module.add_class::<rows::Rows>()?;
     module.add_class::<rows::Walk>()?;

@@ -12,6 +12,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::PyDict;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 use super::asgi::AsgiApp;
@@ -167,6 +168,8 @@ pub(super) struct Shared {
     pub(super) sync: SyncPool,
     /// What runs on after its request was answered.
     pub(super) background: TaskTracker,
+    /// Cancelled when the app begins to stop.
+    stopping: RwLock<CancellationToken>,
 }
 
 impl Shared {
@@ -175,6 +178,7 @@ impl Shared {
             event_loop: RwLock::new(None),
             sync: SyncPool::new(sync_threads),
             background: TaskTracker::new(),
+            stopping: RwLock::default(),
         })
     }
 
@@ -183,7 +187,20 @@ impl Shared {
         self.event_loop.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Is ready when the app begins to stop, for answers that have no end.
+    pub(super) fn stopping(&self) -> WaitForCancellationFutureOwned {
+        self.stopping.read().unwrap_or_else(PoisonError::into_inner).clone().cancelled_owned()
+    }
+
+    pub(super) fn stop(&self) {
+        self.stopping.read().unwrap_or_else(PoisonError::into_inner).cancel();
+    }
+
     pub(super) fn set_event_loop(&self, handle: Option<LoopHandle>) {
+        if handle.is_some() {
+            // It may have stopped before.
+            *self.stopping.write().unwrap_or_else(PoisonError::into_inner) = CancellationToken::new();
+        }
         *self.event_loop.write().unwrap_or_else(PoisonError::into_inner) = handle;
     }
 }

@@ -141,6 +141,11 @@ impl Request {
         Ok(made.bind(py))
     }
 
+    /// What the answer with a file depends on.
+    pub(super) fn asked(&self) -> (Method, HeaderMap) {
+        (self.head.method.clone(), self.head.headers.clone())
+    }
+
     /// Whether this is the request that `exchange` carries.
     pub(super) fn is_of(&self, exchange: &Arc<Exchange>) -> bool {
         matches!(&self.body, BodySource::Exchange(own) if Arc::ptr_eq(own, exchange))

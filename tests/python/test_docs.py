@@ -20,6 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         "mounting.md",
         "parameters.md",
         "responses.md",
+        "streaming.md",
         "testing.md",
     ],
 )

@@ -179,6 +179,10 @@ def test_what_rust_refuses_is_offered_where_somebody_asks_for_its_status(tmp_pat
     async def add(request: Request, payload: Payload, dry: bool = False) -> int:
         return payload.size
 
+    @app.post("/later")
+    async def later(payload: Payload, request: Request) -> int:
+        return payload.size
+
     @app.get("/secret", auth=True)
     async def secret() -> str:
         return "secret"
@@ -224,6 +228,7 @@ def test_what_rust_refuses_is_offered_where_somebody_asks_for_its_status(tmp_pat
         ]
         assert client.post("/items?dry=maybe", json={"size": 1}).json()["wrong"][0]["parameter"] == "dry"
         assert client.post("/items", json={"size": "x"}).json()["wrong"][0]["pointer"] == "/size"
+        assert client.post("/later", json={"size": "x"}).json()["wrong"][0]["pointer"] == "/size"
         assert client.post("/note", json={"id": 1, "text": 2}).json()["wrong"][0]["pointer"] == "/text"
 
         answer = client.get("/secret")

@@ -446,7 +446,7 @@ def test_parameters_that_cannot_be_filled_are_named() -> None:
     assert "'a' cannot be a list" in refuse("/{a}", listed)
     assert "has a parameter 'b' that the function does not take" in refuse("/{a}/{b}", fine)
     assert "write a: Annotated[type, Query(...)]" in refuse("/", old_style)
-    assert "yields is not supported" in refuse("/", yields)
+    assert "it yields, and does not say what" in refuse("/", yields)
     assert "unsupported: " in refuse("/", unsupported)
 
 

@@ -1,6 +1,6 @@
 use std::future::Future;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use super::answer::{Manner, Source};
 use super::asked::Asked;
 use super::directory::compressed;
-use super::root::{Entry, open, served};
+use super::root::{Entry, Root, open, served};
 use super::{FileBody, kind};
 
 /// Answers requests with one file: ranges, conditions and all, as a directory would.
@@ -35,6 +35,8 @@ use super::{FileBody, kind};
 #[must_use]
 pub struct ServeFile {
     path: Arc<Path>,
+    /// What the path is below of; none where it is the program's own.
+    root: Option<Arc<Path>>,
     content_type: HeaderValue,
     precompressed: bool,
     manner: Manner,
@@ -45,7 +47,38 @@ impl ServeFile {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let path: Arc<Path> = path.into().into();
         let content_type = kind::of(&path);
-        Self { path, content_type, precompressed: false, manner: Manner { cache_control: None, vary: None } }
+        Self {
+            path,
+            root: None,
+            content_type,
+            precompressed: false,
+            manner: Manner { cache_control: None, vary: None },
+        }
+    }
+
+    /// The file at `within`, a relative path that may be somebody else's: it is not there where it leads out of the directory `root`, by `..` or
+    /// by a symbolic link.
+    ///
+    /// ```
+    /// # use http::{HeaderMap, Method};
+    /// # use ziggurat::{Body, layers::static_files::ServeFile};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let get = |within: &'static str| async move { ServeFile::below("src", within).answer::<Body>(&Method::GET, &HeaderMap::new()).await };
+    /// assert!(get("lib.rs").await.is_ok());
+    /// for out in ["../Cargo.toml", "/etc/hostname", "service/../../Cargo.toml", ""] {
+    ///     assert_eq!(get(out).await.unwrap_err().kind(), std::io::ErrorKind::NotFound, "{out}");
+    /// }
+    /// # }
+    /// ```
+    pub fn below(root: impl Into<PathBuf>, within: impl Into<PathBuf>) -> Self {
+        let root: Arc<Path> = root.into().into();
+        Self { root: Some(root), ..Self::new(within) }
+    }
+
+    /// Takes the type that `name` tells, and not that of the path.
+    pub fn named(mut self, name: &Path) -> Self {
+        self.content_type = kind::of(name);
+        self
     }
 
     /// The `Content-Type`.
@@ -80,7 +113,11 @@ impl ServeFile {
         let file = self.clone();
         let asked = Asked::of(method, headers).unwrap_or_else(|| Asked { head: false, headers: HeaderMap::new() });
         let work = spawn_blocking(move || {
-            let Entry::File(opened, metadata) = open(&file.path)? else {
+            let entry = match &file.root {
+                Some(root) => below(root, &file.path)?,
+                None => open(&file.path)?,
+            };
+            let Entry::File(opened, metadata) = entry else {
                 return Err(io::ErrorKind::IsADirectory.into());
             };
             let source = Source { file: opened, metadata, coding: None, content_type: file.content_type };
@@ -89,4 +126,14 @@ impl ServeFile {
         });
         async { Ok(work.await.map_err(io::Error::other)??.map(FileBody::of)) }
     }
+}
+
+/// Opens what is at `within`, unless that leads out of `root`.
+fn below(root: &Path, within: &Path) -> io::Result<Entry> {
+    let is_plain = within.components().all(|step| matches!(step, Component::Normal(_)));
+    if !is_plain || within.as_os_str().is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let root = Root::new(root).map_err(io::Error::other)?;
+    root.open(within)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }

@@ -16,7 +16,7 @@ use crate::python::bridge::{EventLoop, OnLoop, current_loop, spawn_bringing};
 use crate::python::context;
 use crate::python::errors;
 use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
-use crate::python::stream::{BodyIterator, Outgoing, is_chunks};
+use crate::python::stream::{BodyIterator, Form, Outgoing, is_chunks};
 use crate::service::Stack;
 
 /// Names and values of header fields, as bytes.
@@ -30,7 +30,9 @@ pub(super) fn request(method: &str, target: &str, fields: &Fields, body: &Bound<
     }
     let body = match body.cast::<PyBytes>() {
         Ok(bytes) => Bytes::copy_from_slice(bytes.as_bytes()).into(),
-        Err(_) if is_chunks(body)? => Body::new(Outgoing::new(current_loop(body.py())?, body.clone().unbind())),
+        Err(_) if is_chunks(body)? => {
+            Body::new(Outgoing::new(current_loop(body.py())?, body.clone().unbind(), Form::Chunks))
+        }
         Err(_) => return Err(PyTypeError::new_err("a body is bytes, or an iterator of bytes")),
     };
     request.body(body).map_err(|error| PyValueError::new_err(format!("not a request: {error}")))

@@ -443,6 +443,9 @@ impl App {
 
     /// Stops accepting and waits for requests in flight; gives how many finished and how many were dropped.
     fn drain(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
+        if let Some(built) = self.built.get() {
+            built.shared.stop();
+        }
         let taken = lock(&self.serving).as_mut().and_then(Serving::stop);
         let Some(stopped) = taken else { return Ok((0, 0)) };
         let runtime = runtime().map_err(|error| io_error(&error))?;

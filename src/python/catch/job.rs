@@ -14,7 +14,7 @@ use crate::python::objects::Objects;
 use crate::python::pyloop::{self, Finish, Job, Reply, Started};
 use crate::python::request::{BodySource, Request};
 use crate::python::unfinished::Rest;
-use crate::python::{attach, context, errors, interrupt, refusal, response};
+use crate::python::{attach, context, errors, file, interrupt, refusal, response};
 use crate::service::LeafKind;
 
 /// An exception, and the handler that was found for it.
@@ -141,9 +141,9 @@ impl CatchJob {
             return Started::Finished;
         };
         let surroundings = request.as_ref().and_then(|request| request.surroundings);
-        let mut answer =
-            CatchReply { objects: std::sync::Arc::downgrade(&objects), surroundings, original: None, reply };
-        match interrupt::noting(py, call(py, &objects, what, request, &mut answer.original)) {
+        let weak = std::sync::Arc::downgrade(&objects);
+        let mut answer = CatchReply { objects: weak, surroundings, original: None, request: None, reply };
+        match interrupt::noting(py, call(py, &objects, what, request, &mut answer)) {
             Ok(Some(coroutine)) => Started::Coroutine { coroutine, finish: Box::new(answer) },
             Ok(None) => {
                 let response =
@@ -165,7 +165,7 @@ fn call(
     objects: &Objects,
     what: What,
     request: Option<Refused>,
-    original: &mut Option<(Option<PyErr>, Response)>,
+    answer: &mut CatchReply,
 ) -> PyResult<Option<Py<PyAny>>> {
     let mut state = None;
     let mut made = None;
@@ -185,7 +185,7 @@ fn call(
         }
         What::Problem { catcher, response, document } => {
             let error = exception_of(py, objects, Some(catcher), &response, &document);
-            let (_, kept) = original.insert((None, response));
+            let (_, kept) = answer.original.insert((None, response));
             let Some(error) = error? else { return Ok(None) };
             let whose = format!("what answered {}", kept.status().as_u16());
             let handler = objects.catchers[catcher].bind(py).call_method1(intern!(py, "find"), (error.value(py),))?;
@@ -193,12 +193,13 @@ fn call(
                 return Ok(None);
             }
             let request = make(made, state)?;
-            if let Some((raised, _)) = original {
+            if let Some((raised, _)) = &mut answer.original {
                 *raised = Some(error.clone_ref(py));
             }
             (handler, error, whose, request)
         }
     };
+    answer.request = Some(request.clone_ref(py));
     Ok(Some(handler.call1((request, error.value(py), whose))?.unbind()))
 }
 
@@ -208,6 +209,7 @@ struct CatchReply {
     surroundings: Option<u64>,
     /// The answer without a handler, and the exception that stands for it.
     original: Option<(Option<PyErr>, Response)>,
+    request: Option<Py<Request>>,
     reply: Reply,
 }
 
@@ -219,7 +221,7 @@ impl Finish for CatchReply {
 
 impl CatchReply {
     fn tell(self, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
-        let Self { objects, surroundings, original, reply } = self;
+        let Self { objects, surroundings, original, request, reply } = self;
         if reply.is_closed() {
             return;
         }
@@ -228,7 +230,7 @@ impl CatchReply {
         let answered =
             result.and_then(|value| interrupt::noting(py, response::answer(&value, http::StatusCode::OK, &objects)));
         let response = match (answered, original) {
-            (Ok(response), _) => response,
+            (Ok(response), _) => file::asked_by(py, response, request.as_ref()),
             (Err(_), _) if cancelled => refusal::stopping().into_response(),
             // Raised again, it is answered as if nobody had looked.
             (Err(error), Some((Some(own), response))) if error.value(py).is(own.value(py)) => response,

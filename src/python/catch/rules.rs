@@ -6,8 +6,8 @@ use crate::python::bridge::OnLoop;
 use crate::python::catch::Raised;
 use crate::python::hooks::Surrounding;
 use crate::python::pyloop::reply;
-use crate::python::refusal;
 use crate::python::request::{BodySource, Head};
+use crate::python::{refusal, unfinished};
 use crate::service::{IsProblem, LeafKind};
 
 /// Which problems are offered to the handlers of exceptions, and where those are.
@@ -45,7 +45,10 @@ impl Rules {
         let (reply, answer) = reply(None);
         let job = CatchJob::of_problem(self.index, response, document, request, objects.clone(), reply);
         match event_loop.submit(Box::new(job)) {
-            Ok(_submitted) => answer.await.unwrap_or_else(|_| refusal::lost().into_response()),
+            Ok(_submitted) => {
+                let answer = answer.await.unwrap_or_else(|_| refusal::lost().into_response());
+                unfinished::finished(answer).await
+            }
             Err(why) => refusal::of_overload(why).into_response(),
         }
     }

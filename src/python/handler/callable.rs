@@ -31,7 +31,7 @@ pub(in crate::python) struct Callable {
     /// What each model calls its fields.
     fields: Vec<Vec<Py<PyString>>>,
     pub(super) plan: Arc<Plan>,
-    status: StatusCode,
+    pub(super) status: StatusCode,
     /// What stands in for it.
     pub(in crate::python) switch: Arc<Switch>,
 }
@@ -110,10 +110,15 @@ impl Callable {
         run: Option<&Bound<'py, Run>>,
         given: &mut Given,
     ) -> Result<Bound<'py, PyAny>, Failed> {
-        let Input { scalars, body, mut head, claims } = input;
+        let Input { scalars, body, head, claims } = input;
         let mut args = Vec::with_capacity(self.plan.args.len() + 1);
         args.extend(run.map(|run| run.as_any().clone()));
-        let mut state = surroundings.map(|surroundings| surroundings.state);
+        if let Some(head) = head {
+            // Before all else: what goes wrong with the others may be for a handler of exceptions, which is given it.
+            let state = surroundings.map(|surroundings| surroundings.state);
+            let request = Request::new(*head, BodySource::Read(body.clone())).of_app(py, objects);
+            given.request = Some(Py::new(py, request.with_state(py, state))?);
+        }
         let mut decoded = Decoded::new(&body);
         for arg in &self.plan.args {
             args.push(match arg {
@@ -129,11 +134,8 @@ impl Callable {
                     None => py.None().into_bound(py),
                 },
                 Arg::Request => {
-                    let head = head.take().ok_or_else(|| errors::bug("a handler has one request"))?;
-                    let request = Request::new(*head, BodySource::Read(body.clone())).of_app(py, objects);
-                    let request = Bound::new(py, request.with_state(py, state.take()))?;
-                    given.request = Some(request.clone().unbind());
-                    request.into_any()
+                    let request = given.request.as_ref().map(|request| request.bind(py).clone().into_any());
+                    request.ok_or_else(|| errors::bug("a plan with a request asks for its head"))?
                 }
             });
         }
@@ -173,6 +175,9 @@ impl Callable {
         objects: &Objects,
     ) -> PyResult<crate::Response> {
         let py = value.py();
+        if self.plan.stream.is_some() {
+            return interrupt::noting(py, self.streamed(value, given, objects));
+        }
         let write = self.plan.write.map(|index| self.objects[index].bind(py));
         interrupt::noting(py, given.answer(value, self.status, write, objects))
     }

@@ -4,10 +4,10 @@ use http::StatusCode;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::python::background;
 use crate::python::objects::Objects;
 use crate::python::request::Request;
 use crate::python::response::{self, Response};
+use crate::python::{background, file};
 
 /// Kept while a handler runs.
 #[derive(Default)]
@@ -18,6 +18,11 @@ pub(super) struct Given {
 }
 
 impl Given {
+    /// Where only the request is still known.
+    pub(super) fn of(request: Option<Py<Request>>) -> Self {
+        Self { request, ..Self::default() }
+    }
+
     /// The response whose status, headers and cookies the answer gets.
     pub(super) fn response<'py>(&mut self, py: Python<'py>, status: StatusCode) -> PyResult<Bound<'py, PyAny>> {
         let response = match &self.response {
@@ -59,7 +64,21 @@ impl Given {
                 answer = beside.get().add_to(py, objects, answer, value.is_instance_of::<Response>())?;
             }
         }
+        let answer = file::asked_by(py, answer, self.request.as_ref());
         self.behind(py, answer, objects)
+    }
+
+    /// The same behind a body that is still to be made: what is added until it ends counts.
+    pub(super) fn behind_body(
+        &self,
+        py: Python<'_>,
+        answer: crate::Response,
+        objects: &Objects,
+    ) -> PyResult<crate::Response> {
+        match &self.tasks {
+            Some(tasks) => background::after(objects, answer, tasks.clone_ref(py)),
+            None => Ok(answer),
+        }
     }
 
     fn behind(&self, py: Python<'_>, answer: crate::Response, objects: &Objects) -> PyResult<crate::Response> {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::callable::{Callable, Failed, Input, Within, is_at_end, next, throw};
@@ -60,6 +61,11 @@ impl Call {
         let needed = matches!(callable.plan.mode, Mode::Run | Mode::Answer).then(Answered::default);
         let Some(answered) = answered.or(needed) else {
             return match callable.call(py, input, outer, &objects, None, &mut given) {
+                Ok(generator) if callable.plan.stream.is_some() && !is_awaitable(&generator) => {
+                    let within = Within { objects: &objects, surroundings };
+                    reply.send(callable.respond(py, Ok(generator), given, within));
+                    Started::Finished
+                }
                 Ok(coroutine) => {
                     let reply = ReplyTo::Own(reply, given);
                     HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply }.of(coroutine)
@@ -137,6 +143,11 @@ impl Call {
             }
         });
     }
+}
+
+/// Tells the coroutine that gives a generator from the generator itself.
+fn is_awaitable(value: &Bound<'_, PyAny>) -> bool {
+    value.hasattr(intern!(value.py(), "__await__")).unwrap_or(false)
 }
 
 fn note(py: Python<'_>, failed: &Failed) {

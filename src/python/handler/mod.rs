@@ -18,6 +18,7 @@ mod scalar;
 mod service;
 mod switch;
 mod sync;
+mod yielding;
 
 pub(super) use callable::Callable;
 pub(super) use plan::Plan;

@@ -30,6 +30,9 @@ pub(in crate::python) struct Plan {
     /// What makes JSON of what it returns, among the plan's objects; none leaves it to our own encoder.
     #[serde(default)]
     pub(super) write: Option<usize>,
+    /// Of a handler that yields.
+    #[serde(default)]
+    pub(super) stream: Option<StreamPlan>,
     errors: String,
     /// How clients are told what was wrong.
     #[serde(skip)]
@@ -89,6 +92,14 @@ pub(super) struct ModelPlan {
     pub(super) fields: Vec<(String, usize)>,
     /// Index among the plan's objects of what makes it of a dict.
     pub(super) make: usize,
+}
+
+/// How what a handler yields is sent.
+#[derive(Debug, Deserialize)]
+pub(super) struct StreamPlan {
+    /// As `Form::new` knows it.
+    pub(super) form: String,
+    pub(super) media_type: String,
 }
 
 #[derive(Debug, Deserialize)]

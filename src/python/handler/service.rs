@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
+use pyo3::prelude::*;
 use tower_service::Service;
 
 use super::callable::Input;
@@ -19,14 +20,18 @@ use super::run::Answered;
 use super::scalar::Scalar;
 use super::switch::Switch;
 use super::sync::Work;
-use crate::Body;
+use super::yielding::RaisedFirst;
+use crate::python::background;
+use crate::python::bridge::{OnLoop, Raised};
 use crate::python::catch::{Refused, Rules};
 use crate::python::objects::{Objects, Shared, SurroundingsId};
 use crate::python::pyloop::{Answer, Submitted, reply};
 use crate::python::refusal;
-use crate::python::request::Head;
+use crate::python::request::{Head, Request as PyRequest};
+use crate::python::stream::begun;
 use crate::python::unfinished::Rest;
 use crate::service::{IsProblem, Problem, Request, Response, read_body};
+use crate::{Body, BoxError};
 
 /// Answers requests with a Python handler.
 ///
@@ -123,20 +128,60 @@ impl Inner {
 
     /// Waits for the answer. `unread` is kept until it is there: what belongs to the request must not end before it.
     async fn finish(&self, waiting: Waiting, unread: Body) -> Response {
-        let Waiting { answer, _tied, head } = waiting;
+        let Waiting { answer, _tied, head, surroundings } = waiting;
         let answer = answer.await;
         drop(unread);
         let mut response = answer.unwrap_or_else(|_| refusal::lost().into_response());
         match Rest::take(&mut response) {
             None => self.offered(response),
-            Some(rest) => Box::pin(self.complete(rest, head)).await,
+            Some(rest) => Box::pin(self.complete(response, rest, head, surroundings)).await,
         }
     }
 
-    async fn complete(&self, rest: Rest, head: Option<Parts>) -> Response {
-        match (rest, &self.rules) {
-            (Rest::Raised(raised), Some(rules)) => self.offered(rules.answer(raised, head.map(Refused::new)).await),
-            (Rest::Raised(_), None) => Problem::internal().into_response(),
+    /// Does what is left to do of an answer, until nothing is.
+    async fn complete(
+        &self,
+        mut response: Response,
+        mut rest: Rest,
+        mut head: Option<Parts>,
+        surroundings: Option<u64>,
+    ) -> Response {
+        loop {
+            response = match (rest, &self.rules) {
+                (Rest::First(request), _) => match begun(response).await {
+                    Ok(response) => response,
+                    Err(error) => self.raised_first(error, request, surroundings).await,
+                },
+                (Rest::Raised(raised), Some(rules)) => rules.answer(raised, head.take().map(Refused::new)).await,
+                (Rest::Raised(_), None) => Problem::internal().into_response(),
+                (Rest::File(file), _) => file.answer(response, head.as_ref()).await,
+            };
+            match Rest::take(&mut response) {
+                Some(more) => rest = more,
+                None => return self.offered(background::with_body(response)),
+            }
+        }
+    }
+
+    /// The answer where a handler that yields raised an exception first.
+    async fn raised_first(
+        &self,
+        error: BoxError,
+        request: Option<OnLoop<Py<PyRequest>>>,
+        surroundings: Option<u64>,
+    ) -> Response {
+        // All that fails in a body of Python's is Python's.
+        let Ok(raised) = error.downcast::<Raised>() else { return Problem::internal().into_response() };
+        let Some(event_loop) = self.shared.event_loop() else { return refusal::lost().into_response() };
+        let (reply, answer) = reply(None);
+        let (handler, objects) = (self.handler, self.objects.clone());
+        let job = RaisedFirst { handler, raised: *raised, request, objects, surroundings, reply };
+        match event_loop.submit(Box::new(job)) {
+            Ok(_submitted) => answer.await.unwrap_or_else(|_| refusal::lost().into_response()),
+            Err(why) => {
+                tracing::error!(handler = self.plan.name, %why, "a handler failed, and its exception could not be told");
+                refusal::of_overload(why).into_response()
+            }
         }
     }
 
@@ -176,14 +221,14 @@ impl Inner {
         };
         if !self.plan.is_async {
             self.shared.sync.submit(Work::Call(Box::new(call))).map_err(|_| refusal::overloaded())?;
-            return Ok(Waiting { answer, _tied: None, head: kept });
+            return Ok(Waiting { answer, _tied: None, head: kept, surroundings });
         }
         let Some(event_loop) = self.shared.event_loop() else {
             return Err(refusal::not_running());
         };
         let submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
         let tied = Tied { submitted: Some(submitted), answered };
-        Ok(Waiting { answer, _tied: Some(tied), head: kept })
+        Ok(Waiting { answer, _tied: Some(tied), head: kept, surroundings })
     }
 }
 
@@ -193,6 +238,7 @@ struct Waiting {
     _tied: Option<Tied>,
     /// Where Python was not given it: an answer may depend on it.
     head: Option<Parts>,
+    surroundings: Option<u64>,
 }
 
 /// Ends a coroutine when it is dropped, but not one that has answered and cleans up.

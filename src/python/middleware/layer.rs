@@ -20,7 +20,7 @@ use crate::python::hooks::Surrounding;
 use crate::python::objects::{Objects, SurroundingsId};
 use crate::python::pyloop::{Answer, Finish, Job, Refused, Reply, Started, Submitted, reply};
 use crate::python::request::{BodySource, Head, Request as PyRequest};
-use crate::python::{attach, context, errors, interrupt, refusal, response};
+use crate::python::{attach, context, errors, file, interrupt, refusal, response, unfinished};
 use crate::service::{
     Dispatcher, LeafInfo, LeafKind, Problem, Request, Response, ResponseFuture as RouteFuture, Route,
 };
@@ -157,7 +157,8 @@ struct Waiting {
 
 impl Waiting {
     async fn answer(self) -> Result<Response, Infallible> {
-        let Ok(mut response) = self.answer.await else { return Ok(refusal::lost().into_response()) };
+        let Ok(response) = self.answer.await else { return Ok(refusal::lost().into_response()) };
+        let mut response = unfinished::finished(response).await;
         self.exchange.tell(&mut response);
         Ok(response)
     }
@@ -197,17 +198,19 @@ impl MiddlewareJob {
             reply.send(refusal::stopping().into_response());
             return Started::Finished;
         };
+        let mut kept = None;
         let called = || -> PyResult<Py<PyAny>> {
             let state = surroundings.and_then(|id| objects.surroundings(py, id)).map(|outer| outer.state);
             let request =
                 PyRequest::new(head, BodySource::Exchange(exchange.clone())).with_state(py, state).of_app(py, &objects);
-            let arguments = (Py::new(py, request)?, Py::new(py, CallNext(exchange.clone()))?);
+            let request = kept.insert(Py::new(py, request)?).clone_ref(py);
+            let arguments = (request, Py::new(py, CallNext(exchange.clone()))?);
             objects.middleware[index].call1(py, arguments)
         };
         match interrupt::noting(py, called()) {
             Ok(coroutine) => {
                 let objects = Arc::downgrade(&objects);
-                let finish = MiddlewareReply { name, objects, exchange, surroundings, reply };
+                let finish = MiddlewareReply { name, objects, exchange, surroundings, request: kept, reply };
                 Started::Coroutine { coroutine, finish: Box::new(finish) }
             }
             Err(error) => {
@@ -225,12 +228,13 @@ struct MiddlewareReply {
     objects: Weak<Objects>,
     surroundings: Option<u64>,
     exchange: Arc<Exchange>,
+    request: Option<Py<PyRequest>>,
     reply: Reply,
 }
 
 impl Finish for MiddlewareReply {
     fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
-        let Self { name, objects, exchange, surroundings, reply } = *self;
+        let Self { name, objects, exchange, surroundings, request, reply } = *self;
         exchange.end(py);
         let cancelled = result.as_ref().is_err_and(|error| errors::is_cancelled(py, error));
         let Some(objects) = objects.upgrade() else { return reply.send(refusal::stopping().into_response()) };
@@ -241,7 +245,7 @@ impl Finish for MiddlewareReply {
             false => interrupt::noting(py, response::answer(&value, StatusCode::OK, &objects)),
         });
         let response = match answered {
-            Ok(response) => response,
+            Ok(response) => file::asked_by(py, response, request.as_ref()),
             Err(_) if cancelled && reply.is_closed() => return,
             Err(_) if cancelled => refusal::stopping().into_response(),
             Err(error) => errors::answer_inside(py, error, &name, surroundings.map(|id| (&*objects, id))),

@@ -74,11 +74,9 @@ fn step(
     };
     if task.call_method0(intern!(py, "done"))?.is_truthy()? {
         ticket.done();
-        match result_of(&task) {
-            // Who handles it sees the context variables of what raised it.
-            Err(error) => context::run(context, || tell(py, finish, Err(error)))?,
-            result => tell(py, finish, result),
-        }
+        let result = result_of(&task);
+        // Who makes an answer of it, or handles what it raised, sees its context variables.
+        context::run(context, || tell(py, finish, result))?;
     } else {
         let id = ticket.id();
         let waiting = Waiting::new(core.inbox().clone(), ticket, finish);

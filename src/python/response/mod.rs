@@ -3,7 +3,9 @@
 mod cookies;
 mod encode;
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -18,9 +20,11 @@ use self::encode::assemble;
 use self::encode::encode;
 pub(super) use self::encode::{answer, encode_json, written};
 use super::bridge::EventLoop;
+use super::file::SendFile;
 use super::headers::{Headers, collect, header_value};
 use super::objects::Objects;
-use super::stream::{BodyIterator, Outgoing, is_chunks};
+use super::stream::{BodyIterator, Events, Form, Outgoing, is_chunks};
+use super::unfinished::Rest;
 use super::{background, context};
 use crate::Body;
 
@@ -47,7 +51,12 @@ enum Content {
     Chunks {
         chunks: Py<PyAny>,
         context: Py<PyAny>,
+        form: Form,
+        /// Of server-sent events: how long nothing may be sent.
+        keep_alive: Option<Duration>,
     },
+    /// In a file, which is opened when it is sent.
+    File(Box<SendFile>),
     /// Whoever iterates over it has it, or it was sent.
     Taken,
 }
@@ -55,7 +64,7 @@ enum Content {
 impl Content {
     fn chunks(chunks: &Bound<'_, PyAny>) -> PyResult<Self> {
         let context = context::copy_current(chunks.py())?.unbind();
-        Ok(Self::Chunks { chunks: chunks.clone().unbind(), context })
+        Ok(Self::Chunks { chunks: chunks.clone().unbind(), context, form: Form::Chunks, keep_alive: None })
     }
 }
 
@@ -88,24 +97,39 @@ impl Response {
             if kept.is_some() || !state.from_inside {
                 headers.remove(CONTENT_LENGTH);
             }
-            let body = match kept {
-                Some(bytes) => Content::Here(bytes.into()),
-                None => std::mem::replace(&mut state.body, Content::Taken),
+            let file = match &state.body {
+                Content::File(file) => Some(file.clone()),
+                _ => None,
+            };
+            let body = match (kept, file) {
+                (Some(bytes), _) => Content::Here(bytes.into()),
+                (None, Some(file)) => Content::File(file),
+                (None, None) => std::mem::replace(&mut state.body, Content::Taken),
             };
             (state.status, body)
         };
+        let mut rest = None;
         let body = match body {
             Content::Here(body) => body,
+            Content::File(file) => {
+                rest = Some(Rest::File(file));
+                Body::empty()
+            }
             Content::Taken => return Err(taken("and a stream is sent once")),
-            Content::Chunks { chunks, context } => match chunks.cast_bound::<BodyIterator>(py) {
+            Content::Chunks { chunks, context, form, keep_alive } => match chunks.cast_bound::<BodyIterator>(py) {
                 Ok(unchanged) => unchanged.get().take().unwrap_or_default(),
                 Err(_) => {
                     headers.remove(CONTENT_LENGTH);
-                    Body::new(Outgoing::new(EventLoop::new(objects.event_loop()?, context), chunks))
+                    let is_events = matches!(form, Form::Events(_));
+                    let event_loop = EventLoop::new(objects.event_loop()?, context);
+                    streamed(objects, Outgoing::new(event_loop, chunks, form), is_events, keep_alive)
                 }
             },
         };
-        let response = assemble(status, headers, body);
+        let mut response = assemble(status, headers, body);
+        if let Some(rest) = rest {
+            response = rest.of(response);
+        }
         let background = self.lock().background.as_ref().map(|tasks| tasks.clone_ref(py));
         match background {
             Some(tasks) => background::after(objects, response, tasks),
@@ -171,6 +195,14 @@ impl Response {
     }
 }
 
+/// A body that an iterator yields. One of events ends when the app stops.
+pub(super) fn streamed(objects: &Objects, chunks: Outgoing, is_events: bool, keep_alive: Option<Duration>) -> Body {
+    match objects.shared.get() {
+        Some(shared) if is_events => Body::new(Events::new(chunks, keep_alive, shared.stopping())),
+        _ => Body::new(chunks),
+    }
+}
+
 fn taken(why: &str) -> PyErr {
     PyRuntimeError::new_err(format!("the body of this response was taken, {why}"))
 }
@@ -230,6 +262,38 @@ impl Response {
         Ok(())
     }
 
+    /// Has the body be a file. `name` tells its type where it is not that of the path.
+    #[pyo3(signature = (path, *, root = None, name = None, missing_ok = false, location = ""))]
+    fn _send_file(
+        &self,
+        path: PathBuf,
+        root: Option<PathBuf>,
+        name: Option<PathBuf>,
+        missing_ok: bool,
+        location: &str,
+    ) {
+        let file = SendFile { path, root, name, missing_ok, location: location.to_owned(), asked: None };
+        let before = std::mem::replace(&mut self.lock().body, Content::File(Box::new(file)));
+        drop(before);
+    }
+
+    /// Says in which form the body is sent that an iterator yields; `keep_alive` is for events, in seconds.
+    #[pyo3(signature = (form, write = None, keep_alive = None))]
+    fn _send_as(&self, form: &str, write: Option<Py<PyAny>>, keep_alive: Option<f64>) -> PyResult<()> {
+        let form = Form::new(form, write)?;
+        let keep_alive = keep_alive.map(Duration::try_from_secs_f64).transpose();
+        let keep_alive = keep_alive.map_err(|error| PyValueError::new_err(format!("keep_alive: {error}")))?;
+        let before = match &mut self.lock().body {
+            Content::Chunks { form: own, keep_alive: every, .. } => {
+                *every = keep_alive;
+                Some(std::mem::replace(own, form))
+            }
+            _ => None,
+        };
+        drop(before);
+        Ok(())
+    }
+
     /// What runs once the answer was handed over, or None.
     #[getter]
     fn background(&self, py: Python<'_>) -> Option<Py<PyAny>> {
@@ -244,7 +308,8 @@ impl Response {
 
     /// Adds a `Set-Cookie`.
     #[pyo3(signature = (key, value = "", *, max_age = None, expires = None, path = Some("/"), domain = None, secure = false,
-                        httponly = false, samesite = Some("lax"), partitioned = false))]
+                        httponly = false, samesite = Some("lax"), partitioned = false),
+           text_signature = "($self, key, value='', *, max_age=None, expires=None, path='/', domain=None, secure=False, httponly=False, samesite='lax', partitioned=False)")]
     #[expect(clippy::too_many_arguments, reason = "the attributes of a cookie, by name")]
     fn set_cookie(
         &self,
@@ -268,7 +333,8 @@ impl Response {
 
     /// Has the client forget a cookie; path, domain and prefix are those with which it was set.
     #[pyo3(signature = (key, *, path = Some("/"), domain = None, secure = false, httponly = false, samesite = Some("lax"),
-                        partitioned = false))]
+                        partitioned = false),
+           text_signature = "($self, key, *, path='/', domain=None, secure=False, httponly=False, samesite='lax', partitioned=False)")]
     #[expect(clippy::too_many_arguments, reason = "the attributes of a cookie, by name")]
     fn delete_cookie(
         &self,
@@ -303,6 +369,9 @@ impl Response {
                 Content::Here(_) | Content::Chunks { .. } => {
                     return Err(PyRuntimeError::new_err("the body comes in pieces; iterate over body_iterator"));
                 }
+                Content::File(_) => {
+                    return Err(PyRuntimeError::new_err("the body is a file, which is read when it is sent"));
+                }
                 Content::Taken => return Err(taken("by body_iterator or because it was sent")),
             }
         };
@@ -325,6 +394,10 @@ impl Response {
         match body {
             Content::Here(body) => Ok(Py::new(py, BodyIterator::new(body))?.into_any()),
             Content::Chunks { chunks, .. } => Ok(chunks),
+            Content::File(file) => {
+                self.lock().body = Content::File(file);
+                Err(PyRuntimeError::new_err("the body is a file, which is read when it is sent"))
+            }
             Content::Taken => Err(taken("by body_iterator or because it was sent")),
         }
     }
@@ -351,8 +424,9 @@ impl Response {
         let Ok(state) = self.state.try_lock() else { return Ok(()) };
         visit.call(&state.background)?;
         match &state.body {
-            Content::Chunks { chunks, context } => {
+            Content::Chunks { chunks, context, form, .. } => {
                 visit.call(chunks)?;
+                form.traverse(&visit)?;
                 visit.call(context)
             }
             _ => Ok(()),

@@ -3,8 +3,16 @@
 //! A piece crosses when it is asked for: what a Python iterator yields waits in a short queue until the client takes it, and a
 //! body is read on for Python when that awaits its next chunk.
 
+mod begun;
+mod event;
+mod form;
 mod incoming;
+mod keep_alive;
 mod outgoing;
 
+pub(super) use begun::begun;
+pub(super) use event::ServerSentEvent;
+pub(super) use form::Form;
 pub(super) use incoming::BodyIterator;
+pub(super) use keep_alive::Events;
 pub(super) use outgoing::{Outgoing, is_chunks};

@@ -1,18 +1,18 @@
 //! What a Python iterator yields, as a body.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::Frame;
-use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::pyclass::{PyTraverseError, PyVisit};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::Form;
 use crate::BoxError;
 use crate::python::attach;
 use crate::python::bridge::{EventLoop, OnLoop, Raised, spawn_bringing};
@@ -34,7 +34,7 @@ pub(in crate::python) struct Outgoing(State);
 type Pump = Pin<Box<dyn Future<Output = Result<(), Raised>> + Send>>;
 
 enum State {
-    Waiting(EventLoop, OnLoop<Py<PyAny>>),
+    Waiting(EventLoop, OnLoop<Source>),
     Flowing {
         chunks: mpsc::Receiver<Bytes>,
         pump: Pump,
@@ -47,25 +47,44 @@ enum State {
     Over,
 }
 
+/// What is iterated.
+struct Source {
+    chunks: Py<PyAny>,
+    form: Form,
+    /// Whether somebody else tells of an exception before the first chunk.
+    is_awaited: bool,
+}
+
 impl Outgoing {
     /// `chunks` is iterated on `event_loop`.
-    pub(in crate::python) fn new(event_loop: EventLoop, chunks: Py<PyAny>) -> Self {
-        let chunks = event_loop.keep(chunks);
-        Self(State::Waiting(event_loop, chunks))
+    pub(in crate::python) fn new(event_loop: EventLoop, chunks: Py<PyAny>, form: Form) -> Self {
+        Self::of(event_loop, Source { chunks, form, is_awaited: false })
     }
 
-    fn begin(event_loop: &EventLoop, iterator: OnLoop<Py<PyAny>>) -> State {
+    /// The same, where the first chunk is awaited before anything is sent.
+    pub(in crate::python) fn awaited(event_loop: EventLoop, chunks: Py<PyAny>, form: Form) -> Self {
+        Self::of(event_loop, Source { chunks, form, is_awaited: true })
+    }
+
+    fn of(event_loop: EventLoop, source: Source) -> Self {
+        let source = event_loop.keep(source);
+        Self(State::Waiting(event_loop, source))
+    }
+
+    fn begin(event_loop: &EventLoop, source: OnLoop<Source>) -> State {
         let (sender, chunks) = mpsc::channel(CHUNKS);
-        let pumped = event_loop.run(move |py| pump(py, iterator, sender), |_, _| Ok(()));
+        let pumped = event_loop.run(move |py| pump(py, source, sender), |_, _| Ok(()));
         State::Flowing { chunks, pump: Box::pin(pumped) }
     }
 }
 
 /// The coroutine that iterates.
-fn pump(py: Python<'_>, iterator: OnLoop<Py<PyAny>>, sender: mpsc::Sender<Bytes>) -> PyResult<Bound<'_, PyAny>> {
+fn pump(py: Python<'_>, source: OnLoop<Source>, sender: mpsc::Sender<Bytes>) -> PyResult<Bound<'_, PyAny>> {
     attach::on_loop(py, LeafKind::Python, |py| {
         let pump = py.import(intern!(py, "ziggurat._streaming"))?.getattr(intern!(py, "pump"))?;
-        pump.call1((iterator.into_inner(py), Sink(sender)))
+        let Source { chunks, form, is_awaited } = source.into_inner(py);
+        let sink = Sink { sender, form, is_quiet: AtomicBool::new(is_awaited) };
+        pump.call1((chunks, sink))
     })
 }
 
@@ -104,21 +123,26 @@ impl http_body::Body for Outgoing {
 
 /// Where the iterator's chunks go.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
-struct Sink(mpsc::Sender<Bytes>);
+struct Sink {
+    sender: mpsc::Sender<Bytes>,
+    form: Form,
+    is_quiet: AtomicBool,
+}
 
 #[pymethods]
 impl Sink {
     /// Takes a chunk; gives what has to be awaited before the next one, or None.
     fn put(&self, chunk: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
         let py = chunk.py();
-        let bytes = bytes_of(chunk)?;
+        let bytes = self.form.bytes(chunk)?;
         if bytes.is_empty() {
             return Ok(None);
         }
-        match self.0.try_send(bytes) {
+        self.is_quiet.store(false, Ordering::Relaxed);
+        match self.sender.try_send(bytes) {
             Ok(()) => Ok(None),
             Err(TrySendError::Full(bytes)) => {
-                let sender = self.0.clone();
+                let sender = self.sender.clone();
                 let sent = spawn_bringing(py, async move {
                     let sent = sender.send(bytes).await;
                     move |py: Python<'_>| sent.map(|()| py.None()).map_err(|_| left(py))
@@ -128,6 +152,16 @@ impl Sink {
             Err(TrySendError::Closed(_)) => Err(left(py)),
         }
     }
+
+    /// Whether an exception is told by who awaits the first chunk.
+    #[getter]
+    fn is_quiet(&self) -> bool {
+        self.is_quiet.load(Ordering::Relaxed)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.form.traverse(&visit)
+    }
 }
 
 /// `CancelledError`: who would take the chunk has gone.
@@ -136,18 +170,4 @@ fn left(py: Python<'_>) -> PyErr {
         Ok(classes) => PyErr::from_type(classes.cancelled.bind(py).clone(), ()),
         Err(error) => error,
     }
-}
-
-fn bytes_of(chunk: &Bound<'_, PyAny>) -> PyResult<Bytes> {
-    if let Ok(bytes) = chunk.cast::<PyBytes>() {
-        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
-    }
-    if let Ok(text) = chunk.cast::<PyString>() {
-        return Ok(Bytes::copy_from_slice(text.to_str()?.as_bytes()));
-    }
-    if let Ok(buffer) = PyBuffer::<u8>::get(chunk) {
-        return Ok(buffer.to_vec(chunk.py())?.into());
-    }
-    let class = chunk.get_type().name().map_or_else(|_| "an object".to_owned(), |name| name.to_string());
-    Err(PyTypeError::new_err(format!("a body was given {class} as a chunk; yield bytes or str")))
 }
