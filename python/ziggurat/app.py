@@ -10,9 +10,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from . import _ziggurat
+from . import _openapi_info, _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
+from ._openapi_info import Contact, License, Server, Tag
 from ._param_depends import Dependency, DependencyOverrides
 from ._param_depends import checked as dependencies_of
 from ._specs import AnyLayer, Errors, MountSpec, Pending, errors_of, layer_of
@@ -72,6 +73,9 @@ class Ziggurat(Routes):
 
     With `errors="fastapi"` handlers in Python tell of what was wrong as FastAPI does, `{"detail": [{"type": ..., "loc": ...}]}`, unless
     a route says otherwise; without it they answer problem documents.
+
+    `title`, `version`, `description`, `summary`, `terms_of_service`, `contact` and `license_info` are told in the OpenAPI document, as
+    are `servers` and what `openapi_tags` say of tags; see `ziggurat.openapi` for their members.
     """
 
     def __init__(
@@ -84,6 +88,12 @@ class Ziggurat(Routes):
         title: str = "Ziggurat",
         version: str = "0.1.0",
         description: str | None = None,
+        summary: str | None = None,
+        terms_of_service: str | None = None,
+        contact: Contact | None = None,
+        license_info: License | None = None,
+        servers: Sequence[Server] = (),
+        openapi_tags: Sequence[Tag] = (),
         openapi_path: str | None = "/openapi.json",
         lifespan: Lifespan | None = None,
         sync_threads: int | None = None,
@@ -105,6 +115,18 @@ class Ziggurat(Routes):
         self.title = title
         self.version = version
         self.description = description
+        self.openapi_info = _openapi_info.info(
+            user_location(),
+            title=title,
+            version=version,
+            summary=summary,
+            description=description,
+            terms_of_service=terms_of_service,
+            contact=contact,
+            license_info=license_info,
+        )
+        self.servers = _openapi_info.servers(servers, user_location())
+        self.openapi_tags = _openapi_info.tags(openapi_tags, user_location())
         self.layers = [layer_of(layer, "", user_location()) for layer in layers]
         self._middleware: list[Middleware] = []
         self.guards = checked(guards, "the app", user_location())

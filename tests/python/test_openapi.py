@@ -187,7 +187,7 @@ def test_operation_ids_are_unique(spec: Any) -> None:
 
 def test_security(spec: Any) -> None:
     assert spec["components"]["securitySchemes"] == {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A JSON Web Token"}
     }
     secret = spec["paths"]["/secret"]["get"]
     assert secret["security"] == [{"bearer": ["a", "b"]}]
