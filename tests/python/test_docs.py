@@ -14,10 +14,12 @@ DOCS = Path(__file__).parents[2] / "docs"
     "name",
     [
         "dependencies.md",
+        "development.md",
         "exceptions.md",
         "layers.md",
         "middleware.md",
         "mounting.md",
+        "openapi.md",
         "parameters.md",
         "responses.md",
         "testing.md",
@@ -30,4 +32,4 @@ def test_the_python_of_a_document_runs(name: str, tmp_path: Path, monkeypatch: p
     assert blocks
     module = tmp_path / f"{name.removesuffix('.md')}_document.py"
     module.write_text("\n".join(blocks))
-    exec(compile(module.read_text(), module, "exec"), {"__name__": module.stem})
+    exec(compile(module.read_text(), module, "exec", dont_inherit=True), {"__name__": module.stem})
