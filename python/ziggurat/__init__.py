@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import layers
     from ._loop import PyLoop, install, new_event_loop
+    from ._pages import Page
     from ._ziggurat import __version__, spawn_blocking
     from .app import Ziggurat
     from .background import BackgroundTask, BackgroundTasks
@@ -102,6 +103,7 @@ __all__ = [
     "Micro",
     "Model",
     "ObjectId",
+    "Page",
     "Path",
     "PlainTextResponse",
     "Policy",
@@ -146,6 +148,7 @@ __all__ = [
 _MODULES = {
     "_ziggurat": ("__version__", "spawn_blocking"),
     "_loop": ("PyLoop", "install", "new_event_loop"),
+    "_pages": ("Page",),
     "app": ("Ziggurat",),
     "background": ("BackgroundTask", "BackgroundTasks"),
     "exceptions": (

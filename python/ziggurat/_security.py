@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .layers import ApiKey, Basic, FromCookie, FromHeader, FromQuery, Jwt
+from .layers import ApiKey, Basic, FromCookie, FromHeader, FromQuery, Jwt, Layer, RateLimit
 
 if TYPE_CHECKING:
+    from ._specs import CrudSpec, NativeSpec, RouteSpec
     from .app import Ziggurat
 
 Json = dict[str, Any]
@@ -20,6 +21,7 @@ _PROBLEMS = {
     "413": "The body is too large",
     "415": "The body has another content type",
     "422": "Values break the rules; `errors` lists all of them",
+    "429": "Too many requests; `Retry-After` says in how many seconds to come again",
 }
 
 
@@ -28,35 +30,76 @@ class Security:
 
     def __init__(self, app: Ziggurat) -> None:
         self.schemes: dict[str, Json] = {}
-        self._required = False
+        self._layers = app.layers
         for layer in app.layers:
-            if isinstance(layer, Jwt):
-                for place in layer.sources or (FromHeader("authorization"),):
-                    scheme = _scheme(place)
-                    self._add("bearer", scheme | {"bearerFormat": "JWT"} if scheme["type"] == "http" else scheme)
-            elif isinstance(layer, ApiKey):
-                for source in layer.sources or (FromHeader("x-api-key"),):
-                    self._add("apiKey", _scheme(source))
-            elif isinstance(layer, Basic):
-                self._add("basic", {"type": "http", "scheme": "basic"})
-            else:
-                continue
-            self._required = self._required or layer.required
+            self._names(layer)
 
-    def _add(self, name: str, scheme: Json) -> None:
-        if scheme in self.schemes.values():
-            return
-        taken = sum(other.rstrip("0123456789") == name for other in self.schemes)
-        self.schemes[f"{name}{taken + 1}" if taken else name] = scheme
+    def _names(self, layer: Layer) -> list[str]:
+        """What the schemes of a layer are called, each of which will do."""
+        return list(dict.fromkeys(self._name(*scheme) for scheme in _schemes(layer)))
 
-    def add(self, operation: Json, asked: list[Json] | None) -> None:
+    def _name(self, kind: str, scheme: Json) -> str:
+        for name, other in self.schemes.items():
+            if other == scheme:
+                return name
+        taken = sum(other.rstrip("0123456789") == kind for other in self.schemes)
+        name = f"{kind}{taken + 1}" if taken else kind
+        self.schemes[name] = scheme
+        return name
+
+    def add(self, operation: Json, asked: Sequence[Json] | None, route: RouteSpec | CrudSpec | NativeSpec) -> None:
         """Says which credentials a route asks for, and what it answers without."""
-        if asked is None and not self._required:
+        of_app = [layer for layer in self._layers if layer.name not in route.skip_layers]
+        layers = [*of_app, *route.layers]
+        if any(isinstance(layer, RateLimit) for layer in layers):
+            add_problems(operation, {"429"})
+        finding = [layer for layer in layers if isinstance(layer, ApiKey | Basic | Jwt)]
+        if asked is None and not any(layer.required for layer in finding):
             return
-        scopes = [one["scope"] for one in asked or () if "scope" in one]
+        of_tokens = [guard.to_spec() for layer in finding if isinstance(layer, Jwt) for guard in layer.require]
+        wanted = [*of_tokens, *(asked or ())]
+        scopes = list(dict.fromkeys(one["scope"] for one in wanted if "scope" in one))
         # Any of them will do.
-        operation["security"] = [{name: list(scopes)} for name in self.schemes]
-        add_problems(operation, {"401", "403"} if asked else {"401"})
+        names = dict.fromkeys(name for layer in finding for name in self._names(layer))
+        operation["security"] = [{name: list(scopes)} for name in names]
+        add_problems(operation, {"401"})
+        if wanted:
+            operation["responses"].setdefault("403", problem(f"The caller lacks what is asked for: {_spell(wanted)}"))
+
+
+def _spell(asked: Iterable[Json]) -> str:
+    """What is asked of a caller, for people."""
+
+    def spelled() -> Iterator[str]:
+        for one in asked:
+            if "scope" in one:
+                yield f"the scope `{one['scope']}`"
+            elif "role" in one:
+                yield f"the role `{one['role']}`"
+            elif "claim" in one:
+                yield f"the claim `{one['claim']}` as {' or '.join(f'`{value}`' for value in one['is'])}"
+
+    return ", ".join(dict.fromkeys(spelled()))
+
+
+def _schemes(layer: Layer) -> Iterator[tuple[str, Json]]:
+    if isinstance(layer, Jwt):
+        issuers = [*_listed(layer.issuer), *(name for one in layer.issuers or () for name in _listed(one.issuer))]
+        of = f" of {' or '.join(issuers)}" if issuers else ""
+        for place in layer.sources or (FromHeader("authorization"),):
+            scheme = _scheme(place)
+            if scheme["type"] == "http":
+                scheme["bearerFormat"] = "JWT"
+            yield "bearer", scheme | {"description": f"A JSON Web Token{of}"}
+    elif isinstance(layer, ApiKey):
+        for source in layer.sources or (FromHeader("x-api-key"),):
+            yield "apiKey", _scheme(source) | {"description": "The key of a program"}
+    elif isinstance(layer, Basic):
+        yield "basic", {"type": "http", "scheme": "basic", "description": "Name and password of a person"}
+
+
+def _listed(names: str | Sequence[str] | None) -> Sequence[str]:
+    return [names] if isinstance(names, str) else names or ()
 
 
 def _scheme(source: FromHeader | FromCookie | FromQuery) -> Json:

@@ -111,6 +111,8 @@ class RouteOptions(TypedDict, total=False):
     responses: Mapping[int | str, Mapping[str, Any]]
     """Other answers for the document, by status: `{404: {"description": "No such item", "model": Problem}}`, and whatever OpenAPI
     has of an answer."""
+    operation_id: str | None
+    """What generated clients call it; made of the function's name unless given."""
     deprecated: bool
     include_in_schema: bool
     """Whether the document shows it; it does unless given."""
@@ -141,6 +143,7 @@ class RouteSpec:
     summary: str | None
     description: str | None
     status: int
+    operation_id: str | None
     deprecated: bool
     include_in_schema: bool
     layers: tuple[Layer, ...]

@@ -40,6 +40,10 @@ def banner(app: Ziggurat, started: Started, stream: TextIO) -> str:
     if started.store:
         lines.append(f"  store    {started.store}")
     lines.append(f"  routes   {started.native_routes} native, {started.python_routes} Python")
+    if app.docs_path is not None:
+        lines.append(f"  docs     {started.url}{app.docs_path}")
+    if app.live_path is not None:
+        lines.append(f"  live     {started.url}{app.live_path}")
     for route in started.natives_with_hooks:
         lines.append(f"  hooks    {route.method} {route.path} enters Python for {', '.join(route.hooks)}")
     entering = started.natives_entering_python

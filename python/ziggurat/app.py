@@ -10,9 +10,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from . import _ziggurat
+from . import _openapi_info, _ziggurat
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
+from ._openapi_info import Contact, License, Server, Tag
+from ._pages import DOCS_PATH, LIVE_PATH, Page, Pages, is_debug
 from ._param_depends import Dependency, DependencyOverrides
 from ._param_depends import checked as dependencies_of
 from ._specs import AnyLayer, Errors, MountSpec, Pending, errors_of, layer_of
@@ -72,6 +74,16 @@ class Ziggurat(Routes):
 
     With `errors="fastapi"` handlers in Python tell of what was wrong as FastAPI does, `{"detail": [{"type": ..., "loc": ...}]}`, unless
     a route says otherwise; without it they answer problem documents.
+
+    `title`, `version`, `description`, `summary`, `terms_of_service`, `contact` and `license_info` are told in the OpenAPI document, as
+    are `servers` and what `openapi_tags` say of tags; see `ziggurat.openapi` for their members.
+
+    The document is at `openapi_path`, a page that shows it and sends requests at `docs_path`; None leaves one out, and a `Page` says
+    what stands before it. What stands before the document stands before the other, too, unless that is a `Page` of its own.
+
+    With `debug`, which where it is not given is what `ZIGGURAT_ENV=development` says, an exception that nobody expected is answered with
+    its traceback, and `live_path` shows the app at work: both to this machine alone. In production neither is there, unless `live_path`
+    is a `Page` with guards.
     """
 
     def __init__(
@@ -84,7 +96,16 @@ class Ziggurat(Routes):
         title: str = "Ziggurat",
         version: str = "0.1.0",
         description: str | None = None,
-        openapi_path: str | None = "/openapi.json",
+        summary: str | None = None,
+        terms_of_service: str | None = None,
+        contact: Contact | None = None,
+        license_info: License | None = None,
+        servers: Sequence[Server] = (),
+        openapi_tags: Sequence[Tag] = (),
+        openapi_path: str | Page | None = "/openapi.json",
+        docs_path: str | Page | None = DOCS_PATH,
+        live_path: str | Page | None = LIVE_PATH,
+        debug: bool | None = None,
         lifespan: Lifespan | None = None,
         sync_threads: int | None = None,
         strict: bool = False,
@@ -105,6 +126,18 @@ class Ziggurat(Routes):
         self.title = title
         self.version = version
         self.description = description
+        self.openapi_info = _openapi_info.info(
+            user_location(),
+            title=title,
+            version=version,
+            summary=summary,
+            description=description,
+            terms_of_service=terms_of_service,
+            contact=contact,
+            license_info=license_info,
+        )
+        self.servers = _openapi_info.servers(servers, user_location())
+        self.openapi_tags = _openapi_info.tags(openapi_tags, user_location())
         self.layers = [layer_of(layer, "", user_location()) for layer in layers]
         self._middleware: list[Middleware] = []
         self.guards = checked(guards, "the app", user_location())
@@ -117,7 +150,8 @@ class Ziggurat(Routes):
         self._compiled: dict[tuple[int, tuple[Dependency, ...]], Compiled] = {}
         self._places: list[int | None] = []
         """Where the handlers of exceptions of each handler are."""
-        self.openapi_path = openapi_path
+        self._debug = is_debug(debug)
+        self._pages = Pages(openapi_path=openapi_path, docs_path=docs_path, live_path=live_path, debug=self._debug)
         self._store = store
         self._migrate = migrate
         self._target: str | None = None
@@ -197,6 +231,26 @@ class Ziggurat(Routes):
             self._store = url
 
     @property
+    def debug(self) -> bool:
+        """Whether the app is being developed."""
+        return self._debug
+
+    @property
+    def openapi_path(self) -> str | None:
+        """Where the OpenAPI document is."""
+        return None if self._pages.document is None else self._pages.document.path
+
+    @property
+    def docs_path(self) -> str | None:
+        """Where the page is that shows the document."""
+        return None if self._pages.docs is None else self._pages.docs.path
+
+    @property
+    def live_path(self) -> str | None:
+        """Where the page is that shows the app at work, if there is one."""
+        return None if self._pages.live is None else self._pages.live.path
+
+    @property
     def store(self) -> str | None:
         """The URL of the store."""
         return self._store
@@ -263,6 +317,7 @@ class Ziggurat(Routes):
             "migrate": self.migrate,
             "target": self._target,
             "location": self._location,
+            "debug": self._debug,
         }
         if self._sync_threads is not None:
             settings["sync_threads"] = self._sync_threads
@@ -354,9 +409,7 @@ class Ziggurat(Routes):
         from . import openapi
 
         self._openapi = openapi.document(self, json.loads(native.crud_openapi()))
-        if self.openapi_path is not None:
-            text = json.dumps(self._openapi, ensure_ascii=False, separators=(",", ":"))
-            native.add_document(self.openapi_path, "application/json", text.encode())
+        self._pages.add(self, native, made, self._openapi)
         native.build(self)
         of_app, of_routes = native.handles()
         for layer, handle in zip([*layers, *(layer for _, layer in made.values())], [*of_app, *of_routes], strict=True):

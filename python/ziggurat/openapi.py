@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
 from ._openapi_answers import as_written, of_structs, other, success
+from ._openapi_info import Contact, ExternalDocs, License, Server, ServerVariable, Tag
+from ._openapi_models import tell_of_model
 from ._openapi_params import FASTAPI_ERRORS, parameters, request_body
 from ._returns import has_struct
 from ._security import Security, add_problems, as_fastapi, problem
-from .params import MISSING, Compiled
+from .exceptions import ConfigError
+from .params import MISSING, Compiled, path_names
 
 if TYPE_CHECKING:
     from .app import Ziggurat
-    from .routing import CrudSpec, Op, RouteSpec
+    from .routing import CrudSpec, NativeSpec, Op, RouteSpec
 
-__all__ = ["document"]
+__all__ = ["Contact", "ExternalDocs", "License", "Server", "ServerVariable", "Tag", "document"]
 
 Json = dict[str, Any]
 
@@ -50,33 +54,42 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     """The document of `app`; `crud` holds the `paths` and `components` of its native resources."""
     security = Security(app)
     paths: dict[str, Json] = {path: dict(item) for path, item in crud.get("paths", {}).items()}
-    taken = crud.get("components", {}).get("schemas", {})
+    taken = dict(crud.get("components", {}).get("schemas", {}))
     for spec in app.crud_specs:
         _secure_resource(app, spec, paths, security)
+        tell_of_model(spec.model, taken)
 
     routes = [route for route in app.route_specs if route.include_in_schema]
     schemas = _Schemas([(route, app.compiled(route)) for route in routes], taken)
-    ids = _operation_ids(routes, {op["operationId"] for op in _operations(paths) if "operationId" in op})
+    used = {op["operationId"] for op in _operations(paths) if "operationId" in op}
+    ids = _operation_ids(routes, used)
     for route in routes:
         compiled = app.compiled(route)
         operation = _operation(route, compiled, schemas, ids[id(route)])
-        security.add(operation, app.asked(route))
+        security.add(operation, app.asked(route), route)
         if app.errors_of(route) == "fastapi":
             as_fastapi(operation)
             taken = {**FASTAPI_ERRORS, **taken}
         paths.setdefault(_template(route.path), {})[route.method.lower()] = operation
+    for native in app.native_specs:
+        if native.method is not None:
+            operation = _native_operation(native, used)
+            security.add(operation, app.asked(native), native)
+            paths.setdefault(_template(native.path), {})[native.method.lower()] = operation
 
-    info: Json = {"title": app.title, "version": app.version}
-    if app.description:
-        info["description"] = app.description
     components: Json = {key: dict(value) for key, value in crud.get("components", {}).items()}
     components["schemas"] = {"Problem": _PROBLEM, "Violation": _VIOLATION, **taken, **schemas.definitions}
     if security.schemes:
         components["securitySchemes"] = security.schemes
-    made: Json = {"openapi": "3.1.0", "info": info, "paths": paths, "components": components}
-    tags = dict.fromkeys(tag for operation in _operations(paths) for tag in operation.get("tags", ()))
+    made: Json = {"openapi": "3.1.0", "info": app.openapi_info, "paths": paths, "components": components}
+    if app.servers:
+        made["servers"] = app.servers
+    tags = {tag["name"]: tag for tag in app.openapi_tags}
+    for operation in _operations(paths):
+        for tag in operation.get("tags", ()):
+            tags.setdefault(tag, {"name": tag})
     if tags:
-        made["tags"] = [{"name": tag} for tag in tags]
+        made["tags"] = list(tags.values())
     return made
 
 
@@ -120,7 +133,20 @@ def _secure_resource(app: Ziggurat, spec: CrudSpec, paths: dict[str, Json], secu
         method, below = _OPERATIONS[op]
         path = spec.path.rstrip("/") + below if below else spec.path
         if method in paths.get(path, {}):
-            security.add(paths[path][method], app.asked_of(spec, op))
+            security.add(paths[path][method], app.asked_of(spec, op), spec)
+
+
+def _native_operation(spec: NativeSpec, used: set[str]) -> Json:
+    """What is known of a handler in Rust: where it is."""
+    made: Json = {"operationId": _unused(_candidates(spec.service.name, spec.method or "", spec.path), used)}
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in path_names(spec.path)
+    ]
+    if parameters:
+        made["parameters"] = parameters
+    made["responses"] = {"200": {"description": "Success"}, "default": problem("Any other failure")}
+    made["x-ziggurat-native"] = True
+    return made
 
 
 def _template(path: str) -> str:
@@ -135,29 +161,52 @@ def _operations(paths: Mapping[str, Json]) -> Iterable[Json]:
                 yield operation
 
 
-def _operation_ids(routes: list[RouteSpec], taken: set[str]) -> dict[int, str]:
-    """A name for each route that no other has: the function's, with method and path where that is not enough."""
+def _operation_ids(routes: list[RouteSpec], used: set[str]) -> dict[int, str]:
+    """A name for each route that no other has, and that stays when routes are added after it.
 
+    It is the function's, with the method where that answers several, and with the path where an earlier one is called so. `used` is added to.
+    """
+    given: dict[str, RouteSpec] = {}
+    for route in routes:
+        if route.operation_id is None:
+            continue
+        other = given.setdefault(route.operation_id, route)
+        if other is not route or route.operation_id in used:
+            whose = f"that of {other.method} {other.path}" if other is not route else "that of a model"
+            raise ConfigError(
+                f"{route.method} {route.path}: the operation_id {route.operation_id!r} is {whose}, too",
+                cure="give each operation its own",
+                location=route.location,
+            )
+    used.update(given)
+    methods = Counter(id(route.plan) for route in routes)
+    made: dict[int, str] = {}
+    for route in routes:
+        candidates = _candidates(route.name, route.method, route.path)
+        if methods[id(route.plan)] > 1:
+            next(candidates)
+        made[id(route)] = route.operation_id or _unused(candidates, used)
+    return made
+
+
+def _candidates(name: str, method: str, path: str) -> Iterator[str]:
     def slug(text: str) -> str:
         return re.sub(r"\W+", "_", text).strip("_")
 
-    names = Counter(slug(route.name) for route in routes)
-    made: dict[int, str] = {}
-    used = set(taken)
-    for route in routes:
-        short = slug(route.name)
-        by_method = f"{short}_{route.method.lower()}"
-        candidates = [short] if names[short] == 1 else []
-        candidates += [by_method, f"{by_method}_{slug(route.path) or 'root'}"]
-        number = 2
-        while candidates[0] in used:
-            if len(candidates) == 1:
-                candidates.append(f"{by_method}_{slug(route.path)}_{number}")
-                number += 1
-            candidates.pop(0)
-        used.add(candidates[0])
-        made[id(route)] = candidates[0]
-    return made
+    short = slug(name)
+    yield short
+    by_method = f"{short}_{method.lower()}"
+    yield by_method
+    by_path = f"{by_method}_{slug(path) or 'root'}"
+    yield by_path
+    for number in count(2):
+        yield f"{by_path}_{number}"
+
+
+def _unused(candidates: Iterator[str], used: set[str]) -> str:
+    name = next(name for name in candidates if name not in used)
+    used.add(name)
+    return name
 
 
 class _Schemas:

@@ -119,6 +119,7 @@ class Routes:
         response_model_by_alias: bool = True,
         media_type: str | None = None,
         responses: Mapping[int | str, Mapping[str, Any]] | None = None,
+        operation_id: str | None = None,
         deprecated: bool = False,
         include_in_schema: bool = True,
         layers: Sequence[AnyLayer] = (),
@@ -151,6 +152,12 @@ class Routes:
             response_model_by_alias,
         )
         _check_responses(responses or {}, path, location)
+        if operation_id is not None and len(verbs) > 1:
+            raise ConfigError(
+                f"{path}: operation_id={operation_id!r} would be that of {' and '.join(verbs)}",
+                cure="register each method by itself, or leave it out",
+                location=location,
+            )
         scopes = scopes_of(auth, path, location)
         around = layers_of(layers, path, location)
         skipped = skips_of(skip_layers, path, location)
@@ -176,6 +183,7 @@ class Routes:
                     summary=summary or " ".join(head.split()) or None,
                     description=description or rest.strip() or None,
                     status=status,
+                    operation_id=operation_id,
                     deprecated=deprecated,
                     include_in_schema=include_in_schema,
                     layers=around,

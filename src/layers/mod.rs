@@ -107,7 +107,7 @@ pub mod spec;
 #[cfg(feature = "static")]
 pub mod static_files;
 #[cfg(any(feature = "cache", feature = "etag", feature = "static"))]
-mod tags;
+pub(crate) mod tags;
 #[cfg(feature = "timeout")]
 pub mod timeout;
 #[cfg(feature = "trace")]
@@ -115,7 +115,7 @@ pub mod trace;
 #[cfg(any(feature = "metrics", feature = "otel", feature = "trace"))]
 mod watched;
 #[cfg(any(feature = "compression", feature = "static"))]
-mod weights;
+pub(crate) mod weights;
 
 #[cfg(feature = "api-key")]
 pub use api_key::ApiKeyLayer;

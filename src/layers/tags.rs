@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 /// Whether the values of `If-None-Match` list `tag` (RFC 9110, 13.1.2), by weak comparison (8.8.3.2).
 ///
 /// Of a list that is not well-formed, what was read before counts.
-pub(super) fn is_listed<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, tag: &HeaderValue) -> bool {
+pub(crate) fn is_listed<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, tag: &HeaderValue) -> bool {
     let Some((Tag { opaque, .. }, [])) = Tag::parse(tag.as_bytes()) else { return false };
     values.into_iter().any(|value| lists(value.as_bytes(), |listed| listed.opaque == opaque))
 }

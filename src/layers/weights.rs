@@ -1,7 +1,7 @@
 //! Lists of what a client would take, with weights (RFC 9110, 12.4.2).
 
 /// Names and weights in thousandths. Elements that are not well-formed are passed over.
-pub(super) fn elements(value: &str) -> impl Iterator<Item = (&str, u16)> {
+pub(crate) fn elements(value: &str) -> impl Iterator<Item = (&str, u16)> {
     value.split(',').filter_map(|element| {
         let mut parts = element.split(';').map(str::trim);
         let name = parts.next().filter(|name| !name.is_empty())?;

@@ -1,5 +1,7 @@
 //! Exceptions as answers, and start-up errors as exceptions.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
@@ -10,6 +12,7 @@ use super::convert::classes;
 use super::headers::{header_name, header_value, text};
 use super::interrupt;
 use super::objects::{HasRaised, Objects};
+use super::pages::failures::{self, Noted};
 use crate::ConfigError;
 use crate::service::{ErrorFormat, Problem};
 
@@ -22,7 +25,14 @@ pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
 /// What the client is told about an exception. What nobody expected is logged with its traceback, and the client learns
 /// nothing of it.
 pub(super) fn answer(py: Python<'_>, error: PyErr, whose: &str) -> crate::Response {
-    problem(py, error, whose).into_response()
+    if let Some(problem) = http_exception(py, &error) {
+        return problem.into_response();
+    }
+    let mut response = Problem::internal().into_response();
+    if let Some(noted) = noted(py, &error, whose) {
+        response.extensions_mut().insert(noted);
+    }
+    response
 }
 
 /// The same inside of a middleware, which is raised an exception that nobody expected: it may know what to answer, and if not it is
@@ -86,8 +96,13 @@ fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Problem> {
     Some(problem)
 }
 
-/// Tells Python's `ziggurat` logger about an exception, with its traceback.
+/// Tells Python's `ziggurat` logger about an exception, with its traceback, and keeps it where an app shows them.
 pub(super) fn log(py: Python<'_>, error: &PyErr, whose: &str) {
+    noted(py, error, whose);
+}
+
+/// The same, and what is kept.
+fn noted(py: Python<'_>, error: &PyErr, whose: &str) -> Option<Arc<Noted>> {
     let tell = || -> PyResult<()> {
         let kwargs = PyDict::new(py);
         let info = (error.get_type(py), error.value(py), error.traceback(py));
@@ -100,6 +115,7 @@ pub(super) fn log(py: Python<'_>, error: &PyErr, whose: &str) {
         // A broken logging handler must not turn one failure into two.
         tracing::error!(handler = whose, %error, logging = %failure, "a handler failed, and so did logging it");
     }
+    failures::note(py, error, whose)
 }
 
 /// Whether a task ended because it was cancelled.

@@ -25,6 +25,7 @@ mod log;
 mod middleware;
 mod mounted;
 mod objects;
+mod pages;
 mod pyloop;
 mod query;
 mod refusal;

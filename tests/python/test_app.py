@@ -133,7 +133,8 @@ def test_the_stack_is_printed_in_its_order() -> None:
     for needed in ("CatchPanic", "RequestId", "Trace", "Timeout", "BodyLimit", "Jwt"):
         assert needed in stack.passes
     kinds = {route.path: route.kind for route in app.routes}
-    assert kinds == {"/guarded/{id}": "python", "/openapi.json": "native", "/thing": "crud", "/thing/{id}": "crud"}
+    own = {"/openapi.json": "native", "/docs": "native", "/docs/{file}": "native"}
+    assert kinds == {"/guarded/{id}": "python", "/thing": "crud", "/thing/{id}": "crud"} | own
     assert not any(route.enters_python for route in app.routes if route.kind == "crud")
 
 

@@ -76,7 +76,7 @@ def test_run_serves_and_says_where(project: Path, serve: Callable[..., Any]) -> 
     assert fetch(served.url + "/hello") == "hello"
     text = served.output()
     assert f"Ziggurat {__version__} on " in text
-    assert "7 native, 1 Python" in text
+    assert "9 native, 1 Python" in text
     assert "sqlite" in text
     assert "GET /user" in text.split("a Python middleware wraps these native routes:")[1].splitlines()[0]
     assert "everybody may write through POST /user, PUT /user/{id}, PATCH /user/{id}, DELETE /user/{id}" in text

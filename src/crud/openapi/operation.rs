@@ -317,19 +317,21 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
 }
 
 fn summary(op: Op, name: &str) -> String {
+    // By its letter: how it sounds nobody tells.
+    let a = if name.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
     match op {
         Op::List => format!("List {name} rows"),
-        Op::Create => format!("Create a {name}"),
-        Op::Get => format!("Get a {name}"),
-        Op::Replace => format!("Replace a {name}"),
-        Op::Patch => format!("Change fields of a {name}"),
-        Op::Delete => format!("Delete a {name}"),
+        Op::Create => format!("Create {a} {name}"),
+        Op::Get => format!("Get {a} {name}"),
+        Op::Replace => format!("Replace {a} {name}"),
+        Op::Patch => format!("Change fields of {a} {name}"),
+        Op::Delete => format!("Delete {a} {name}"),
         Op::Group => format!("Group {name} rows, and compute over each group"),
         Op::Export => format!("Export {name} rows"),
         Op::Count => format!("Count {name} rows"),
         Op::Deleted => format!("List {name} rows that were deleted"),
         Op::Import => format!("Add {name} rows that come in lines"),
-        Op::Restore => format!("Restore a {name} that was deleted"),
+        Op::Restore => format!("Restore {a} {name} that was deleted"),
         Op::Changes => format!("Watch {name} rows"),
         Op::Query => format!("List {name} rows that a body asks for"),
         Op::PatchMany => format!("Change fields of all {name} rows that hold"),

@@ -96,7 +96,7 @@ impl Door {
 }
 
 /// Who asks; none where that is not known, also because a proxy stands between that nobody has named.
-fn client<B>(request: &Request<B>, peer: &impl Peer) -> Option<IpAddr> {
+pub(crate) fn client<B>(request: &Request<B>, peer: &impl Peer) -> Option<IpAddr> {
     let peer = peer.peer(request.extensions()).map(|peer| peer.to_canonical());
     match request.extensions().get::<ClientIp>() {
         Some(ClientIp(client)) if Some(*client) != peer => Some(*client),

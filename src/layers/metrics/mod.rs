@@ -92,6 +92,8 @@
 
 mod body;
 mod door;
+#[cfg(feature = "python")]
+mod figures;
 mod handle;
 mod histogram;
 mod layer;
@@ -100,6 +102,11 @@ mod record;
 mod render;
 mod series;
 mod service;
+
+#[cfg(feature = "python")]
+pub(crate) use door::client;
+#[cfg(feature = "python")]
+pub(crate) use figures::Figures;
 
 pub use body::RequestBody;
 pub use handle::MetricsHandle;

@@ -14,7 +14,7 @@ use super::series::{Key, METHODS, Series};
 use crate::service::LeafKind;
 use crate::service::stopwatch::Part;
 
-const NANOS: f64 = 1e9;
+pub(super) const NANOS: f64 = 1e9;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {

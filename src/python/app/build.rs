@@ -1,19 +1,14 @@
 //! From what Python declared to a frozen stack.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
-
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method};
-use tower::service_fn;
 
 use super::built::{Built, Passed};
 use super::draft::{Declared, Draft, Inside, exports_of};
 use super::guarded::surrounded;
 use super::migrate::{self, Migrate, Target};
-use super::unreached;
+use super::{shown, unreached};
+use crate::ConfigError;
 use crate::crud::store::AnyStore;
 use crate::crud::{OpenError, References, Rows, Schema, Store};
 use crate::layers::{BuiltLayer, LayerSpec, check_order, foundation};
@@ -23,10 +18,7 @@ use crate::python::handler::PyHandlerService;
 use crate::python::middleware::{Outside, PyMiddlewareLayer};
 use crate::python::mounted::{self, Mounted, MountedAt};
 use crate::python::objects::{Objects, Shared};
-use crate::service::{
-    Claims, Dispatcher, ErrorFormat, Leaf, LeafKind, Request, Response, Route, RouteTableBuilder, Stack,
-};
-use crate::{Body, ConfigError};
+use crate::service::{Claims, Dispatcher, ErrorFormat, Leaf, LeafKind, Route, RouteTableBuilder, Stack};
 
 impl Draft {
     /// Everything that can fail fails here, before the first request.
@@ -43,6 +35,8 @@ impl Draft {
             sync_threads,
             migrate,
             target,
+            debug,
+            live,
             routes,
             resources,
             made,
@@ -89,9 +83,6 @@ impl Draft {
                     for path in mounted::paths(&path) {
                         table.add(None, &path, leaf.clone())?;
                     }
-                }
-                Declared::Document { path, content_type, body } => {
-                    table.add(Some(Method::GET), &path, document(&path, content_type, body))?;
                 }
             }
         }
@@ -204,6 +195,10 @@ impl Draft {
         let of_app = built.iter().filter(|layer| given.iter().any(|name| name == layer.name()));
         let handles = [of_app.map(handle).collect(), made.iter().map(handle).collect()];
         let mut passed = Vec::with_capacity(built.len());
+        for (name, layer) in shown::layers(debug, live.as_ref(), &built, &dispatcher)? {
+            passed.push(Passed { name: name.to_owned(), scope: None });
+            builder = builder.wrap(name, layer);
+        }
         for layer in built {
             match layer.name() {
                 "BodyLimit" => outside.limit = None,
@@ -223,7 +218,11 @@ impl Draft {
         }
         let of_routes = middleware.iter().map(|middleware| middleware.settings.name.clone()).collect();
         let stack = builder.build(dispatcher)?;
-        Ok(Built { stack, shared, store, rows, exports, handles, layers: passed, of_routes })
+        let built = Built { stack, shared, store, rows, exports, handles, layers: passed, of_routes };
+        if let Some(live) = live {
+            live.begin(built.shared.clone(), shown::routes(&built, &live));
+        }
+        Ok(built)
     }
 }
 
@@ -255,14 +254,4 @@ fn config(error: OpenError) -> ConfigError {
         OpenError::Config(error) => error,
         OpenError::Store(error) => ConfigError::new(error.to_string()),
     }
-}
-
-/// A fixed answer.
-fn document(name: &str, content_type: HeaderValue, body: Bytes) -> Leaf {
-    let service = service_fn(move |_: Request| {
-        let mut response = Response::new(Body::from(body.clone()));
-        response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
-        std::future::ready(Ok::<_, Infallible>(response))
-    });
-    Leaf::new(name, LeafKind::Native, Route::new(service))
 }

@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
-use http::{HeaderValue, Method};
+use http::Method;
 use pyo3::prelude::*;
 use serde_json::value::RawValue;
 
@@ -19,6 +18,7 @@ use crate::python::handler::{Callable, Plan, SyncPool};
 use crate::python::hooks::Surrounding;
 use crate::python::middleware::{MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::Objects;
+use crate::python::pages::{Live, Page};
 use crate::service::{Claims, Route, Stack};
 
 /// What was declared so far.
@@ -29,6 +29,9 @@ pub(super) struct Draft {
     pub(super) sync_threads: usize,
     pub(super) migrate: Migrate,
     pub(super) target: Target,
+    /// Whether it is being developed.
+    pub(super) debug: bool,
+    pub(super) live: Option<Arc<Live>>,
     pub(super) routes: Vec<Declared>,
     pub(super) resources: Vec<(Resource, String)>,
     /// Layers that routes ask for by their place here.
@@ -75,11 +78,6 @@ pub(super) enum Declared {
         handler: usize,
         around: Around,
     },
-    Document {
-        path: String,
-        content_type: HeaderValue,
-        body: Bytes,
-    },
     /// Something whole at and below a path.
     Mounted {
         path: String,
@@ -104,7 +102,7 @@ impl Declared {
         match self {
             Self::Handler { plan, .. } => plan.catch,
             Self::Native { declared, .. } => declared.catch,
-            Self::Mounted { .. } | Self::Document { .. } => None,
+            Self::Mounted { .. } => None,
         }
     }
 }
@@ -132,6 +130,8 @@ impl Draft {
         Ok(Self {
             migrate: migrate.map_err(|error: ConfigError| error.at_if_known(&settings.location))?.unwrap_or_default(),
             target: Target(settings.target),
+            debug: settings.debug,
+            live: None,
             store: settings.store,
             layers: Vec::new(),
             sync_threads: settings.sync_threads.unwrap_or_else(SyncPool::default_threads),
@@ -202,8 +202,16 @@ impl Draft {
         Ok(())
     }
 
-    pub(super) fn add_document(&mut self, path: &str, content_type: HeaderValue, body: Bytes) {
-        self.routes.push(Declared::Document { path: path.to_owned(), content_type, body });
+    /// Mounts a page that shows the app, and the files of which it is made.
+    pub(super) fn add_page(
+        &mut self,
+        (path, files): (&str, &str),
+        page: Page,
+        settings: &str,
+    ) -> Result<(), ConfigError> {
+        let mut add = |path: &str, route| self.add_native(Some(Method::GET), path, (path.to_owned(), route), settings);
+        add(path, page.page)?;
+        add(files, page.files)
     }
 
     /// Mounts a handler that somebody else has written in Rust.

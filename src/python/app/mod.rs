@@ -11,6 +11,7 @@ mod migrate;
 mod resource;
 mod serving;
 mod settings;
+mod shown;
 mod unreached;
 
 use std::num::NonZeroUsize;
@@ -38,6 +39,7 @@ use super::handler::Plan;
 use super::headers::text;
 use super::layer_handle::LayerHandle;
 use super::objects::Objects;
+use super::pages;
 use super::pyloop::LoopCore;
 use super::rows::Rows;
 use super::{attach, handler};
@@ -222,13 +224,36 @@ impl App {
         Ok(rows.map(|(rows, store)| Rows::new(rows, store)))
     }
 
-    fn add_document(&self, py: Python<'_>, path: &str, content_type: &str, body: &[u8]) -> PyResult<()> {
+    /// Serves a fixed text.
+    fn add_document(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        content_type: &str,
+        body: &[u8],
+        settings: &str,
+    ) -> PyResult<()> {
         let content_type = HeaderValue::from_str(content_type)
             .map_err(|_| PyValueError::new_err(format!("{content_type:?} is not a media type")))?;
-        let body = Bytes::copy_from_slice(body);
+        let route = pages::document(content_type, Bytes::copy_from_slice(body));
+        self.draft(py, |draft| draft.add_native(Some(Method::GET), path, (path.to_owned(), route), settings))
+    }
+
+    /// Serves the page that shows the OpenAPI document.
+    fn add_docs(&self, py: Python<'_>, path: &str, files: &str, page: &str, settings: &str) -> PyResult<()> {
         self.draft(py, |draft| {
-            draft.add_document(path, content_type, body);
-            Ok(())
+            let page = pages::docs(&settings::parse(page, "settings of the docs")?)?;
+            draft.add_page((path, files), page, settings)
+        })
+    }
+
+    /// Serves the page that shows the app at work.
+    fn add_live(&self, py: Python<'_>, page: &str, settings: &str) -> PyResult<()> {
+        self.draft(py, |draft| {
+            let (live, page) = pages::Live::new(settings::parse(page, "settings of the live page")?);
+            let (path, below) = (live.path.clone(), live.below.clone());
+            draft.live = Some(live);
+            draft.add_page((&path, &below), page, settings)
         })
     }
 

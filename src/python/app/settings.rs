@@ -26,6 +26,9 @@ pub(super) struct AppSettings {
     /// How the command line names the app.
     #[serde(default)]
     pub(super) target: Option<String>,
+    /// Whether it is being developed.
+    #[serde(default)]
+    pub(super) debug: bool,
 }
 
 /// A CRUD resource's.

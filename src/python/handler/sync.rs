@@ -47,6 +47,12 @@ impl SyncPool {
         std::thread::available_parallelism().map_or(1, std::num::NonZero::get).saturating_add(4).min(32)
     }
 
+    /// How many threads there are, how many of them have nothing to do, and how many calls wait.
+    pub(in crate::python) fn load(&self) -> (usize, usize, usize) {
+        let queue = self.0.lock();
+        (queue.threads, queue.idle, queue.waiting.len())
+    }
+
     /// Queues a call.
     ///
     /// # Errors

@@ -87,6 +87,11 @@ impl LoopHandle {
         self.inbox.wake();
     }
 
+    /// How many jobs wait for the loop, and how many of its coroutines wait for something.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        (self.inbox.queued(), self.inbox.suspended())
+    }
+
     /// An id for something that the loop keeps, never given twice.
     pub(crate) fn next_id(&self) -> u64 {
         self.inbox.next_id.fetch_add(1, Ordering::Relaxed)

@@ -1,0 +1,84 @@
+//! What stands around an app that is looked at: outside of all its layers, and only then.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::built::Built;
+use crate::ConfigError;
+use crate::layers::spec::{LayerHandle, MetricsSpec};
+use crate::layers::{BuiltLayer, LayerSpec};
+use crate::python::attach;
+use crate::python::pages::{ErrorPages, Live, Seen, failures};
+use crate::service::{Dispatcher, Route};
+
+type Wrap = Box<dyn Fn(Route) -> Route + Send>;
+
+/// The layers, outermost first; `built` are those of the app.
+pub(super) fn layers(
+    debug: bool,
+    live: Option<&Arc<Live>>,
+    built: &[BuiltLayer],
+    dispatcher: &Dispatcher,
+) -> Result<Vec<(&'static str, Wrap)>, ConfigError> {
+    let mut layers: Vec<(&'static str, Wrap)> = Vec::new();
+    if debug {
+        failures::keep();
+        let path = live.map(|live| live.path.clone());
+        layers.push(("ErrorPages", Box::new(move |inner| Route::new(ErrorPages { inner, live: path.clone() }))));
+    }
+    if let Some(live) = live {
+        let counted = built.iter().find_map(|layer| match layer.handle() {
+            Some(LayerHandle::Metrics(handle)) => Some(handle.clone()),
+            _ => None,
+        });
+        // An app that counts its requests has them counted once.
+        let counting = match counted {
+            Some(_) => None,
+            None => {
+                let routes = Some(dispatcher.clone());
+                let mut metrics = MetricsSpec { path: None, routes, ..MetricsSpec::default() };
+                metrics.python_entries = Some(attach::counts);
+                Some(LayerSpec::Metrics(metrics).build()?)
+            }
+        };
+        let own = counting.as_ref().and_then(BuiltLayer::handle).and_then(|handle| match handle {
+            LayerHandle::Metrics(handle) => Some(handle.clone()),
+            LayerHandle::Cache(_) => None,
+        });
+        if let Some(figures) = counted.or(own) {
+            // Set once: an app is built once.
+            let _ = live.figures.set(figures);
+        }
+        layers.push((
+            "Live",
+            Box::new(move |inner| {
+                let seen = Route::new(Seen(inner));
+                match &counting {
+                    Some(counting) => counting.apply(seen),
+                    None => seen,
+                }
+            }),
+        ));
+    }
+    Ok(layers)
+}
+
+/// The towers of all routes but those of the page itself, as JSON.
+pub(super) fn routes(built: &Built, live: &Live) -> Bytes {
+    let leaves = built.stack.table().leaves().iter().filter(|leaf| !live.is_own(&leaf.path));
+    let routes = leaves.map(|leaf| {
+        let passes = built.passes(leaf, None).map(|(name, python)| json!({"name": name, "python": python}));
+        json!({
+            "method": leaf.method.as_ref().map(|method| method.as_str()),
+            "path": &*leaf.path,
+            "name": leaf.name,
+            "kind": leaf.kind.as_str(),
+            "location": leaf.location,
+            "hooks": leaf.hooks.len(),
+            "passes": passes.collect::<Vec<_>>(),
+        })
+    });
+    serde_json::Value::from_iter(routes).to_string().into()
+}
