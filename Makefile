@@ -31,7 +31,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs' -o -name '*.lua')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python features bench bench-crud bench-layers bench-loop wheel clean
+.PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python docs features bench bench-crud bench-layers bench-loop wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,7 +93,7 @@ lint-rust: $(VENV)/.tools
 	cargo clippy --locked --workspace --all-targets --features python -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features python
 
-LINTED := python tests benches examples/python
+LINTED := python tests benches examples/python docs/conf.py
 
 lint-python: $(VENV)/.wheel $(VENV)/.tools
 	$(BIN)/ruff check $(LINTED)
@@ -101,6 +101,9 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 	$(BIN)/mypy --strict python/ziggurat
 	$(BIN)/python -m mypy.stubtest ziggurat._ziggurat --mypy-config-file pyproject.toml \
 	  --allowlist tests/python/stubtest-allowlist.txt
+
+docs: $(VENV)/.wheel $(VENV)/.docs ## The guide in dist/docs, by Sphinx; what it warns of is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs dist/docs
 
 features: ## Compile each cargo feature alone
 	@for feature in server api-key basic cache catch-panic client-ip compression cors csrf decompression etag health-check hosts jwks jwt limit load-shed metrics normalize-path otel rate-limit redirect request-id security-headers sensitive-headers static timeout trace \
@@ -152,6 +155,10 @@ $(VENV)/.tools: $(VENV)/.maturin tests/python/requirements.txt
 $(VENV)/.programs: $(VENV)/.tools tests/programs/requirements.txt
 	@echo "installing the programs that run on PyLoop in tests"
 	@$(PIP) install -r tests/programs/requirements.txt
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.tools docs/requirements.txt
+	@$(PIP) install -r docs/requirements.txt
 	@touch $@
 
 $(VENV)/.wheel: $(VENV)/.maturin $(RUST_SOURCES) $(PYTHON_SOURCES)

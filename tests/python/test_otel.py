@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 
-from ziggurat import Model, Request, Ziggurat, layers
+from ziggurat import ConfigError, Model, Request, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -152,3 +152,12 @@ def test_exporting_can_be_switched_off(serve: Callable[..., Any], tmp_path: Path
         assert TRACE in answer.read().decode()
     served.stop()
     assert not collector.bodies
+
+
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_what_the_environment_says_is_checked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "http://user:hunter2@collector:4318")
+    with pytest.raises(ConfigError, match=f"Otel: {name} is no address of a collector; write it as http") as caught:
+        Ziggurat(layers=[layers.Otel()]).build()
+    assert "hunter2" not in str(caught.value)
+    Ziggurat(layers=[layers.Otel(endpoint="http://localhost:1", sample=0.0)]).build()
