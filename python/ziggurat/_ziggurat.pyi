@@ -14,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextvars import Context
+from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from socket import socket
 from ssl import MemoryBIO
@@ -241,6 +242,14 @@ class Run:
     def answer(self, value: object) -> RustFuture[None] | None: ...
 
 @final
+class Sent:
+    """A request that was sent in this process, and its answer as it comes."""
+
+    def head(self, seconds: float | None = None) -> tuple[int, list[tuple[bytes, bytes]], bytes | None]: ...
+    def next(self, seconds: float | None = None) -> bytes | None: ...
+    def abort(self) -> None: ...
+
+@final
 class App:
     """An application as the native side sees it; `ziggurat.Ziggurat` fills it."""
 
@@ -304,7 +313,8 @@ class App:
         body: bytes | AsyncIterable[bytes | str] | Iterator[bytes | str],
         *,
         raising: bool = False,
-    ) -> RustFuture[tuple[int, list[tuple[bytes, bytes]], bytes | AsyncIterator[bytes]]]: ...
+        client: tuple[IPv4Address | IPv6Address, int] | None = None,
+    ) -> Sent: ...
     def listen(self, host: str, port: int, settings: str) -> tuple[str, int]: ...
     def drain(self) -> tuple[int, int]: ...
     def hurry(self) -> None: ...

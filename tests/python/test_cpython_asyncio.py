@@ -6,6 +6,7 @@ Only modules that make loops; `run_test_asyncio.py` runs all of them, and also w
 from __future__ import annotations
 
 import importlib.util
+import os
 
 import pytest
 from run_test_asyncio import run_module
@@ -34,6 +35,9 @@ MODULES = [
 ]
 
 
+@pytest.mark.skipif(
+    os.environ.get("ZIGGURAT_ASYNCIO") == "apart", reason=".ci/pythons runs all of them, on each version of Python"
+)
 @pytest.mark.skipif(
     importlib.util.find_spec("test") is None or importlib.util.find_spec("test.test_asyncio") is None,
     reason="this interpreter came without its tests",
