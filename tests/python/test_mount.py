@@ -384,6 +384,15 @@ def test_layers_stand_around_an_application() -> None:
         assert client.get("/closed/x", headers=known).text.strip() == "'ada'"
 
 
+def test_slashes_may_be_taken_off_outside_of_it() -> None:
+    async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await answer(send, scope["path"].encode())
+
+    with TestClient(mounted(application, layers=[layers.NormalizePath()])) as client:
+        assert client.get("/in/a").text == "/in/a"
+        assert client.get("/in/").status_code in (200, 308)
+
+
 def test_middleware_sees_it_and_is_seen() -> None:
     async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["path"].endswith("/raises"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -247,6 +247,21 @@ def test_a_client_that_leaves_is_starlettes_client_disconnect() -> None:
 
     asyncio.run(test())
     assert TOLD == ["begun", "disconnect"]
+
+
+def test_asking_in_passing_for_the_client_takes_nothing_of_the_body() -> None:
+    async def upload(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{await request.is_disconnected()} {len(await request.body())}")
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1000
+
+    app = Ziggurat()
+    app.mount("/", Starlette(routes=[Route("/", upload, methods=["POST"])]))
+    with TestClient(app) as client:
+        for _ in range(20):
+            assert client.post("/", content=pieces()).text == "False 100000"
 
 
 def test_http_middleware_of_starlette_passes_streams_on() -> None:

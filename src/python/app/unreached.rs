@@ -10,12 +10,20 @@ fn is_asked(leaf: &LeafInfo) -> bool {
     matches!(leaf.method, None | Some(Method::GET | Method::HEAD))
 }
 
+/// Whether it is what is mounted at the path without the slash, too, so that nothing is lost.
+fn is_mount(table: &RouteTable, leaf: &LeafInfo) -> bool {
+    let without = leaf.path.trim_end_matches('/');
+    let is_same =
+        |other: &LeafInfo| *other.path == *without && (&other.name, &other.location) == (&leaf.name, &leaf.location);
+    leaf.method.is_none() && table.leaves().iter().any(|other| is_same(other))
+}
+
 /// Refuses a route whose requests a layer keeps to itself.
 pub(super) fn check(layers: &[LayerSpec], table: &RouteTable) -> Result<(), ConfigError> {
     layers.iter().try_for_each(|layer| match layer {
         LayerSpec::NormalizePath(_) => {
-            let ends_with_slash = |leaf: &LeafInfo| leaf.path.len() > 1 && leaf.path.ends_with('/');
-            refuse(table, ends_with_slash, "NormalizePath", "takes the slash at the end off")
+            let is_kept = |leaf: &LeafInfo| leaf.path.len() > 1 && leaf.path.ends_with('/') && !is_mount(table, leaf);
+            refuse(table, is_kept, "NormalizePath", "takes the slash at the end off")
         }
         LayerSpec::HealthCheck(spec) => {
             let is_kept = |leaf: &LeafInfo| is_asked(leaf) && spec.paths.iter().any(|path| **path == *leaf.path);

@@ -4,6 +4,7 @@
 //! the answer as it is sent; an answer in one piece is one Rust response, as a handler's is. The application runs on when its client
 //! has gone or has its answer: what it does then, as background tasks, is its own.
 
+mod head;
 mod link;
 mod receive;
 mod scope;

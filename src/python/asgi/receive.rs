@@ -1,7 +1,7 @@
 //! `receive`: the body of the request, a piece at a time, and then the end of the client's interest.
 
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http_body::Body as _;
@@ -20,48 +20,58 @@ use crate::service::Problem;
 
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
 pub(super) struct Receiving {
-    body: Arc<Mutex<Held>>,
+    incoming: Arc<Incoming>,
     link: Arc<Link>,
     /// Answered by the server when the body cannot be read.
     answering: Arc<Answering>,
 }
 
-enum Held {
-    Unread(Body),
-    /// A piece is awaited.
-    Reading,
-    Over,
+/// A body that is being read. Whoever waits for a piece may be cancelled, as when an application asks in passing whether its client
+/// is still there, and nothing of the body is lost by it.
+struct Incoming {
+    /// None when it was read to its end.
+    body: tokio::sync::Mutex<Option<Body>>,
+    /// What was read and has not been handed out, and whether more follows. Never locked while Python runs.
+    pieces: Mutex<VecDeque<(Bytes, bool)>>,
 }
 
-impl Receiving {
-    pub(super) fn new(body: Body, link: Arc<Link>, answering: Arc<Answering>) -> Self {
-        Self { body: Arc::new(Mutex::new(Held::Unread(body))), link, answering }
+impl Incoming {
+    /// Takes what was read for somebody.
+    fn take(&self) -> Option<(Bytes, bool)> {
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Reads a piece, to be taken; false when there is no more.
+    async fn read(&self) -> Result<bool, Problem> {
+        let mut held = self.body.lock().await;
+        let Some(body) = held.as_mut() else { return Ok(false) };
+        let read = piece(body).await;
+        if !matches!(read, Ok((_, true))) {
+            *held = None;
+        }
+        // From the piece to here nothing waits, so that it cannot get lost.
+        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push_back(read?);
+        Ok(true)
     }
 }
 
-fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A piece of a body, and what is left of that.
-type Piece = Result<(Bytes, Option<Body>), Problem>;
-
-async fn piece(mut body: Body) -> Piece {
+/// The next piece, and whether more follow.
+async fn piece(body: &mut Body) -> Result<(Bytes, bool), Problem> {
     loop {
         match body.frame().await {
-            None => return Ok((Bytes::new(), None)),
+            None => return Ok((Bytes::new(), false)),
             Some(Err(error)) => return Err(Problem::unreadable(error.as_ref())),
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) if body.is_end_stream() => return Ok((data, None)),
+                Ok(data) if body.is_end_stream() => return Ok((data, false)),
                 Ok(data) if data.is_empty() => {}
-                Ok(data) => return Ok((data, Some(body))),
+                Ok(data) => return Ok((data, true)),
                 Err(_trailers) => {}
             },
         }
     }
 }
 
-fn part(py: Python<'_>, body: &[u8], more: bool) -> PyResult<Py<PyAny>> {
+fn part(py: Python<'_>, (body, more): (&[u8], bool)) -> PyResult<Py<PyAny>> {
     let message = PyDict::new(py);
     message.set_item(intern!(py, "type"), intern!(py, "http.request"))?;
     message.set_item(intern!(py, "body"), PyBytes::new(py, body))?;
@@ -75,97 +85,60 @@ fn disconnect(py: Python<'_>) -> PyResult<Py<PyAny>> {
     Ok(message.into_any().unbind())
 }
 
+impl Receiving {
+    pub(super) fn new(body: Body, link: Arc<Link>, answering: Arc<Answering>) -> Self {
+        let incoming = Incoming { body: tokio::sync::Mutex::new(Some(body)), pieces: Mutex::default() };
+        Self { incoming: Arc::new(incoming), link, answering }
+    }
+
+    /// What need not be waited for.
+    fn at_once(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
+        if let Some((data, more)) = self.incoming.take() {
+            return Some(part(py, (&data, more)));
+        }
+        if self.link.is_over() {
+            return Some(disconnect(py));
+        }
+        let mut held = self.incoming.body.try_lock().ok()?;
+        let whole = match held.as_ref() {
+            Some(body) if body.is_end_stream() => Some(Bytes::new()),
+            Some(body) => body.as_bytes().cloned(),
+            None => None,
+        }?;
+        *held = None;
+        drop(held);
+        Some(part(py, (&whole, false)))
+    }
+}
+
 #[pymethods]
 impl Receiving {
     fn __call__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let body = {
-            let mut held = lock(&self.body);
-            match mem::replace(&mut *held, Held::Reading) {
-                Held::Unread(body) => body,
-                Held::Reading => return Err(PyRuntimeError::new_err("receive() is awaited already; one at a time")),
-                Held::Over => {
-                    *held = Held::Over;
-                    drop(held);
-                    return self.end(py);
-                }
-            }
-        };
-        if self.link.is_over() {
-            *lock(&self.body) = Held::Over;
-            return ready(py, disconnect(py)?);
+        if let Some(message) = self.at_once(py) {
+            return ready(py, message?);
         }
-        if body.is_end_stream() {
-            *lock(&self.body) = Held::Over;
-            return ready(py, part(py, b"", false)?);
-        }
-        if let Some(bytes) = body.as_bytes() {
-            *lock(&self.body) = Held::Over;
-            return ready(py, part(py, bytes, false)?);
-        }
-        let reading = Reading(Some(self.body.clone()));
-        let (link, answering) = (self.link.clone(), self.answering.clone());
-        let read = spawn_bringing(py, async move {
+        let (incoming, link, answering) = (self.incoming.clone(), self.link.clone(), self.answering.clone());
+        let waiting = spawn_bringing(py, async move {
             let read = tokio::select! {
                 biased;
-                piece = piece(body) => Some(piece),
-                () = link.ended() => None,
+                read = incoming.read() => read,
+                () = link.ended() => Ok(false),
             };
-            let told = match read {
-                Some(Ok((data, left))) => {
-                    let more = left.is_some();
-                    reading.end(left.map_or(Held::Over, Held::Unread));
-                    Some((data, more))
-                }
-                Some(Err(problem)) => {
-                    reading.end(Held::Over);
-                    answering.refuse(problem);
-                    link.break_off();
-                    None
-                }
-                None => {
-                    reading.end(Held::Over);
-                    None
-                }
-            };
-            move |py: Python<'_>| match told {
-                Some((data, more)) => part(py, &data, more),
-                None => disconnect(py),
+            let read = read.unwrap_or_else(|problem| {
+                answering.refuse(problem);
+                link.break_off();
+                false
+            });
+            if !read {
+                // The client has gone, or is to have its answer first.
+                link.ended().await;
+            }
+            move |py: Python<'_>| match (read, incoming.take()) {
+                (false, _) => disconnect(py),
+                (true, Some((data, more))) => part(py, (&data, more)),
+                (true, None) => Err(PyRuntimeError::new_err("receive() was awaited twice at once")),
             }
         })?;
-        Ok(read.into_any().unbind())
-    }
-}
-
-impl Receiving {
-    /// When the client has its answer, or has gone.
-    fn end(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if self.link.is_over() {
-            return ready(py, disconnect(py)?);
-        }
-        let link = self.link.clone();
-        let ended = spawn_bringing(py, async move {
-            link.ended().await;
-            disconnect
-        })?;
-        Ok(ended.into_any().unbind())
-    }
-}
-
-/// A read that is under way. When it is cancelled the body is gone with it, and nothing follows.
-struct Reading(Option<Arc<Mutex<Held>>>);
-
-impl Reading {
-    fn end(mut self, held: Held) {
-        if let Some(slot) = self.0.take() {
-            *lock(&slot) = held;
-        }
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        if let Some(slot) = self.0.take() {
-            *lock(&slot) = Held::Over;
-        }
+        Ok(waiting.into_any().unbind())
     }
 }

@@ -6,17 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::header::CONTENT_LENGTH;
 use http_body::Frame;
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::head::Head;
 use super::link::Link;
 use crate::python::bridge::spawn_bringing;
 use crate::python::pyloop::Reply;
@@ -48,60 +47,6 @@ pub(super) enum State {
     /// The head was sent, and what the application sends of the body is left out.
     Discarding,
     Over,
-}
-
-pub(super) struct Head {
-    status: StatusCode,
-    headers: HeaderMap,
-    length: Option<u64>,
-}
-
-impl Head {
-    fn read(message: &Bound<'_, PyDict>) -> PyResult<Self> {
-        let py = message.py();
-        let Some(status) = message.get_item(intern!(py, "status"))? else {
-            return Err(PyValueError::new_err("http.response.start has no status"));
-        };
-        let status: u16 = status.extract()?;
-        let status = StatusCode::from_u16(status)
-            .ok()
-            .filter(|status| (200..600).contains(&status.as_u16()))
-            .ok_or_else(|| PyValueError::new_err(format!("{status} is not the status of an answer")))?;
-        let mut headers = HeaderMap::new();
-        if let Some(given) = message.get_item(intern!(py, "headers"))? {
-            for pair in given.try_iter()? {
-                let (name, value): (PyBackedBytes, PyBackedBytes) = pair?.extract()?;
-                let Ok(name) = HeaderName::from_bytes(&name) else {
-                    let name = String::from_utf8_lossy(&name);
-                    return Err(PyValueError::new_err(format!("{name:?} is not the name of a header")));
-                };
-                let Ok(value) = HeaderValue::from_bytes(&value) else {
-                    let what = format!("the value of the header {name} has a control character");
-                    return Err(PyValueError::new_err(what));
-                };
-                headers.append(name, value);
-            }
-        }
-        // Framing is the connection's own business; code that sets it could only break it.
-        headers.remove(TRANSFER_ENCODING);
-        let length = match headers.get(CONTENT_LENGTH).map(HeaderValue::to_str) {
-            None => None,
-            Some(Ok(text)) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
-            Some(_) => return Err(PyValueError::new_err("the Content-Length is not a number")),
-        };
-        Ok(Self { status, headers, length })
-    }
-
-    fn has_no_body(&self) -> bool {
-        matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-    }
-
-    fn response(self, body: Body) -> Response {
-        let mut response = Response::new(body);
-        *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
-        response
-    }
 }
 
 fn wrong_length(announced: u64, longer: bool) -> PyErr {
