@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import ipaddress
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
@@ -44,9 +45,10 @@ class TestResponse(httpx.Response):
 class _Transport:
     """Starts the app and knows the loop that it runs on."""
 
-    def __init__(self, app: Ziggurat, raising: bool) -> None:
+    def __init__(self, app: Ziggurat, raising: bool, client: tuple[str, int] | None) -> None:
         self.app = app
         self.raising = raising
+        self.client = None if client is None else (ipaddress.ip_address(client[0]), client[1])
         self.started = False
         self._lock = threading.Lock()
 
@@ -89,10 +91,14 @@ class _Transport:
         return asyncio.run_coroutine_threadsafe(work, loop)
 
     async def send(self, request: httpx.Request, body: Any) -> Answer:
-        target = request.url.raw_path.decode("ascii")
+        # As httpcore has it, for targets that httpx would mend.
+        raw: bytes = request.extensions.get("target", request.url.raw_path)
+        target = raw.decode("ascii")
         native = self.app.build()
         fields = request.headers.raw
-        answer: Answer = await native.send(request.method, target, fields, body, raising=self.raising)
+        answer: Answer = await native.send(
+            request.method, target, fields, body, raising=self.raising, client=self.client
+        )
         return answer
 
 

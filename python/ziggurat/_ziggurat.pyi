@@ -14,6 +14,7 @@ from collections.abc import (
     Sequence,
 )
 from contextvars import Context
+from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from socket import socket
 from ssl import MemoryBIO
@@ -304,6 +305,7 @@ class App:
         body: bytes | AsyncIterable[bytes | str] | Iterator[bytes | str],
         *,
         raising: bool = False,
+        client: tuple[IPv4Address | IPv6Address, int] | None = None,
     ) -> RustFuture[tuple[int, list[tuple[bytes, bytes]], bytes | AsyncIterator[bytes]]]: ...
     def listen(self, host: str, port: int, settings: str) -> tuple[str, int]: ...
     def drain(self) -> tuple[int, int]: ...

@@ -37,7 +37,7 @@ class TestClient(httpx.Client):
     "/events")` gives each as it is sent.
 
     `raise_server_exceptions` raises what a handler raised, and nothing caught, where the request was sent; it is a 500 otherwise, and in
-    the log. What else is given goes to httpx, as `headers`, `cookies`, `params`, `auth` and `timeout`.
+    the log. `client` is the address that requests come from; from none unless it is given. What else is given goes to httpx, as `headers`, `cookies`, `params`, `auth` and `timeout`.
     """
 
     __test__ = False  # pytest takes classes of this name for tests
@@ -48,12 +48,13 @@ class TestClient(httpx.Client):
         base_url: httpx.URL | str = "http://testserver",
         *,
         raise_server_exceptions: bool = False,
+        client: tuple[str, int] | None = None,
         follow_redirects: bool = False,
         timeout: float | httpx.Timeout | None = None,
         **options: Any,
     ) -> None:
         self.app = app
-        self._app = Transport(app, raise_server_exceptions)
+        self._app = Transport(app, raise_server_exceptions, client)
         super().__init__(
             transport=self._app,
             base_url=base_url,
@@ -108,12 +109,13 @@ class AsyncTestClient(httpx.AsyncClient):
         base_url: httpx.URL | str = "http://testserver",
         *,
         raise_server_exceptions: bool = False,
+        client: tuple[str, int] | None = None,
         follow_redirects: bool = False,
         timeout: float | httpx.Timeout | None = None,
         **options: Any,
     ) -> None:
         self.app = app
-        self._app = AsyncTransport(app, raise_server_exceptions)
+        self._app = AsyncTransport(app, raise_server_exceptions, client)
         super().__init__(
             transport=self._app,
             base_url=base_url,

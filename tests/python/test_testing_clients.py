@@ -197,6 +197,27 @@ def test_a_handler_cannot_wait_for_its_own_app(app: Ziggurat) -> None:
         assert "cannot wait for its own" in client.get("/itself").text
 
 
+def test_requests_come_from_the_address_that_is_given(app: Ziggurat) -> None:
+    @app.get("/client")
+    async def client(request: Request) -> str:
+        return repr(request.client)
+
+    with TestClient(app) as nowhere, TestClient(app, client=("2001:db8::1", 77)) as somewhere:
+        assert (nowhere.get("/client").text, somewhere.get("/client").text) == ("None", "('2001:db8::1', 77)")
+    with pytest.raises(ValueError, match="'nowhere' does not appear to be"):
+        TestClient(app, client=("nowhere", 1))
+
+
+def test_a_target_may_be_one_that_is_no_url(app: Ziggurat) -> None:
+    @app.get("/of/{name}")
+    async def of(name: str) -> str:
+        return name
+
+    with TestClient(app) as client:
+        assert client.get("/of/a%2Fb").text == "a/b"
+        assert client.get("/", extensions={"target": b"/of/%zz"}).status_code == 400
+
+
 def test_a_client_stops_only_what_it_started(app: Ziggurat) -> None:
     with TestClient(app) as outer:
         with TestClient(app) as inner:

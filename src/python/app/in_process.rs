@@ -1,5 +1,6 @@
 //! Requests that are sent in this process, without a socket: what test clients send.
 
+use std::net::IpAddr;
 use std::sync::Weak;
 
 use bytes::Bytes;
@@ -18,13 +19,23 @@ use crate::python::errors;
 use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
 use crate::python::stream::{BodyIterator, Form, Outgoing, is_chunks};
 use crate::service::Stack;
+use crate::service::server::ConnectInfo;
 
 /// Names and values of header fields, as bytes.
 pub(super) type Fields = Vec<(PyBackedBytes, PyBackedBytes)>;
 
-/// A request of these parts; `body` is bytes, or yields its chunks.
-pub(super) fn request(method: &str, target: &str, fields: &Fields, body: &Bound<'_, PyAny>) -> PyResult<Request<Body>> {
+/// A request of these parts, from that address if one is given; `body` is bytes, or yields its chunks.
+pub(super) fn request(
+    method: &str,
+    target: &str,
+    fields: &Fields,
+    body: &Bound<'_, PyAny>,
+    client: Option<(IpAddr, u16)>,
+) -> PyResult<Request<Body>> {
     let mut request = Request::builder().method(method).uri(target);
+    if let Some(client) = client {
+        request = request.extension(ConnectInfo::in_process(client.into()));
+    }
     for (name, value) in fields {
         request = request.header(&name[..], &value[..]);
     }

@@ -434,7 +434,8 @@ impl App {
 
     /// Sends a request through the stack, on the app's loop; gives an awaitable of status, header fields, and bytes or what iterates
     /// over the body. `body` is bytes, or yields them. With `raising` the awaitable raises what no handler and no middleware caught.
-    #[pyo3(signature = (method, target, headers, body, *, raising = false))]
+    #[pyo3(signature = (method, target, headers, body, *, raising = false, client = None))]
+    #[expect(clippy::too_many_arguments, reason = "a request, as Python has it")]
     fn send<'py>(
         &self,
         py: Python<'py>,
@@ -443,10 +444,11 @@ impl App {
         headers: in_process::Fields,
         body: &Bound<'py, PyAny>,
         raising: bool,
+        client: Option<(std::net::IpAddr, u16)>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let stack = self.built()?.stack.clone();
         let objects = if raising { lock(&self.objects).as_ref().map(Arc::downgrade) } else { None };
-        in_process::send(py, stack, in_process::request(method, target, &headers, body)?, objects)
+        in_process::send(py, stack, in_process::request(method, target, &headers, body, client)?, objects)
     }
 
     /// Binds the address and serves, on the loop's thread if the loop was set so, else on the runtime's workers; gives the

@@ -39,6 +39,13 @@ pub struct ConnectInfo {
 }
 
 impl ConnectInfo {
+    /// Of a request that comes over no connection, from this address. Nobody stops what it does.
+    #[cfg(feature = "python")]
+    pub(crate) fn in_process(peer_addr: SocketAddr) -> Self {
+        let local_addr = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        Self { peer_addr, local_addr, stop: watch::channel(false).1 }
+    }
+
     /// Ready once the server has been told to stop: an answer that has no end of its own should come to one.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut stop = self.stop.clone();
