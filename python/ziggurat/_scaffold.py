@@ -13,27 +13,30 @@ from .exceptions import ConfigError
 
 __all__ = ["scaffold"]
 
-# The template is a project that is built and tested as it stands, under this name and beside the crate.
-_NAME = "custom_rust"
+# The template in Rust is a project that is built and tested as it stands, under this name and beside the crate.
+_NAMES = {"app": "new_app", "rust": "custom_rust"}
 _BESIDE = 'ziggurat = { path = "../..", features'
 
 
-def scaffold(folder: Path) -> list[Path]:
-    """Writes a new project with Rust in it into `folder`, which is named as the project is; gives its files."""
+def scaffold(folder: Path, kind: str) -> list[Path]:
+    """Writes a new project into `folder`, which is named as the project is; gives its files. With the kind "rust" it has Rust in it."""
+    template = _NAMES[kind]
     name = folder.name
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name == "ziggurat":
         raise ConfigError(
-            f"{name!r} cannot be the name of a Python module and of a crate",
+            f"{name!r} cannot be the name of a Python module{' and of a crate' if kind == 'rust' else ''}",
             cure="use small letters, digits and _, beginning with a letter",
         )
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty", cure="name a folder that is not there yet")
     written = []
-    for path, text in _texts(files("ziggurat") / "_new" / "rust", Path()):
-        target = folder / Path(*(part.replace(_NAME, name) for part in path.parts))
+    for path, text in _texts(files("ziggurat") / "_new" / kind, Path()):
+        target = folder / Path(*(part.replace(template, name) for part in path.parts))
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(
-            text.replace(_BESIDE, f'ziggurat = {{ version = "{_ziggurat.__version__}", features').replace(_NAME, name)
+            text.replace(_BESIDE, f'ziggurat = {{ version = "{_ziggurat.__version__}", features').replace(
+                template, name
+            )
         )
         written.append(target)
     return written

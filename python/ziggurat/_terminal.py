@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from ._info import Started
     from .app import Ziggurat
 
-__all__ = ["banner", "error_report", "open_writes", "paint"]
+__all__ = ["banner", "error_report", "open_writes", "paint", "plain"]
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
+OUTER_FRAMES = 4
+"""So many lines of the user's code that led to an error are shown beside that where it is."""
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -28,6 +30,11 @@ def paint(text: str, colour: str, stream: TextIO) -> str:
     if not text or not stream.isatty() or "NO_COLOR" in os.environ:
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def plain(text: str) -> str:
+    """`text` without colours."""
+    return re.sub(r"\x1b\[\d+m", "", text)
 
 
 def banner(app: Ziggurat, started: Started, stream: TextIO) -> str:
@@ -66,18 +73,22 @@ def open_writes(app: Ziggurat) -> str:
 
 
 def error_report(error: BaseException, stream: TextIO) -> str:
-    """The error in one sentence, what to do about it, and the line of the user's code, without a traceback."""
+    """The error in one sentence, what to do about it, and the lines of the user's code that led there, without a traceback."""
+    column = 0
     if isinstance(error, ConfigError):
         what, cure, place = _config_error(error)
     elif isinstance(error, SyntaxError):
         what, cure, place = error.msg, None, f"{error.filename}:{error.lineno}" if error.filename else None
+        column = error.offset or 0
     else:
         what, cure, place = f"{type(error).__name__}: {error}", None, _user_frame(error)
     lines = [f"{paint('error', 'red', stream)}: {what}"]
     if cure:
         lines.append(f"{paint('help', 'green', stream)}: {cure}")
     if place:
-        lines += _excerpt(place, stream)
+        lines += _excerpt(place, stream, column=column)
+        for outer in [frame for frame in reversed(_user_frames(error)) if frame != place][:OUTER_FRAMES]:
+            lines += _excerpt(outer, stream, mark="from")
     return "\n".join(lines)
 
 
@@ -92,12 +103,17 @@ def _config_error(error: ConfigError) -> tuple[str, str | None, str | None]:
 
 def _user_frame(error: BaseException) -> str | None:
     """The innermost frame of the traceback that is the user's own code."""
-    own = [
-        frame
+    own = _user_frames(error)
+    return own[-1] if own else None
+
+
+def _user_frames(error: BaseException) -> list[str]:
+    """The frames of the traceback that are the user's own code, the innermost last."""
+    return [
+        f"{frame.filename}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith((_PACKAGE, "<")) and not _is_library(frame.filename)
     ]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else None
 
 
 def _is_library(path: str) -> bool:
@@ -105,15 +121,20 @@ def _is_library(path: str) -> bool:
     return path.startswith(folders)
 
 
-def _excerpt(place: str, stream: TextIO) -> list[str]:
+def _excerpt(place: str, stream: TextIO, *, mark: str = "-->", column: int = 0) -> list[str]:
     name, _, number = place.rpartition(":")
     if os.path.isabs(name):
         relative = os.path.relpath(name)
         shown = name if relative.startswith("..") else relative
     else:
         shown = name
-    lines = [f"  {paint('-->', 'blue', stream)} {shown}:{number}"]
+    lines = [f"  {paint(mark, 'blue', stream)} {shown}:{number}"]
+    # It may have been mended since it was read first.
+    linecache.checkcache(name)
     source = linecache.getline(name, int(number)).rstrip() if number.isdigit() else ""
     if source:
         lines.append(f"  {paint(f'{number} |', 'blue', stream)} {source}")
+        if column:
+            gap = re.sub(r"[^\t]", " ", source[: column - 1])
+            lines.append(f"  {paint(' ' * len(number) + ' |', 'blue', stream)} {gap}{paint('^', 'red', stream)}")
     return lines
