@@ -6,24 +6,25 @@ import asyncio
 import atexit
 import ipaddress
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError, Future
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
 if TYPE_CHECKING:
+    from ._ziggurat import Sent
     from .app import Ziggurat
 
 __all__ = ["AsyncTransport", "TestResponse", "Transport"]
 
 T = TypeVar("T")
-Fields = list[tuple[bytes, bytes]]
-Answer = tuple[int, Fields, Any]
-"""Status, headers, and bytes or what iterates over the body."""
 
 SHOWN = 2000
 """So many bytes of an answer are told of with a failure."""
+THREADS = 512
+"""So many answers may be awaited at once by one asynchronous client."""
 
 
 class TestResponse(httpx.Response):
@@ -43,7 +44,7 @@ class TestResponse(httpx.Response):
 
 
 class _Transport:
-    """Starts the app and knows the loop that it runs on."""
+    """Starts the app and sends to it."""
 
     def __init__(self, app: Ziggurat, raising: bool, client: tuple[str, int] | None) -> None:
         self.app = app
@@ -68,57 +69,39 @@ class _Transport:
             atexit.unregister(self.stop)
             self.app.stop()
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """PyLoop, on its own thread."""
+    def begin(self, request: httpx.Request, body: Any) -> Sent:
+        """Sends a request; nothing is waited for."""
         running = self.app._in_process
-        loop: asyncio.AbstractEventLoop | None = None if running is None else running.loop
-        if loop is None:
-            raise RuntimeError("the app does not run; use the client in a with statement")
-        return loop
-
-    def run(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begins something on the app's loop, from another thread."""
-        try:
-            loop = self.loop
-            if asyncio._get_running_loop() is loop:
-                raise RuntimeError(
-                    "a handler cannot wait for its own app's event loop; send the request from elsewhere"
-                )
-        except RuntimeError:
-            work.close()
-            raise
-        return asyncio.run_coroutine_threadsafe(work, loop)
-
-    async def send(self, request: httpx.Request, body: Any) -> Answer:
+        if running is not None and asyncio._get_running_loop() is running.loop:
+            raise RuntimeError("a handler cannot wait for its own app's event loop; send the request from elsewhere")
         # As httpcore has it, for targets that httpx would mend.
-        raw: bytes = request.extensions.get("target", request.url.raw_path)
-        target = raw.decode("ascii")
-        native = self.app.build()
-        fields = request.headers.raw
-        answer: Answer = await native.send(
-            request.method, target, fields, body, raising=self.raising, client=self.client
+        target: bytes = request.extensions.get("target", request.url.raw_path)
+        return self.app.build().send(
+            request.method,
+            target.decode("ascii"),
+            request.headers.raw,
+            body,
+            raising=self.raising,
+            client=self.client,
         )
-        return answer
 
 
-async def _next(chunks: Any) -> bytes | None:
+@contextmanager
+def _failures(request: httpx.Request, seconds: float | None) -> Iterator[None]:
+    """Raises what httpx raises."""
     try:
-        chunk: bytes = await chunks.__anext__()
-    except StopAsyncIteration:
-        return None
+        yield
+    except TimeoutError:
+        raise httpx.ReadTimeout(f"nothing came within {seconds} seconds", request=request) from None
     except RuntimeError as error:
-        raise httpx.RemoteProtocolError(str(error)) from None
-    return chunk
+        if "broke off" not in str(error) and "was stopped" not in str(error):
+            raise
+        raise httpx.RemoteProtocolError(str(error), request=request) from None
 
 
-async def _close(chunks: Any) -> None:
-    await chunks.aclose()
-
-
-def _made(request: httpx.Request, answer: Answer, stream: Callable[[Any], Any]) -> TestResponse:
-    status, fields, body = answer
-    made = httpx.ByteStream(body) if isinstance(body, bytes) else stream(body)
+def _made(request: httpx.Request, head: tuple[int, Any, bytes | None], stream: Any) -> TestResponse:
+    status, fields, body = head
+    made = stream if body is None else httpx.ByteStream(body)
     return TestResponse(status, headers=fields, stream=made, request=request, extensions={"http_version": b"HTTP/1.1"})
 
 
@@ -128,7 +111,7 @@ def _time(request: httpx.Request) -> float | None:
     return found
 
 
-# From a thread that waits
+# On a thread that waits
 
 
 class Transport(_Transport, httpx.BaseTransport):
@@ -139,45 +122,44 @@ class Transport(_Transport, httpx.BaseTransport):
         stream = request.stream
         assert isinstance(stream, httpx.SyncByteStream)
         # What comes in pieces is read on a thread beside the loop, as it may block.
-        body: Any = b"".join(stream) if isinstance(stream, httpx.ByteStream) else iter(stream)
-        time = _time(request)
-        answer = _wait(self.run(self.send(request, body)), time, request)
-        return _made(request, answer, lambda chunks: _Chunks(self, chunks, time, request))
-
-
-def _wait(future: Future[T], time: float | None, request: httpx.Request) -> T:
-    try:
-        return future.result(time)
-    except TimeoutError:
-        if future.done():
-            raise
-        future.cancel()
-        raise httpx.ReadTimeout(f"nothing came within {time} seconds", request=request) from None
-    except CancelledError:
-        raise httpx.RemoteProtocolError("the app was stopped before it answered", request=request) from None
-    except BaseException:
-        future.cancel()
-        raise
+        sent = self.begin(request, b"".join(stream) if isinstance(stream, httpx.ByteStream) else iter(stream))
+        seconds = _time(request)
+        with _failures(request, seconds):
+            head = sent.head(seconds)
+        return _made(request, head, _Chunks(sent, request))
 
 
 class _Chunks(httpx.SyncByteStream):
-    def __init__(self, transport: Transport, chunks: Any, time: float | None, request: httpx.Request) -> None:
-        self._transport, self._chunks, self._time, self._request = transport, chunks, time, request
+    def __init__(self, sent: Sent, request: httpx.Request) -> None:
+        self._sent, self._request = sent, request
 
     def __iter__(self) -> Iterator[bytes]:
-        while (chunk := _wait(self._transport.run(_next(self._chunks)), self._time, self._request)) is not None:
+        seconds = _time(self._request)
+        while True:
+            with _failures(self._request, seconds):
+                chunk = self._sent.next(seconds)
+            if chunk is None:
+                return
             yield chunk
 
     def close(self) -> None:
-        if self._transport.app._in_process is not None:
-            self._transport.run(_close(self._chunks)).result()
+        self._sent.abort()
 
 
-# From another event loop
+# On an event loop
 
 
 class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
-    """For `httpx.AsyncClient`, on any asyncio loop but the app's own."""
+    """For `httpx.AsyncClient`, on any asyncio loop but the app's own. What waits does so on a thread beside."""
+
+    def __init__(self, app: Ziggurat, raising: bool, client: tuple[str, int] | None) -> None:
+        super().__init__(app, raising, client)
+        self._threads = ThreadPoolExecutor(THREADS, "ziggurat-test-client")
+
+    def stop(self) -> None:
+        super().stop()
+        self._threads.shutdown(wait=False)
+        self._threads = ThreadPoolExecutor(THREADS, "ziggurat-test-client")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if not self.started:
@@ -189,40 +171,46 @@ class AsyncTransport(_Transport, httpx.AsyncBaseTransport):
             body = b"".join(stream)
         else:
             body = _from(asyncio.get_running_loop(), aiter(stream))
-        time = _time(request)
-        answer = await _await(self.run(self.send(request, body)), time, request)
-        return _made(request, answer, lambda chunks: _AsyncChunks(self, chunks, time, request))
+        sent = self.begin(request, body)
+        seconds = _time(request)
+        with _failures(request, seconds):
+            head = await self.wait(sent, lambda: sent.head(seconds))
+        return _made(request, head, _AsyncChunks(self, sent, request))
+
+    async def wait(self, sent: Sent, ends: Callable[[], T]) -> T:
+        """What `ends` gives. Cancelling what awaits this gives the request up."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, ends)
+        except asyncio.CancelledError:
+            sent.abort()
+            raise
 
 
 async def _from(home: asyncio.AbstractEventLoop, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """What is iterated over on another loop, which is where the test made it."""
-    while True:
-        taken = asyncio.run_coroutine_threadsafe(_next(chunks), home)
-        if (chunk := await asyncio.wrap_future(taken)) is None:
-            return
+
+    async def following() -> bytes | None:
+        try:
+            return await anext(chunks)
+        except StopAsyncIteration:
+            return None
+
+    while (chunk := await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(following(), home))) is not None:
         yield chunk
 
 
-async def _await(future: Future[T], time: float | None, request: httpx.Request) -> T:
-    # Cancelling what awaits this cancels the request.
-    waiting = asyncio.wrap_future(future)
-    try:
-        async with asyncio.timeout(time) as limit:
-            return await waiting
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise httpx.ReadTimeout(f"nothing came within {time} seconds", request=request) from None
-
-
 class _AsyncChunks(httpx.AsyncByteStream):
-    def __init__(self, transport: AsyncTransport, chunks: Any, time: float | None, request: httpx.Request) -> None:
-        self._transport, self._chunks, self._time, self._request = transport, chunks, time, request
+    def __init__(self, transport: AsyncTransport, sent: Sent, request: httpx.Request) -> None:
+        self._transport, self._sent, self._request = transport, sent, request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (chunk := await _await(self._transport.run(_next(self._chunks)), self._time, self._request)) is not None:
+        seconds = _time(self._request)
+        while True:
+            with _failures(self._request, seconds):
+                chunk = await self._transport.wait(self._sent, lambda: self._sent.next(seconds))
+            if chunk is None:
+                return
             yield chunk
 
     async def aclose(self) -> None:
-        if self._transport.app._in_process is not None:
-            await asyncio.wrap_future(self._transport.run(_close(self._chunks)))
+        self._sent.abort()

@@ -47,6 +47,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<app::App>()?;
     module.add_class::<handler::Run>()?;
+    module.add_class::<app::Sent>()?;
     module.add_class::<extension::NativeService>()?;
     module.add_class::<headers::Headers>()?;
     module.add_class::<layer_handle::LayerHandle>()?;

@@ -31,8 +31,11 @@ use tower::ServiceExt;
 
 use self::built::Built;
 use self::draft::Draft;
+use self::in_process::Here;
+pub(super) use self::in_process::Sent;
 use self::serving::Serving;
 use super::asgi::AsgiApp;
+use super::bridge::EventLoop;
 use super::errors::config_error;
 use super::extension::NativeService;
 use super::handler::Plan;
@@ -42,7 +45,7 @@ use super::objects::Objects;
 use super::pages;
 use super::pyloop::LoopCore;
 use super::rows::Rows;
-use super::{attach, handler};
+use super::{attach, context, handler};
 use crate::crud::Store;
 use crate::service::LeafKind;
 use crate::service::server::{self, ServeError, runtime};
@@ -432,23 +435,33 @@ impl App {
         Ok((parts.status.as_u16(), headers, PyBytes::new(py, &bytes)))
     }
 
-    /// Sends a request through the stack, on the app's loop; gives an awaitable of status, header fields, and bytes or what iterates
-    /// over the body. `body` is bytes, or yields them. With `raising` the awaitable raises what no handler and no middleware caught.
+    /// Sends a request through the stack, and gives what waits for the answer. `body` is bytes, or yields them. With `raising` who waits
+    /// is raised what no handler and no middleware caught.
     #[pyo3(signature = (method, target, headers, body, *, raising = false, client = None))]
     #[expect(clippy::too_many_arguments, reason = "a request, as Python has it")]
-    fn send<'py>(
+    fn send(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         method: &str,
         target: &str,
         headers: in_process::Fields,
-        body: &Bound<'py, PyAny>,
+        body: &Bound<'_, PyAny>,
         raising: bool,
         client: Option<(std::net::IpAddr, u16)>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let stack = self.built()?.stack.clone();
+    ) -> PyResult<Sent> {
+        let built = self.built()?;
+        let Some(home) = built.shared.event_loop() else {
+            return Err(PyRuntimeError::new_err("the app does not run; start() it first"));
+        };
+        let serves = match lock(&self.local).clone() {
+            Some(local) => local,
+            None => runtime().map_err(|error| io_error(&error))?.handle().clone(),
+        };
+        let event_loop = EventLoop::new(home, context::copy_current(py)?.unbind());
+        let here = Here { stack: built.stack.clone(), serves, event_loop };
         let objects = if raising { lock(&self.objects).as_ref().map(Arc::downgrade) } else { None };
-        in_process::send(py, stack, in_process::request(method, target, &headers, body, client)?, objects)
+        let request = in_process::request(&here, (method, target), &headers, body, client)?;
+        Sent::begin(py, here, request, objects)
     }
 
     /// Binds the address and serves, on the loop's thread if the loop was set so, else on the runtime's workers; gives the
