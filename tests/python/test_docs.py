@@ -13,7 +13,9 @@ APART = {"crud.md", "pyloop.md"}
 
 
 def _with_python() -> list[str]:
-    return sorted(path.name for path in DOCS.glob("*.md") if "```python\n" in path.read_text() and path.name not in APART)
+    return sorted(
+        path.name for path in DOCS.glob("*.md") if "```python\n" in path.read_text() and path.name not in APART
+    )
 
 
 @pytest.mark.parametrize("name", _with_python())

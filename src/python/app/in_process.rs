@@ -61,7 +61,9 @@ pub(super) fn request(
     }
     let body = match body.cast::<PyBytes>() {
         Ok(bytes) => Bytes::copy_from_slice(bytes.as_bytes()).into(),
-        Err(_) if is_chunks(body)? => Body::new(Outgoing::new(here.event_loop.clone(), body.clone().unbind(), Form::Chunks)),
+        Err(_) if is_chunks(body)? => {
+            Body::new(Outgoing::new(here.event_loop.clone(), body.clone().unbind(), Form::Chunks))
+        }
         Err(_) => return Err(PyTypeError::new_err("a body is bytes, or an iterator of bytes")),
     };
     request.body(body).map_err(|error| PyValueError::new_err(format!("not a request: {error}")))
