@@ -25,11 +25,16 @@ pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
 /// What the client is told about an exception. What nobody expected is logged with its traceback, and the client learns
 /// nothing of it.
 pub(super) fn answer(py: Python<'_>, error: PyErr, whose: &str) -> crate::Response {
-    if let Some(problem) = http_exception(py, &error) {
-        return problem.into_response();
+    answer_outside(py, &error, whose, ErrorFormat::Problem)
+}
+
+/// The same in any format, and with what is kept of it for the layers outside.
+fn answer_outside(py: Python<'_>, error: &PyErr, whose: &str, format: ErrorFormat) -> crate::Response {
+    if let Some(problem) = http_exception(py, error) {
+        return format.response(problem);
     }
-    let mut response = Problem::internal().into_response();
-    if let Some(noted) = noted(py, &error, whose) {
+    let mut response = format.response(Problem::internal());
+    if let Some(noted) = noted(py, error, whose) {
         response.extensions_mut().insert(noted);
     }
     response
@@ -54,7 +59,7 @@ pub(super) fn answer_as(
     outside: Option<(&Objects, u64)>,
     format: ErrorFormat,
 ) -> crate::Response {
-    let Some((objects, id)) = outside else { return format.response(problem(py, error, whose)) };
+    let Some((objects, id)) = outside else { return answer_outside(py, &error, whose, format) };
     if let Some(problem) = http_exception(py, &error) {
         return format.response(problem);
     }
@@ -64,7 +69,7 @@ pub(super) fn answer_as(
             response.extensions_mut().insert(HasRaised);
             response
         }
-        Err(error) => format.response(problem(py, error, whose)),
+        Err(error) => answer_outside(py, &error, whose, format),
     }
 }
 
