@@ -103,6 +103,21 @@ def test_clean_up_is_in_reverse_order_and_sees_exceptions(
             )
 
 
+def test_an_exception_that_somebody_keeps_does_not_hold_up_the_end(
+    app: Ziggurat, client: Callable[[], TestClient], log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/")
+    async def handler(a: Annotated[str, Depends(kinds(log)["async"])]) -> None:
+        raise ZeroDivisionError
+
+    assert client().get("/").status_code == 500
+    # Its traceback holds the frames of the call.
+    assert any(record.exc_info for record in caplog.records)
+    begun = time.monotonic()
+    app.stop()
+    assert time.monotonic() - begun < 15
+
+
 def test_def_handlers_clean_up_on_their_thread(app: Ziggurat, client: Callable[[], TestClient], log: Log) -> None:
     threads: list[int] = []
 

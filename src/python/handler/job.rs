@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::callable::{Callable, Failed, Input, Within, is_at_end, next, throw};
 use super::ending::watched;
@@ -88,7 +89,9 @@ impl Call {
         match callable.call(py, input, outer, &objects, Some(&run), &mut given) {
             Ok(coroutine) => {
                 run.get().set_given(given);
-                let reply = ReplyTo::Run(run.unbind());
+                // Not kept by the run, which the traceback of an exception may hold for long.
+                let running = objects.shared.get().map(|shared| shared.background.token());
+                let reply = ReplyTo::Run(run.unbind(), running);
                 HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply }.of(coroutine)
             }
             Err(failed) => {
@@ -234,8 +237,8 @@ fn clean_up(generator: &Bound<'_, PyAny>, own: &Bound<'_, PyAny>, of: &Callable)
 /// Where the answer of a coroutine goes, with what was given that has to do with it.
 enum ReplyTo {
     Own(Reply, Given),
-    /// It may have been given already.
-    Run(Py<Run>),
+    /// It may have been given already. An app that stops waits for what is to be cleaned up.
+    Run(Py<Run>, Option<TaskTrackerToken>),
 }
 
 /// Waits for a handler's coroutine.
@@ -258,7 +261,7 @@ impl Finish for HandlerReply {
         let objects = objects.upgrade();
         let (reply, given) = match reply {
             ReplyTo::Own(reply, given) => (reply, given),
-            ReplyTo::Run(run) => match run.get().take() {
+            ReplyTo::Run(run, _running) => match run.get().take() {
                 Some(both) => both,
                 None => {
                     // The answer is gone, and whoever cancels a clean-up knows of it.

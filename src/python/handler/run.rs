@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::ending::watched;
 use super::given::Given;
@@ -27,8 +26,6 @@ pub(in crate::python) struct Run {
     /// Where the answer is to go, and what was given that has to do with it. Never locked while Python runs.
     reply: Mutex<Option<(Reply, Given)>>,
     answered: Answered,
-    /// While it is there, the app that stops waits.
-    _background: Option<TaskTrackerToken>,
 }
 
 /// What a function gave, or raised.
@@ -36,14 +33,8 @@ type Brought = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 impl Run {
     pub(super) fn new(handler: usize, objects: &Arc<Objects>, reply: Reply, answered: Answered) -> Self {
-        let background = objects.shared.get().map(|shared| shared.background.token());
-        Self {
-            handler,
-            objects: Arc::downgrade(objects),
-            reply: Mutex::new(Some((reply, Given::default()))),
-            answered,
-            _background: background,
-        }
+        let reply = Mutex::new(Some((reply, Given::default())));
+        Self { handler, objects: Arc::downgrade(objects), reply, answered }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(Reply, Given)>> {
