@@ -54,7 +54,7 @@ endif
 	cargo test --locked --features $(FEATURES) --doc
 
 test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests against the wheel
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-programs: $(VENV)/.wheel $(VENV)/.programs $(MONGO_VENV)/.ready ## Programs on PyLoop, against Redis, PostgreSQL, MongoDB (ARGS="--loop asyncio" to compare)
 	@.ci/servers

@@ -78,7 +78,7 @@ def test_the_docs_list_the_routes_and_send_requests(browser: Chromium, shop: str
     )
     assert json.loads(shown) == {"sub": "ada"}
     assert page.run(
-        "document.querySelector('#operations-orders-me .live-responses-table .response-col_status').innerText"
+        "document.querySelector('#operations-orders-me .live-responses-table tr.response .response-col_status').innerText"
     ).startswith("200")
     page.run("document.querySelector('#operations-orders-me').scrollIntoView()")
     page.screenshot(tmp_path / "docs-tried.png")
