@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from plugin import PLUGIN
 
 APP = """
 from uuid import UUID
@@ -144,8 +145,7 @@ def test_a_new_project_works_as_it_stands(tmp_path: Path) -> None:
     assert tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"] == "my_notes"
     listed = cli(folder, "routes")
     assert listed.returncode == 0 and "/hello/{name}" in listed.stdout, listed.stderr
-    # The plugin comes from an entry point where the package is installed, and is named where it runs from its sources.
-    tested = run(folder, "-m", "pytest", "-q", "-p", "ziggurat.pytest_plugin", "-p", "no:cacheprovider")
+    tested = run(folder, "-m", "pytest", "-q", *PLUGIN, "-p", "no:cacheprovider")
     assert "3 passed" in tested.stdout, tested.stdout + tested.stderr
     assert not list(folder.glob("*.db"))
     for tool in (

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from plugin import PLUGIN
 
 from ziggurat import HTTPException, Request, Response, Ziggurat
 from ziggurat.testing import AsyncTestClient, TestClient
@@ -302,8 +303,7 @@ async def test_async(async_client):
 
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # Of a new interpreter: the plugin may come from an entry point as well, which is the same to pytest.
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "ziggurat.pytest_plugin", "-p", "no:cacheprovider", "-s"]
+    command = [sys.executable, "-m", "pytest", "-q", *PLUGIN, "-p", "no:cacheprovider", "-s"]
     return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=60)
 
 
