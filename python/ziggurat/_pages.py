@@ -17,7 +17,7 @@ from .guards import Guard, asked, checked
 from .layers import Layer
 
 if TYPE_CHECKING:
-    from . import _ziggurat
+    from ._building import Building
     from .app import Ziggurat
 
 __all__ = ["DOCS_PATH", "LIVE_PATH", "Page", "Pages", "is_debug"]
@@ -72,11 +72,11 @@ class Page:
         """The folder of the files that it is made of."""
         return "/_docs" if self.path == "/" else self.path
 
-    def settings(self, app: Ziggurat, native: _ziggurat.App, made: dict[int, tuple[int, Layer]]) -> str:
+    def settings(self, building: Building) -> str:
         """What the native side is told of what stands before it."""
         declared = {
             "auth": asked(None, self.guards),
-            "layers": [app._made(native, made, layer, self.location) for layer in self.layers],
+            "layers": [building.made(layer, self.location) for layer in self.layers],
             "skip_layers": list(self.skip_layers),
             "location": self.location,
         }
@@ -148,13 +148,12 @@ class Pages:
             if paths.count(path) > 1:
                 raise ConfigError(f"two pages are at {path}", cure="give each its own path", location=location)
 
-    def add(
-        self, app: Ziggurat, native: _ziggurat.App, made: dict[int, tuple[int, Layer]], document: dict[str, Any]
-    ) -> None:
+    def add(self, building: Building, document: dict[str, Any]) -> None:
         """Mounts them."""
+        app, native = building.app, building.native
         if self.document is not None:
             text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-            native.add_document(self.document.path, "application/json", text, self.document.settings(app, native, made))
+            native.add_document(self.document.path, "application/json", text, self.document.settings(building))
         docs = self.docs
         if docs is not None and self.document is not None and not (self._docs_may_give_way and _is_taken(app, docs)):
             page = {
@@ -163,7 +162,7 @@ class Pages:
                 "files": _seen_from(docs.path, docs.files) + "/",
                 "servers": _origins(document),
             }
-            settings = docs.settings(app, native, made)
+            settings = docs.settings(building)
             native.add_docs(docs.path, docs.files + "/{file}", json.dumps(page), settings)
         if self.live is not None:
             live = self.live
@@ -178,7 +177,7 @@ class Pages:
                 "path": live.path,
                 "below": live.files + "/{file}",
             }
-            native.add_live(json.dumps(shown), live.settings(app, native, made))
+            native.add_live(json.dumps(shown), live.settings(building))
 
 
 def _is_taken(app: Ziggurat, page: Page) -> bool:

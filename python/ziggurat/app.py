@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -21,18 +20,17 @@ from ._specs import AnyLayer, Errors, MountSpec, Pending, errors_of, layer_of
 from ._state import State
 from .exceptions import ConfigError
 from .guards import Guard, asked, checked
-from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
-from .models import Model, bind
+from .layers import Middleware
+from .models import Model
 from .params import Compiled
 from .routers import AnySpec, Around, specs_of
 from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
 
 if TYPE_CHECKING:
-    from ._catches import ExceptionHandler, Scope
+    from ._catches import ExceptionHandler
 
 __all__ = ["CrudSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
-_WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 Hook = Callable[[], Awaitable[None] | None]
 HookT = TypeVar("HookT", bound=Hook)
 Lifespan = Callable[["Ziggurat"], AbstractAsyncContextManager[None]]
@@ -54,7 +52,7 @@ class Ziggurat(Routes):
     `guards` ask something of the caller of every route of the app that does not say `auth=PUBLIC`, other than the document at
     `openapi_path`: see `ziggurat.guards`.
 
-    With `strict` the app is not built while anybody may change something without a token: every POST, PUT, PATCH and DELETE route
+    With `strict` the app is not built while anybody may change something without a token: every mount, and every POST, PUT, PATCH and DELETE route
     says what it asks for with `auth=`, or that it is open with `auth=PUBLIC`; a `policy=` that asks who the caller is will do, too.
 
     A store whose rows were written by other models is brought in line with those of the app when that is built, where nothing is lost
@@ -308,119 +306,10 @@ class Ziggurat(Routes):
         """Freezes the app: checks it, opens the store and puts the stack together. Later calls change nothing."""
         with self._build_lock:
             if self._native is None:
-                self._native = self._build()
+                from ._building import Building
+
+                self._native = Building(self).build()
             return self._native
-
-    def _build(self) -> _ziggurat.App:
-        settings: dict[str, object] = {
-            "store": self._store,
-            "migrate": self.migrate,
-            "target": self._target,
-            "location": self._location,
-            "debug": self._debug,
-        }
-        if self._sync_threads is not None:
-            settings["sync_threads"] = self._sync_threads
-        native = _ziggurat.App(json.dumps(settings))
-        made: dict[int, tuple[int, Layer]] = {}
-        layers = [*self.layers, *self._middleware]
-        _warn_of_cache(layers)
-        around_all = [
-            self._made(native, made, layer, self._location) if isinstance(layer, Middleware) else layer.to_spec()
-            for layer in layers
-        ]
-        native.use_layers(json.dumps(around_all))
-        catchers: dict[tuple[int, ...], int | None] = {}
-        self._compiled.clear()
-        self._places.clear()
-        for route in self.route_specs:
-            self._places.append(_caught(native, catchers, route.catches))
-            plan, objects = self._native_plan(route, self._places[-1])
-            around = [self._made(native, made, layer, route.location) for layer in route.layers]
-            skips = list(route.skip_layers)
-            function = self.compiled(route).function
-            native.add_handler(route.method, route.path, plan, function, objects, around, skips)
-        for native_route in self.native_specs:
-            declared = {
-                "auth": self.asked(native_route),
-                "layers": [self._made(native, made, layer, native_route.location) for layer in native_route.layers],
-                "skip_layers": native_route.skip_layers,
-                "catch": _caught(native, catchers, native_route.catches),
-                "location": native_route.location,
-            }
-            native.add_native(native_route.method, native_route.path, native_route.service, json.dumps(declared))
-        for mount in self.mount_specs:
-            declared = {
-                "auth": self.asked(mount),
-                "layers": [self._made(native, made, layer, mount.location) for layer in mount.layers],
-                "skip_layers": mount.skip_layers,
-                "location": mount.location,
-            }
-            if isinstance(mount.app, Ziggurat):
-                native.add_app(mount.path, mount.name, mount.app.build(), json.dumps(declared))
-            else:
-                native.add_asgi(mount.path, mount.name, mount.app, mount.state, json.dumps(declared))
-        for crud in self.crud_specs:
-            options = {
-                "path": crud.path,
-                "ops": crud.ops,
-                "auth": {op: self.asked_of(crud, op) for op in crud.ops},
-                "public": crud.public,
-                "policy": None if crud.policy is None else crud.policy.to_spec(),
-                "client_id": crud.client_id,
-                "default_limit": crud.default_limit,
-                "max_limit": crud.max_limit,
-                "body_limit": crud.body_limit,
-                "import_limit": crud.import_limit,
-                "max_affected": crud.max_affected,
-                "gone": crud.gone,
-                "unindexed": crud.unindexed,
-                "filterable": crud.filterable,
-                "sortable": crud.sortable,
-                "dimensions": crud.dimensions,
-                "read_from": crud.read_from,
-                "measures": crud.measures,
-                "offset": crud.offset,
-                "envelope": crud.envelope,
-                "cache": crud.cache,
-                "upsert": crud.upsert,
-                "bulk": crud.bulk,
-                "idempotency": crud.idempotency,
-                "concurrency": crud.concurrency,
-                "coerce": crud.coerce,
-                "errors": crud.errors,
-                "location": crud.location,
-                "layers": [self._made(native, made, layer, crud.location) for layer in crud.layers],
-                "skip_layers": crud.skip_layers,
-                "closed": self._asks_everybody(crud),
-                "hooks_of": "" if crud.hooks is None else crud.hooks.name,
-                "hooks": [] if crud.hooks is None else crud.hooks.names,
-                "catch": _caught(native, catchers, crud.catches),
-            }
-            lax = crud.coerce == "pydantic"
-            description = self._describe(crud.model, lax=lax, search=crud.search, shard_key=crud.shard_key)
-            native.add_crud(description, json.dumps(options), crud.hooks)
-        refusals = _caught(native, catchers, (self._catches,))
-        if refusals is not None:
-            native.catch_refusals(refusals)
-        for model, kept in self._kept.items():
-            native.keep(self._describe(model, shard_key=kept.shard_key), kept.location)
-        self._open_writes = self._find_open_writes(native)
-        from . import openapi
-
-        self._openapi = openapi.document(self, json.loads(native.crud_openapi()))
-        self._pages.add(self, native, made, self._openapi)
-        native.build(self)
-        of_app, of_routes = native.handles()
-        for layer, handle in zip([*layers, *(layer for _, layer in made.values())], [*of_app, *of_routes], strict=True):
-            if handle is not None:
-                self._handles.append(handle)
-                layer._bind(handle)
-        for model in self.models():
-            rows = native.rows(model.__name__)
-            if rows is not None:
-                bind(model, rows)
-        return native
 
     def compiled(self, route: RouteSpec) -> Compiled:
         """The handler of a route with all that it depends on."""
@@ -476,37 +365,6 @@ class Ziggurat(Routes):
         """What an operation asks of its caller, with what the app does; None is nothing at all."""
         guards = crud.guards[op]
         return asked(crud.auth[op], guards if op in crud.public else (*self.guards, *guards))
-
-    def _made(self, native: _ziggurat.App, made: dict[int, tuple[int, Layer]], layer: Layer, location: str) -> int:
-        """The place of a layer of routes; those that have the same object share what it keeps."""
-        if id(layer) not in made and isinstance(layer, Middleware):
-            paths = None if layer.paths is None else list(layer.paths)
-            made[id(layer)] = native.add_middleware(layer.function, layer.name, paths, layer.location), layer
-        elif id(layer) not in made:
-            made[id(layer)] = native.add_layer(json.dumps(layer.to_spec()), location), layer
-        return made[id(layer)][0]
-
-    def _asks_everybody(self, route: RouteSpec | CrudSpec | NativeSpec) -> bool:
-        """Whether a layer refuses requests to it that carry no token."""
-        of_app = [layer for layer in self.layers if type(layer).__name__ not in route.skip_layers]
-        return any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in (*of_app, *route.layers))
-
-    def _find_open_writes(self, native: _ziggurat.App) -> list[str]:
-        """The native writes that ask for nobody; with `strict`, handlers that do count too and none may be left."""
-        found = [f"{method} {path}" for method, path in native.open_writes()]
-        if self._strict:
-            declared: list[RouteSpec | NativeSpec] = [*self.route_specs, *self.native_specs]
-            for route in declared:
-                is_open = self.asked(route) is None and not route.public and not self._asks_everybody(route)
-                if is_open and (route.method is None or route.method in _WRITES):
-                    found.append(f"{route.method or '*'} {route.path}")
-            if found:
-                raise ConfigError(
-                    f"the app is strict, and everybody may write through {', '.join(found)}",
-                    cure="give them auth=True, scopes, or auth=PUBLIC where it is meant",
-                    location=self._location,
-                )
-        return found
 
     @property
     def routes(self) -> list[RouteInfo]:
@@ -642,33 +500,9 @@ class Ziggurat(Routes):
                 await context.__aexit__(None, None, None)
 
 
-def _caught(native: _ziggurat.App, made: dict[tuple[int, ...], int | None], scopes: tuple[Scope, ...]) -> int | None:
-    """The place of these handlers of exceptions; routes that have the same share it."""
-    key = tuple(id(scope) for scope in scopes if scope)
-    if key and key not in made:
-        from ._catches import Catcher
-
-        catcher = Catcher(scopes)
-        made[key] = native.add_catcher(catcher, catcher.statuses)
-    return made.get(key)
-
-
 def _lifecycle_of(mount: MountSpec) -> AbstractAsyncContextManager[None]:
     if isinstance(mount.app, Ziggurat):
         return asynccontextmanager(mount.app._lifecycle)()
     from ._asgi import lifespan
 
     return lifespan(mount.app, mount.state, mount.name)
-
-
-def _warn_of_cache(layers: Sequence[Layer]) -> None:
-    """A middleware that checks callers does not, where an answer is kept outside of it."""
-    first = next((place for place, layer in enumerate(layers) if isinstance(layer, Cache)), len(layers))
-    inside = [layer for layer in layers[first:] if isinstance(layer, Middleware)]
-    if inside:
-        logging.getLogger("ziggurat").warning(
-            "%s stands inside of Cache, and is not asked where an answer was kept (%s); if it decides who gets what, give it in layers= "
-            "before Cache, or Cache to single routes",
-            ", ".join(layer.name for layer in inside),
-            inside[0].location,
-        )

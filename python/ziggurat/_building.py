@@ -1,0 +1,210 @@
+"""How an app is put together, once: what it declares is checked and handed to the native side, which freezes it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import _ziggurat
+from ._specs import CrudSpec, MountSpec, NativeSpec, RouteSpec
+from .exceptions import ConfigError
+from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
+from .models import bind
+
+if TYPE_CHECKING:
+    from ._catches import Scope
+    from .app import Ziggurat
+
+__all__ = ["Building"]
+
+_WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
+
+
+class Building:
+    """One app on its way to the native side."""
+
+    def __init__(self, app: Ziggurat) -> None:
+        self.app = app
+        settings: dict[str, object] = {
+            "store": app._store,
+            "migrate": app.migrate,
+            "target": app._target,
+            "location": app._location,
+            "debug": app._debug,
+        }
+        if app._sync_threads is not None:
+            settings["sync_threads"] = app._sync_threads
+        self.native = _ziggurat.App(json.dumps(settings))
+        self._made: dict[int, tuple[int, Layer]] = {}
+        self._catchers: dict[tuple[int, ...], int | None] = {}
+
+    def build(self) -> _ziggurat.App:
+        """Checks all of it, opens the store and puts the stack together."""
+        app, native = self.app, self.native
+        layers = [*app.layers, *app._middleware]
+        _warn_of_cache(layers)
+        around_all = [
+            self.made(layer, app._location) if isinstance(layer, Middleware) else layer.to_spec() for layer in layers
+        ]
+        native.use_layers(json.dumps(around_all))
+        app._compiled.clear()
+        app._places.clear()
+        for route in app.route_specs:
+            self._add_handler(route)
+        for native_route in app.native_specs:
+            declared = self._declared(native_route) | {"catch": self._caught(native_route.catches)}
+            native.add_native(native_route.method, native_route.path, native_route.service, json.dumps(declared))
+        for mount in app.mount_specs:
+            self._mount(mount)
+        for crud in app.crud_specs:
+            self._add_crud(crud)
+        refusals = self._caught((app._catches,))
+        if refusals is not None:
+            native.catch_refusals(refusals)
+        for model, kept in app._kept.items():
+            native.keep(app._describe(model, shard_key=kept.shard_key), kept.location)
+        app._open_writes = self._find_open_writes()
+        from . import openapi
+
+        app._openapi = openapi.document(app, json.loads(native.crud_openapi()))
+        app._pages.add(self, app._openapi)
+        native.build(app)
+        of_app, of_routes = native.handles()
+        made = [layer for _, layer in self._made.values()]
+        for layer, handle in zip([*layers, *made], [*of_app, *of_routes], strict=True):
+            if handle is not None:
+                app._handles.append(handle)
+                layer._bind(handle)
+        for model in app.models():
+            rows = native.rows(model.__name__)
+            if rows is not None:
+                bind(model, rows)
+        return native
+
+    def _add_handler(self, route: RouteSpec) -> None:
+        app = self.app
+        app._places.append(self._caught(route.catches))
+        plan, objects = app._native_plan(route, app._places[-1])
+        around = [self.made(layer, route.location) for layer in route.layers]
+        function = app.compiled(route).function
+        self.native.add_handler(route.method, route.path, plan, function, objects, around, list(route.skip_layers))
+
+    def _mount(self, mount: MountSpec) -> None:
+        from .app import Ziggurat
+
+        declared = json.dumps(self._declared(mount))
+        if isinstance(mount.app, Ziggurat):
+            self.native.add_app(mount.path, mount.name, mount.app.build(), declared)
+        else:
+            self.native.add_asgi(mount.path, mount.name, mount.app, mount.state, declared)
+
+    def _declared(self, route: NativeSpec | MountSpec) -> dict[str, Any]:
+        return {
+            "auth": self.app.asked(route),
+            "layers": [self.made(layer, route.location) for layer in route.layers],
+            "skip_layers": route.skip_layers,
+            "location": route.location,
+        }
+
+    def _add_crud(self, crud: CrudSpec) -> None:
+        app = self.app
+        options = {
+            "path": crud.path,
+            "ops": crud.ops,
+            "auth": {op: app.asked_of(crud, op) for op in crud.ops},
+            "public": crud.public,
+            "policy": None if crud.policy is None else crud.policy.to_spec(),
+            "client_id": crud.client_id,
+            "default_limit": crud.default_limit,
+            "max_limit": crud.max_limit,
+            "body_limit": crud.body_limit,
+            "import_limit": crud.import_limit,
+            "max_affected": crud.max_affected,
+            "gone": crud.gone,
+            "unindexed": crud.unindexed,
+            "filterable": crud.filterable,
+            "sortable": crud.sortable,
+            "dimensions": crud.dimensions,
+            "read_from": crud.read_from,
+            "measures": crud.measures,
+            "offset": crud.offset,
+            "envelope": crud.envelope,
+            "cache": crud.cache,
+            "upsert": crud.upsert,
+            "bulk": crud.bulk,
+            "idempotency": crud.idempotency,
+            "concurrency": crud.concurrency,
+            "coerce": crud.coerce,
+            "errors": crud.errors,
+            "location": crud.location,
+            "layers": [self.made(layer, crud.location) for layer in crud.layers],
+            "skip_layers": crud.skip_layers,
+            "closed": self._asks_everybody(crud),
+            "hooks_of": "" if crud.hooks is None else crud.hooks.name,
+            "hooks": [] if crud.hooks is None else crud.hooks.names,
+            "catch": self._caught(crud.catches),
+        }
+        lax = crud.coerce == "pydantic"
+        description = app._describe(crud.model, lax=lax, search=crud.search, shard_key=crud.shard_key)
+        self.native.add_crud(description, json.dumps(options), crud.hooks)
+
+    def made(self, layer: Layer, location: str) -> int:
+        """The place of a layer of routes; those that have the same object share what it keeps."""
+        if id(layer) not in self._made and isinstance(layer, Middleware):
+            paths = None if layer.paths is None else list(layer.paths)
+            place = self.native.add_middleware(layer.function, layer.name, paths, layer.location)
+            self._made[id(layer)] = place, layer
+        elif id(layer) not in self._made:
+            self._made[id(layer)] = self.native.add_layer(json.dumps(layer.to_spec()), location), layer
+        return self._made[id(layer)][0]
+
+    def _caught(self, scopes: tuple[Scope, ...]) -> int | None:
+        """The place of these handlers of exceptions; routes that have the same share it."""
+        key = tuple(id(scope) for scope in scopes if scope)
+        if key and key not in self._catchers:
+            from ._catches import Catcher
+
+            catcher = Catcher(scopes)
+            self._catchers[key] = self.native.add_catcher(catcher, catcher.statuses)
+        return self._catchers.get(key)
+
+    def _asks_everybody(self, route: RouteSpec | CrudSpec | NativeSpec | MountSpec) -> bool:
+        """Whether a layer refuses requests to it that carry no token."""
+        of_app = [layer for layer in self.app.layers if type(layer).__name__ not in route.skip_layers]
+        return any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in (*of_app, *route.layers))
+
+    def _find_open_writes(self) -> list[str]:
+        """The native writes that ask for nobody; with `strict`, handlers and what is mounted count too and none may be left."""
+        app = self.app
+        found = [f"{method} {path}" for method, path in self.native.open_writes()]
+        if app._strict:
+            declared: list[RouteSpec | NativeSpec] = [*app.route_specs, *app.native_specs]
+            found += [f"{route.method or '*'} {route.path}" for route in declared if self._is_open(route)]
+            if found:
+                raise ConfigError(
+                    f"the app is strict, and everybody may write through {', '.join(found)}",
+                    cure="give them auth=True, scopes, or auth=PUBLIC where it is meant",
+                    location=app._location,
+                )
+        return found
+
+    def _is_open(self, route: RouteSpec | NativeSpec | MountSpec) -> bool:
+        """Whether it asks for nobody, does not say that this is meant, and may write."""
+        if route.public or self.app.asked(route) is not None or self._asks_everybody(route):
+            return False
+        return isinstance(route, MountSpec) or route.method is None or route.method in _WRITES
+
+
+def _warn_of_cache(layers: Sequence[Layer]) -> None:
+    """A middleware that checks callers does not, where an answer is kept outside of it."""
+    first = next((place for place, layer in enumerate(layers) if isinstance(layer, Cache)), len(layers))
+    inside = [layer for layer in layers[first:] if isinstance(layer, Middleware)]
+    if inside:
+        logging.getLogger("ziggurat").warning(
+            "%s stands inside of Cache, and is not asked where an answer was kept (%s); if it decides who gets what, give it in layers= "
+            "before Cache, or Cache to single routes",
+            ", ".join(layer.name for layer in inside),
+            inside[0].location,
+        )
