@@ -182,6 +182,9 @@ class Building:
         if app._strict:
             declared: list[RouteSpec | NativeSpec] = [*app.route_specs, *app.native_specs]
             found += [f"{route.method or '*'} {route.path}" for route in declared if self._is_open(route)]
+            # An app that is strict itself has been asked already.
+            mounts = [mount for mount in app.mount_specs if not getattr(mount.app, "_strict", False)]
+            found += [f"* {mount.path or '/'}" for mount in mounts if self._is_open(mount)]
             if found:
                 raise ConfigError(
                     f"the app is strict, and everybody may write through {', '.join(found)}",

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ziggurat import ConfigError, HasScope, Request, Response, Router, Ziggurat, layers
+from ziggurat import PUBLIC, ConfigError, HasScope, Request, Response, Router, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -642,3 +642,23 @@ def test_what_runs_on_behind_an_answer_is_waited_for() -> None:
     with TestClient(mounted(application)) as client:
         assert client.get("/in").status_code == 200
     assert told == ["done"]
+
+
+def test_a_strict_app_asks_for_the_callers_of_what_is_mounted() -> None:
+    async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await answer(send)
+
+    def strict(inside: Any, **settings: Any) -> Ziggurat:
+        jwt = layers.Jwt(secret="a secret of at least 32 characters", required=False)
+        app = Ziggurat(openapi_path=None, strict=True, layers=[jwt])
+        app.mount("/in", inside, **settings)
+        return app
+
+    with pytest.raises(ConfigError, match=r"the app is strict, and everybody may write through \* /in;"):
+        strict(application).build()
+    strict(application, auth=PUBLIC).build()
+    strict(application, guards=[HasScope("in")]).build()
+    # An app of ours tells for itself.
+    with pytest.raises(ConfigError, match=r"everybody may write through \* /in;"):
+        strict(Ziggurat(openapi_path=None)).build()
+    strict(Ziggurat(openapi_path=None, strict=True)).build()
