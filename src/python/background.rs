@@ -1,11 +1,8 @@
 //! What runs behind an answer, once that was handed over.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use pyo3::intern;
 use pyo3::prelude::*;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -13,9 +10,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::bridge::OnLoop;
 use super::objects::Objects;
 use super::pyloop::LoopHandle;
+use super::stream::held;
 use super::{attach, errors, release};
+use crate::Response;
 use crate::service::LeafKind;
-use crate::{Body, BoxError, Response};
 
 /// Has `tasks` run when the answer was handed over: its head to the connection, and of a body in pieces the last of them.
 pub(super) fn after(objects: &Objects, mut response: Response, tasks: Py<PyAny>) -> PyResult<Response> {
@@ -36,7 +34,7 @@ pub(super) fn with_body(mut response: Response) -> Response {
         return response;
     }
     match response.extensions_mut().remove::<After>() {
-        Some(after) => response.map(|body| Body::new(Before { body, _after: after })),
+        Some(after) => response.map(|body| held(body, after)),
         None => response,
     }
 }
@@ -87,29 +85,5 @@ impl Running {
     fn end(&self) {
         let token = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(token);
-    }
-}
-
-/// A body, and what begins behind it.
-struct Before {
-    body: Body,
-    // Dropped after the body.
-    _after: After,
-}
-
-impl http_body::Body for Before {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

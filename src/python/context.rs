@@ -27,7 +27,7 @@ pub(super) fn of_surroundings<'py>(
     surroundings: Option<u64>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some((id, objects)) = surroundings.zip(objects.upgrade()) else { return Ok(None) };
-    objects.surroundings(py, id).map(|outer| copy(outer.context.bind(py))).transpose()
+    objects.context(py, id).map(|outer| copy(outer.bind(py))).transpose()
 }
 
 /// Runs `f` with this context entered.

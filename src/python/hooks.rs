@@ -126,8 +126,7 @@ impl HookJob {
 /// Calls `method` of `ziggurat.hooks.Hooks`.
 fn call(py: Python<'_>, objects: &Objects, index: usize, method: &str, event: Event) -> PyResult<Py<PyAny>> {
     let Event { op, request, stored, document, version } = event;
-    let state = request.extensions.get::<SurroundingsId>().and_then(|id| objects.surroundings(py, id.0));
-    let state = state.map(|outer| outer.state);
+    let state = request.extensions.get::<SurroundingsId>().and_then(|id| objects.state(py, id.0));
     let request = Request::new(Head::of(&request), BodySource::Used).with_state(py, state).of_app(py, objects);
     let stored = stored.map(|Row { version, json }| (version, PyBytes::new(py, &json)));
     let document = (version, PyBytes::new(py, &document));

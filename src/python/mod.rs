@@ -28,6 +28,7 @@ mod objects;
 mod pages;
 mod pyloop;
 mod query;
+mod ready;
 mod refusal;
 mod release;
 mod request;

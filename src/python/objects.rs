@@ -75,10 +75,14 @@ impl Objects {
         self.lent().remove(&id)
     }
 
-    pub(super) fn surroundings(&self, py: Python<'_>, id: u64) -> Option<Surroundings> {
-        let lent = self.lent();
-        let Surroundings { context, state, .. } = lent.get(&id)?;
-        Some(Surroundings { context: context.clone_ref(py), state: state.clone_ref(py), raised: None })
+    /// The context variables that a middleware left.
+    pub(super) fn context(&self, py: Python<'_>, id: u64) -> Option<Py<PyAny>> {
+        self.lent().get(&id).map(|lent| lent.context.clone_ref(py))
+    }
+
+    /// The state of its request.
+    pub(super) fn state(&self, py: Python<'_>, id: u64) -> Option<Py<PyDict>> {
+        self.lent().get(&id).map(|lent| lent.state.clone_ref(py))
     }
 
     /// The handler of this number.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -19,6 +19,7 @@ use super::middleware::Exchange;
 use super::mounted::MountedAt;
 use super::objects::Objects;
 use super::query::QueryParams;
+use super::ready::ready;
 use crate::layers::{ClientIp, RequestId, TraceContext};
 use crate::service::server::ConnectInfo;
 use crate::service::{Claims, PathParams};
@@ -325,30 +326,4 @@ pub(super) fn body_json(py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
             Err(failure) => failure,
         }
     })
-}
-
-/// An awaitable that is done: it hands out its value without a turn of the loop.
-#[pyclass(frozen)]
-struct Ready {
-    value: std::sync::Mutex<Option<Py<PyAny>>>,
-}
-
-pub(super) fn ready(py: Python<'_>, value: Py<PyAny>) -> PyResult<Py<PyAny>> {
-    Ok(Py::new(py, Ready { value: std::sync::Mutex::new(Some(value)) })?.into_any())
-}
-
-#[pymethods]
-impl Ready {
-    fn __await__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __iter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let value = self.value.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        Err(PyStopIteration::new_err((value.unwrap_or_else(|| py.None()),)))
-    }
 }

@@ -679,18 +679,21 @@ def test_native_leaves_do_not_run_on_the_thread_of_the_loop() -> None:
     class Pens:
         pass
 
-    turns: list[str] = []
+    given: list[str] = []
 
     @app.middleware
     async def looking(request: Request, call_next: Any) -> Response:
-        asyncio.get_running_loop().call_soon(turns.append, "a turn")
-        response: Response = await call_next(request)
-        turns.append("answered")
+        answer = call_next(request)
+        # What the runtime works at, which may be done by now; an answer that the loop has looked for itself is another class.
+        given.append(type(answer).__name__)
+        response: Response = await answer
         return response
 
     with TestClient(app) as client:
         assert client.post("/pens", json={"colour": "red"}).status_code == 201
-        assert turns == ["a turn", "answered"]
+        assert given == ["RustFuture"]
+        assert client.get("/pens").json()["items"][0]["colour"] == "red"
+        assert given == ["RustFuture", "RustFuture"]
 
 
 def test_what_call_next_gives_is_awaited_once(app: Ziggurat) -> None:
@@ -712,7 +715,7 @@ def test_what_call_next_gives_is_awaited_once(app: Ziggurat) -> None:
 
     with TestClient(app) as client:
         assert client.get("/plain").text == "plain"
-    assert said == ["what call_next gave was awaited already"]
+    assert said == ["this was awaited already"]
 
 
 def test_layers_between_a_middleware_and_its_handler_work(app: Ziggurat) -> None:

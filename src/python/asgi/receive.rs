@@ -15,7 +15,7 @@ use super::link::Link;
 use super::send::Answering;
 use crate::Body;
 use crate::python::bridge::spawn_bringing;
-use crate::python::request::ready;
+use crate::python::ready::ready;
 use crate::service::Problem;
 
 #[pyclass(frozen, module = "ziggurat._ziggurat")]

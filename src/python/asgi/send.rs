@@ -19,7 +19,7 @@ use super::head::Head;
 use super::link::Link;
 use crate::python::bridge::spawn_bringing;
 use crate::python::pyloop::Reply;
-use crate::python::request::ready as done;
+use crate::python::ready::ready as done;
 use crate::service::{Problem, Response};
 use crate::{Body, BoxError};
 

@@ -177,8 +177,8 @@ impl AsgiJob {
         let called = || -> PyResult<Py<PyAny>> {
             let AsgiApp { application, state, .. } = &objects.apps[app.index];
             let state = state.bind(py).copy()?;
-            if let Some(outer) = surroundings.and_then(|id| objects.surroundings(py, id)) {
-                state.update(outer.state.bind(py).as_mapping())?;
+            if let Some(outer) = surroundings.and_then(|id| objects.state(py, id)) {
+                state.update(outer.bind(py).as_mapping())?;
             }
             let scope = scope(py, &parts, &app.root, state)?;
             let receive = Bound::new(py, Receiving::new(body, link, answering.clone()))?;

@@ -170,7 +170,7 @@ fn call(
     let mut state = None;
     let mut made = None;
     if let Some(Refused { head, body, surroundings, .. }) = request {
-        state = surroundings.and_then(|id| objects.surroundings(py, id)).map(|outer| outer.state);
+        state = surroundings.and_then(|id| objects.state(py, id));
         made = Some((head, body));
     }
     let make = |made: Option<(_, BodySource)>, state| -> PyResult<Py<Request>> {

@@ -18,7 +18,7 @@ use super::scalar::Scalar;
 use super::switch::Switch;
 use crate::python::convert::to_python;
 use crate::python::invalid::{self, Invalid};
-use crate::python::objects::{Objects, Surroundings};
+use crate::python::objects::Objects;
 use crate::python::request::{BodySource, Head, Request};
 use crate::python::{catch, errors, interrupt};
 use crate::service::Claims;
@@ -105,7 +105,7 @@ impl Callable {
         &self,
         py: Python<'py>,
         input: Input,
-        surroundings: Option<Surroundings>,
+        surroundings: Option<u64>,
         objects: &Objects,
         run: Option<&Bound<'py, Run>>,
         given: &mut Given,
@@ -115,7 +115,7 @@ impl Callable {
         args.extend(run.map(|run| run.as_any().clone()));
         if let Some(head) = head {
             // Before all else: what goes wrong with the others may be for a handler of exceptions, which is given it.
-            let state = surroundings.map(|surroundings| surroundings.state);
+            let state = surroundings.and_then(|id| objects.state(py, id));
             let request = Request::new(*head, BodySource::Read(body.clone())).of_app(py, objects);
             given.request = Some(Py::new(py, request.with_state(py, state))?);
         }

@@ -57,11 +57,10 @@ impl Call {
             return Started::Finished;
         };
         let callable = objects.handler(handler);
-        let outer = surroundings.and_then(|id| objects.surroundings(py, id));
         let mut given = Given::default();
         let needed = matches!(callable.plan.mode, Mode::Run | Mode::Answer).then(Answered::default);
         let Some(answered) = answered.or(needed) else {
-            return match callable.call(py, input, outer, &objects, None, &mut given) {
+            return match callable.call(py, input, surroundings, &objects, None, &mut given) {
                 Ok(generator) if callable.plan.stream.is_some() && !is_awaitable(&generator) => {
                     let within = Within { objects: &objects, surroundings };
                     reply.send(callable.respond(py, Ok(generator), given, within));
@@ -86,7 +85,7 @@ impl Call {
                 return Started::Finished;
             }
         };
-        match callable.call(py, input, outer, &objects, Some(&run), &mut given) {
+        match callable.call(py, input, surroundings, &objects, Some(&run), &mut given) {
             Ok(coroutine) => {
                 run.get().set_given(given);
                 // Not kept by the run, which the traceback of an exception may hold for long.
@@ -118,18 +117,17 @@ impl Call {
         };
         let callable = objects.handler(handler);
         attach::on_loop(py, LeafKind::Python, |py| {
-            let outer = surroundings.and_then(|id| objects.surroundings(py, id));
             let within = Within { objects: &objects, surroundings };
             // Threads of the pool set nothing, so what is current here is empty; a middleware's context is copied, since one
             // context cannot be entered by two threads.
-            let own = match &outer {
-                Some(outer) => context::copy(outer.context.bind(py)),
+            let own = match surroundings.and_then(|id| objects.context(py, id)) {
+                Some(outer) => context::copy(outer.bind(py)),
                 None => context::copy_current(py),
             };
             let answered = own.and_then(|own| {
                 let answer = || {
                     let mut given = Given::default();
-                    match callable.call(py, input, outer, &objects, None, &mut given) {
+                    match callable.call(py, input, surroundings, &objects, None, &mut given) {
                         Ok(generator) if callable.plan.mode == Mode::Generator => {
                             Generated { generator, context: own.clone() }.answer(&callable, given, within)
                         }

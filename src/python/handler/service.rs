@@ -85,7 +85,7 @@ impl Service<Request> for PyHandlerService {
             Ok(scalars) => scalars,
             Err(problem) => return Box::pin(async move { Ok(inner.refuse(problem, parts).await) }),
         };
-        // Handed over at once, so that what the future holds while Python is busy is little.
+        // Handed over at once, before anything is awaited; what is kept of the head is for answers that depend on it, as files do.
         match inner.submit(parts, scalars, Bytes::new()) {
             Ok(waiting) => Box::pin(async move { Ok(inner.finish(waiting, body).await) }),
             Err(problem) => Box::pin(ready(Ok(inner.plan.format.response(problem)))),

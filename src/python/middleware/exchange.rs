@@ -12,12 +12,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::task::AbortHandle;
 
-use super::answered::Answered;
 use crate::Body;
 use crate::python::context;
 use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
 use crate::python::pyloop::{Looked, look};
-use crate::python::request::{Request, body_json, ready};
+use crate::python::ready::{ready, ready_late};
+use crate::python::request::{Request, body_json};
 use crate::python::response::Response;
 use crate::python::{attach, bridge, errors};
 use crate::service::stopwatch::{Part, Stopwatch};
@@ -180,7 +180,10 @@ impl Exchange {
         let event_loop = bridge::running_pyloop(py)?;
         let looked = AssertUnwindSafe(|| look(&event_loop, || self.inner.answer(request)));
         match catch_unwind(looked).map_err(|panic| bridge::panicked(&*panic))?? {
-            Looked::Ready(Ok(response)) => Ok(Py::new(py, Answered::new(self.clone(), id, response))?.into_any()),
+            Looked::Ready(Ok(response)) => {
+                let this = self.clone();
+                ready_late(py, move |py| this.bring(py, id, response))
+            }
             Looked::Pending(answer) => self.await_answer(py, id, answer),
         }
     }
@@ -200,7 +203,7 @@ impl Exchange {
     }
 
     /// Gives the middleware the answer of the inner service, or raises what it raised.
-    pub(super) fn bring(&self, py: Python<'_>, lent: u64, mut response: crate::Response) -> PyResult<Py<PyAny>> {
+    fn bring(&self, py: Python<'_>, lent: u64, mut response: crate::Response) -> PyResult<Py<PyAny>> {
         Stopwatch::turn(self.watch(), Part::Python);
         let mut told = std::mem::take(response.extensions_mut());
         let has_raised = told.remove::<HasRaised>().is_some();

@@ -200,7 +200,7 @@ impl MiddlewareJob {
         };
         let mut kept = None;
         let called = || -> PyResult<Py<PyAny>> {
-            let state = surroundings.and_then(|id| objects.surroundings(py, id)).map(|outer| outer.state);
+            let state = surroundings.and_then(|id| objects.state(py, id));
             let request =
                 PyRequest::new(head, BodySource::Exchange(exchange.clone())).with_state(py, state).of_app(py, &objects);
             let request = kept.insert(Py::new(py, request)?).clone_ref(py);

@@ -4,7 +4,6 @@
 //! `call_next` runs the inner service on the runtime; its answer comes back through the loop's inbox, so no worker ever waits
 //! for the interpreter. Where a Python handler is to answer, the loop's thread looks first whether it does so at once.
 
-mod answered;
 mod call_next;
 mod exchange;
 mod layer;

@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 
 use crate::Body;
 use crate::python::bridge::spawn_bringing;
-use crate::python::request::ready;
+use crate::python::ready::ready;
 
 /// The chunks of a body, as they come. What comes behind them, as trailers, is left out.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]

@@ -6,6 +6,7 @@
 mod begun;
 mod event;
 mod form;
+mod held;
 mod incoming;
 mod keep_alive;
 mod outgoing;
@@ -13,6 +14,7 @@ mod outgoing;
 pub(super) use begun::begun;
 pub(super) use event::ServerSentEvent;
 pub(super) use form::Form;
+pub(super) use held::held;
 pub(super) use incoming::BodyIterator;
 pub(super) use keep_alive::Events;
 pub(super) use outgoing::{Outgoing, is_chunks};
