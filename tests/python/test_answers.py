@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from helpers import answer_of
 from values import ID, Colour, Item, Level, Point, Word
 
 from ziggurat import (
@@ -21,22 +22,10 @@ from ziggurat import (
     Response,
     Ziggurat,
 )
-from ziggurat.testing import TestClient, TestResponse
+from ziggurat.testing import TestClient
 
 # The same services answer in both modes.
 pytestmark = pytest.mark.usefixtures("mode")
-
-
-def answer_of(value: Any) -> TestResponse:
-    """What is sent for a handler that returns `value`."""
-    app = Ziggurat(openapi_path=None)
-
-    @app.get("/")
-    async def handler() -> Any:
-        return value
-
-    with TestClient(app) as client:
-        return client.get("/")
 
 
 # Results

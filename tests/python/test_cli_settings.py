@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from helpers import cli
 
 from ziggurat import layers
 from ziggurat._arguments import REFUSED
@@ -35,18 +36,6 @@ def make() -> Ziggurat:
 def project(tmp_path: Path) -> Path:
     (tmp_path / "shop.py").write_text(APP)
     return tmp_path
-
-
-def cli(cwd: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ziggurat", *args],
-        cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1", **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def of(folder: Path, *args: str, **env: str) -> dict[str, tuple[Any, str]]:

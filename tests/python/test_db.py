@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import cli
 
 APP = """
 import os
@@ -55,14 +54,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def db(cwd: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ziggurat", "db", *args],
-        cwd=cwd,
-        env={**os.environ, "NO_COLOR": "1", **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return cli(cwd, "db", *args, **env)
 
 
 def send(url: str, method: str, body: Any = None) -> Any:

@@ -9,11 +9,12 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from helpers import listening, read_until, until
 from pydantic import BaseModel
 
 from ziggurat import EventSourceResponse, EventStream, Request, ServerSentEvent, Ziggurat, layers
@@ -31,37 +32,11 @@ class SecretItem(Item):
     secret: str = "secret"
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-
-
-@contextmanager
-def listening(app: Ziggurat) -> Iterator[tuple[str, int]]:
-    with TestClient(app):
-        address = app.build().listen("127.0.0.1", 0, "{}")
-        try:
-            yield address
-        finally:
-            app.build().drain()
-
-
 def ask(address: tuple[str, int], path: str, *headers: str) -> socket.socket:
     connection = socket.create_connection(address, timeout=20)
     lines = [f"GET {path} HTTP/1.1", "host: a", *headers]
     connection.sendall("\r\n".join([*lines, "", ""]).encode())
     return connection
-
-
-def read_until(connection: socket.socket, end: bytes) -> bytes:
-    read = b""
-    while end not in read:
-        more = connection.recv(65536)
-        assert more, f"it ended after {read!r}"
-        read += more
-    return read
 
 
 def parsed(text: str) -> list[dict[str, str]]:

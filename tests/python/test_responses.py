@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from helpers import answer_of, until
 
 from ziggurat import (
     BackgroundTask,
@@ -27,29 +28,10 @@ from ziggurat import (
     Response,
     Ziggurat,
 )
-from ziggurat.testing import TestClient, TestResponse
+from ziggurat.testing import TestClient
 
 # The same services answer in both modes.
 pytestmark = pytest.mark.usefixtures("mode")
-
-
-def answer_of(value: Any) -> TestResponse:
-    """What is sent for a handler that returns `value`."""
-    app = Ziggurat(openapi_path=None)
-
-    @app.get("/")
-    async def handler() -> Any:
-        return value
-
-    with TestClient(app) as client:
-        return client.get("/")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
 
 
 # Kinds

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from helpers import listening, until
 
 from ziggurat import HTTPException, Model, Request, Response, Ziggurat, layers
 from ziggurat._streaming import pump
@@ -26,22 +27,10 @@ Middleware = Callable[[Request, Any], Any]
 
 
 @contextmanager
-def listening(app: Ziggurat) -> Iterator[socket.socket]:
+def connected(app: Ziggurat) -> Iterator[socket.socket]:
     """A connection to the app."""
-    with TestClient(app):
-        address = app.build().listen("127.0.0.1", 0, "{}")
-        try:
-            with socket.create_connection(address, timeout=20) as connection:
-                yield connection
-        finally:
-            app.build().drain()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
+    with listening(app) as address, socket.create_connection(address, timeout=20) as connection:
+        yield connection
 
 
 def test_iterators_of_every_kind_are_sent() -> None:
@@ -125,7 +114,7 @@ def test_a_client_that_reads_slowly_holds_the_iterator_up() -> None:
     async def root() -> Response:
         return Response(body=endless())
 
-    with listening(app) as connection:
+    with connected(app) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         until(lambda: bool(yielded))
@@ -185,7 +174,7 @@ def test_the_iterator_is_closed_when_the_client_goes(waits: bool) -> None:
     async def root() -> Response:
         return Response(body=endless())
 
-    with listening(app) as connection:
+    with connected(app) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         assert begun.wait(10)
         connection.close()
@@ -210,7 +199,7 @@ def test_a_plain_iterator_is_closed_when_the_client_goes() -> None:
     async def root() -> Response:
         return Response(body=endless())
 
-    with listening(app) as connection:
+    with connected(app) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         assert begun.wait(10)
         connection.close()
@@ -242,7 +231,7 @@ def test_a_failure_ends_the_connection_and_is_logged_once(
     async def root() -> Response:
         return Response(body=fails())
 
-    with caplog.at_level(logging.ERROR, logger="ziggurat"), listening(app) as connection:
+    with caplog.at_level(logging.ERROR, logger="ziggurat"), connected(app) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert b"begun" in answer and not answer.endswith(b"0\r\n\r\n")
@@ -427,7 +416,7 @@ def test_compression_flushes_each_chunk() -> None:
     async def root() -> Response:
         return Response(body=source(), media_type="text/event-stream")
 
-    with listening(app) as connection:
+    with connected(app) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\n\r\n")
         answer = b""
         while b"\r\n\r\n" not in answer or len(answer.partition(b"\r\n\r\n")[2]) < 20:

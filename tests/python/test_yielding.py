@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import pytest
+from helpers import listening, read_until, until
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
@@ -45,33 +46,12 @@ class SecretItem(Item):
     secret: str = "secret"
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-
-
 @contextmanager
 def asked(app: Ziggurat, path: str) -> Iterator[socket.socket]:
     """A connection on which `path` was asked for."""
-    with TestClient(app):
-        address = app.build().listen("127.0.0.1", 0, "{}")
-        try:
-            with socket.create_connection(address, timeout=20) as connection:
-                connection.sendall(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
-                yield connection
-        finally:
-            app.build().drain()
-
-
-def read_until(connection: socket.socket, end: bytes) -> bytes:
-    read = b""
-    while end not in read:
-        more = connection.recv(65536)
-        assert more, f"it ended after {read!r}"
-        read += more
-    return read
+    with listening(app) as address, socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+        yield connection
 
 
 def test_what_is_yielded_is_sent_as_the_annotation_says() -> None:
