@@ -129,16 +129,20 @@ class Layer(Settings):
         return type(self).__name__
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy is another object, which no app has.
-        return {name: value for name, value in self.__dict__.items() if name != "_handles"}
+        # A copy is another object, which no app has, and of which nothing was said.
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
 
     def _bind(self, handle: LayerHandle) -> None:
         """From now on these settings reach what an app has built of them, for as long as that lives."""
         self.__dict__.setdefault("_handles", WeakSet()).add(handle)
 
-    def _built(self) -> list[LayerHandle]:
+    def _living(self) -> list[LayerHandle]:
         """What apps have built of these settings: of each app one."""
-        handles = list(self.__dict__.get("_handles", ()))
+        return list(self.__dict__.get("_handles", ()))
+
+    def _built(self) -> list[LayerHandle]:
+        """As `_living`, where there has to be one."""
+        handles = self._living()
         if not handles:
             raise RuntimeError(
                 f"layers.{self.name}: no app that was built has this object; give it to one, and build or start that before"

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._layer import Layer, Settings
 from ._layer_jwt import FromCookie, FromHeader
 
+if TYPE_CHECKING:
+    from ._ziggurat import LayerHandle
+
 _HASH = re.compile(r"sha256:[0-9A-Fa-f]{64}")
+_HASH_CURE = "give sha256: and 64 hexadecimal digits, as `ziggurat api-key` prints them"
+_EXAMPLE = "layers.Key(hash=..., subject=...)"
+# Every app hears of changes in the order in which they were made.
+_CHANGING = Lock()
 _RESERVED = ("sub", "scope", "scp", "scopes")
 
 
@@ -67,10 +75,7 @@ class Key(_Caller):
         if not self.subject:
             raise self._wrong("subject is empty", "say whom the key stands for")
         if not _HASH.fullmatch(self.hash):
-            raise self._wrong(
-                f"the hash of the key of {self.subject!r} is none",
-                "give sha256: and 64 hexadecimal digits, as `ziggurat api-key` prints them",
-            )
+            raise self._wrong(f"the hash of the key of {self.subject!r} is none", _HASH_CURE)
         self._check_caller()
 
 
@@ -80,23 +85,87 @@ class ApiKey(Layer):
 
     A bad key is a 401 on every route. A missing one is a 401 where `required`, unless a layer further out has found out who the
     caller is, and on routes with `auth=`.
+
+    `replace`, `add` and `revoke` change the keys while the app serves, from any thread: from the next request on, in all apps of this
+    process that are built with this object. Each process, as those of `workers`, has to be told.
     """
 
     keys: Sequence[Key]
-    """The keys that are known."""
+    """The keys that are known; what `replace`, `add` and `revoke` make of them is seen here, and by apps that are built later."""
     sources: Sequence[FromHeader | FromCookie | FromQuery] | None = None
     """Where the key is looked for, the first that is there counts; left out, `FromHeader("x-api-key")`."""
     required: bool = True
     """Whether a request without a key is refused on every route, rather than only on those with `auth=`."""
 
     def __post_init__(self) -> None:
-        self._freeze_of("keys", Key, "layers.Key(hash=..., subject=...)", empty=False)
+        self._freeze_of("keys", Key, _EXAMPLE, empty=False)
         self._freeze_of("sources", FromHeader | FromCookie | FromQuery, 'FromHeader("x-api-key")', empty=False)
         self._check_bool("required")
-        hashes = [key.hash.lower() for key in self.keys]
-        for key, own in zip(self.keys, hashes, strict=True):
-            if hashes.count(own) > 1:
+        self._check_once(self.keys)
+
+    def replace(self, keys: Iterable[Key]) -> None:
+        """Knows these keys from now on, and no others: what a file or a table has now. With none of them nobody can call.
+
+        Where one is there twice, it is a `ConfigError` and nothing is changed.
+        """
+        if isinstance(keys, str) or not isinstance(keys, Iterable):
+            raise self._wrong(f"keys must be a list, not {type(keys).__name__}", f"write replace([{_EXAMPLE}])")
+        given = tuple(keys)
+        if given:
+            # Checks them.
+            ApiKey(keys=given)
+        with _CHANGING:
+            self._knows(given)
+            for handle in self._living():
+                handle.replace_keys(_json(given))
+
+    def add(self, key: Key) -> None:
+        """Knows this key, too. Where it is known already, it is a `ConfigError`."""
+        if not isinstance(key, Key):
+            raise self._wrong(f"{key!r} is no key", f"write {_EXAMPLE}")
+        with _CHANGING:
+            keys = (*self.keys, key)
+            self._check_once(keys)
+            self._knows(keys)
+            for handle in self._living():
+                handle.add_key(json.dumps(key.to_spec()))
+
+    def revoke(self, subject: str, *, hash: str | None = None) -> int:
+        """Forgets the keys that were given to `subject`, or of these the one with this hash, and tells how many that were. It may be the last
+        one: nobody can call then.
+        """
+        if hash is not None and (not isinstance(hash, str) or not _HASH.fullmatch(hash)):
+            raise self._wrong(f"the hash of the key of {subject!r} is none", _HASH_CURE)
+        of = None if hash is None else hash.lower()
+        with _CHANGING:
+            keys = tuple(key for key in self.keys if key.subject != subject or of not in (None, key.hash.lower()))
+            revoked = len(self.keys) - len(keys)
+            self._knows(keys)
+            for handle in self._living():
+                handle.revoke_keys(subject, hash)
+        return revoked
+
+    def _knows(self, keys: Sequence[Key]) -> None:
+        self.__dict__["_changed"] = True
+        object.__setattr__(self, "keys", keys)
+
+    def _bind(self, handle: LayerHandle) -> None:
+        with _CHANGING:
+            super()._bind(handle)
+            # Perhaps while the app was built.
+            if self.__dict__.get("_changed"):
+                handle.replace_keys(_json(self.keys))
+
+    def _check_once(self, keys: Sequence[Key]) -> None:
+        known: set[str] = set()
+        for key in keys:
+            if key.hash.lower() in known:
                 raise self._wrong(f"the key of {key.subject!r} is there twice", "give everybody a key of their own")
+            known.add(key.hash.lower())
+
+
+def _json(keys: Sequence[Key]) -> str:
+    return json.dumps([key.to_spec() for key in keys])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,25 +98,6 @@ class ClientIp(_OfNetworks):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HealthCheck(Layer):
-    """Answers load balancers that ask whether the app is alive, which it is from its start to its stop.
-
-    Nothing further in sees these requests, neither checks of hosts and tokens nor limits: let it come first in the list.
-    """
-
-    paths: Sequence[str] = ("/healthz", "/readyz")
-    """The paths that are answered to GET and HEAD. No route may have one of them."""
-
-    def __post_init__(self) -> None:
-        self._freeze("paths", empty=False)
-        for path in self.paths:
-            if not path.startswith("/") or set(path) & set("?#{}"):
-                raise self._wrong(
-                    f"{path!r} is no path", "begin it with a slash and write it without parameters, as /healthz"
-                )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Metrics(_OfNetworks):
     """Counts requests, and how long they take and where, and answers `GET /metrics` in the text format of Prometheus.
 

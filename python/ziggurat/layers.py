@@ -14,11 +14,12 @@ from ._layer import Layer
 from ._layer_auth import ApiKey, Basic, FromQuery, Key, User
 from ._layer_bodies import Cache, Compression, Decompression, Etag
 from ._layer_browsers import Cors, Csrf, SecurityHeaders, SensitiveHeaders
+from ._layer_health import HealthCheck
 from ._layer_jwt import FromCookie, FromHeader, Issuer, Jwks, Jwt
 from ._layer_limits import BodyLimit, CatchPanic, LoadShed, RateLimit, Timeout
 from ._layer_places import Hosts, NormalizePath, Redirect, Static
 from ._layer_python import Middleware
-from ._layer_seen import ClientIp, HealthCheck, Metrics, Otel, RequestId, Trace
+from ._layer_seen import ClientIp, Metrics, Otel, RequestId, Trace
 
 __all__ = [
     "ApiKey",

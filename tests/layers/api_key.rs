@@ -140,3 +140,73 @@ fn keys_that_are_no_good_are_refused_with_a_cure() {
     }
     assert!(!format!("{:?} {:?}", layer(), key(KEY, "ann")).contains(&hash[7..]));
 }
+
+async fn status(layer: &ApiKeyLayer, key: &str) -> u16 {
+    send(layer.clone(), get("/", &[("x-api-key", key)])).await.status().as_u16()
+}
+
+#[tokio::test]
+async fn keys_change_while_it_serves() {
+    let layer = layer();
+    let keys = layer.clone().required(false).keys();
+    keys.add(key("a third", "ann")).unwrap();
+    assert_eq!((status(&layer, KEY).await, status(&layer, "a third").await), (200, 200));
+    let error = keys.add(key("a third", "eve")).unwrap_err().to_string();
+    assert!(error.starts_with("ApiKey: the key of \"eve\" is there twice; "), "{error}");
+
+    // One of hers, and not that of others.
+    assert_eq!(keys.revoke("ann", Some(&KnownKey::hash_of("another key"))).unwrap(), 0);
+    assert_eq!(keys.revoke("ann", Some(&KnownKey::hash_of(KEY))).unwrap(), 1);
+    assert_eq!((status(&layer, KEY).await, status(&layer, "a third").await), (401, 200));
+    let error = keys.revoke("ann", Some("a third")).unwrap_err().to_string();
+    assert!(error.contains("the hash of the key of \"ann\" is none") && !error.contains("third"), "{error}");
+
+    keys.replace([key(KEY, "cid"), key("a fourth", "ann"), key("a fifth", "ann")]).unwrap();
+    assert_eq!(
+        (status(&layer, KEY).await, status(&layer, "a third").await, status(&layer, "another key").await),
+        (200, 401, 401)
+    );
+    let seen = text(send(layer.clone(), get("/", &[("x-api-key", KEY)])).await).await;
+    assert_eq!(serde_json::from_str::<Value>(&seen).unwrap()["sub"], "cid");
+    let error = keys.replace([key("new", "dan"), key("new", "eve")]).unwrap_err().to_string();
+    assert!(error.contains("\"eve\" is there twice"), "{error}");
+    assert_eq!((status(&layer, KEY).await, status(&layer, "new").await), (200, 401));
+
+    // All of hers, and the last of all.
+    assert_eq!((keys.revoke("ann", None).unwrap(), keys.revoke("ann", None).unwrap()), (2, 0));
+    assert_eq!((status(&layer, "a fourth").await, status(&layer, KEY).await), (401, 200));
+    assert_eq!(keys.revoke("cid", None).unwrap(), 1);
+    assert_eq!(status(&layer, KEY).await, 401);
+    keys.add(key(KEY, "ann")).unwrap();
+    keys.replace([]).unwrap();
+    assert_eq!(refused(layer.clone(), get("/", &[("x-api-key", KEY)])).await, Fault::Unknown);
+    assert_eq!(format!("{keys:?}"), "ApiKeys(0)");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_stays_is_good_while_others_are_replaced() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let layer = ApiKeyLayer::new([key(KEY, "ann"), key("old", "bob")]).unwrap();
+    let keys = layer.keys();
+    let done = Arc::new(AtomicBool::new(false));
+    let asking = tokio::spawn({
+        let (layer, done) = (layer.clone(), done.clone());
+        async move {
+            let mut asked = 0;
+            while !done.load(Ordering::Acquire) || asked < 100 {
+                assert_eq!(status(&layer, KEY).await, 200);
+                asked += 1;
+            }
+        }
+    });
+    for round in 0..200 {
+        let (old, new) = if round % 2 == 0 { ("old", "new") } else { ("new", "old") };
+        keys.replace([key(KEY, "ann"), key(new, "bob")]).unwrap();
+        // From the next request on.
+        assert_eq!((status(&layer, old).await, status(&layer, new).await), (401, 200), "{round}");
+    }
+    done.store(true, Ordering::Release);
+    asking.await.unwrap();
+}

@@ -69,6 +69,25 @@ async fn it_is_ready_when_that_was_said() {
     }
 }
 
+#[tokio::test]
+async fn why_it_is_not_ready_is_told() {
+    let readiness = Readiness::new(true);
+    let layer = HealthCheckLayer::new().ready("/readyz", &readiness).unwrap();
+    readiness.set_not_ready("warming up");
+    assert_eq!((readiness.is_ready(), readiness.reason().as_deref()), (false, Some("warming up")));
+    let answer = ask(layer.clone(), Method::GET, "/readyz").await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(problem(answer).await["detail"], "the service is not ready: warming up");
+    readiness.set(false);
+    let answer = ask(layer.clone(), Method::GET, "/readyz").await.unwrap();
+    assert_eq!(
+        (problem(answer).await["detail"].as_str(), readiness.reason()),
+        (Some("the service is not ready"), None)
+    );
+    readiness.set(true);
+    assert_eq!(ask(layer, Method::GET, "/readyz").await.unwrap().status(), 200);
+}
+
 #[test]
 fn paths_are_plain_and_named_once() {
     for path in ["", "healthz", "/{x}", "/a?b", "/a#b"] {

@@ -74,6 +74,7 @@ def test_slashes_at_the_end_of_a_path(redirect: bool) -> None:
     [
         (layers.NormalizePath(), "/users/"),
         (layers.HealthCheck(paths=["/up"]), "/up"),
+        (layers.HealthCheck(paths=["/up"]), "/readyz"),
         (layers.Metrics(), "/metrics"),
         (layers.Redirect(paths={"/old": "/new"}), "/old"),
     ],

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use http::HeaderName;
 use tower_layer::Layer;
 
-use super::key::Keys;
-use super::{ApiKey, CredentialSource, KnownKey};
+use super::{ApiKey, ApiKeys, CredentialSource, KnownKey};
 use crate::ConfigError;
 
 /// Applies [`ApiKey`]; see the [module](super) for examples.
 #[derive(Clone)]
 #[must_use]
 pub struct ApiKeyLayer {
-    keys: Arc<Keys>,
+    keys: ApiKeys,
     sources: Arc<[CredentialSource]>,
     required: bool,
 }
@@ -24,7 +23,7 @@ impl ApiKeyLayer {
     /// When there is none, or one is there twice.
     pub fn new(keys: impl IntoIterator<Item = KnownKey>) -> Result<Self, ConfigError> {
         let header = CredentialSource::header(HeaderName::from_static("x-api-key"));
-        Ok(Self { keys: Arc::new(Keys::new(keys)?), sources: Arc::new([header]), required: true })
+        Ok(Self { keys: ApiKeys::new(keys)?, sources: Arc::new([header]), required: true })
     }
 
     /// Looks for the key in these places, and takes the first that is there. `X-API-Key` by default.
@@ -44,6 +43,11 @@ impl ApiKeyLayer {
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
         self
+    }
+
+    /// The keys that it knows, to be changed while it serves.
+    pub fn keys(&self) -> ApiKeys {
+        self.keys.clone()
     }
 }
 

@@ -14,7 +14,7 @@
 //! # Limits
 //! - A key is a bearer's: whoever sees it has it. Send it over TLS, and rather not in query strings.
 //! - The subject is the `sub` of the claims: where tokens are taken too, choose one that no token has.
-//! - The keys are those that the layer was made with.
+//! - What [`ApiKeys`] changes is in the memory of one process: others that serve the same have to be told as well.
 //!
 //! # Example
 //! ```
@@ -55,13 +55,38 @@
 //! assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
 //! # }
 //! ```
+//!
+//! # Changed while it serves
+//! ```
+//! # use std::convert::Infallible;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use ziggurat::{Body, Request, Response, layers::api_key::{ApiKeyLayer, KnownKey}};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let known = |key: &str| KnownKey::new(&KnownKey::hash_of(key), "reports").unwrap();
+//! let layer = ApiKeyLayer::new([known("old")]).unwrap();
+//! let keys = layer.keys();
+//! let service = ServiceBuilder::new()
+//!     .layer(layer)
+//!     .service(service_fn(|_: Request| async { Ok::<Response, Infallible>(Response::default()) }));
+//! let get = |key: &str| service.clone().oneshot(http::Request::get("/").header("x-api-key", key).body(Body::empty()).unwrap());
+//! keys.add(known("new")).unwrap(); // from any thread
+//! assert!(get("old").await.unwrap().status() == 200 && get("new").await.unwrap().status() == 200);
+//! keys.revoke("reports", Some(&KnownKey::hash_of("old"))).unwrap();
+//! assert!(get("old").await.unwrap().status() == 401 && get("new").await.unwrap().status() == 200);
+//! keys.replace([known("newest")]).unwrap();
+//! assert!(get("new").await.unwrap().status() == 401 && get("newest").await.unwrap().status() == 200);
+//! # }
+//! ```
 
 mod key;
+mod keys;
 mod layer;
 mod service;
 
 pub use super::credential::CredentialSource;
 pub use crate::service::Claims;
 pub use key::KnownKey;
+pub use keys::ApiKeys;
 pub use layer::ApiKeyLayer;
 pub use service::{ApiKey, Fault};

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Request, Response, StatusCode};
 
-use super::key::Keys;
-use super::{Claims, CredentialSource};
+use super::{ApiKeys, Claims, CredentialSource};
 use crate::Problem;
 use crate::layers::guard::Challenges;
 
@@ -16,7 +15,7 @@ const CHALLENGE: HeaderValue = HeaderValue::from_static("ApiKey");
 #[derive(Clone)]
 pub struct ApiKey<S> {
     pub(super) inner: S,
-    pub(super) keys: Arc<Keys>,
+    pub(super) keys: ApiKeys,
     pub(super) sources: Arc<[CredentialSource]>,
     pub(super) required: bool,
 }
@@ -49,7 +48,7 @@ impl<S> ApiKey<S> {
         for source in &*self.sources {
             let found = source.find(request.uri(), request.headers()).map_err(|_| Fault::Malformed)?;
             if let Some(key) = found {
-                return self.keys.find(&key).cloned().map(Some).ok_or(Fault::Unknown);
+                return self.keys.find(&key).map(Some).ok_or(Fault::Unknown);
             }
         }
         let is_known = request.extensions().get::<Claims>().is_some();

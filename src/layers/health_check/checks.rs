@@ -1,34 +1,13 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response};
 
+use super::Readiness;
 use crate::{ConfigError, Problem};
 
 const PASSED: &[u8] = b"ok\n";
-
-/// Whether a service can do its work now. A clone is the same one.
-#[derive(Debug, Clone)]
-pub struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// Ready from the beginning, or not before it is [set](Self::set).
-    pub fn new(ready: bool) -> Self {
-        Self(Arc::new(AtomicBool::new(ready)))
-    }
-
-    /// Says whether requests should come.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
-    }
-
-    /// What was said last.
-    pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
 
 /// The paths that are answered.
 #[derive(Debug, Clone)]
@@ -71,12 +50,16 @@ impl Checks {
             Method::HEAD => true,
             _ => return None,
         };
-        let mut response = if check.readiness.as_ref().is_none_or(Readiness::is_ready) {
-            let mut response = Response::new(Bytes::from_static(PASSED));
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-            response
-        } else {
-            Problem::unavailable("the service is not ready", 1).into_response()
+        let mut response = match check.readiness.as_ref().and_then(Readiness::refusal) {
+            None => {
+                let mut response = Response::new(Bytes::from_static(PASSED));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+                response
+            }
+            Some(None) => Problem::unavailable("the service is not ready", 1).into_response(),
+            Some(Some(reason)) => {
+                Problem::unavailable(format!("the service is not ready: {reason}"), 1).into_response()
+            }
         };
         // It is about now.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

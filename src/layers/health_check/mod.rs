@@ -6,7 +6,8 @@
 //!
 //! - Nothing further in sees these requests: neither limits, logs and tokens, nor the check of hosts, as such requests often
 //!   name an address. So put it near the outside.
-//! - Answers are never stored (`Cache-Control: no-store`), and tell nothing about the service.
+//! - Answers are never stored (`Cache-Control: no-store`), and tell nothing about the service but
+//!   [why it is not ready](Readiness::set_not_ready), where you say that.
 //!
 //! # Limits
 //! - A path is compared as it was sent. Other methods are handed inward.
@@ -37,6 +38,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let readiness = Readiness::new(false);
+//! readiness.set_not_ready("the cache is filled"); // or `set(false)`, which tells no reason
 //! let layer = HealthCheckLayer::at(["/livez"]).unwrap().ready("/readyz", &readiness).unwrap();
 //! let service = ServiceBuilder::new()
 //!     .layer(layer)
@@ -51,8 +53,9 @@
 
 mod checks;
 mod layer;
+mod readiness;
 mod service;
 
-pub use checks::Readiness;
 pub use layer::HealthCheckLayer;
+pub use readiness::Readiness;
 pub use service::HealthCheck;

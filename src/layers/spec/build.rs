@@ -99,7 +99,11 @@ impl LayerSpec {
             Self::CatchPanic(_) => same_bodies(CatchPanicLayer::new()),
             Self::RequestId(spec) => same_bodies(spec.layer()?),
             Self::ClientIp(spec) => same_bodies(spec.layer()?),
-            Self::HealthCheck(spec) => same_bodies(spec.layer()?),
+            Self::HealthCheck(spec) => {
+                let (layer, readiness) = spec.layer()?;
+                handle = Some(LayerHandle::HealthCheck(readiness));
+                same_bodies(layer)
+            }
             Self::Metrics(spec) => {
                 let layer = spec.layer()?;
                 handle = Some(LayerHandle::Metrics(layer.handle()));
@@ -124,7 +128,11 @@ impl LayerSpec {
             Self::Etag(spec) => other_answers(spec.layer()),
             Self::BodyLimit(spec) => other_requests::<LimitedBody<Body>, _>(spec.layer()?),
             Self::Decompression(spec) => other_requests::<DecompressedBody<Body>, _>(spec.layer()?),
-            Self::ApiKey(spec) => same_bodies(spec.layer()?),
+            Self::ApiKey(spec) => {
+                let layer = spec.layer()?;
+                handle = Some(LayerHandle::ApiKey(layer.keys()));
+                same_bodies(layer)
+            }
             Self::Basic(spec) => same_bodies(spec.layer()?),
             Self::RateLimit(spec) => match spec.layer()? {
                 (layer, Kept::InMemory(quotas)) => same_bodies(layer.quotas(quotas)),

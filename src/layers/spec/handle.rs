@@ -1,7 +1,9 @@
 use crate::layers::CacheLayer;
+use crate::layers::api_key::ApiKeys;
+use crate::layers::health_check::Readiness;
 use crate::layers::metrics::MetricsHandle;
 
-/// Reaches a layer that was built of a description, while it serves: what it counts, what it keeps.
+/// Reaches a layer that was built of a description, while it serves: what it counts, what it keeps, what it goes by.
 ///
 /// ```
 /// use ziggurat::layers::{LayerSpec, spec::LayerHandle};
@@ -19,4 +21,8 @@ pub enum LayerHandle {
     Metrics(MetricsHandle),
     /// Of a `Cache`: forgets what is kept.
     Cache(CacheLayer),
+    /// Of a `HealthCheck`: says whether the service is ready.
+    HealthCheck(Readiness),
+    /// Of an `ApiKey`: changes the keys that are known.
+    ApiKey(ApiKeys),
 }

@@ -45,7 +45,7 @@ pub(super) fn layers(
         };
         let own = counting.as_ref().and_then(BuiltLayer::handle).and_then(|handle| match handle {
             LayerHandle::Metrics(handle) => Some(handle.clone()),
-            LayerHandle::Cache(_) => None,
+            _ => None,
         });
         if let Some(figures) = counted.or(own) {
             // Set once: an app is built once.

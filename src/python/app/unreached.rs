@@ -26,7 +26,8 @@ pub(super) fn check(layers: &[LayerSpec], table: &RouteTable) -> Result<(), Conf
             refuse(table, is_kept, "NormalizePath", "takes the slash at the end off")
         }
         LayerSpec::HealthCheck(spec) => {
-            let is_kept = |leaf: &LeafInfo| is_asked(leaf) && spec.paths.iter().any(|path| **path == *leaf.path);
+            let is_answered = |path: &str| spec.paths.iter().chain(&spec.ready_paths).any(|own| own == path);
+            let is_kept = |leaf: &LeafInfo| is_asked(leaf) && is_answered(&leaf.path);
             refuse(table, is_kept, "HealthCheck", "answers there")
         }
         LayerSpec::Metrics(spec) => {

@@ -92,7 +92,11 @@ impl ApiKeySpec {
 }
 
 impl KeySpec {
-    fn key(self) -> Result<KnownKey, ConfigError> {
+    /// Checks it and makes the key.
+    ///
+    /// # Errors
+    /// When the hash is none, the subject is empty, or a claim is said otherwise.
+    pub fn key(self) -> Result<KnownKey, ConfigError> {
         let key = self.scopes.into_iter().fold(KnownKey::new(&self.hash.0, self.subject)?, KnownKey::scope);
         self.claims.into_iter().try_fold(key, |key, (name, value)| key.claim(name, value))
     }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::values::{Secret, header_name, seconds};
 use crate::ConfigError;
 use crate::layers::client_ip::ForwardedHeader;
+use crate::layers::health_check::Readiness;
 use crate::layers::otel::{Export, OtelHandle};
 use crate::layers::trace::{self, Format, Level, LevelFilter};
 use crate::layers::{ClientIpLayer, HealthCheckLayer, MetricsLayer, OtelLayer, RequestIdLayer, TraceLayer};
@@ -64,19 +65,25 @@ impl ClientIpSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthCheckSpec {
-    /// The paths that are answered.
+    /// The paths that are answered as long as there are answers at all.
     pub paths: Vec<String>,
+    /// The paths that are answered by what the [handle](super::super::BuiltLayer::handle) says.
+    pub ready_paths: Vec<String>,
 }
 
 impl Default for HealthCheckSpec {
     fn default() -> Self {
-        Self { paths: ["/healthz", "/readyz"].map(str::to_owned).into() }
+        Self { paths: vec!["/healthz".to_owned()], ready_paths: vec!["/readyz".to_owned()] }
     }
 }
 
 impl HealthCheckSpec {
-    pub(in crate::layers::spec) fn layer(self) -> Result<HealthCheckLayer, ConfigError> {
-        HealthCheckLayer::at(self.paths)
+    /// With what its readiness is set by.
+    pub(in crate::layers::spec) fn layer(self) -> Result<(HealthCheckLayer, Readiness), ConfigError> {
+        let readiness = Readiness::new(true);
+        let layer = HealthCheckLayer::at(self.paths)?;
+        let layer = self.ready_paths.iter().try_fold(layer, |layer, path| layer.ready(path, &readiness))?;
+        Ok((layer, readiness))
     }
 }
 
