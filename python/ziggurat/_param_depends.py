@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
+from ._location import user_location
 from .exceptions import ConfigError
 
-__all__ = ["Dependency", "DependencyOverrides", "Depends", "checked"]
+__all__ = ["Dependency", "DependencyOverrides", "Depends", "Scope", "checked"]
+
+Scope = Literal["function", "request"]
+"""When what yields is cleaned up: before the answer is sent, or after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +22,16 @@ class Dependency:
     dependency: Callable[..., Any] | None
     use_cache: bool
     thread: bool
+    scope: Scope
 
 
-def Depends(dependency: Callable[..., Any] | None = None, *, use_cache: bool = True, thread: bool = False) -> Any:
+def Depends(
+    dependency: Callable[..., Any] | None = None,
+    *,
+    use_cache: bool = True,
+    thread: bool = False,
+    scope: Scope = "request",
+) -> Any:
     """Has a parameter made by `dependency`: `user: Annotated[User, Depends(current_user)]`, or `user: User = Depends(current_user)`.
 
     `dependency` is a function, a class or anything else that can be called; without one it is the type of the parameter. It takes
@@ -29,8 +40,15 @@ def Depends(dependency: Callable[..., Any] | None = None, *, use_cache: bool = T
 
     It is called once in a request, whoever asks for it, unless `use_cache` is False. A `def` runs where the handler does: on the
     loop for `async def`, where it must not block, on a thread for `def`. With `thread` it runs on a thread in any case.
+
+    With `scope="function"` what follows the `yield` runs when the handler has returned, and before its answer is sent: what it raises is
+    answered in its place, as when a transaction cannot be committed.
     """
-    return Dependency(dependency, use_cache, thread)
+    if scope not in get_args(Scope):
+        raise ConfigError(
+            f"Depends: scope is {scope!r}", cure='write "function" or "request"', location=user_location()
+        )
+    return Dependency(dependency, use_cache, thread, scope)
 
 
 class DependencyOverrides(dict[Callable[..., Any], Callable[..., Any]]):

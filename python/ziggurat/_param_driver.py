@@ -8,6 +8,15 @@ What depends on what is known by then, so the function is a straight line of cal
             waiting = run.answer(await handler(a1, d1))
             if waiting is not None:
                 await waiting
+
+What is cleaned up before the answer stands inside of all else:
+
+            answered = False
+            async with f2() as d2:
+                answer = await handler(a1, d1, d2)
+                answered = True
+            if answered:
+                waiting = run.answer(answer)
 """
 
 from __future__ import annotations
@@ -44,6 +53,8 @@ class Step:
     args: tuple[str, ...]
     """Expressions, those of keywords with their names."""
     name: str
+    inner: bool = False
+    """Whether it is cleaned up before the answer, or needs what is."""
 
 
 def compiled(
@@ -80,10 +91,26 @@ def compiled(
         lines.append("    " * indent + text)
 
     flat = yields > _NESTED
-    if flat:
+    # What is cleaned up before the answer, so that this may still be another one; nobody asks for it where there is none.
+    ends_inside = answers and any(step.inner and step.kind in ("generator", "asyncgen") for step in steps)
+    before_inside = indent
+
+    def open_stack() -> None:
         say("with ExitStack() as stack:" if mode == "generator" else "async with AsyncExitStack() as stack:")
+
+    if flat:
+        open_stack()
         indent += 1
-    for number, step in enumerate(steps):
+    # Both in their order: what is outside depends on nothing that is inside.
+    ordered = sorted(enumerate(steps), key=lambda numbered: numbered[1].inner)
+    outside = sum(not step.inner for step in steps)
+    for place, (number, step) in enumerate(ordered):
+        if ends_inside and place == outside:
+            before_inside = indent
+            say("answered = False")
+            if flat:
+                open_stack()
+                indent += 1
         function = f"f{number}"
         names[function] = step.function
         call = f"{function}({', '.join(step.args)})"
@@ -114,6 +141,14 @@ def compiled(
     is_coroutine = on_loop and (uses_run or yields > 0 or any(step.kind == "async" for step in steps))
     if is_coroutine and not is_generator:
         call = f"await {call}" if is_async else f"await threaded({', '.join(['run', 'handler', *handler.args])})"
+    if ends_inside:
+        say(f"answer = {call}")
+        say("answered = True")
+        indent = before_inside
+        # Else an exception was kept by what is cleaned up, and that there is no answer is told by those who called.
+        say("if answered:")
+        indent += 1
+        call = "answer"
     if mode == "answer":
         say(f"waiting = run.answer({call})")
         say("if waiting is not None:")

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from ._callables import Wrong, describe_callable, parameters_of, spell
 from ._param_bodies import BodyParam, body, is_body
-from ._param_depends import Dependency, Depends
+from ._param_depends import Dependency, Depends, Scope
 from ._param_driver import Kind, Step
 from ._param_markers import MISSING, Body, Marker, Path
 from ._param_models import ModelParam, is_model, model
@@ -218,18 +218,32 @@ class Graph:
     _made: dict[Any, str] = field(default_factory=dict)
     _open: list[tuple[Any, str]] = field(default_factory=list)
 
-    def step(self, call: Call, *, thread: bool = False) -> Step:
+    def step(self, call: Call, *, thread: bool = False, scope: Scope = "request") -> Step:
         """How `call` is made, after all that it needs."""
+        values = [self._expression(call, each) for each in call.arguments]
         args = tuple(
-            f"{each.name}={self._expression(call, each)}" if each.by_name else self._expression(call, each)
-            for each in call.arguments
+            f"{each.name}={value}" if each.by_name else value
+            for each, value in zip(call.arguments, values, strict=True)
         )
-        return Step(call.function, call.kind, thread, args, call.name)
+        within = next((step for step in map(self._step_of, values) if step is not None and step.inner), None)
+        yields = call.kind in ("generator", "asyncgen")
+        if within is not None and yields and scope == "request":
+            raise call.wrong(
+                f"it goes on after the answer, and {within.name}, which it depends on, is cleaned up before",
+                'say Depends(..., scope="function") of it, too',
+            )
+        return Step(
+            call.function, call.kind, thread, args, call.name, within is not None or (yields and scope == "function")
+        )
+
+    def _step_of(self, value: str) -> Step | None:
+        """What has made a value, if a dependency has."""
+        return self.steps[int(value[1:])] if value.startswith("d") else None
 
     def want(self, wanted: Wanted, of: Call | None) -> str:
         """The name under which the value of a dependency is known."""
         function = self._override(wanted.function)
-        how = (id(function), wanted.dependency.thread)
+        how = (id(function), wanted.dependency.thread, wanted.dependency.scope)
         if wanted.dependency.use_cache and how in self._made:
             return self._made[how]
         if any(function is open_ for open_, _ in self._open):
@@ -239,7 +253,7 @@ class Graph:
             )
         call = call_of(function, self.in_path, self.localns, is_handler=False)
         self._open.append((function, call.name))
-        step = self.step(call, thread=wanted.dependency.thread)
+        step = self.step(call, thread=wanted.dependency.thread, scope=wanted.dependency.scope)
         self._open.pop()
         self.steps.append(step)
         name = f"d{len(self.steps) - 1}"

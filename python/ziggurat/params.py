@@ -179,7 +179,14 @@ class Plan:
         """
         graph = Graph(path_names(self.prefix + self.path), self.localns, overrides or {}, state)
         dependencies_first(graph, (*dependencies, *self.dependencies))
-        handler = graph.step(self.call)
+        # What it yields is its answer.
+        handler = graph.step(self.call, scope="function")
+        ended = next((step.name for step in graph.steps if step.inner), None)
+        if ended is not None and self.yields:
+            raise self.call.wrong(
+                f"it runs while its answer is sent, and {ended}, which it depends on, is cleaned up before",
+                'leave scope="function" out',
+            )
         taken = {param.alias for param in graph.params if param.source == "path"}
         for missing in path_names(self.path):
             if missing not in taken:
