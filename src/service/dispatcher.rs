@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::future::Either;
-use http::header::{ALLOW, CONTENT_LENGTH};
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http::header::{ALLOW, CONTENT_LENGTH, UPGRADE};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -23,7 +23,8 @@ use crate::{Body, BoxError};
 /// The service at the bottom of a stack: path first, then method.
 ///
 /// An unknown path is a 404, a known path with another method a 405 with `Allow`. HEAD is answered from GET unless a leaf
-/// names it, OPTIONS with `Allow`. Always ready: a leaf that has no capacity answers so itself.
+/// names it, OPTIONS with `Allow`. Always ready: a leaf that has no capacity answers so itself. A WebSocket handshake goes to the
+/// leaf that [`add_websocket`](super::RouteTableBuilder::add_websocket) put there, where there is one.
 ///
 /// Paths are compared as they were sent: `/users/` and `/%75sers` are not `/users`, so that a layer that looks at the path
 /// sees what the dispatcher sees.
@@ -61,7 +62,7 @@ impl Dispatcher {
         skips: &[String],
         or: &Route,
     ) -> Either<ResponseFuture, RouteFuture> {
-        match decide(&self.table, request.uri(), request.method()) {
+        match decide(&self.table, &request) {
             Decision::Leaf { entry, params, head } if entry.info.skips == skips => {
                 Either::Left(enter(request, entry, params, head))
             }
@@ -90,11 +91,18 @@ enum Decision<'a> {
     Leaf { entry: &'a MethodEntry, params: Option<PathParams>, head: bool },
 }
 
-fn decide<'a>(table: &'a RouteTable, uri: &Uri, method: &Method) -> Decision<'a> {
+fn decide<'a, B>(table: &'a RouteTable, request: &http::Request<B>) -> Decision<'a> {
+    let (uri, method) = (request.uri(), request.method());
     let Ok(found) = table.router.at(uri.path()) else {
         return Decision::Answer(nowhere(table, uri.path(), method));
     };
-    let Some((entry, head)) = found.value.leaf(method) else {
+    let leaf = match &found.value.websocket {
+        Some(socket) if is_handshake(request) => Some((socket, false)),
+        // A tunnel is for nobody else: a leaf that answers any method would take it for an ordinary request.
+        _ if tunnelled(request).is_some() => None,
+        _ => found.value.leaf(method),
+    };
+    let Some((entry, head)) = leaf else {
         return Decision::Answer(other_method(&found.value.allow, &found.value.accepts, method));
     };
     if entry.names.is_empty() {
@@ -104,6 +112,32 @@ fn decide<'a>(table: &'a RouteTable, uri: &Uri, method: &Method) -> Decision<'a>
         Ok(params) => Decision::Leaf { entry, params: Some(params), head },
         Err(index) => Decision::Answer(undecodable(entry.names.get(index))),
     }
+}
+
+/// Whether somebody wants to speak WebSocket, in the words of HTTP/1.1 (RFC 6455, 4.1) or of HTTP/2 (RFC 8441, 4).
+fn is_handshake<B>(request: &http::Request<B>) -> bool {
+    let asks = |value: &HeaderValue| {
+        value.to_str().unwrap_or_default().split(',').any(|name| name.trim().eq_ignore_ascii_case("websocket"))
+    };
+    match *request.method() {
+        Method::GET => request.headers().get_all(UPGRADE).iter().any(asks),
+        Method::CONNECT => tunnelled(request) == Some("websocket"),
+        _ => false,
+    }
+}
+
+/// What an extended CONNECT wants to speak.
+#[cfg(feature = "server")]
+fn tunnelled<B>(request: &http::Request<B>) -> Option<&str> {
+    if request.method() != Method::CONNECT {
+        return None;
+    }
+    request.extensions().get::<hyper::ext::Protocol>().map(hyper::ext::Protocol::as_str)
+}
+
+#[cfg(not(feature = "server"))]
+fn tunnelled<B>(_: &http::Request<B>) -> Option<&str> {
+    None
 }
 
 /// The answer for a target that no route has.
@@ -163,7 +197,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        match decide(&self.table, request.uri(), request.method()) {
+        match decide(&self.table, &request) {
             Decision::Answer(response) => match &self.on_refusal {
                 Some(answer) if response.status().is_client_error() => {
                     let head = request.method() == Method::HEAD;

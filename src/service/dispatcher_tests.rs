@@ -226,6 +226,77 @@ fn rank(template: &str, path: &str) -> Option<Vec<u8>> {
     path.next().is_none().then_some(rank)
 }
 
+fn with_sockets() -> Dispatcher {
+    let mut table = RouteTableBuilder::new();
+    table.add(Some(Method::GET), "/both", echo("page")).unwrap();
+    table.add_websocket("/both", echo("socket")).unwrap();
+    table.add_websocket("/alone/{id}", echo("alone")).unwrap();
+    table.add(None, "/any", echo("any")).unwrap();
+    table.add_websocket("/any", echo("any_socket")).unwrap();
+    table.add(None, "/plain", echo("plain")).unwrap();
+    Dispatcher::new(table.build().unwrap())
+}
+
+async fn upgrade(method: &str, target: &str, header: Option<&str>) -> Response {
+    let mut request = http::Request::builder().method(method).uri(target);
+    if let Some(value) = header {
+        request = request.header("upgrade", value);
+    }
+    let Ok(response) = with_sockets().oneshot(request.body(Body::empty()).unwrap()).await;
+    response
+}
+
+#[tokio::test]
+async fn handshakes_have_leaves_of_their_own() {
+    for (method, target, header, expected) in [
+        ("GET", "/both", Some("websocket"), "socket[]"),
+        ("GET", "/both", Some("h2c, WebSocket"), "socket[]"),
+        ("GET", "/both", Some("websockets"), "page[]"),
+        ("GET", "/both", None, "page[]"),
+        ("HEAD", "/both", None, ""),
+        ("GET", "/alone/1", Some("websocket"), "alone[id=1]"),
+        ("GET", "/alone/1", None, "alone[id=1]"),
+        ("GET", "/any", Some("websocket"), "any_socket[]"),
+        ("GET", "/any", None, "any[]"),
+        ("POST", "/any", Some("websocket"), "any[]"),
+        ("GET", "/plain", Some("websocket"), "plain[]"),
+    ] {
+        assert_eq!(text(&upgrade(method, target, header).await), expected, "{method} {target} {header:?}");
+    }
+    assert_eq!(upgrade("POST", "/alone/1", Some("websocket")).await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let table = with_sockets();
+    let names =
+        |path: &str| table.table().at(path).iter().map(|leaf| (leaf.name.clone(), leaf.websocket)).collect::<Vec<_>>();
+    assert_eq!(names("/both"), [("page".to_owned(), false), ("socket".to_owned(), true)]);
+    assert_eq!(names("/alone/2"), [("alone".to_owned(), true)]);
+    let mut twice = RouteTableBuilder::new();
+    twice.add_websocket("/a", echo("one")).unwrap();
+    let error = twice.add_websocket("/a", echo("two")).unwrap_err();
+    assert!(error.to_string().starts_with("WEBSOCKET /a is registered twice"), "{error}");
+}
+
+#[cfg(feature = "server")]
+#[tokio::test]
+async fn tunnels_of_http2_go_to_sockets_only() {
+    for (target, protocol, status, expected) in [
+        ("/both", "websocket", 200, "socket[]"),
+        ("/any", "websocket", 200, "any_socket[]"),
+        ("/plain", "websocket", 405, ""),
+        ("/any", "connect-udp", 405, ""),
+        ("/nowhere", "websocket", 404, ""),
+    ] {
+        let request = http::Request::builder()
+            .method(Method::CONNECT)
+            .uri(format!("http://test{target}"))
+            .extension(hyper::ext::Protocol::from_static(protocol));
+        let Ok(response) = with_sockets().oneshot(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), status, "{target} {protocol}");
+        if status == 200 {
+            assert_eq!(text(&response), expected, "{target} {protocol}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_table_routes_as_its_rules_read(

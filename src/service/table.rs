@@ -63,6 +63,8 @@ pub struct LeafInfo {
     pub hooks: Vec<String>,
     /// The media types that a body may be of; empty when not known, or where there is none.
     pub accepts: &'static [&'static str],
+    /// Whether it is asked by WebSocket handshakes; see [`RouteTableBuilder::add_websocket`].
+    pub websocket: bool,
 }
 
 /// A leaf on its way into a table.
@@ -128,6 +130,8 @@ pub(super) struct PathEntry {
     pub(super) methods: Vec<MethodEntry>,
     /// Answers the methods that `methods` does not name.
     pub(super) any: Option<MethodEntry>,
+    /// Answers handshakes, and GET where nothing else does.
+    pub(super) websocket: Option<MethodEntry>,
     /// The `Allow` header, ready to send.
     pub(super) allow: http::HeaderValue,
     /// What else `OPTIONS` answers: of which media types bodies may be.
@@ -146,7 +150,11 @@ impl PathEntry {
         {
             return Some((entry, true));
         }
-        self.any.as_ref().map(|entry| (entry, false))
+        if let Some(entry) = &self.any {
+            return Some((entry, false));
+        }
+        let is_head = method == Method::HEAD;
+        self.websocket.as_ref().filter(|_| is_head || method == Method::GET).map(|entry| (entry, is_head))
     }
 }
 
@@ -174,6 +182,20 @@ impl RouteTableBuilder {
     /// # Errors
     /// When `path` is not a template, or another leaf answers the same method at the same path. The error names both.
     pub fn add(&mut self, method: Option<Method>, path: &str, leaf: Leaf) -> Result<(), ConfigError> {
+        self.insert(method, path, leaf, false)
+    }
+
+    /// Answers WebSocket handshakes at `path` with `leaf`: GET with `Upgrade: websocket`, and the extended CONNECT of HTTP/2
+    /// (RFC 8441). Other requests go to the other leaves at this path; where there is none for GET, to this one, which can tell what to
+    /// do instead.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub fn add_websocket(&mut self, path: &str, leaf: Leaf) -> Result<(), ConfigError> {
+        self.insert(Some(Method::GET), path, leaf, true)
+    }
+
+    fn insert(&mut self, method: Option<Method>, path: &str, leaf: Leaf, websocket: bool) -> Result<(), ConfigError> {
         let template = PathTemplate::parse(path).map_err(|e| e.at_if_known(&leaf.location))?;
         let position = self.paths.iter().position(|(other, _)| other.shape() == template.shape());
         let index = match position {
@@ -184,8 +206,12 @@ impl RouteTableBuilder {
             }
         };
         let entries = &mut self.paths[index].1;
-        if let Some(other) = entries.iter().find(|entry| entry.method == method) {
-            let verb = method.as_ref().map_or("any method", Method::as_str);
+        let same = |entry: &&MethodEntry| entry.method == method && entry.info.websocket == websocket;
+        if let Some(other) = entries.iter().find(same) {
+            let verb = match websocket {
+                true => "WEBSOCKET",
+                false => method.as_ref().map_or("any method", Method::as_str),
+            };
             let here = |location: &str| if location.is_empty() { String::new() } else { format!(" ({location})") };
             return Err(ConfigError::new(format!(
                 "{verb} {path} is registered twice: {}{} and {}{}",
@@ -209,6 +235,7 @@ impl RouteTableBuilder {
                 skips: leaf.skips,
                 hooks: leaf.hooks,
                 accepts: leaf.accepts,
+                websocket,
             }),
             route: leaf.route,
         });
@@ -229,8 +256,10 @@ impl RouteTableBuilder {
             leaves.extend(entries.iter().map(|entry| entry.info.clone()));
             let allow = allow(&entries);
             let accepts = accepts(&entries);
+            let websocket = entries.iter().position(|e| e.info.websocket).map(|i| entries.remove(i));
             let any = entries.iter().position(|e| e.method.is_none()).map(|i| entries.remove(i));
-            if let Err(error) = router.insert(template.shape(), PathEntry { methods: entries, any, allow, accepts }) {
+            let entry = PathEntry { methods: entries, any, websocket, allow, accepts };
+            if let Err(error) = router.insert(template.shape(), entry) {
                 let what = match added.iter().find(|(other, _)| other.overlaps(&template)) {
                     Some((_, other)) => {
                         format!("the paths {} and {} cannot be told apart", described(other), described(&info))
@@ -313,13 +342,16 @@ impl RouteTable {
     #[cfg(any(feature = "metrics", feature = "rate-limit"))]
     pub(crate) fn template(&self, path: &str) -> Option<&str> {
         let entry = self.router.at(path).ok()?.value;
-        entry.methods.first().or(entry.any.as_ref()).map(|entry| &*entry.info.path)
+        entry.methods.first().or(entry.any.as_ref()).or(entry.websocket.as_ref()).map(|entry| &*entry.info.path)
     }
 
     /// The leaves that answer at a concrete `path`, such as `/users/1`.
     pub fn at(&self, path: &str) -> Vec<Arc<LeafInfo>> {
         match self.router.at(path) {
-            Ok(found) => found.value.methods.iter().chain(&found.value.any).map(|entry| entry.info.clone()).collect(),
+            Ok(found) => {
+                let PathEntry { methods, any, websocket, .. } = found.value;
+                methods.iter().chain(any).chain(websocket).map(|entry| entry.info.clone()).collect()
+            }
             Err(_) => Vec::new(),
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::*;
@@ -161,5 +162,54 @@ async fn the_deadline_drops_streams() -> Outcome {
     assert_eq!(server.drained().await.dropped, 1);
     until(|| at_work.load(std::sync::atomic::Ordering::SeqCst) == 0).await;
     assert!(within(slow).await?.is_err());
+    Ok(())
+}
+
+/// A stream that is a tunnel (RFC 8441).
+async fn tunnel(sender: &mut Sender, path: &str) -> TokioIo<hyper::upgrade::Upgraded> {
+    let connect = http::Request::builder()
+        .method("CONNECT")
+        .uri(format!("http://test{path}"))
+        .extension(hyper::ext::Protocol::from_static("echo"));
+    let response = within(sender.send_request(connect.body(Full::default()).unwrap())).await.unwrap();
+    assert_eq!(response.status(), 200);
+    TokioIo::new(within(hyper::upgrade::on(response)).await.unwrap())
+}
+
+async fn echoes(io: &mut TokioIo<hyper::upgrade::Upgraded>, text: &str) {
+    within(io.write_all(text.as_bytes())).await.unwrap();
+    let mut back = vec![0; text.len()];
+    within(io.read_exact(&mut back)).await.unwrap();
+    assert_eq!(back, text.as_bytes());
+}
+
+#[tokio::test]
+async fn a_tunnel_is_not_idle() -> Outcome {
+    let server = start(server().keep_alive_timeout(Duration::from_millis(100))).await;
+    let mut sender = connect(&server).await;
+    let mut io = tunnel(&mut sender, "/tunnel").await;
+    echoes(&mut io, "one").await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    echoes(&mut io, "two").await;
+    assert_eq!(text(within(sender.send_request(request("/hello", ""))).await?).await?, "hello");
+    drop(io);
+    server.working(0).await;
+    until(|| sender.is_closed()).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_tunnel_to_end() -> Outcome {
+    let server = start(server()).await;
+    let mut sender = connect(&server).await;
+    let mut io = tunnel(&mut sender, "/tunnel").await;
+    echoes(&mut io, "hello").await;
+    let drained = tokio::spawn(server.drained());
+    let mut bye = String::new();
+    within(io.read_to_string(&mut bye)).await?;
+    assert_eq!(bye, "bye");
+    drop(io);
+    let drained = within(drained).await?;
+    assert_eq!((drained.finished, drained.dropped), (1, 0));
     Ok(())
 }

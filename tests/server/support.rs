@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use ziggurat::service::server::{ConnectInfo, Drained, Server, ServerBuilder};
+use ziggurat::service::server::{ConnectInfo, Drained, Server, ServerBuilder, Tunnel};
 use ziggurat::{Body, Problem, Request, Response};
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -247,6 +247,16 @@ async fn answer(mut request: Request, at_work: AtWork) -> Result<Response, Infal
             tokio::spawn(echo(upgrade, info, argument == 1, at_work));
             let switch = Response::builder().status(101).header("connection", "upgrade").header("upgrade", "echo");
             return Ok(switch.body(Body::empty()).unwrap());
+        }
+        "/tunnel" => {
+            let info = request.extensions().get::<ConnectInfo>().unwrap().clone();
+            let tunnel = request.extensions_mut().remove::<Tunnel>();
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                echo(upgrade, info, argument == 1, at_work).await;
+                drop(tunnel);
+            });
+            return Ok(Response::default());
         }
         "/panic" => panic!("a handler that panics"),
         _ => Problem::not_found("no such test").into_response(),

@@ -38,6 +38,7 @@ impl StaticLayer {
             skips: Vec::new(),
             hooks: Vec::new(),
             accepts: &[],
+            websocket: false,
         };
         let directory = Directory {
             root: Root::new(directory.as_ref())?.into(),

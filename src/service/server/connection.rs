@@ -49,6 +49,8 @@ pub(super) fn protocol(settings: &Settings) -> Protocol {
         .max_header_list_size(u32::try_from(settings.head_bytes).unwrap_or(u32::MAX).min(16 * 1024))
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(100)
+        // WebSockets over a stream (RFC 8441).
+        .enable_connect_protocol()
         .keep_alive_interval(settings.ping_interval)
         .keep_alive_timeout(settings.ping_timeout);
     builder

@@ -58,6 +58,14 @@ impl ConnectInfo {
     }
 }
 
+/// Keeps a connection of HTTP/2 from counting as idle, and has a stop of the server wait: for whoever speaks something else through
+/// a stream, of which the connection knows nothing once it is answered. An extension of requests that ask for that, by the extended
+/// CONNECT of RFC 8441; a service that agrees takes it out and keeps it as long as the stream.
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    _in_flight: Arc<InFlight>,
+}
+
 /// Hands the requests of one connection to `service`.
 pub(super) struct Entry<S> {
     pub(super) service: S,
@@ -82,6 +90,9 @@ impl<S: Serve> hyper::service::Service<Request<Incoming>> for Entry<S> {
             return Answer { state: State::Refused { response: Some(response) }, head };
         }
         parts.extensions.insert(self.info.clone());
+        if parts.method == Method::CONNECT && parts.extensions.get::<hyper::ext::Protocol>().is_some() {
+            parts.extensions.insert(Tunnel { _in_flight: Arc::new(InFlight::begin(&self.activity)) });
+        }
         let body = if incoming.is_end_stream() {
             Body::empty()
         } else {

@@ -18,6 +18,8 @@
 //!
 //! A service may take the socket of an HTTP/1.1 connection over, by `hyper::upgrade::on` and a 101, as for WebSockets. It still counts as a
 //! connection, learns of a stop by [`ConnectInfo::stopping`], and is cut off when the time for that is over; the deadlines are its own.
+//! Over HTTP/2 it may take a stream over in the same way, when the request is an extended CONNECT (RFC 8441), by a 200; it keeps the [`Tunnel`] of the
+//! request meanwhile.
 //!
 //! Behind a proxy that hands bytes on, the PROXY protocol tells whose they are; see [`ServerBuilder::proxy_protocol`].
 //!
@@ -59,7 +61,7 @@ mod shutdown;
 
 pub use bound::{BoundServer, Serve, ServeError};
 pub use builder::{Server, ServerBuilder};
-pub use entry::ConnectInfo;
+pub use entry::{ConnectInfo, Tunnel};
 pub(crate) use incoming::IncomingBody;
 #[cfg(feature = "python")]
 pub(crate) use runtime::before_park;
