@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         StoreFailure,
         StoreTimeout,
         StoreUnavailable,
+        WebSocketDisconnect,
+        WebSocketException,
     )
     from .expressions import Claim, F
     from .guards import Authenticated, ClaimIs, HasRole, HasScope
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from .routers import Router
     from .routing import CORE, PUBLIC
     from .transactions import transaction
+    from .websockets import WebSocket, WebSocketState
 
 __all__ = [
     "CORE",
@@ -128,6 +131,10 @@ __all__ = [
     "StreamingResponse",
     "UnsupportedModelError",
     "UpdatedAt",
+    "WebSocket",
+    "WebSocketDisconnect",
+    "WebSocketException",
+    "WebSocketState",
     "WriteOnly",
     "Ziggurat",
     "__version__",
@@ -163,6 +170,8 @@ _MODULES = {
         "StoreFailure",
         "StoreTimeout",
         "StoreUnavailable",
+        "WebSocketDisconnect",
+        "WebSocketException",
     ),
     "expressions": ("Claim", "F"),
     "guards": ("Authenticated", "ClaimIs", "HasRole", "HasScope"),
@@ -205,6 +214,7 @@ _MODULES = {
     "routers": ("Router",),
     "routing": ("CORE", "PUBLIC"),
     "transactions": ("transaction",),
+    "websockets": ("WebSocket", "WebSocketState"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _ziggurat
 from ._specs import CrudSpec, MountSpec, NativeSpec, RouteSpec
+from ._websocket_routes import WEBSOCKET
 from .exceptions import ConfigError
 from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
 from .models import bind
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Building"]
 
-_WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE"))
+_WRITES = frozenset(("POST", "PUT", "PATCH", "DELETE", WEBSOCKET))
 
 
 class Building:
@@ -88,8 +89,11 @@ class Building:
         app._places.append(self._caught(route.catches))
         plan, objects = app._native_plan(route, app._places[-1])
         around = [self.made(layer, route.location) for layer in route.layers]
-        function = app.compiled(route).function
-        self.native.add_handler(route.method, route.path, plan, function, objects, around, list(route.skip_layers))
+        function, skips = app.compiled(route).function, list(route.skip_layers)
+        if route.websocket is None:
+            self.native.add_handler(route.method, route.path, plan, function, objects, around, skips)
+        else:
+            self.native.add_websocket(route.path, plan, function, objects, route.websocket, around, skips)
 
     def _mount(self, mount: MountSpec) -> None:
         from .app import Ziggurat

@@ -102,8 +102,8 @@ def _pidfd_works() -> bool:
 class PyLoop(_ziggurat.LoopCore, SocketCoroutines, Names, Executors, unix_events._UnixSelectorEventLoop):  # type: ignore[misc]
     """An asyncio event loop.
 
-    `inbox_capacity` bounds the jobs that wait for the loop, and `in_flight_limit` the suspended coroutines of jobs;
-    what is above is refused. `park_in_tokio` makes the loop wait in its Tokio runtime even while nothing is spawned
+    `inbox_capacity` bounds the jobs that wait for the loop, and `in_flight_limit` the suspended coroutines of jobs, handlers of
+    WebSockets aside, which last as long as their clients; what is above is refused. `park_in_tokio` makes the loop wait in its Tokio runtime even while nothing is spawned
     there, which it otherwise need not.
     """
 

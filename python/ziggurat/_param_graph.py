@@ -18,7 +18,7 @@ from ._param_models import ModelParam, is_model, model
 from ._param_scalars import Param, alias_of, scalar, source_of
 from ._param_unwrap import Unwrapped, optional, unwrap
 from ._state import Claims, State
-from ._ziggurat import Request, Response
+from ._ziggurat import Request, Response, WebSocket
 from .background import BackgroundTasks
 from .exceptions import ConfigError
 
@@ -53,11 +53,15 @@ Filled = Param | ModelParam | BodyParam | Special | Wanted | StateOf
 
 SPECIAL: dict[Any, str] = {
     Request: "request",
+    WebSocket: "websocket",
     Claims: "claims",
     Response: "response",
     BackgroundTasks: "background",
 }
 """What is given to a parameter that is annotated so."""
+
+_ONCE = {"request": "the request", "websocket": "the WebSocket"}
+"""What a function is given once, and what it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,10 @@ def call_of(
     arguments: list[Argument] = []
     for parameter, annotation, default in parameters:
         filled = _fill(parameter.name, annotation, default, in_path, wrong)
-        if filled == Special("request"):
+        if isinstance(filled, Special) and filled.kind in _ONCE:
             taken = next((each.name for each in arguments if each.filled == filled), None)
             if taken is not None:
-                raise wrong(f"{taken!r} and {parameter.name!r} both are the request", "keep one")
+                raise wrong(f"{taken!r} and {parameter.name!r} both are {_ONCE[filled.kind]}", "keep one")
         # A partial that binds by name makes what follows keyword-only, which `signature` reflects.
         arguments.append(Argument(parameter.name, parameter.kind is parameter.KEYWORD_ONLY, filled))
     return Call(function, target, name, location, kind, tuple(arguments), returns)
@@ -206,6 +210,8 @@ class Graph:
     localns: Mapping[str, object] | None
     overrides: Mapping[Callable[..., Any], Callable[..., Any]]
     state: State | None
+    answers: bool = True
+    """Whether the handler gives an answer, or speaks on a WebSocket."""
     params: list[Param] = field(default_factory=list)
     models: list[ModelParam] = field(default_factory=list)
     bodies: list[BodyParam] = field(default_factory=list)
@@ -280,6 +286,11 @@ class Graph:
             self.models.append(filled)
             return self._arg({"model": len(self.models) - 1})
         if isinstance(filled, BodyParam):
+            if not self.answers:
+                raise call.wrong(
+                    f"{argument.name!r} is a body, and a WebSocket begins without one",
+                    "receive it as a message, or take it from the path, the query, a header or a cookie",
+                )
             return self._arg({"field": self._body(filled, call)})
         if isinstance(filled, StateOf):
             if self.state is not None and not isinstance(self.state, filled.cls):
@@ -289,6 +300,13 @@ class Graph:
                 )
             self.objects.append(self.state)
             return self._arg({"object": len(self.objects) - 1})
+        if filled.kind == "websocket" and self.answers:
+            raise call.wrong(
+                f"{argument.name!r} is a WebSocket, which no request of another kind gets",
+                "register the handler with @app.websocket(...)",
+            )
+        if filled.kind in ("response", "background") and not self.answers:
+            raise call.wrong(f"{argument.name!r} belongs to an answer, and a WebSocket has none", "take it out")
         if filled.kind == "claims" and filled.required:
             self.wants_claims = True
         return self._arg(filled.kind)

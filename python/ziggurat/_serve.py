@@ -158,7 +158,9 @@ async def _settle(
             still = await loop.run_in_executor(waiting, app.settle, 0.1)
         left += still
     if left:
-        logger.warning("%d hooks and background tasks of requests that were answered did not end in time", left)
+        logger.warning(
+            "%d hooks, background tasks and WebSockets of requests that were answered did not end in time", left
+        )
 
 
 class InProcess:

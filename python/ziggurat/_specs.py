@@ -159,6 +159,8 @@ class RouteSpec:
     """Other answers, for the document."""
     catches: tuple[Scope, ...] = ()
     """Handlers of exceptions, those of the app first."""
+    websocket: str | None = None
+    """What the native side is told of its sockets, where it is a route of WebSockets."""
 
 
 @dataclass(frozen=True)

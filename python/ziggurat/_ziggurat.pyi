@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from .app import Ziggurat
     from .background import BackgroundTask, BackgroundTasks
+    from .websockets import WebSocketState
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -97,6 +98,9 @@ class Request:
     @property
     def headers(self) -> Headers: ...
     @property
+    def cookies(self) -> dict[str, str]:
+        """Those that the client sent, by name; of several that are called alike the first."""
+    @property
     def path_params(self) -> dict[str, str]: ...
     @property
     def root_path(self) -> str:
@@ -119,6 +123,87 @@ class Request:
         Empty without `layers.Otel`."""
     async def body(self) -> bytes: ...
     async def json(self) -> Any: ...
+
+@final
+class WebSocket:
+    """A WebSocket, from its handshake on. One task may receive while others send."""
+
+    async def accept(self, subprotocol: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+        """Accepts the handshake, with headers for its answer. The subprotocol is one of those that the client offers; unless given, the first of
+        the route's that it does."""
+    async def receive(self) -> str | bytes:
+        """The next message, `str` or `bytes` as the client sent it. Raises `WebSocketDisconnect` when there is none any more."""
+    async def receive_text(self) -> str:
+        """The next message. A client that sends bytes is let go with 1003."""
+    async def receive_bytes(self) -> bytes:
+        """The next message. A client that sends text is let go with 1003."""
+    async def receive_json(self) -> Any:
+        """The next message, parsed. A client that sends something else is let go with 1007."""
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Messages, until the socket is over."""
+    def iter_text(self) -> AsyncIterator[str]: ...
+    def iter_bytes(self) -> AsyncIterator[bytes]: ...
+    def iter_json(self) -> AsyncIterator[Any]: ...
+    async def send(self, data: str | bytes | bytearray | memoryview) -> None:
+        """Sends `str` as text and bytes as bytes. Waits while the client is behind by more than the route's `max_queued_bytes`."""
+    async def send_text(self, data: str) -> None: ...
+    async def send_bytes(self, data: bytes | bytearray | memoryview) -> None: ...
+    async def send_json(self, data: Any, mode: Literal["text", "binary"] = "text") -> None:
+        """Sends what a handler may return, as JSON: dicts, dataclasses, models and so on."""
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Closes the socket once what was sent has gone out, and does not wait for that. Before it was accepted, refuses the handshake
+        with 403."""
+    @property
+    def subprotocol(self) -> str | None:
+        """The one that was accepted."""
+    @property
+    def subprotocols(self) -> list[str]:
+        """Those that the client offers, the best first."""
+    @property
+    def client_state(self) -> WebSocketState:
+        """How far the client is."""
+    @property
+    def application_state(self) -> WebSocketState:
+        """How far the handler is: disconnected also once it has closed the socket."""
+    @property
+    def path(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def query_string(self) -> str: ...
+    @property
+    def query(self) -> QueryParams: ...
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def cookies(self) -> dict[str, str]:
+        """Those that the client sent, by name; of several that are called alike the first."""
+    @property
+    def path_params(self) -> dict[str, str]: ...
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """As `Request.client`."""
+    @property
+    def auth(self) -> Claims | None: ...
+    @property
+    def state(self) -> State: ...
+    @property
+    def app(self) -> Ziggurat:
+        """The app whose socket it is."""
+    @property
+    def request_id(self) -> str | None: ...
+    @property
+    def trace_context(self) -> dict[str, str]: ...
+
+@final
+class TestSocket:
+    """The client's end of a WebSocket within this process; see `ziggurat.testing`."""
+
+    def send(self, data: str | bytes) -> None: ...
+    def receive(self, timeout: float | None = None) -> str | bytes | None: ...
+    def close(self, code: int, reason: str, timeout: float) -> None: ...
+    @property
+    def closed(self) -> tuple[int, str] | None: ...
 
 @disjoint_base
 class Response:
@@ -267,6 +352,16 @@ class App:
     def replace_handler(
         self, index: int, path: str, plan: str, function: Callable[..., object], objects: Sequence[object]
     ) -> None: ...
+    def add_websocket(
+        self,
+        path: str,
+        plan: str,
+        function: Callable[..., object],
+        objects: Sequence[object],
+        settings: str,
+        layers: Sequence[int],
+        skips: Sequence[str],
+    ) -> None: ...
     def add_native(self, method: str | None, path: str, service: NativeService, settings: str) -> None: ...
     def add_layer(self, spec: str, location: str) -> int: ...
     def add_app(self, path: str, name: str, app: App, settings: str) -> None: ...
@@ -315,6 +410,9 @@ class App:
         raising: bool = False,
         client: tuple[IPv4Address | IPv6Address, int] | None = None,
     ) -> Sent: ...
+    def connect(
+        self, target: str, headers: Sequence[tuple[str, str]]
+    ) -> tuple[tuple[int, list[tuple[str, str]], bytes], TestSocket | None]: ...
     def listen(self, host: str, port: int, settings: str) -> tuple[str, int]: ...
     def drain(self) -> tuple[int, int]: ...
     def hurry(self) -> None: ...

@@ -474,6 +474,13 @@ class Ziggurat(Routes):
         """Sends a request through the real stack without a socket, and waits for the whole answer."""
         return self.build().request(method, target, list(headers), body)
 
+    def connect(
+        self, target: str, headers: Sequence[tuple[str, str]] = ()
+    ) -> tuple[tuple[int, list[tuple[str, str]], bytes], _ziggurat.TestSocket | None]:
+        """Opens a WebSocket through the real stack without a socket of the system; gives the answer, and the client's end if it was
+        accepted. `ziggurat.testing` makes it comfortable."""
+        return self.build().connect(target, list(headers))
+
     async def _lifecycle(self) -> AsyncIterator[None]:
         """Start-up hooks, a pause while the app serves, and shutdown hooks; inside of that those of what is mounted."""
         context = self._lifespan(self) if self._lifespan is not None else None

@@ -18,6 +18,8 @@ __all__ = [
     "StoreFailure",
     "StoreTimeout",
     "StoreUnavailable",
+    "WebSocketDisconnect",
+    "WebSocketException",
 ]
 
 
@@ -89,6 +91,38 @@ class RequestValidationError(HTTPException):
 
 class ResponseValidationError(Exception):
     """A handler returned what does not fit the model that it declares; a mistake of the code, and a 500 unless it is handled."""
+
+
+class WebSocketDisconnect(Exception):
+    """A WebSocket is over: raised by what would send or receive. A handler need not catch it.
+
+    `code` is that of the client, or of the server where that closed it (RFC 6455, 7.4): 1000 it was done, 1001 it went away, 1005 it gave no
+    code, 1006 the connection broke, 1012 the server stops.
+    """
+
+    def __init__(self, code: int = 1000, reason: str | None = None) -> None:
+        self.code = code
+        self.reason = reason or ""
+        super().__init__(code, self.reason)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}" if self.reason else str(self.code)
+
+
+class WebSocketException(Exception):
+    """Raised by a handler, closes its WebSocket with this code and reason; one that was not accepted is refused with 403."""
+
+    def __init__(self, code: int, reason: str | None = None) -> None:
+        if code not in range(1000, 1004) and code not in range(1007, 1015) and code not in range(3000, 5000):
+            raise ValueError(f"{code} is no code to close with; use 1000 to 1003, 1007 to 1014, or 3000 to 4999")
+        if len((reason or "").encode()) > 123:
+            raise ValueError("a reason has at most 123 bytes")
+        self.code = code
+        self.reason = reason or ""
+        super().__init__(code, self.reason)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}" if self.reason else str(self.code)
 
 
 # What a store answers to Python code. Those of which clients may learn are answers, where nobody catches them.

@@ -4,7 +4,7 @@ Rules, in this order:
 
 - a parameter with `Depends` is what the dependency makes;
 - a parameter whose name stands in the path template is a path parameter;
-- a parameter annotated `Request`, `Claims` or `State` is that; `Response` is what is answered beside what the handler returns, and
+- a parameter annotated `Request`, `WebSocket`, `Claims` or `State` is that; `Response` is what is answered beside what the handler returns, and
   `BackgroundTasks` what runs behind the answer;
 - a pydantic model, dataclass, typed dict, `msgspec.Struct` or class of attrs (or a list of them) is the JSON body;
 - any other scalar, and a list of scalars, is a query parameter.
@@ -132,6 +132,8 @@ class Plan:
     path: str
     prefix: str
     localns: Mapping[str, object] | None = field(repr=False)
+    answers: bool = True
+    """Whether it gives an answer; one of WebSockets speaks on a socket instead."""
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -169,15 +171,12 @@ class Plan:
         dependencies: Sequence[Dependency] = (),
         overrides: Mapping[Callable[..., Any], Callable[..., Any]] | None = None,
         state: State | None = None,
-        *,
-        answers: bool = True,
     ) -> Compiled:
-        """The handler as it is called, after `dependencies` and those of the route; `overrides` stand in for some. One that does not
-        answer, as a handler of WebSockets, says so.
+        """The handler as it is called, after `dependencies` and those of the route; `overrides` stand in for some.
 
         Raises `ConfigError` when something cannot be filled.
         """
-        graph = Graph(path_names(self.prefix + self.path), self.localns, overrides or {}, state)
+        graph = Graph(path_names(self.prefix + self.path), self.localns, overrides or {}, state, self.answers)
         dependencies_first(graph, (*dependencies, *self.dependencies))
         # What it yields is its answer.
         handler = graph.step(self.call, scope="function")
@@ -198,7 +197,7 @@ class Plan:
         keywords: tuple[str, ...] = ()
         if graph.steps:
             args = [f"a{i}" for i in range(len(graph.args))]
-            function, mode, is_async = compiled(graph.steps, handler, args, answers=answers)
+            function, mode, is_async = compiled(graph.steps, handler, args, answers=self.answers)
             order = list(range(len(graph.args)))
         else:
             function, mode, is_async = self.function, "call", self.call.kind != "value"
@@ -235,15 +234,17 @@ def inspect_handler(
     localns: Mapping[str, object] | None = None,
     prefix: str = "",
     dependencies: Sequence[Dependency] = (),
+    answers: bool = True,
 ) -> Plan:
-    """Reads `function`, the handler of `path` behind `prefix`. It need not take what the prefix has of parameters.
+    """Reads `function`, the handler of `path` behind `prefix`. It need not take what the prefix has of parameters. One that does not
+    answer, as a handler of WebSockets, says so.
 
     Raises `ConfigError` when a parameter cannot be filled.
     """
     if not callable(function):
         raise ConfigError(f"{function!r} is not a handler", cure="give a function")
     call = call_of(function, path_names(prefix + path), localns, is_handler=True)
-    plan = Plan(call, tuple(dependencies), path, prefix, localns)
+    plan = Plan(call, tuple(dependencies), path, prefix, localns, answers)
     # What its dependencies need is told at once as well.
     plan.compile()
     return plan

@@ -6,6 +6,8 @@ The clients are httpx's, so that what is known of those holds here: `pip install
 from __future__ import annotations
 
 import asyncio
+import weakref
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,13 @@ except ModuleNotFoundError as missing:
     ) from None
 
 from ._in_process import AsyncTransport, TestResponse, Transport
+from ._testing_websockets import WebSocketDenialResponse, WebSocketTestSession
 
 if TYPE_CHECKING:
+    from ._ziggurat import TestSocket
     from .app import Ziggurat
 
-__all__ = ["AsyncTestClient", "TestClient", "TestResponse"]
+__all__ = ["AsyncTestClient", "TestClient", "TestResponse", "WebSocketDenialResponse", "WebSocketTestSession"]
 
 AGENT = "testclient"
 
@@ -55,6 +59,7 @@ class TestClient(httpx.Client):
     ) -> None:
         self.app = app
         self._app = Transport(app, raise_server_exceptions, client)
+        self._sockets: weakref.WeakSet[WebSocketTestSession] = weakref.WeakSet()
         super().__init__(
             transport=self._app,
             base_url=base_url,
@@ -81,6 +86,8 @@ class TestClient(httpx.Client):
 
     def close(self) -> None:
         """Stops the app. The client may be used again, which starts it anew."""
+        for socket in list(self._sockets):
+            socket.close(1001)
         self._app.stop()
 
     def send(self, request: httpx.Request, **options: Any) -> TestResponse:
@@ -89,6 +96,32 @@ class TestClient(httpx.Client):
         answer = super().send(request, **options)
         assert isinstance(answer, TestResponse)
         return answer
+
+    def websocket_connect(
+        self, url: httpx.URL | str, subprotocols: Sequence[str] = (), **parts: Any
+    ) -> WebSocketTestSession:
+        """A WebSocket to the app: `with client.websocket_connect("/chat") as ws:` opens it, and closes it at the end.
+
+        Entering raises `WebSocketDenialResponse` where the handshake is refused. `parts` are `params`, `headers` and `cookies`.
+        """
+        request = self.build_request("GET", url, **parts)
+        if subprotocols:
+            request.headers["sec-websocket-protocol"] = ", ".join(subprotocols)
+
+        def connect() -> TestSocket | TestResponse:
+            self._start()
+            sent = request.headers.multi_items()
+            (status, fields, body), socket = self.app.connect(request.url.raw_path.decode("ascii"), sent)
+            answer = TestResponse(status, headers=fields, content=body, request=request)
+            self.cookies.extract_cookies(answer)
+            if socket is None:
+                return answer
+            session.headers = answer.headers
+            return socket
+
+        session = WebSocketTestSession(connect)
+        self._sockets.add(session)
+        return session
 
     def build_request(self, method: str, url: httpx.URL | str, **parts: Any) -> httpx.Request:
         """Builds a request, of `json`, `content`, and `data` with `files`, one at most."""

@@ -36,6 +36,7 @@ mod response;
 mod rows;
 mod stream;
 mod unfinished;
+mod websocket;
 
 use pyo3::prelude::*;
 
@@ -67,5 +68,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(log::init_log, module)?)?;
     module.add_function(wrap_pyfunction!(app::set_io_threads, module)?)?;
     bridge::register(module)?;
+    websocket::register(module)?;
     pyloop::register(module)
 }

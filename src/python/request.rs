@@ -14,6 +14,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::convert::classes;
+use super::handler;
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
 use super::mounted::MountedAt;
@@ -200,6 +201,16 @@ impl Request {
     fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
         let made = self.headers.get_or_try_init(py, || Py::new(py, Headers::of_request(self.head.headers.clone())))?;
         Ok(made.clone_ref(py))
+    }
+
+    /// By name. Of several that are called alike the first, as browsers send the one that fits the path best first.
+    #[getter]
+    fn cookies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let cookies = PyDict::new(py);
+        for (name, value) in handler::cookies(&self.head.headers).into_iter().rev() {
+            cookies.set_item(name, value)?;
+        }
+        Ok(cookies)
     }
 
     #[getter]

@@ -339,7 +339,7 @@ def test_what_does_not_answer_cleans_up_when_it_returns(log: Log) -> None:
         log.append("handler")
         return a + b
 
-    compiled = inspect_handler(handler, "/", localns=locals()).compile(answers=False)
+    compiled = inspect_handler(handler, "/", localns=locals(), answers=False).compile()
     assert (compiled.mode, compiled.is_async) == ("call", True)
     assert asyncio.run(compiled.function()) == "plainasync"
     log.wait_for("open plain", "open async", "handler", "close async", "close plain")

@@ -18,6 +18,7 @@ use crate::python::handler::PyHandlerService;
 use crate::python::middleware::{Outside, PyMiddlewareLayer};
 use crate::python::mounted::{self, Mounted, MountedAt};
 use crate::python::objects::{Objects, Shared};
+use crate::python::websocket::PyWebSocketService;
 use crate::service::{Claims, Dispatcher, ErrorFormat, Leaf, LeafKind, Route, RouteTableBuilder, Stack};
 
 impl Draft {
@@ -63,6 +64,15 @@ impl Draft {
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
                     let catch = catch.filter(|_| plan.auth.is_some());
                     table.add(method, &path, surrounded(leaf, plan.auth.as_deref(), plan.format, catch, around))?;
+                }
+                Declared::WebSocket { path, plan, handler, settings, around } => {
+                    let rules = plan.catch.and_then(|index| rules.get(index).cloned());
+                    let service = PyHandlerService::new(plan.clone(), handler, objects, shared.clone(), rules);
+                    let service = PyWebSocketService::new(service, settings, shared.clone());
+                    let leaf =
+                        Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
+                    let catch = catch.filter(|_| plan.auth.is_some());
+                    table.add_websocket(&path, surrounded(leaf, plan.auth.as_deref(), plan.format, catch, around))?;
                 }
                 Declared::Native { method, path, name, route, declared, around } => {
                     let leaf = Leaf::new(name, LeafKind::Native, route).at(declared.location);

@@ -19,6 +19,7 @@ use crate::python::hooks::Surrounding;
 use crate::python::middleware::{MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::Objects;
 use crate::python::pages::{Live, Page};
+use crate::python::websocket;
 use crate::service::{Claims, Route, Stack};
 
 /// What was declared so far.
@@ -78,6 +79,13 @@ pub(super) enum Declared {
         handler: usize,
         around: Around,
     },
+    WebSocket {
+        path: String,
+        plan: Arc<Plan>,
+        handler: usize,
+        settings: Arc<websocket::Settings>,
+        around: Around,
+    },
     /// Something whole at and below a path.
     Mounted {
         path: String,
@@ -100,7 +108,7 @@ impl Declared {
     /// The place of its handlers of exceptions.
     pub(super) fn catch(&self) -> Option<usize> {
         match self {
-            Self::Handler { plan, .. } => plan.catch,
+            Self::Handler { plan, .. } | Self::WebSocket { plan, .. } => plan.catch,
             Self::Native { declared, .. } => declared.catch,
             Self::Mounted { .. } => None,
         }
@@ -199,6 +207,25 @@ impl Draft {
         let handler = self.objects.handlers.len();
         self.objects.handlers.push(callable);
         self.routes.push(Declared::Handler { method, path: path.to_owned(), plan, handler, around });
+        Ok(())
+    }
+
+    pub(super) fn add_websocket(
+        &mut self,
+        path: &str,
+        plan: Arc<Plan>,
+        callable: Callable,
+        settings: websocket::Settings,
+        (layers, skips): (&[usize], Vec<String>),
+    ) -> Result<(), ConfigError> {
+        let around = self.around(layers, skips, &plan.location);
+        if plan.auth.is_some() {
+            self.check_auth(&plan.name, &around, &plan.location)?;
+        }
+        let handler = self.objects.handlers.len();
+        self.objects.handlers.push(callable);
+        let settings = Arc::new(settings);
+        self.routes.push(Declared::WebSocket { path: path.to_owned(), plan, handler, settings, around });
         Ok(())
     }
 

@@ -45,10 +45,10 @@ use super::objects::Objects;
 use super::pages;
 use super::pyloop::LoopCore;
 use super::rows::Rows;
-use super::{attach, context, handler};
+use super::{attach, context, handler, websocket};
 use crate::crud::Store;
-use crate::service::LeafKind;
 use crate::service::server::{self, ServeError, runtime};
+use crate::service::{LeafInfo, LeafKind};
 use crate::{Body, ConfigError};
 
 /// How long the end of an app waits for its last spans to be exported.
@@ -89,6 +89,11 @@ pub(super) fn set_io_threads(py: Python<'_>, count: usize) -> PyResult<()> {
 
 fn io_error(error: &std::io::Error) -> PyErr {
     PyRuntimeError::new_err(format!("the Tokio runtime cannot be started: {error}"))
+}
+
+/// The method of a route, as it is shown.
+fn method_of(leaf: &LeafInfo) -> Option<&str> {
+    if leaf.websocket { Some("WEBSOCKET") } else { leaf.method.as_ref().map(Method::as_str) }
 }
 
 /// An address that is taken is an `OSError` with the system's number, as for any socket.
@@ -173,6 +178,25 @@ impl App {
             return Err(PyRuntimeError::new_err("the app is not built yet"));
         };
         all.stand_in(index, plan, callable).map_err(|_| PyRuntimeError::new_err("there is no such handler"))
+    }
+
+    /// As `add_handler`, for one that speaks on a WebSocket.
+    #[expect(clippy::too_many_arguments, reason = "what Python hands over of a route, once")]
+    fn add_websocket(
+        &self,
+        py: Python<'_>,
+        path: &str,
+        plan: &str,
+        function: Py<PyAny>,
+        objects: Vec<Py<PyAny>>,
+        settings: &str,
+        layers: Vec<usize>,
+        skips: Vec<String>,
+    ) -> PyResult<()> {
+        let plan = Arc::new(Plan::parse(plan, path).map_err(|error| config_error(py, &error))?);
+        let settings = websocket::Settings::parse(settings).map_err(|error| config_error(py, &error))?;
+        let callable = handler::Callable::new(py, function, objects, plan.clone())?;
+        self.draft(py, |draft| draft.add_websocket(path, plan, callable, settings, (&layers, skips)))
     }
 
     fn add_native(
@@ -331,7 +355,7 @@ impl App {
         let routes = built.stack.table().leaves().iter().map(|leaf| {
             let passes: Vec<&str> = built.passes(leaf, None).map(|(name, _)| name).collect();
             json!({
-                "method": leaf.method.as_ref().map(Method::as_str),
+                "method": method_of(leaf),
                 "path": &*leaf.path,
                 "name": leaf.name,
                 "kind": leaf.kind.as_str(),
@@ -352,7 +376,7 @@ impl App {
             let passes: Vec<(&str, bool)> = built.passes(&leaf, Some(path)).collect();
             let python: Vec<&str> = passes.iter().filter(|(_, python)| *python).map(|(name, _)| *name).collect();
             json!({
-                "method": leaf.method.as_ref().map(Method::as_str),
+                "method": method_of(&leaf),
                 "passes": passes.iter().map(|(name, _)| *name).collect::<Vec<_>>(),
                 "enters_python": python,
             })
@@ -464,6 +488,19 @@ impl App {
         Sent::begin(py, here, request, objects)
     }
 
+    /// Opens a WebSocket through the stack, in this process; gives the answer, and the client's end where it was accepted.
+    fn connect<'py>(
+        &self,
+        py: Python<'py>,
+        target: &str,
+        headers: Vec<(String, String)>,
+    ) -> PyResult<(Answer<'py>, Option<websocket::TestSocket>)> {
+        let stack = self.built()?.stack.clone();
+        let runtime = runtime().map_err(|error| io_error(&error))?.handle().clone();
+        let serves = lock(&self.local).clone().unwrap_or_else(|| runtime.clone());
+        websocket::connect(py, stack, (&runtime, &serves), target, &headers)
+    }
+
     /// Binds the address and serves, on the loop's thread if the loop was set so, else on the runtime's workers; gives the
     /// address.
     fn listen(&self, py: Python<'_>, host: String, port: u16, settings: &str) -> PyResult<(String, u16)> {
@@ -504,9 +541,12 @@ impl App {
         }
     }
 
-    /// Waits up to so many seconds for what runs on after its request was answered; gives how much of it still runs.
+    /// Tells what has no end that the app stops, and waits up to so many seconds for what runs on after its request was answered; gives how
+    /// much of it still runs.
     fn settle(&self, py: Python<'_>, seconds: f64) -> PyResult<usize> {
-        let background = &self.built()?.shared.background;
+        let shared = &self.built()?.shared;
+        shared.stop();
+        let background = &shared.background;
         let limit = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let runtime = runtime().map_err(|error| io_error(&error))?;
         background.close();

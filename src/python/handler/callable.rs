@@ -20,6 +20,7 @@ use crate::python::convert::to_python;
 use crate::python::invalid::{self, Invalid};
 use crate::python::objects::Objects;
 use crate::python::request::{BodySource, Head, Request};
+use crate::python::websocket::{self, Link, WebSocket};
 use crate::python::{catch, errors, interrupt};
 use crate::service::Claims;
 
@@ -42,6 +43,8 @@ pub(super) struct Input {
     pub(super) body: Bytes,
     pub(super) head: Option<Box<Head>>,
     pub(super) claims: Option<Claims>,
+    /// Of a handler that speaks on a WebSocket.
+    pub(super) socket: Option<Arc<Link>>,
 }
 
 pub(super) enum Failed {
@@ -110,7 +113,7 @@ impl Callable {
         run: Option<&Bound<'py, Run>>,
         given: &mut Given,
     ) -> Result<Bound<'py, PyAny>, Failed> {
-        let Input { scalars, body, head, claims } = input;
+        let Input { scalars, body, head, claims, socket } = input;
         let mut args = Vec::with_capacity(self.plan.args.len() + 1);
         args.extend(run.map(|run| run.as_any().clone()));
         if let Some(head) = head {
@@ -119,6 +122,7 @@ impl Callable {
             let request = Request::new(*head, BodySource::Read(body.clone())).of_app(py, objects);
             given.request = Some(Py::new(py, request.with_state(py, state))?);
         }
+        given.socket = socket;
         let mut decoded = Decoded::new(&body);
         for arg in &self.plan.args {
             args.push(match arg {
@@ -133,6 +137,12 @@ impl Callable {
                     Some(claims) => crate::python::request::claims(py, claims)?.into_bound(py),
                     None => py.None().into_bound(py),
                 },
+                Arg::WebSocket => {
+                    let (Some(request), Some(socket)) = (&given.request, &given.socket) else {
+                        return Err(errors::bug("a handler of WebSockets is given one").into());
+                    };
+                    WebSocket::create(py, request.clone_ref(py), socket.clone())?
+                }
                 Arg::Request => {
                     let request = given.request.as_ref().map(|request| request.bind(py).clone().into_any());
                     request.ok_or_else(|| errors::bug("a plan with a request asks for its head"))?
@@ -189,6 +199,14 @@ impl Callable {
         given: Given,
         within: Within<'_>,
     ) -> crate::Response {
+        if let Some(socket) = &given.socket {
+            return match websocket::ended(py, result) {
+                Ok(ended) => ended,
+                // Who is connected already can be answered nothing, and nobody outside waits for an answer any more.
+                Err(error) if socket.is_accepted() => errors::answer(py, error, &self.plan.name),
+                Err(error) => self.raised(py, error, given, within),
+            };
+        }
         match result.and_then(|value| self.answer(&value, &given, within.objects)) {
             Ok(response) => response,
             Err(error) => self.raised(py, error, given, within),
@@ -209,7 +227,7 @@ impl Callable {
     pub(super) fn fail(&self, py: Python<'_>, failed: Failed, given: Given, within: Within<'_>) -> crate::Response {
         match failed {
             Failed::Refused(invalid) => self.refuse(py, *invalid, given, within),
-            Failed::Raised(error) => self.raised(py, error, given, within),
+            Failed::Raised(error) => self.respond(py, Err(error), given, within),
         }
     }
 

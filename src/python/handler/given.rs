@@ -1,5 +1,7 @@
 //! What a handler was given that has to do with its answer.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -7,12 +9,15 @@ use pyo3::prelude::*;
 use crate::python::objects::Objects;
 use crate::python::request::Request;
 use crate::python::response::{self, Response};
+use crate::python::websocket::Link;
 use crate::python::{background, file};
 
 /// Kept while a handler runs.
 #[derive(Default)]
 pub(super) struct Given {
     pub(super) request: Option<Py<Request>>,
+    /// In place of an answer.
+    pub(super) socket: Option<Arc<Link>>,
     response: Option<Py<Response>>,
     tasks: Option<Py<PyAny>>,
 }

@@ -57,6 +57,7 @@ impl Call {
             return Started::Finished;
         };
         let callable = objects.handler(handler);
+        let lasts = callable.plan.is_websocket;
         let mut given = Given::default();
         let needed = matches!(callable.plan.mode, Mode::Run | Mode::Answer).then(Answered::default);
         let Some(answered) = answered.or(needed) else {
@@ -68,7 +69,8 @@ impl Call {
                 }
                 Ok(coroutine) => {
                     let reply = ReplyTo::Own(reply, given);
-                    HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply }.of(coroutine)
+                    HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply, lasts }
+                        .of(coroutine)
                 }
                 Err(failed) => {
                     note(py, &failed);
@@ -91,7 +93,7 @@ impl Call {
                 // Not kept by the run, which the traceback of an exception may hold for long.
                 let running = objects.shared.get().map(|shared| shared.background.token());
                 let reply = ReplyTo::Run(run.unbind(), running);
-                HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply }.of(coroutine)
+                HandlerReply { handler, objects: Arc::downgrade(&objects), surroundings, reply, lasts }.of(coroutine)
             }
             Err(failed) => {
                 note(py, &failed);
@@ -245,6 +247,7 @@ struct HandlerReply {
     objects: Weak<Objects>,
     surroundings: Option<u64>,
     reply: ReplyTo,
+    lasts: bool,
 }
 
 impl HandlerReply {
@@ -254,8 +257,12 @@ impl HandlerReply {
 }
 
 impl Finish for HandlerReply {
+    fn lasts(&self) -> bool {
+        self.lasts
+    }
+
     fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) {
-        let Self { handler, objects, surroundings, reply } = *self;
+        let Self { handler, objects, surroundings, reply, lasts: _ } = *self;
         let objects = objects.upgrade();
         let (reply, given) = match reply {
             ReplyTo::Own(reply, given) => (reply, given),

@@ -37,6 +37,9 @@ pub(in crate::python) struct Plan {
     /// How clients are told what was wrong.
     #[serde(skip)]
     pub(in crate::python) format: ErrorFormat,
+    /// Whether it speaks on a WebSocket instead of giving an answer.
+    #[serde(skip)]
+    pub(super) is_websocket: bool,
 }
 
 /// How the function that is called hands over the answer.
@@ -58,6 +61,7 @@ pub(super) enum Mode {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Arg {
     Request,
+    WebSocket,
     /// Who calls.
     Claims,
     /// All of it.
@@ -131,6 +135,7 @@ impl Plan {
     pub(in crate::python) fn parse(json: &str, path: &str) -> Result<Self, ConfigError> {
         let mut plan: Self = serde_json::from_str(json)
             .map_err(|error| ConfigError::new(format!("a handler's plan is broken: {error}")))?;
+        plan.is_websocket = plan.args.iter().any(|arg| matches!(arg, Arg::WebSocket));
         let at = |error: ConfigError| error.at_if_known(&plan.location);
         plan.format = plan.errors.parse().map_err(at)?;
         let template = PathTemplate::parse(path).map_err(at)?;

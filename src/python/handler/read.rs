@@ -15,7 +15,7 @@ use crate::service::{PathParams, Problem, Violation, query_pairs};
 /// How much of what is wrong is told.
 pub(super) const MAX_TOLD: usize = 100;
 
-type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+pub(in crate::python) type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 impl Plan {
     /// All parameters, in the plan's order; or all that is wrong with them.
@@ -75,7 +75,7 @@ fn header(param: &Param, headers: &HeaderMap) -> Result<Scalar, Vec<Violation>> 
 
 /// Names and values of cookies (RFC 6265, 4.2.1), in the order in which they were sent. HTTP/2 may send several fields (RFC 9113,
 /// 8.2.3). What is no pair is passed over: neighbouring hosts may have set it.
-fn cookies(headers: &HeaderMap) -> Pairs<'_> {
+pub(in crate::python) fn cookies(headers: &HeaderMap) -> Pairs<'_> {
     let mut pairs = Vec::new();
     for field in headers.get_all(COOKIE) {
         let split = |text: &str| -> Vec<(String, String)> {

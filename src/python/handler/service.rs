@@ -30,6 +30,7 @@ use crate::python::refusal;
 use crate::python::request::{Head, Request as PyRequest};
 use crate::python::stream::begun;
 use crate::python::unfinished::Rest;
+use crate::python::websocket::Link;
 use crate::service::{IsProblem, Problem, Request, Response, read_body};
 use crate::{Body, BoxError};
 
@@ -61,6 +62,27 @@ impl PyHandlerService {
         let switch = objects.handler(handler).switch.clone();
         Self(Arc::new(Inner { plan, handler, switch, objects: Arc::downgrade(objects), shared, rules }))
     }
+
+    /// It, or what stands in for it.
+    fn now(&self) -> Arc<Inner> {
+        match self.0.switch.now() {
+            None => self.0.clone(),
+            Some((plan, handler)) => Arc::new(self.0.with(plan, handler)),
+        }
+    }
+
+    /// Hands a handshake over to a handler that speaks on a WebSocket.
+    ///
+    /// # Errors
+    /// The answer to one whose parameters are wrong, or for which there is no room.
+    pub(in crate::python) async fn open(&self, parts: Parts, socket: Arc<Link>) -> Result<Opened, Response> {
+        self.now().open(parts, socket).await
+    }
+
+    /// The answer to a handshake that is wrong.
+    pub(in crate::python) async fn refuse(&self, problem: Problem, parts: Parts) -> Response {
+        self.0.refuse(problem, parts).await
+    }
 }
 
 impl Service<Request> for PyHandlerService {
@@ -73,10 +95,7 @@ impl Service<Request> for PyHandlerService {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let inner = match self.0.switch.now() {
-            None => self.0.clone(),
-            Some((plan, handler)) => Arc::new(self.0.with(plan, handler)),
-        };
+        let inner = self.now();
         let (parts, body) = request.into_parts();
         if inner.plan.body.is_some() || inner.plan.needs_request() {
             return Box::pin(async move { Ok(inner.answer_to_body(parts, body).await) });
@@ -99,6 +118,27 @@ impl Inner {
         let Self { switch, objects, shared, rules, .. } = self;
         let (switch, rules) = (switch.clone(), rules.clone());
         Self { plan, handler, switch, objects: objects.clone(), shared: shared.clone(), rules }
+    }
+
+    async fn open(self: Arc<Self>, parts: Parts, socket: Arc<Link>) -> Result<Opened, Response> {
+        let scalars = match self.plan.read(&parts) {
+            Ok(scalars) => scalars,
+            Err(problem) => return Err(self.refuse(problem, parts).await),
+        };
+        let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
+        let claims = if self.plan.needs_claims() { parts.extensions.get().cloned() } else { None };
+        let head = Some(Box::new(Head::new(parts)));
+        // It is not one answer that is waited for, so no stopwatch runs.
+        let (reply, answer) = reply(None);
+        let input = Input { scalars, body: Bytes::new(), head, claims, socket: Some(socket) };
+        let (handler, objects) = (self.handler, self.objects.clone());
+        let call = Call { handler, objects, input, surroundings, reply, answered: None };
+        let Some(event_loop) = self.shared.event_loop() else {
+            return Err(self.plan.format.response(refusal::not_running()));
+        };
+        let submitted = event_loop.submit(Box::new(LoopCall(call)));
+        let submitted = submitted.map_err(|why| self.plan.format.response(refusal::of_overload(why)))?;
+        Ok(Opened { answer, submitted, surroundings, inner: self })
     }
 
     async fn answer_to_body(&self, parts: Parts, body: Body) -> Response {
@@ -131,7 +171,10 @@ impl Inner {
         let Waiting { answer, _tied, head, surroundings } = waiting;
         let answer = answer.await;
         drop(unread);
-        let mut response = answer.unwrap_or_else(|_| refusal::lost().into_response());
+        self.finished(answer.unwrap_or_else(|_| refusal::lost().into_response()), head, surroundings).await
+    }
+
+    async fn finished(&self, mut response: Response, head: Option<Parts>, surroundings: Option<u64>) -> Response {
         match Rest::take(&mut response) {
             None => self.offered(response),
             Some(rest) => Box::pin(self.complete(response, rest, head, surroundings)).await,
@@ -214,7 +257,7 @@ impl Inner {
         let call = Call {
             handler: self.handler,
             objects: self.objects.clone(),
-            input: Input { scalars, body, head, claims },
+            input: Input { scalars, body, head, claims, socket: None },
             surroundings,
             reply,
             answered: answered.clone(),
@@ -229,6 +272,24 @@ impl Inner {
         let submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
         let tied = Tied { submitted: Some(submitted), answered };
         Ok(Waiting { answer, _tied: Some(tied), head: kept, surroundings })
+    }
+}
+
+/// A handshake that was handed over.
+pub(in crate::python) struct Opened {
+    /// Comes when the handler has ended; to be sent if it did not accept.
+    pub(in crate::python) answer: Answer,
+    /// Dropping it cancels the handler.
+    pub(in crate::python) submitted: Submitted,
+    surroundings: Option<u64>,
+    inner: Arc<Inner>,
+}
+
+impl Opened {
+    /// What is sent where the handler has not accepted.
+    pub(in crate::python) async fn answer(&self, ended: Option<Response>) -> Response {
+        let ended = ended.unwrap_or_else(|| refusal::lost().into_response());
+        self.inner.finished(ended, None, self.surroundings).await
     }
 }
 

@@ -42,6 +42,12 @@ pub(crate) trait Finish: Send {
     ///
     /// Not called when the loop is closed with the task still pending: then it is only dropped.
     fn finish(self: Box<Self>, py: Python<'_>, result: PyResult<Bound<'_, PyAny>>);
+
+    /// Whether the coroutine lasts as long as its client likes, as one that speaks on a WebSocket. Such do not count against the limit of
+    /// suspended coroutines, which is for those that have work to do: the server's limit of connections bounds them.
+    fn lasts(&self) -> bool {
+        false
+    }
 }
 
 /// Why a job that was accepted will not run.

@@ -180,19 +180,25 @@ struct Waiting {
     inbox: Arc<Inbox>,
     ticket: Arc<Ticket>,
     finish: Option<Box<dyn Finish>>,
+    counts: bool,
 }
 
 impl Waiting {
     fn new(inbox: Arc<Inbox>, ticket: Arc<Ticket>, finish: Box<dyn Finish>) -> Self {
-        inbox.suspend();
-        Self { inbox, ticket, finish: Some(finish) }
+        let counts = !finish.lasts();
+        if counts {
+            inbox.suspend();
+        }
+        Self { inbox, ticket, finish: Some(finish), counts }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.ticket.done();
-        self.inbox.resume();
+        if self.counts {
+            self.inbox.resume();
+        }
     }
 }
 
