@@ -67,10 +67,9 @@ class Building:
         for model, kept in app._kept.items():
             native.keep(app._describe(model, shard_key=kept.shard_key), kept.location)
         app._open_writes = self._find_open_writes()
-        from . import openapi
-
-        app._openapi = openapi.document(app, json.loads(native.crud_openapi()))
-        app._pages.add(self, app._openapi)
+        app._crud_openapi = json.loads(native.crud_openapi())
+        _check_operations(app)
+        app._pages.add(self)
         native.build(app)
         of_app, of_routes = native.handles()
         made = [layer for _, layer in self._made.values()]
@@ -215,3 +214,11 @@ def _warn_of_cache(layers: Sequence[Layer]) -> None:
             ", ".join(layer.name for layer in inside),
             inside[0].location,
         )
+
+
+def _check_operations(app: Ziggurat) -> None:
+    """Has the names that were given to operations told apart at once; what else the document says is made when it is asked for."""
+    if any(route.operation_id is not None and route.include_in_schema for route in app.route_specs):
+        from . import openapi
+
+        openapi.check_operations(app, app._crud_openapi)

@@ -148,11 +148,14 @@ class Pages:
             if paths.count(path) > 1:
                 raise ConfigError(f"two pages are at {path}", cure="give each its own path", location=location)
 
-    def add(self, building: Building, document: dict[str, Any]) -> None:
+    def add(self, building: Building) -> None:
         """Mounts them."""
         app, native = building.app, building.native
         if self.document is not None:
-            text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+            def text() -> bytes:
+                return json.dumps(app._document(), ensure_ascii=False, separators=(",", ":")).encode()
+
             native.add_document(self.document.path, "application/json", text, self.document.settings(building))
         docs = self.docs
         if docs is not None and self.document is not None and not (self._docs_may_give_way and _is_taken(app, docs)):
@@ -160,7 +163,7 @@ class Pages:
                 "title": app.title,
                 "document": _seen_from(docs.path, self.document.path),
                 "files": _seen_from(docs.path, docs.files) + "/",
-                "servers": _origins(document),
+                "servers": _origins(app.servers),
             }
             settings = docs.settings(building)
             native.add_docs(docs.path, docs.files + "/{file}", json.dumps(page), settings)
@@ -194,10 +197,10 @@ def _seen_from(page: str, path: str) -> str:
     return posixpath.relpath(path, posixpath.dirname(page))
 
 
-def _origins(document: dict[str, Any]) -> list[str]:
-    """Servers of the document that are elsewhere, as a policy names them: each of those that callers may choose."""
+def _origins(servers: Sequence[dict[str, Any]]) -> list[str]:
+    """Servers that are elsewhere, as a policy names them: each of those that callers may choose."""
     found = []
-    for server in document.get("servers", ()):
+    for server in servers:
         urls = [server["url"]]
         for name, variable in server.get("variables", {}).items():
             values = variable.get("enum") or [variable["default"]]

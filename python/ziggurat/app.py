@@ -163,7 +163,8 @@ class Ziggurat(Routes):
         self._shutdown: list[Hook] = []
         self._native: _ziggurat.App | None = None
         self._handles: list[_ziggurat.LayerHandle] = []
-        self._openapi: dict[str, Any] = {}
+        self._openapi: dict[str, Any] | None = None
+        self._crud_openapi: dict[str, Any] = {}
         self._open_writes: list[str] = []
         self._build_lock = threading.RLock()
         self._start_lock = threading.Lock()
@@ -397,7 +398,16 @@ class Ziggurat(Routes):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI 3.1 document of every route, as it is served at `openapi_path`."""
         self.build()
-        return self._openapi
+        return self._document()
+
+    def _document(self) -> dict[str, Any]:
+        """The same of an app that was built: made when it is first asked for, which few processes ever are."""
+        with self._build_lock:
+            if self._openapi is None:
+                from . import openapi
+
+                self._openapi = openapi.document(self, self._crud_openapi)
+            return self._openapi
 
     def attach_counts(self) -> dict[Literal["native", "crud", "python"], int]:
         """How often this process entered the interpreter on behalf of a leaf of each kind."""

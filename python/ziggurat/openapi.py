@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: built once, when the app is built, from the same plans that serve the requests."""
+"""The OpenAPI 3.1 document: made once, when it is first asked for, from the same plans that serve the requests."""
 
 from __future__ import annotations
 
@@ -91,6 +91,12 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     if tags:
         made["tags"] = list(tags.values())
     return made
+
+
+def check_operations(app: Ziggurat, crud: Mapping[str, Any]) -> None:
+    """Raises `ConfigError` where two operations are given the same name."""
+    used = {op["operationId"] for op in _operations(crud.get("paths", {})) if "operationId" in op}
+    _operation_ids([route for route in app.route_specs if route.include_in_schema], used)
 
 
 def _operation(route: RouteSpec, compiled: Compiled, schemas: _Schemas, operation_id: str) -> Json:

@@ -32,6 +32,8 @@ pub(super) struct Objects {
     pub(super) hooks: Vec<Py<PyAny>>,
     /// `ziggurat._catches.Catcher` of routes.
     pub(super) catchers: Vec<Py<PyAny>>,
+    /// What makes the texts that are made when they are asked for.
+    pub(super) documents: Vec<Py<PyAny>>,
     /// Applications of other frameworks.
     pub(super) apps: Vec<AsgiApp>,
     /// What is lent to requests further in.
@@ -145,7 +147,8 @@ impl Objects {
         if let Some(app) = self.app.get() {
             visit.call(app)?;
         }
-        self.middleware.iter().chain(&self.hooks).chain(&self.catchers).try_for_each(|function| visit.call(function))
+        let functions = self.middleware.iter().chain(&self.hooks).chain(&self.catchers);
+        functions.chain(&self.documents).try_for_each(|function| visit.call(function))
     }
 }
 

@@ -240,3 +240,40 @@ def test_can_be_left_out() -> None:
     app = Ziggurat(openapi_path=None)
     with TestClient(app) as client:
         assert client.get("/openapi.json").status_code == 404
+
+
+def test_the_document_is_made_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from ziggurat import openapi
+
+    made: list[int] = []
+    make = openapi.document
+
+    def counted(*args: Any) -> dict[str, Any]:
+        made.append(1)
+        if len(made) == 1:
+            raise ValueError("no words for it")
+        return make(*args)
+
+    monkeypatch.setattr(openapi, "document", counted)
+    app = Ziggurat()
+
+    @app.get("/items/{id}")
+    async def item(id: int) -> Item:
+        return Item(name=str(id))
+
+    with TestClient(app) as client:
+        assert client.get("/items/1").json()["name"] == "1"
+        assert made == []
+        failed = client.get("/openapi.json")
+        assert (failed.status_code, failed.headers["content-type"]) == (500, "application/problem+json")
+        assert "no words" not in failed.text
+        assert "no words for it" in caplog.text
+        first = client.get("/openapi.json")
+        assert first.headers["content-type"] == "application/json"
+        before = app.attach_counts()
+        assert client.get("/openapi.json").json() == first.json() == app.openapi()
+        assert app.attach_counts() == before
+        assert client.request("HEAD", "/openapi.json").status_code == 200
+    assert len(made) == 2

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use http::Method;
+use http::{HeaderValue, Method};
 use pyo3::prelude::*;
 use serde_json::value::RawValue;
 
@@ -18,7 +18,7 @@ use crate::python::handler::{Callable, Plan, SyncPool};
 use crate::python::hooks::Surrounding;
 use crate::python::middleware::{MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::Objects;
-use crate::python::pages::{Live, Page};
+use crate::python::pages::{self, Live, Page};
 use crate::python::websocket;
 use crate::service::{Claims, Route, Stack};
 
@@ -239,6 +239,19 @@ impl Draft {
         let mut add = |path: &str, route| self.add_native(Some(Method::GET), path, (path.to_owned(), route), settings);
         add(path, page.page)?;
         add(files, page.files)
+    }
+
+    /// Mounts a text that is made when it is first asked for.
+    pub(super) fn add_document(
+        &mut self,
+        path: &str,
+        content_type: HeaderValue,
+        make: Py<PyAny>,
+        settings: &str,
+    ) -> Result<(), ConfigError> {
+        let route = pages::document(content_type, self.objects.documents.len(), self.surrounding.clone());
+        self.objects.documents.push(make);
+        self.add_native(Some(Method::GET), path, (path.to_owned(), route), settings)
     }
 
     /// Mounts a handler that somebody else has written in Rust.

@@ -251,19 +251,18 @@ impl App {
         Ok(rows.map(|(rows, store)| Rows::new(rows, store)))
     }
 
-    /// Serves a fixed text.
+    /// Serves a text that `make` gives as bytes when it is first asked for.
     fn add_document(
         &self,
         py: Python<'_>,
         path: &str,
         content_type: &str,
-        body: &[u8],
+        make: Py<PyAny>,
         settings: &str,
     ) -> PyResult<()> {
         let content_type = HeaderValue::from_str(content_type)
             .map_err(|_| PyValueError::new_err(format!("{content_type:?} is not a media type")))?;
-        let route = pages::document(content_type, Bytes::copy_from_slice(body));
-        self.draft(py, |draft| draft.add_native(Some(Method::GET), path, (path.to_owned(), route), settings))
+        self.draft(py, |draft| draft.add_document(path, content_type, make, settings))
     }
 
     /// Serves the page that shows the OpenAPI document.

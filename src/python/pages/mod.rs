@@ -2,22 +2,18 @@
 
 mod asset;
 mod docs;
+mod document;
 mod door;
 mod error_pages;
 pub(super) mod failures;
 mod live;
 
-use std::convert::Infallible;
-
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
-use tower::service_fn;
 
-use crate::Body;
-use crate::service::{Request, Response, Route};
+use crate::service::{Response, Route};
 
 pub(super) use docs::docs;
+pub(super) use document::document;
 pub(super) use error_pages::ErrorPages;
 pub(super) use live::{Live, Seen};
 
@@ -25,15 +21,6 @@ pub(super) use live::{Live, Seen};
 pub(super) struct Page {
     pub(super) page: Route,
     pub(super) files: Route,
-}
-
-/// A fixed answer.
-pub(super) fn document(content_type: HeaderValue, body: Bytes) -> Route {
-    Route::new(service_fn(move |_: Request| {
-        let mut response = Response::new(Body::from(body.clone()));
-        response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
-        std::future::ready(Ok::<_, Infallible>(response))
-    }))
 }
 
 /// What every page has of headers beside its policy: nobody frames it, and it is what it says.
