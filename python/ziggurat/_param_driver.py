@@ -22,8 +22,10 @@ What is cleaned up before the answer stands inside of all else:
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 import functools
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -65,6 +67,7 @@ def compiled(
     Where the handler does not answer, as one of WebSockets, what yields is cleaned up when it has returned.
     """
     names: dict[str, Any] = {
+        "__builtins__": builtins.__dict__,
         "threaded": threaded,
         "OnThread": OnThread,
         "AsyncExitStack": contextlib.AsyncExitStack,
@@ -156,9 +159,16 @@ def compiled(
     else:
         say(f"{'yield' if mode == 'generator' else 'return'} {call}")
     head = f"{'async def' if is_coroutine else 'def'} drive({', '.join([*(['run'] if uses_run else []), *args])}):"
-    source = "\n".join([head, *lines])
-    exec(compile(source, f"<{handler.name} and what it depends on>", "exec"), names)
-    return names["drive"], mode, on_loop
+    code = _code("\n".join([head, *lines])).replace(co_filename=f"<{handler.name} and what it depends on>")
+    return types.FunctionType(code, names, "drive"), mode, on_loop
+
+
+@functools.lru_cache(512)
+def _code(source: str) -> types.CodeType:
+    """Of the function; many handlers have the same."""
+    return next(
+        made for made in compile(source, "<dependencies>", "exec").co_consts if isinstance(made, types.CodeType)
+    )
 
 
 async def threaded(run: Run, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -22,7 +22,7 @@ from ._ziggurat import Request, Response, WebSocket
 from .background import BackgroundTasks
 from .exceptions import ConfigError
 
-__all__ = ["Argument", "Call", "Graph", "Special", "Wanted", "call_of"]
+__all__ = ["Argument", "Call", "Calls", "Graph", "Special", "Wanted", "call_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,10 @@ class Call:
     def wrong(self, what: str, cure: str) -> ConfigError:
         """An error of it."""
         return ConfigError(f"{self.name}: {what}", cure=cure, location=self.location)
+
+
+Calls = dict[tuple[object, ...], tuple[Call, Mapping[str, object] | None]]
+"""Dependencies that were read."""
 
 
 def call_of(
@@ -220,6 +224,7 @@ class Graph:
     """What the native side gives, in the order of `a0`, `a1` and so on."""
     objects: list[object] = field(default_factory=list)
     wants_claims: bool = False
+    calls: Calls = field(default_factory=dict)
     _known: dict[Any, int] = field(default_factory=dict)
     _made: dict[Any, str] = field(default_factory=dict)
     _open: list[tuple[Any, str]] = field(default_factory=list)
@@ -257,7 +262,7 @@ class Graph:
             raise (of.wrong if of is not None else ConfigError)(
                 f"dependencies go round in a circle: {names}", cure="break it up"
             )
-        call = call_of(function, self.in_path, self.localns, is_handler=False)
+        call = self._call(function)
         self._open.append((function, call.name))
         step = self.step(call, thread=wanted.dependency.thread, scope=wanted.dependency.scope)
         self._open.pop()
@@ -266,6 +271,15 @@ class Graph:
         if wanted.dependency.use_cache:
             self._made[how] = name
         return name
+
+    def _call(self, function: Callable[..., Any]) -> Call:
+        """What many handlers depend on is read once, where the same names mean the same."""
+        key = (id(function), id(self.localns), *self.in_path)
+        if key not in self.calls:
+            call = call_of(function, self.in_path, self.localns, is_handler=False)
+            # Both are kept, so that their ids stay theirs.
+            self.calls[key] = call, self.localns
+        return self.calls[key][0]
 
     def _override(self, function: Callable[..., Any]) -> Callable[..., Any]:
         try:

@@ -164,7 +164,12 @@ def has_struct(annotation: Any) -> bool:
 
 def _by_pydantic(model: Any, options: Options, name: str, location: str) -> Write:
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(model)
+        if isinstance(model, type) and issubclass(model, BaseModel) and model.__pydantic_complete__:
+            # What an adapter would find, which takes long to make.
+            serializer, validator = model.__pydantic_serializer__, model.__pydantic_validator__
+        else:
+            adapter: TypeAdapter[Any] = TypeAdapter(model)
+            serializer, validator = adapter.serializer, adapter.validator
     except Exception as error:  # pydantic has no common base for what it raises here
         raise ConfigError(
             f"{name}: what it returns cannot be written as {_spelled(model)}: {error}",
@@ -174,8 +179,8 @@ def _by_pydantic(model: Any, options: Options, name: str, location: str) -> Writ
     _check_names(model, options, name, location)
     # What is not of the type that was declared is never written as it is, since it may hold more than was to be told.
     given: dict[str, Any] = {"warnings": "error", "by_alias": True, **options.given()}
-    to_json: Write = functools.partial(adapter.serializer.to_json, **given)
-    validate: Callable[[Any], Any] = functools.partial(adapter.validator.validate_python, from_attributes=True)
+    to_json: Write = functools.partial(serializer.to_json, **given)
+    validate: Callable[[Any], Any] = functools.partial(validator.validate_python, from_attributes=True)
     fits = _fits(model)
 
     def write(value: Any) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import secrets
 import sys
 import time
 import uuid
@@ -345,6 +344,9 @@ class token:
             raise ValueError(f"a token is made of 16 to 256 bytes, not of {self.bytes!r}")
 
     def __call__(self) -> str:
+        # It brings much of the standard library with it, for what few models have.
+        import secrets
+
         return secrets.token_urlsafe(self.bytes)
 
 

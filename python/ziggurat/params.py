@@ -19,14 +19,14 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ._callables import describe_callable
 from ._param_bodies import BodyPlan, plan_of
 from ._param_depends import Dependency, Depends
 from ._param_driver import Mode, compiled
-from ._param_graph import Call, Graph, call_of, dependencies_first
+from ._param_graph import Call, Calls, Graph, call_of, dependencies_first
 from ._param_markers import MISSING, Body, Cookie, Header, Path, Query
 from ._param_models import ModelParam
 from ._param_scalars import Param
@@ -132,8 +132,12 @@ class Plan:
     path: str
     prefix: str
     localns: Mapping[str, object] | None = field(repr=False)
-    answers: bool = True
+    answers: bool
     """Whether it gives an answer; one of WebSockets speaks on a socket instead."""
+    calls: Calls = field(repr=False)
+    """Those of dependencies, which other handlers have as well."""
+    plain: Compiled | None = field(default=None, repr=False)
+    """With nothing but what the route itself says, as most are served."""
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -176,7 +180,12 @@ class Plan:
 
         Raises `ConfigError` when something cannot be filled.
         """
-        graph = Graph(path_names(self.prefix + self.path), self.localns, overrides or {}, state, self.answers)
+        as_declared = not dependencies and not overrides
+        if self.plain is not None and as_declared and (state is None or not self.plain.objects):
+            return self.plain
+        graph = Graph(
+            path_names(self.prefix + self.path), self.localns, overrides or {}, state, self.answers, calls=self.calls
+        )
         dependencies_first(graph, (*dependencies, *self.dependencies))
         # What it yields is its answer.
         handler = graph.step(self.call, scope="function")
@@ -235,16 +244,16 @@ def inspect_handler(
     prefix: str = "",
     dependencies: Sequence[Dependency] = (),
     answers: bool = True,
+    calls: Calls | None = None,
 ) -> Plan:
     """Reads `function`, the handler of `path` behind `prefix`. It need not take what the prefix has of parameters. One that does not
-    answer, as a handler of WebSockets, says so.
+    answer, as a handler of WebSockets, says so. `calls` has what was read of the dependencies of other handlers.
 
     Raises `ConfigError` when a parameter cannot be filled.
     """
     if not callable(function):
         raise ConfigError(f"{function!r} is not a handler", cure="give a function")
     call = call_of(function, path_names(prefix + path), localns, is_handler=True)
-    plan = Plan(call, tuple(dependencies), path, prefix, localns, answers)
+    plan = Plan(call, tuple(dependencies), path, prefix, localns, answers, {} if calls is None else calls)
     # What its dependencies need is told at once as well.
-    plan.compile()
-    return plan
+    return replace(plan, plain=plan.compile())

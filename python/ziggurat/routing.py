@@ -46,6 +46,7 @@ from .policy import Policy
 if TYPE_CHECKING:
     from . import _catches
     from ._asgi import ASGIApp
+    from ._param_graph import Calls
     from ._ziggurat import NativeService
     from .app import Ziggurat
     from .routers import Included, Router
@@ -64,6 +65,7 @@ class Routes:
     def __init__(self) -> None:
         self._entries: list[Pending | CrudSpec | NativeSpec | MountSpec | Included] = []
         self._catches: dict[type[Exception] | int, _catches.Handler] = {}
+        self._calls: Calls = {}
 
     def route(
         self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
@@ -167,7 +169,9 @@ class Routes:
         told = errors_of(errors, path, location)
 
         def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
-            plan = inspect_handler(function, path, localns=localns, prefix=prefix, dependencies=before)
+            plan = inspect_handler(
+                function, path, localns=localns, prefix=prefix, dependencies=before, calls=self._calls
+            )
             returned = returned_by(plan, response_model, options, media_type)
             doc = (plan.doc or "").strip()
             head, _, rest = doc.partition("\n\n")

@@ -363,3 +363,37 @@ def test_dependencies_that_cannot_be_called_are_refused() -> None:
     for wrong, told in ((Depends(page), "is no list"), ([page], "is no dependency"), ([Depends()], "is no dependency")):
         with pytest.raises(ConfigError, match=told):
             Ziggurat().post("/", dependencies=wrong)(fine)
+
+
+def test_a_dependency_of_many_handlers_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ziggurat import _param_graph
+
+    read: list[object] = []
+    call_of = _param_graph.call_of
+
+    def counted(function: Any, *args: Any, **more: Any) -> Any:
+        read.append(function)
+        return call_of(function, *args, **more)
+
+    monkeypatch.setattr(_param_graph, "call_of", counted)
+    app = Ziggurat()
+
+    def page(id: int = 0) -> int:
+        return id
+
+    @app.get("/a")
+    async def a(page: Annotated[int, Depends(page)]) -> int:
+        return page
+
+    @app.get("/b")
+    async def b(page: Annotated[int, Depends(page)]) -> int:
+        return page
+
+    @app.get("/c/{id}")
+    async def c(page: Annotated[int, Depends(page)]) -> int:
+        return page
+
+    with TestClient(app) as client:
+        assert [client.get(path).json() for path in ("/a?id=1", "/b?id=2", "/c/3?id=4")] == [1, 2, 3]
+    # Where the path has the name, it is another thing.
+    assert read == [page, page]
