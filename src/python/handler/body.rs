@@ -34,13 +34,16 @@ impl BodyPlan {
     /// send a body without a type, and must not get through by that.
     fn check_media_type(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let text = headers.get(CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
-        let given = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let given = text.split(';').next().unwrap_or_default().trim();
+        let is = |part: Option<&str>, wanted: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(wanted));
+        let begins = |start: &str| is(given.get(..start.len()), start);
+        let ends = |end: &str| is(given.len().checked_sub(end.len()).and_then(|at| given.get(at..)), end);
         let fits = |taken: &String| match taken.as_str() {
             "*/*" => true,
-            JSON => given == JSON || (given.starts_with("application/") && given.ends_with("+json")),
+            JSON => given.eq_ignore_ascii_case(JSON) || (begins("application/") && ends("+json")),
             taken => match taken.strip_suffix('*') {
-                Some(start) => given.starts_with(start),
-                None => given == taken,
+                Some(start) => begins(start),
+                None => given.eq_ignore_ascii_case(taken),
             },
         };
         if self.media_types.iter().any(fits) {

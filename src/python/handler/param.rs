@@ -58,6 +58,11 @@ impl Param {
         Ok(())
     }
 
+    /// Whether all values of its name count.
+    pub(super) fn takes_several(&self) -> bool {
+        self.collection.is_some()
+    }
+
     pub(super) fn location(&self) -> Location {
         self.source.at(self.alias.clone())
     }

@@ -40,6 +40,17 @@ pub(in crate::python) struct Plan {
     /// Whether it speaks on a WebSocket instead of giving an answer.
     #[serde(skip)]
     pub(super) is_websocket: bool,
+    #[serde(skip)]
+    pub(super) looks: Looks,
+}
+
+/// What of a request is looked at, found out once.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    pub(super) at_query: bool,
+    pub(super) at_cookies: bool,
+    at_all: bool,
+    at_claims: bool,
 }
 
 /// How the function that is called hands over the answer.
@@ -158,18 +169,28 @@ impl Plan {
                 Source::Query | Source::Cookie => {}
             }
         }
+        plan.looks = plan.look();
         Ok(plan)
     }
 
+    fn look(&self) -> Looks {
+        let reads = |source: Source| {
+            let read = self.params.iter().map(|param| param.source);
+            read.chain(self.forbids.iter().map(|(forbids, _)| *forbids)).any(|own| own == source)
+        };
+        Looks {
+            at_query: reads(Source::Query),
+            at_cookies: reads(Source::Cookie),
+            at_all: self.args.iter().any(|arg| matches!(arg, Arg::Request)),
+            at_claims: self.args.iter().any(|arg| matches!(arg, Arg::Claims)),
+        }
+    }
+
     pub(super) fn needs_request(&self) -> bool {
-        self.args.iter().any(|arg| matches!(arg, Arg::Request))
+        self.looks.at_all
     }
 
     pub(super) fn needs_claims(&self) -> bool {
-        self.args.iter().any(|arg| matches!(arg, Arg::Claims))
-    }
-
-    pub(super) fn reads(&self, source: Source) -> bool {
-        self.params.iter().any(|param| param.source == source)
+        self.looks.at_claims
     }
 }

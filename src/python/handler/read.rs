@@ -24,15 +24,10 @@ impl Plan {
         let mut wrong = Vec::new();
         let path = parts.extensions.get::<PathParams>();
         let query: Pairs<'_> = match parts.uri.query() {
-            Some(text) if self.reads(Source::Query) || self.forbids(Source::Query) => {
-                query_pairs(text).collect::<Result<_, _>>()?
-            }
+            Some(text) if self.looks.at_query => query_pairs(text).collect::<Result<_, _>>()?,
             _ => Vec::new(),
         };
-        let cookies = match self.reads(Source::Cookie) || self.forbids(Source::Cookie) {
-            true => cookies(&parts.headers),
-            false => Vec::new(),
-        };
+        let cookies = if self.looks.at_cookies { cookies(&parts.headers) } else { Vec::new() };
         for param in &self.params {
             let found = match param.source {
                 Source::Path => param.one(path.and_then(|path| path.at(param.position))),
@@ -57,10 +52,6 @@ impl Plan {
         wrong.truncate(MAX_TOLD);
         Err(Problem::validation(wrong))
     }
-
-    fn forbids(&self, source: Source) -> bool {
-        self.forbids.iter().any(|(own, _)| *own == source)
-    }
 }
 
 fn called<'a>(pairs: &'a Pairs<'a>, name: &'a str) -> impl DoubleEndedIterator<Item = &'a str> {
@@ -69,6 +60,10 @@ fn called<'a>(pairs: &'a Pairs<'a>, name: &'a str) -> impl DoubleEndedIterator<I
 
 fn header(param: &Param, headers: &HeaderMap) -> Result<Scalar, Vec<Violation>> {
     let Some(name) = &param.header else { return param.one(None) };
+    if !param.takes_several() {
+        // Of several fields the last counts, as of all but cookies.
+        return param.one(headers.get_all(name).iter().next_back().map(text_of).as_deref());
+    }
     let values: Vec<Cow<'_, str>> = headers.get_all(name).iter().map(text_of).collect();
     param.take(values.iter().map(|value| &**value))
 }
