@@ -31,7 +31,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs' -o -name '*.lua')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python docs features bench bench-crud bench-layers bench-loop wheel clean
+.PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python docs features bench bench-crud bench-layers bench-loop bench-startup wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,6 +113,10 @@ features: ## Compile each cargo feature alone
 
 bench: $(VENV)/.wheel ## HTTP benchmarks beside other servers (needs wrk; see benches/http/README.md)
 	@exec benches/http/run
+
+bench-startup: $(VENV)/.wheel ## How long an app of 500 routes takes to answer, beside FastAPI (see benches/startup/README.md)
+	@$(PIP) install -r benches/startup/requirements.txt
+	@exec $(BIN)/python benches/startup/run
 
 bench-crud: ## What it costs to validate a field, type by type (see benches/crud/README.md)
 	cargo bench --locked --no-default-features --features crud --bench validate

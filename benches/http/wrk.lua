@@ -1,4 +1,4 @@
--- One script for every workload. Arguments after `--`: method, body file or "-", file of paths or "-".
+-- One script for every workload. Arguments after `--`: method, body file or "-", file of paths or "-", headers as name=value.
 -- With a file of paths each thread walks through them; otherwise the request is fixed and wrk sends it as it is.
 -- The last line of output is the run's result as JSON.
 
@@ -13,7 +13,10 @@ function init(args)
   wrk.method = args[1] or "GET"
   if args[2] and args[2] ~= "-" then
     wrk.body = contents(args[2])
-    wrk.headers["Content-Type"] = "application/json"
+  end
+  for at = 4, #args do
+    local name, value = args[at]:match("^([^=]+)=(.*)$")
+    wrk.headers[name] = value
   end
   if args[3] and args[3] ~= "-" then
     local requests, at = {}, 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .handlers import HANDLERS
 from .people import PEOPLE
 from .wrk import Round
 
@@ -56,6 +57,12 @@ TARGETS = [
     Target("wrapped", "ziggurat", "starlette", 1.0),
     Target("mongodb get", "ziggurat", "fastapi", 0.2),
     *(Target(f"sqlite {what}", "ziggurat", "sqlalchemy", 0.1) for what in ("get", "list", "create")),
+    *(Target(workload.name, "ziggurat", "fastapi", 0.2) for workload in HANDLERS),
+    *(
+        Target(workload.name, "ziggurat", peer, 1.0)
+        for workload in HANDLERS
+        for peer in ("granian", "litestar", "blacksheep", "weft", "robyn")
+    ),
     Target("mongodb get", "ziggurat", "axum", 0.95),
     Target("mongodb list", "ziggurat", "axum", 0.7),
     *(Target(f"mongodb {size} by {key}", "ziggurat", "axum", 0.7) for size in PEOPLE for key in ("id", "age")),
@@ -91,7 +98,7 @@ class Report:
         return f"{model}, {cores} cores, {total:.0f} GB, Linux {platform.release()}"
 
     def _table(self, workload: str, row: dict[str, Cell]) -> list[str]:
-        bases = [base for base in ("axum", "fastapi", "starlette", "sqlalchemy", "granian") if base in row]
+        bases = [base for base in ("axum", "fastapi", "starlette", "sqlalchemy", "granian", "weft") if base in row]
         lines = [f"### {workload}", ""]
         head = ["server", "CPU µs/request", "±", *(f"/ {base}" for base in bases)]
         head += ["requests/s", "p50 ms", "p99 ms", "core", "errors"]

@@ -1,12 +1,14 @@
 """The servers: how each is built and started, and which workloads it has an answer for."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .handlers import GROUP
 from .people import HERE, PEOPLE
 from .process import Failed
 from .workloads import Workload
@@ -14,6 +16,7 @@ from .workloads import Workload
 ROOT = HERE.parent.parent
 VENV = HERE / ".venv"
 PYTHON = VENV / "bin" / "python"
+WEFT = HERE / ".venv-weft"
 WEB = frozenset({"plaintext", "json", "typed", "validated", "sleep0"})
 CRUD = frozenset({"sqlite", "mongodb"})
 LISTS = frozenset({f"{store} {size}" for store in CRUD for size in PEOPLE})
@@ -33,13 +36,32 @@ def target_dir() -> Path:
 
 def make_venv() -> None:
     """The virtual environment of the Python peers, made anew when the pins changed."""
-    pins = HERE / "requirements.txt"
-    stamp = VENV / "pins.txt"
+    _venv(VENV, HERE / "requirements.txt", lambda: sys.executable)
+
+
+def _venv(folder: Path, pins: Path, interpreter: Callable[[], str]) -> None:
+    stamp = folder / "pins.txt"
     if stamp.exists() and stamp.read_text() == pins.read_text():
         return
-    _run("the virtual environment", [sys.executable, "-m", "venv", str(VENV)], HERE)
-    _run("pip", [str(PYTHON), "-m", "pip", "install", "--quiet", "-r", str(pins)], HERE)
+    _run("the virtual environment", [interpreter(), "-m", "venv", str(folder)], HERE)
+    _run("pip", [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "-r", str(pins)], HERE)
     stamp.write_text(pins.read_text())
+
+
+def _weft() -> None:
+    """Its wheel for CPython 3.11 cannot be loaded, so it has an interpreter of its own."""
+
+    def interpreter() -> str:
+        if sys.version_info >= (3, 13):
+            return sys.executable
+        for name in (os.environ.get("BENCH_PYTHON313"), "python3.13", "python3.14"):
+            found = shutil.which(name or "")
+            # One may be there that only tells where others are.
+            if found and subprocess.run([found, "-V"], capture_output=True).returncode == 0:
+                return found
+        raise Failed("Weft needs CPython 3.13 or later; BENCH_PYTHON313 says where it is")
+
+    _venv(WEFT, HERE / "handlers" / "requirements-weft.txt", interpreter)
 
 
 def _cargo(package: str) -> Callable[[], None]:
@@ -90,8 +112,13 @@ class Server:
     groups: frozenset[str] = frozenset()
     build: Callable[[], None] = _nothing
     env: tuple[tuple[str, str], ...] = ()
+    # What answers the workloads of handlers, and those that it has no answer for.
+    handlers: Callable[[int], list[str]] | None = None
+    lacks: frozenset[str] = frozenset()
 
     def answers(self, workload: Workload) -> bool:
+        if workload.group == GROUP:
+            return self.handlers is not None and workload.name.removeprefix(f"{GROUP} ") not in self.lacks
         return workload.name in self.workloads or workload.group in self.groups
 
 
@@ -104,9 +131,21 @@ def _program(name: str) -> Callable[[int], list[str]]:
 
 
 UVICORN = "--host 127.0.0.1 --port {port} --loop uvloop --http httptools --no-access-log --log-level warning"
-GRANIAN = "-m granian granian_app:app --host 127.0.0.1 --port {port} --interface rsgi --workers 1"
+GRANIAN = "-m granian {app} --host 127.0.0.1 --port {{port}} --interface {interface} --workers 1 --runtime-threads 1 --loop uvloop --log-level warning"
+ROBYN = "--processes 1 --workers 1 --log-level ERROR --disable-openapi"
+
+
+def _granian(app: str, interface: str, *more: str) -> Callable[[int], list[str]]:
+    return _python(*GRANIAN.format(app=app, interface=interface).split(), *more)
+
+
+def _of_weft(port: int) -> list[str]:
+    argv = "handlers.asgi_app:app --host 127.0.0.1 --no-auto-venv --log-level error --port"
+    return [str(WEFT / "bin" / "python"), "-m", "weft", *argv.split(), str(port)]
+
 
 AXUM = _cargo("axum")
+build_load = _cargo("load")
 
 SERVERS = [
     Server(
@@ -124,6 +163,8 @@ SERVERS = [
         WEB | {"native", "wrapped"},
         CRUD | LISTS,
         _wheel,
+        handlers=_python("-m", "handlers.ziggurat_app"),
+        lacks=frozenset({"echo", "upload"}),
     ),
     Server(
         "ziggurat-fused",
@@ -132,32 +173,52 @@ SERVERS = [
         WEB | {"native", "wrapped"},
         build=_wheel,
         env=(("ZIGGURAT_IO_THREADS", "0"),),
+        handlers=_python("-m", "handlers.ziggurat_app"),
+        lacks=frozenset({"echo", "upload"}),
     ),
     Server(
         "granian",
         "Granian, bare RSGI, one worker, one runtime thread, uvloop",
-        _python(
-            *GRANIAN.split(),
-            "--runtime-threads",
-            "1",
-            "--loop",
-            "uvloop",
-            "--no-ws",
-            "--log-level",
-            "warning",
-        ),
+        _granian("granian_app:app", "rsgi", "--no-ws"),
+        handlers=_granian("handlers.rsgi_app:app", "rsgi"),
+        lacks=frozenset({"upload"}),
+    ),
+    Server(
+        "litestar",
+        "Litestar on Granian likewise, over ASGI",
+        _granian("handlers.litestar_app:app", "asgi"),
+        frozenset(),
+        handlers=_granian("handlers.litestar_app:app", "asgi"),
+    ),
+    Server(
+        "blacksheep",
+        "BlackSheep on Granian likewise, over ASGI",
+        _granian("handlers.blacksheep_app:app", "asgi"),
+        frozenset(),
+        handlers=_granian("handlers.blacksheep_app:app", "asgi"),
+    ),
+    Server(
+        "weft",
+        "Weft, bare ASGI, one worker, on CPython 3.13",
+        _of_weft,
+        frozenset(),
+        build=_weft,
+        handlers=_of_weft,
+        lacks=frozenset({"upload"}),
     ),
     Server(
         "robyn",
         "Robyn, one process, one worker",
-        _python("robyn_app.py", "--processes", "1", "--workers", "1", "--log-level", "ERROR", "--disable-openapi"),
+        _python("robyn_app.py", *ROBYN.split()),
         WEB | {"native"},
+        handlers=_python("-m", "handlers.robyn_app", *ROBYN.split()),
     ),
     Server(
         "fastapi",
         "FastAPI on uvicorn[standard], one worker, uvloop, httptools, no access log",
         _python("-m", "uvicorn", "fastapi_app:app", *UVICORN.split()),
         groups=CRUD,
+        handlers=_python("-m", "uvicorn", "handlers.fastapi_app:app", *UVICORN.split()),
     ),
     Server(
         "starlette",
@@ -204,6 +265,7 @@ def versions() -> dict[str, str]:
         "robyn",
         "pydantic",
     }
+    wanted |= {"litestar", "blacksheep", "msgspec", "python-multipart", "multipart", "websockets"}
     wanted |= {"pydantic_core", "orjson", "pymongo", "secantusdb", "sqlalchemy", "aiosqlite"}
     found = dict(line.split("==", 1) for line in said.splitlines() if "==" in line)
     found = {name: version for name, version in found.items() if name.lower() in wanted}
@@ -213,6 +275,9 @@ def versions() -> dict[str, str]:
         name = lines.get("name", "").strip('"')
         if name in {"axum", "hyper", "tokio", "mongodb", "rusqlite", "tower-http"}:
             found[f"{name} (crate)"] = lines["version"].strip('"')
+    if WEFT.exists():
+        of_weft = _run("pip", [str(WEFT / "bin" / "python"), "-m", "pip", "list", "--format=freeze"], HERE)
+        found |= dict(line.split("==", 1) for line in of_weft.splitlines() if line.startswith("weft-server=="))
     found["python"] = _run("python", [str(PYTHON), "-V"], HERE).split()[-1]
     found["rustc"] = _run("rustc", ["rustc", "--version"], HERE).split()[1]
     wrk = subprocess.run(["wrk", "--version"], capture_output=True, text=True).stdout.split()

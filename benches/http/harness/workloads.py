@@ -115,6 +115,7 @@ class Wrong:
     body: bytes | None = None
     # 400 or 422: frameworks differ in what they call a value of the wrong kind.
     statuses: tuple[int, ...] = (400, 422)
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,15 @@ class Workload:
     # Walk through the seeded rows instead of asking for one path.
     by_id: bool = False
     wrong: Wrong | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    # Of the body.
+    content_type: str = "application/json"
+    # As many as are given for all, unless it needs others.
+    connections: int | None = None
+    # What `load/` does, where wrk has no word for it.
+    load: str | None = None
+    # Of answers that have no end.
+    check_stream: "Callable[[Client], None] | None" = None
 
     def first_path(self, seeded: Seeded) -> str:
         return f"{self.path}/{seeded.ids[0]}" if self.by_id else self.path
@@ -204,11 +214,20 @@ class Client:
     """A keep-alive connection for checking and seeding."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
-    def send(self, method: str, path: str, body: bytes | None = None) -> Answer:
-        headers = {"content-type": "application/json"} if body is not None else {}
-        self.connection.request(method, path, body, headers)
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        content_type: str = "application/json",
+    ) -> Answer:
+        sent = {"content-type": content_type} if body is not None else {}
+        self.connection.request(method, path, body, sent | dict(headers))
         response = self.connection.getresponse()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
@@ -237,9 +256,13 @@ def seed_people(client: Client, count: int, at_once: int = 1000) -> None:
 
 def check(workload: Workload, client: Client, seeded: Seeded) -> Answer:
     """Asks once for the right answer and once for the refusal of a bad request."""
+    if workload.check_stream is not None:
+        workload.check_stream(client)
+    if workload.load is not None:
+        return Answer(workload.status, {}, b"")
     body = workload.body.read_bytes() if workload.body else None
     path = workload.first_path(seeded)
-    answer = client.send(workload.method, path, body)
+    answer = client.send(workload.method, path, body, headers=workload.headers, content_type=workload.content_type)
     if answer.status != workload.status:
         raise Failed(f"{workload.method} {path} answered {answer.status}: {answer.body[:300]!r}")
     try:
@@ -247,7 +270,7 @@ def check(workload: Workload, client: Client, seeded: Seeded) -> Answer:
     except (Failed, ValueError, KeyError, TypeError) as error:
         raise Failed(f"{workload.method} {path}: {error}") from error
     if wrong := workload.wrong:
-        refusal = client.send(wrong.method, wrong.path, wrong.body)
+        refusal = client.send(wrong.method, wrong.path, wrong.body, headers=wrong.headers)
         if refusal.status not in wrong.statuses:
             raise Failed(f"{wrong.method} {wrong.path} answered {refusal.status}, not {wrong.statuses}")
     return answer

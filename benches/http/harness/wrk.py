@@ -37,7 +37,10 @@ def arguments(workload: Workload, seeded: Seeded, scratch: Path) -> list[str]:
         file = scratch / "paths.txt"
         file.write_text("".join(f"{workload.path}/{id}\n" for id in seeded.ids))
         paths = str(file)
-    return [workload.method, str(workload.body or "-"), paths]
+    headers = [f"{name}={value}" for name, value in workload.headers]
+    if workload.body:
+        headers.append(f"Content-Type={workload.content_type}")
+    return [workload.method, str(workload.body or "-"), paths, *headers]
 
 
 def _children() -> float:
@@ -79,9 +82,23 @@ def drive(
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines or not lines[-1].startswith("{"):
         raise Failed(f"wrk failed on {workload.name}: {done.stdout[-500:]}{done.stderr[-500:]}")
-    said = json.loads(lines[-1])
+    return answered(lines[-1], process, workload, cpu, client, busy, wall)
+
+
+def answered(
+    line: str,
+    process: Process,
+    workload: Workload,
+    cpu: float,
+    client: float,
+    busy: tuple[float, ...],
+    wall: float | None = None,
+) -> Round:
+    """A round of what a client said, and of what the server and others spent meanwhile."""
+    said = json.loads(line)
     if not said["requests"]:
         raise Failed(f"{process.name} answered nothing on {workload.name}\n{process.tail()}")
+    wall = said["micros"] / 1e6 if wall is None else wall
     return Round(
         rps=said["requests"] / (said["micros"] / 1e6),
         cpu_us=cpu * 1e6 / said["requests"],
