@@ -89,7 +89,8 @@ pub(super) fn of_model(
     Ok(Some(Problem::validation(violations.collect())))
 }
 
-fn not_json(message: &str, body: &[u8]) -> Problem {
+/// A body that is no JSON: what is wrong with it, and where.
+pub(super) fn not_json(message: &str, body: &[u8]) -> Problem {
     // Where, for those who are told as FastAPI does: the libraries count in bytes, or in lines.
     let at = serde_json::from_slice::<IgnoredAny>(body).err().and_then(|error| position(body, &error));
     Problem::bad_request(format!("the body is not JSON: {message}")).not_json(at)

@@ -3,8 +3,11 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
+use memchr::memmem;
+use pyo3::exceptions::{PyRecursionError, PyUnicodeDecodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+use serde::de::IgnoredAny;
 
 use super::callable::{Callable, Failed};
 use super::plan::{BodyPlan, Decoder};
@@ -26,6 +29,7 @@ impl BodyPlan {
             Decoder::Str if std::str::from_utf8(body).is_err() => {
                 Err(Problem::bad_request("the body is not UTF-8, which texts are sent as"))
             }
+            Decoder::Pydantic => json_numbers(body),
             _ => Ok(()),
         }
     }
@@ -51,6 +55,18 @@ impl BodyPlan {
         }
         let taken = self.media_types.join(", ");
         Err(Problem::of(StatusCode::UNSUPPORTED_MEDIA_TYPE).detail(format!("this route takes {taken}")))
+    }
+}
+
+/// pydantic reads `NaN` and `Infinity` as numbers, which JSON does not have (RFC 8259, section 6), and few others read again.
+fn json_numbers(body: &Bytes) -> Result<(), Problem> {
+    if memmem::find(body, b"NaN").is_none() && memmem::find(body, b"Infinity").is_none() {
+        return Ok(());
+    }
+    // It may stand in a text.
+    match serde_json::from_slice::<IgnoredAny>(body) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(invalid::not_json(&error.to_string(), body)),
     }
 }
 
@@ -112,10 +128,24 @@ impl<'a, 'py> Decoded<'a, 'py> {
         let decode = of.objects[decode].bind(py);
         decode.call1((PyBytes::new(py, self.bytes),)).map_err(|error| match invalid::of_body(py, &error, self.bytes) {
             Ok(Some(invalid)) => Failed::refused(invalid),
-            Ok(None) => Failed::Raised(error),
+            Ok(None) => match not_decoded(py, &error) {
+                Some(why) => Failed::refused(invalid::not_json(why, self.bytes)),
+                None => Failed::Raised(error),
+            },
             Err(failure) => Failed::Raised(failure),
         })
     }
+}
+
+/// What msgspec says of some bodies by exceptions of the interpreter. Those that code of the user raises have a traceback.
+fn not_decoded(py: Python<'_>, error: &PyErr) -> Option<&'static str> {
+    if error.traceback(py).is_some() {
+        return None;
+    }
+    if error.is_instance_of::<PyUnicodeDecodeError>(py) {
+        return Some("a text in it is not UTF-8");
+    }
+    error.is_instance_of::<PyRecursionError>(py).then_some("it is nested too deep")
 }
 
 fn plan(of: &Callable) -> PyResult<&BodyPlan> {
