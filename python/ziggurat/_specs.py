@@ -102,6 +102,8 @@ class RouteOptions(TypedDict, total=False):
     """Whether fields are left out that were not set."""
     response_model_exclude_defaults: bool
     """Whether fields are left out that hold their default."""
+    status_code: int
+    """Another name of `status`."""
     response_model_exclude_none: bool
     """Whether fields are left out that are None."""
     response_model_by_alias: bool
@@ -362,3 +364,18 @@ def scopes_of(auth: Auth, what: str, location: str) -> list[str] | None:
             location=location,
         )
     return scopes
+
+
+def status_of(status: object, status_code: object, what: str, location: str) -> int:
+    """The status, by either of its names."""
+    if status is not None and status_code is not None:
+        raise ConfigError(
+            f"{what}: status and status_code are two names of one thing", cure="give one of them", location=location
+        )
+    given = status if status is not None else 200 if status_code is None else status_code
+    # Those of `http.HTTPStatus` are ints.
+    if isinstance(given, bool) or not isinstance(given, int) or not 200 <= given <= 599:
+        raise ConfigError(
+            f"{what}: {given!r} is not a status of an answer", cure="give a number from 200 to 599", location=location
+        )
+    return int(given)

@@ -35,6 +35,7 @@ from ._specs import (
     members,
     scopes_of,
     skips_of,
+    status_of,
 )
 from ._websocket_routes import WebSocketOptions, plan_of, settings_of, spec_of
 from .exceptions import ConfigError
@@ -112,7 +113,8 @@ class Routes:
         tags: Sequence[str] = (),
         summary: str | None = None,
         description: str | None = None,
-        status: int = 200,
+        status: int | None = None,
+        status_code: int | None = None,
         response_model: Any = MISSING,
         response_model_include: IncEx | None = None,
         response_model_exclude: IncEx | None = None,
@@ -144,8 +146,7 @@ class Routes:
                 )
         if not verbs:
             raise ConfigError(f"{path}: no methods are given", cure='write methods=["GET"]', location=location)
-        if not 200 <= status <= 599:
-            raise ConfigError(f"{path}: {status} is not a status of an answer", location=location)
+        status = status_of(status, status_code, path, location)
         options = Options(
             response_model_include,
             response_model_exclude,

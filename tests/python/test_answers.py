@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +20,7 @@ from helpers import answer_of
 from values import ID, Colour, Item, Level, Point, Word
 
 from ziggurat import (
+    ConfigError,
     HTTPException,
     Response,
     Ziggurat,
@@ -107,6 +110,39 @@ def test_a_handler_cannot_break_the_framing() -> None:
     assert answer.content == b"hello"
     assert "transfer-encoding" not in answer.headers
     assert answer.headers.get("content-length") in (None, "5")
+
+
+def test_the_status_of_a_route_has_two_names(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.post("/made", status_code=HTTPStatus.CREATED)
+    async def made() -> int:
+        return 1
+
+    @app.post("/taken", status=202)
+    async def taken() -> int:
+        return 1
+
+    for given, words in [
+        ({"status": 201, "status_code": 201}, "two names of one thing; give one of them"),
+        ({"status_code": "201"}, "'201' is not a status of an answer; give a number from 200 to 599"),
+        ({"status_code": 101}, "101 is not a status of an answer"),
+        ({"status": True}, "True is not a status of an answer"),
+    ]:
+        with pytest.raises(ConfigError, match=re.escape(words)) as raised:
+            app.post("/wrong", **given)  # type: ignore[arg-type]
+        assert raised.value.location is not None and __file__ in raised.value.location
+    started = client()
+    assert started.post("/made").status_code == 201
+    assert started.post("/taken").status_code == 202
+
+
+def test_the_document_has_the_status_of_a_route() -> None:
+    app = Ziggurat()
+
+    @app.post("/made", status_code=201)
+    async def made() -> int:
+        return 1
+
+    assert "201" in app.openapi()["paths"]["/made"]["post"]["responses"]
 
 
 def cyclic() -> list[Any]:
