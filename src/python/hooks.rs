@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use tokio::sync::oneshot;
 
+use super::catch::RaisedInside;
 use super::objects::{Objects, Shared, SurroundingsId};
 use super::pyloop::{Finish, Job, Refused, Started};
 use super::request::{BodySource, Head, Request};
@@ -111,8 +112,10 @@ impl HookJob {
             drop(reply.send(Err(refusal::stopping())));
             return Started::Finished;
         };
-        let called = call(py, &objects, hook.index, method, event);
-        let reply = HookReply { name: hook.name, reply };
+        // After it was answered nobody can answer otherwise.
+        let inside = event.request.extensions.get::<RaisedInside>().filter(|_| method == "before").cloned();
+        let mut reply = HookReply { name: hook.name, inside, request: None, objects: Arc::downgrade(&objects), reply };
+        let called = call(py, &objects, hook.index, method, event, &mut reply.request);
         match interrupt::noting(py, called) {
             Ok(coroutine) => Started::Coroutine { coroutine, finish: Box::new(reply) },
             Err(error) => {
@@ -124,18 +127,31 @@ impl HookJob {
 }
 
 /// Calls `method` of `ziggurat.hooks.Hooks`.
-fn call(py: Python<'_>, objects: &Objects, index: usize, method: &str, event: Event) -> PyResult<Py<PyAny>> {
+fn call(
+    py: Python<'_>,
+    objects: &Objects,
+    index: usize,
+    method: &str,
+    event: Event,
+    given: &mut Option<Py<Request>>,
+) -> PyResult<Py<PyAny>> {
     let Event { op, request, stored, document, version } = event;
     let state = request.extensions.get::<SurroundingsId>().and_then(|id| objects.state(py, id.0));
     let request = Request::new(Head::of(&request), BodySource::Used).with_state(py, state).of_app(py, objects);
     let stored = stored.map(|Row { version, json }| (version, PyBytes::new(py, &json)));
     let document = (version, PyBytes::new(py, &document));
-    objects.hooks[index].call_method1(py, method, (op.as_str(), Bound::new(py, request)?, stored, document))
+    let request = Bound::new(py, request)?;
+    *given = Some(request.clone().unbind());
+    objects.hooks[index].call_method1(py, method, (op.as_str(), request, stored, document))
 }
 
 /// Waits for a hook's coroutine.
 struct HookReply {
     name: Arc<str>,
+    /// Where an exception is left for which there is a handler.
+    inside: Option<RaisedInside>,
+    request: Option<Py<Request>>,
+    objects: Weak<Objects>,
     reply: oneshot::Sender<Answer>,
 }
 
@@ -147,12 +163,22 @@ impl Finish for HookReply {
 
 impl HookReply {
     fn tell(self, py: Python<'_>, result: PyResult<Bytes>) {
-        let answer = result.map_err(|error| match errors::is_cancelled(py, &error) {
-            true => refusal::stopping(),
-            false => errors::problem(py, error, &self.name),
+        let Self { name, inside, request, objects, reply } = self;
+        let answer = result.map_err(|error| {
+            if errors::is_cancelled(py, &error) {
+                return refusal::stopping();
+            }
+            let left = match inside.zip(objects.upgrade()) {
+                Some((inside, objects)) => inside.leave(py, &objects, error, request, &name),
+                None => Err(error),
+            };
+            match left {
+                Ok(()) => Problem::internal(),
+                Err(error) => errors::problem(py, error, &name),
+            }
         });
         // A client may be gone.
-        drop(self.reply.send(answer));
+        drop(reply.send(answer));
     }
 }
 

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helpers import until
 from pydantic import BaseModel
 
 from ziggurat import (
     ConfigError,
+    HookContext,
     HTTPException,
     Model,
     Request,
@@ -433,3 +435,51 @@ def test_an_exception_that_ends_the_app_is_not_for_handlers(app: Ziggurat, clien
         raise SystemExit(3)
 
     assert client().get("/").json()["status"] == 500
+
+
+def test_exceptions_of_hooks_are_for_the_handlers_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    class Full(Exception):
+        pass
+
+    class Taken(HTTPException):
+        pass
+
+    app = Ziggurat(store="sqlite:///:memory:", openapi_path=None)
+
+    @app.crud(Note, client_id=True)
+    class Notes:
+        async def before_create(self, ctx: HookContext[Note], doc: Note) -> None:
+            if doc.text == "taken":
+                raise Taken(409, "somebody has it")
+            if doc.text == "broken":
+                raise RuntimeError("not expected")
+            if doc.text == "full":
+                raise Full(doc.id)
+
+        async def after_create(self, ctx: HookContext[Note], doc: Note) -> None:
+            raise Full("too late")
+
+    @app.exception_handler(Full)
+    async def on_full(request: Request, error: Full) -> Response:
+        return Response(507, {"x-path": request.path}, {"full": error.args[0]})
+
+    @app.exception_handler(Taken)
+    def on_taken(request: Request, error: Taken) -> dict[str, str | None]:
+        return {"taken": error.detail}
+
+    with TestClient(app) as client, caplog.at_level(logging.ERROR, logger="ziggurat"):
+        answer = client.post("/note", json={"id": 1, "text": "full"})
+        assert (answer.status_code, answer.json(), answer.headers["x-path"]) == (507, {"full": 1}, "/note")
+        answer = client.post("/note", json={"id": 1, "text": "taken"})
+        assert (answer.status_code, answer.json()) == (409, {"taken": "somebody has it"})
+        assert not caplog.records
+        # Nothing was written.
+        assert client.get("/note").json()["items"] == []
+        answer = client.post("/note", json={"id": 1, "text": "broken"})
+        assert (answer.status_code, answer.json()["status"]) == (500, 500)
+        assert [record.getMessage() for record in caplog.records] == ["Notes.before_create raised an exception"]
+        caplog.clear()
+        # What is answered stays answered.
+        assert client.post("/note", json={"id": 2, "text": "well"}).status_code == 201
+        until(lambda: bool(caplog.records))
+        assert [record.getMessage() for record in caplog.records] == ["Notes.after_create raised an exception"]

@@ -334,6 +334,11 @@ impl Draft {
         rules.statuses.as_ref().is_none_or(|some| !some.is_empty()).then(|| CatchLayer::new(rules.clone()))
     }
 
+    /// The same for a resource whose hooks may raise exceptions.
+    pub(super) fn catch_layer_of_hooks(&self, index: Option<usize>) -> Option<CatchLayer> {
+        self.rules.get(index?).map(|rules| CatchLayer::new(rules.clone()).of_hooks())
+    }
+
     /// Keeps the rows of a model without serving them.
     pub(super) fn keep(&mut self, description: &str, location: String) -> Result<(), ConfigError> {
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&location))?;

@@ -82,7 +82,11 @@ impl Draft {
         for layer in around.layers {
             options = options.layer(layer.name().to_owned(), move |route| layer.apply(route));
         }
-        if let Some(catch) = self.catch_layer(given.catch) {
+        let catch = match given.hooks.is_empty() {
+            true => self.catch_layer(given.catch),
+            false => self.catch_layer_of_hooks(given.catch),
+        };
+        if let Some(catch) = catch {
             options = options.layer(CatchLayer::NAME.to_owned(), move |route| route.layer(catch.clone()));
         }
         options = options.skip(around.skips).closed(given.closed);

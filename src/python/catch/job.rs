@@ -40,6 +40,22 @@ pub(in crate::python) fn handed_on(
     request: Option<Py<Request>>,
     whose: &str,
 ) -> Result<Response, PyErr> {
+    let raised = found(py, objects, catcher, error, request, whose)?;
+    Ok(Rest::Raised(raised).of(Response::default()))
+}
+
+/// `error`, with the handler of exceptions that it is for.
+///
+/// # Errors
+/// Gives it back where there is none for it.
+pub(in crate::python) fn found(
+    py: Python<'_>,
+    objects: &Objects,
+    catcher: Option<usize>,
+    error: PyErr,
+    request: Option<Py<Request>>,
+    whose: &str,
+) -> Result<OnLoop<Raised>, PyErr> {
     let Some(catcher) = catcher.and_then(|index| objects.catchers.get(index)) else { return Err(error) };
     // What is no Exception, as SystemExit, is not for anybody to answer.
     if !error.is_instance_of::<PyException>(py) {
@@ -52,7 +68,7 @@ pub(in crate::python) fn handed_on(
     }
     let context = context::copy_current(py)?.unbind();
     let raised = Raised { error, handler: handler.unbind(), whose: whose.to_owned(), request, context };
-    Ok(Rest::Raised(OnLoop::new(raised, home)).of(Response::default()))
+    Ok(OnLoop::new(raised, home))
 }
 
 /// The exception that stands for a problem, for [`handed_on`]; none where no handler of the app is asked.

@@ -7,27 +7,36 @@ use std::task::{Context, Poll};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::Rules;
 use super::rules::Refused;
+use super::{RaisedInside, Rules};
 use crate::python::objects::SurroundingsId;
 use crate::python::request::{BodySource, Head};
+use crate::python::unfinished;
 use crate::service::{LeafInfo, LeafKind, Request, Response, ResponseFuture, Route};
 
 /// Offers the problems of what is inside to handlers of exceptions.
 #[derive(Clone)]
-pub(in crate::python) struct CatchLayer(Arc<Rules>);
+pub(in crate::python) struct CatchLayer {
+    rules: Arc<Rules>,
+    has_hooks: bool,
+}
 
 impl CatchLayer {
     /// As it is called in a printed stack.
     pub(in crate::python) const NAME: &'static str = "ExceptionHandlers";
 
     pub(in crate::python) fn new(rules: Arc<Rules>) -> Self {
-        Self(rules)
+        Self { rules, has_hooks: false }
+    }
+
+    /// What is inside has hooks, whose exceptions are for the handlers, too.
+    pub(in crate::python) fn of_hooks(self) -> Self {
+        Self { has_hooks: true, ..self }
     }
 
     /// The answer to a request that no leaf is for.
     pub(in crate::python) fn refuse(&self, request: Request, response: Response) -> ResponseFuture {
-        let (rules, refused) = (self.0.clone(), refused(request.into_parts().0));
+        let (rules, refused) = (self.rules.clone(), refused(request.into_parts().0));
         ResponseFuture::new(async move { Ok(rules.offer(response, refused).await) })
     }
 }
@@ -36,7 +45,7 @@ impl Layer<Route> for CatchLayer {
     type Service = Catch;
 
     fn layer(&self, inner: Route) -> Catch {
-        Catch { rules: self.0.clone(), inner }
+        Catch { rules: self.rules.clone(), has_hooks: self.has_hooks, inner }
     }
 }
 
@@ -44,6 +53,7 @@ impl Layer<Route> for CatchLayer {
 #[derive(Clone)]
 pub(in crate::python) struct Catch {
     rules: Arc<Rules>,
+    has_hooks: bool,
     inner: Route,
 }
 
@@ -57,24 +67,36 @@ impl Service<Request> for Catch {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let calls_hooks = self.has_hooks && leaf_of(&parts).is_some_and(|leaf| !leaf.hooks.is_empty());
         let refused = Refused {
             head: Head::of(&parts),
             body: BodySource::Gone,
             surroundings: parts.extensions.get::<SurroundingsId>().map(|id| id.0),
             kind: kind_of(&parts),
         };
-        let answer = self.inner.answer(Request::from_parts(parts, body));
         let rules = self.rules.clone();
+        let inside = calls_hooks.then(|| RaisedInside::new(rules.index));
+        if let Some(inside) = &inside {
+            parts.extensions.insert(inside.clone());
+        }
+        let answer = self.inner.answer(Request::from_parts(parts, body));
         Box::pin(async move {
             let Ok(response) = answer.await;
-            Ok(rules.offer(response, refused).await)
+            Ok(match inside.and_then(|inside| inside.take()) {
+                Some(raised) => unfinished::finished(rules.answer(raised, Some(refused)).await).await,
+                None => rules.offer(response, refused).await,
+            })
         })
     }
 }
 
+fn leaf_of(parts: &http::request::Parts) -> Option<&Arc<LeafInfo>> {
+    parts.extensions.get()
+}
+
 fn kind_of(parts: &http::request::Parts) -> LeafKind {
-    parts.extensions.get::<Arc<LeafInfo>>().map_or(LeafKind::Python, |leaf| leaf.kind)
+    leaf_of(parts).map_or(LeafKind::Python, |leaf| leaf.kind)
 }
 
 fn refused(parts: http::request::Parts) -> Refused {
