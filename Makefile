@@ -11,6 +11,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BIN_PATH := $(CURDIR)/$(BIN)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
@@ -31,7 +32,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs' -o -name '*.lua')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python test-programs test-references test-extension fmt lint lint-rust lint-python docs features bench bench-crud bench-layers bench-loop bench-startup wheel clean
+.PHONY: help run test test-rust test-python test-examples test-programs test-references test-extension fmt lint lint-rust lint-python docs features bench bench-crud bench-layers bench-loop bench-startup wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +40,7 @@ help: ## This list
 run: $(VENV)/.wheel ## Build everything and start examples/python/quickstart.py on http://127.0.0.1:8000
 	@exec $(BIN)/python examples/python/quickstart.py
 
-test: test-rust test-python test-extension test-programs ## All tests: Rust, doctests, examples, Python on both stores, programs on PyLoop
+test: test-rust test-python test-examples test-extension test-programs ## All tests: Rust, doctests, examples, Python on both stores, programs on PyLoop
 
 test-rust: $(VENV)/.tools $(MONGO_VENV)/.ready ## Rust tests, doctests and examples
 	@if [ "$(FEATURES)" != python ]; then \
@@ -56,12 +57,14 @@ endif
 test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests against the wheel
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-examples: $(VENV)/.wheel $(VENV)/.tools ## The tests that the bookshop of the examples brings along
+	cd examples/python/bookshop && $(BIN_PATH)/python -m pytest
+
 test-programs: $(VENV)/.wheel $(VENV)/.programs $(MONGO_VENV)/.ready ## Programs on PyLoop, against Redis, PostgreSQL, MongoDB (ARGS="--loop asyncio" to compare)
 	@.ci/servers
 	$(BIN)/python -m pytest tests/programs $(ARGS)
 
 EXTENSION := $(CARGO_TARGET_DIR)/extension
-BIN_PATH := $(CURDIR)/$(BIN)
 
 test-extension: $(VENV)/.wheel $(VENV)/.tools ## Tests of Rust futures in Python and of Rust in a Python app, by extension modules of their own
 	cargo build --locked -p ziggurat-extension -p custom_rust --features pyo3/extension-module
@@ -99,6 +102,7 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/mypy --strict python/ziggurat
+	cd examples/python/bookshop && $(BIN_PATH)/mypy
 	$(BIN)/python -m mypy.stubtest ziggurat._ziggurat --mypy-config-file pyproject.toml \
 	  --allowlist tests/python/stubtest-allowlist.txt
 

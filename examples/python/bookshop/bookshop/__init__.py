@@ -1,0 +1,1 @@
+"""A bookshop: one app as a team would write it."""
