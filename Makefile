@@ -1,7 +1,9 @@
 # Everything a user or a contributor runs. `make` alone prints the list.
 #
 # Settings: PYTHON=python3.13 (interpreter to build for), ZIGGURAT_MONGO_URI=mongodb://... (test against that server
-# instead of a throw-away one), FEATURES=... (cargo features of the Rust tests).
+# instead of a throw-away one), FEATURES=... (cargo features of the Rust tests), WHEEL_PROFILE=dev (cargo profile of the
+# wheel below .venv: built sooner, with debug assertions, and slow), JOBS=2 (Rust tests that run at once),
+# UV=uv (installs Python packages sooner than pip).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,13 +14,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BIN_PATH := $(CURDIR)/$(BIN)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Installs packages for an interpreter. uv does that sooner, and does not read what is configured for pip.
+install_for = $(if $(UV),$(UV) pip install --quiet --python $(1),$(1) -m pip --disable-pip-version-check --quiet install)
+INSTALL := $(call install_for,$(BIN)/python)
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 # One interpreter for every cargo call: a changing one would rebuild pyo3 each time.
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 # The interpreter inside a Rust test finds its packages there.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+
+WHEEL_PROFILE ?= release
+# More of the Rust tests at once than processors: many of them wait. Those of Python do less of that.
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? 2 * n : 16)))
 
 # A MongoDB-compatible server for the tests. It runs as a process of its own and is never linked or shipped.
 MONGO_VENV := .ci/mongo
@@ -47,7 +55,7 @@ test-rust: $(VENV)/.tools $(MONGO_VENV)/.ready ## Rust tests, doctests and examp
 	  echo "note: libpython's development files are missing (Debian: apt install libpython3-dev);"; \
 	  echo "note: the Rust tests of the Python bridge are left out"; fi
 ifneq ($(NEXTEST),)
-	cargo nextest run --locked --features $(FEATURES)
+	cargo nextest run --locked --features $(FEATURES) --test-threads $(JOBS)
 	cargo test --locked --features $(FEATURES) --examples
 else
 	cargo test --locked --features $(FEATURES) --tests --examples
@@ -65,9 +73,12 @@ test-programs: $(VENV)/.wheel $(VENV)/.programs $(MONGO_VENV)/.ready ## Programs
 	$(BIN)/python -m pytest tests/programs $(ARGS)
 
 EXTENSION := $(CARGO_TARGET_DIR)/extension
+# What maturin sets for pyo3, which would be compiled once more where it differs.
+AS_MATURIN = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_ENVIRONMENT_SIGNATURE=$$($(BIN)/python -c \
+  'import struct, sys; print("%s-%d.%d-%dbit" % (sys.implementation.name, *sys.version_info[:2], 8 * struct.calcsize("P")))')
 
 test-extension: $(VENV)/.wheel $(VENV)/.tools ## Tests of Rust futures in Python and of Rust in a Python app, by extension modules of their own
-	cargo build --locked -p ziggurat-extension -p custom_rust --features pyo3/extension-module
+	$(AS_MATURIN) cargo build --locked -p ziggurat-extension -p custom_rust --features pyo3/extension-module
 	rm -rf $(EXTENSION) && mkdir -p $(EXTENSION)
 	cp $(CARGO_TARGET_DIR)/debug/libziggurat_extension.so $(EXTENSION)/ziggurat_extension.so
 	ZIGGURAT_EXTENSION=$(EXTENSION) $(BIN)/python -m pytest tests/extension
@@ -129,14 +140,14 @@ bench-layers: ## What layers cost: each, a token, a quota of requests (see bench
 	cargo bench --locked --no-default-features --features layers --bench each --bench jwt --bench rate_limit
 
 bench-loop: $(VENV)/.wheel ## Event loop benchmarks beside uvloop, rloop and asyncio (see benches/loop/README.md)
-	@$(PIP) install -r benches/loop/requirements.txt
+	@$(INSTALL) -r benches/loop/requirements.txt
 	@exec $(BIN)/python benches/loop/run
 
 wheel: $(VENV)/.tools ## Release wheel in dist/
 	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
 
 clean: ## Remove what was built (not the cargo target directory: cargo clean does that)
-	rm -rf $(VENV) $(MONGO_VENV) dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(MONGO_VENV) .ci/uv dist .pytest_cache .mypy_cache .ruff_cache
 	find python tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: each is touched when its step is done, so that a second `make run` starts at once.
@@ -152,36 +163,41 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.maturin: $(VENV)/.made
-	@$(PIP) install "maturin>=1.8,<2"
+	@$(INSTALL) "maturin>=1.8,<2"
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.maturin tests/python/requirements.txt
 	@echo "installing test and lint tools"
-	@$(PIP) install -r tests/python/requirements.txt
+	@$(INSTALL) -r tests/python/requirements.txt
 	@touch $@
 
 $(VENV)/.programs: $(VENV)/.tools tests/programs/requirements.txt
 	@echo "installing the programs that run on PyLoop in tests"
-	@$(PIP) install -r tests/programs/requirements.txt
+	@$(INSTALL) -r tests/programs/requirements.txt
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.tools docs/requirements.txt
-	@$(PIP) install -r docs/requirements.txt
+	@$(INSTALL) -r docs/requirements.txt
 	@touch $@
 
-$(VENV)/.wheel: $(VENV)/.maturin $(RUST_SOURCES) $(PYTHON_SOURCES)
-	@echo "building the wheel (release; the first build takes some minutes)"
+# With another profile it is another wheel.
+$(VENV)/.profile-$(WHEEL_PROFILE): $(VENV)/.made
+	@rm -f $(VENV)/.profile-*
+	@touch $@
+
+$(VENV)/.wheel: $(VENV)/.maturin $(VENV)/.profile-$(WHEEL_PROFILE) $(RUST_SOURCES) $(PYTHON_SOURCES)
+	@echo "building the wheel ($(WHEEL_PROFILE); the first build takes some minutes)"
 	@touch $@.begun
 	@rm -rf $(VENV)/wheel
-	@$(BIN)/maturin build --quiet --release --locked --interpreter $(BIN)/python --out $(VENV)/wheel
-	@$(PIP) install --force-reinstall --no-deps $(VENV)/wheel/*.whl
-	@$(PIP) install $(VENV)/wheel/*.whl
+	@$(BIN)/maturin build --quiet --profile $(WHEEL_PROFILE) --locked --interpreter $(BIN)/python --out $(VENV)/wheel
+	@$(INSTALL) --force-reinstall --no-deps $(VENV)/wheel/*.whl
+	@$(INSTALL) $(VENV)/wheel/*.whl
 	@# Of the time when it began: what was changed meanwhile is newer.
 	@mv $@.begun $@
 
 $(MONGO_VENV)/.ready:
 	@if [ -z "$${ZIGGURAT_MONGO_URI:-}" ]; then \
 	  echo "installing the MongoDB-compatible test server"; \
-	  $(PYTHON) -m venv $(MONGO_VENV); \
-	  $(MONGO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install "$(MONGO_PACKAGE)"; \
+	  $(PYTHON) -m venv $(if $(UV),--without-pip) $(MONGO_VENV); \
+	  $(call install_for,$(MONGO_VENV)/bin/python) "$(MONGO_PACKAGE)"; \
 	  touch $@; fi
