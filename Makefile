@@ -40,7 +40,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs' -o -name '*.lua')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python test-examples test-programs test-references test-extension fmt lint lint-rust lint-python docs features bench bench-crud bench-layers bench-loop bench-startup wheel clean
+.PHONY: help run test test-rust test-python test-examples test-programs test-references test-extension fmt lint lint-rust lint-python lint-pyright docs features bench bench-crud bench-layers bench-loop bench-startup wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,10 @@ lint-python: $(VENV)/.wheel $(VENV)/.tools
 	$(BIN)/python -m mypy.stubtest ziggurat._ziggurat --mypy-config-file pyproject.toml \
 	  --allowlist tests/python/stubtest-allowlist.txt
 
+lint-pyright: $(VENV)/.wheel $(VENV)/.tools ## Code of users under pyright, in its strict mode (brings a Node.js of 200 MB)
+	@$(INSTALL) "pyright[nodejs]==1.1.414"
+	$(BIN)/python -m pytest tests/python/test_typing.py
+
 docs: $(VENV)/.wheel $(VENV)/.docs ## The guide in dist/docs, by Sphinx; what it warns of is an error
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs dist/docs
 
@@ -130,7 +134,7 @@ bench: $(VENV)/.wheel ## HTTP benchmarks beside other servers (needs wrk; see be
 	@exec benches/http/run
 
 bench-startup: $(VENV)/.wheel ## How long an app of 500 routes takes to answer, beside FastAPI (see benches/startup/README.md)
-	@$(PIP) install -r benches/startup/requirements.txt
+	@$(INSTALL) -r benches/startup/requirements.txt
 	@exec $(BIN)/python benches/startup/run
 
 bench-crud: ## What it costs to validate a field, type by type (see benches/crud/README.md)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast, get_args
 
 from ._param_depends import Dependency
 from .exceptions import ConfigError
@@ -66,7 +67,17 @@ ReadFrom = Literal["primary", "primaryPreferred", "secondary", "secondaryPreferr
 
 OPS: tuple[Op, ...] = get_args(Op)
 READS: frozenset[Op] = frozenset(("list", "get", "count", "group", "export", "deleted", "query"))
-CORE: frozenset[Op] = frozenset(("list", "create", "get", "replace", "patch", "delete"))
+if TYPE_CHECKING:
+
+    class Ops(frozenset[Op]):
+        """A set of operations, to which others are added."""
+
+        # That of the base class makes texts of all where the others stand in a set that is written out; which are none is told at
+        # registration.
+        def __or__(self, value: AbstractSet[str]) -> frozenset[Op]: ...  # type: ignore[override]
+
+
+CORE: Ops = cast("Ops", frozenset(("list", "create", "get", "replace", "patch", "delete")))
 """The operations that `crud` serves unless others are named: `ops=CORE | {"count"}` adds one."""
 METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 
@@ -91,6 +102,8 @@ class RouteOptions(TypedDict, total=False):
     """For the document; the rest of the docstring unless given."""
     status: int
     """Of answers that are not a `Response`; 200 unless given."""
+    status_code: int
+    """Another name of `status`."""
     response_model: Any
     """What the handler returns; its return annotation unless given. It is written as this type says: a value of another one is cut to the
     fields that are declared, or is a failure where it lacks some. None writes every value as it is."""
@@ -102,8 +115,6 @@ class RouteOptions(TypedDict, total=False):
     """Whether fields are left out that were not set."""
     response_model_exclude_defaults: bool
     """Whether fields are left out that hold their default."""
-    status_code: int
-    """Another name of `status`."""
     response_model_exclude_none: bool
     """Whether fields are left out that are None."""
     response_model_by_alias: bool
@@ -351,21 +362,6 @@ def errors_of(errors: object, what: str, location: str) -> Errors | None:
     return errors
 
 
-def scopes_of(auth: Auth, what: str, location: str) -> list[str] | None:
-    if auth is False or auth is None or auth is PUBLIC:
-        return None
-    if auth is True:
-        return []
-    scopes = [auth] if isinstance(auth, str) else list(auth)
-    if not scopes or not all(isinstance(scope, str) and scope for scope in scopes):
-        raise ConfigError(
-            f"{what}: auth={auth!r} is not understood",
-            cure="write True, False, PUBLIC or a list of scopes",
-            location=location,
-        )
-    return scopes
-
-
 def status_of(status: object, status_code: object, what: str, location: str) -> int:
     """The status, by either of its names."""
     if status is not None and status_code is not None:
@@ -379,3 +375,18 @@ def status_of(status: object, status_code: object, what: str, location: str) -> 
             f"{what}: {given!r} is not a status of an answer", cure="give a number from 200 to 599", location=location
         )
     return int(given)
+
+
+def scopes_of(auth: Auth, what: str, location: str) -> list[str] | None:
+    if auth is False or auth is None or auth is PUBLIC:
+        return None
+    if auth is True:
+        return []
+    scopes = [auth] if isinstance(auth, str) else list(auth)
+    if not scopes or not all(isinstance(scope, str) and scope for scope in scopes):
+        raise ConfigError(
+            f"{what}: auth={auth!r} is not understood",
+            cure="write True, False, PUBLIC or a list of scopes",
+            location=location,
+        )
+    return scopes

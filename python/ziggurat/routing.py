@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from ._location import user_location
 from ._param_depends import checked
@@ -557,7 +557,15 @@ class Routes:
 
         return decorator
 
-    def middleware(self, function: MiddlewareT | None = None, *, paths: Iterable[str] | None = None) -> Any:
+    @overload
+    def middleware(self, function: MiddlewareT, *, paths: Iterable[str] | None = None) -> MiddlewareT: ...
+    @overload
+    def middleware(
+        self, function: None = None, *, paths: Iterable[str] | None = None
+    ) -> Callable[[MiddlewareT], MiddlewareT]: ...
+    def middleware(
+        self, function: MiddlewareT | None = None, *, paths: Iterable[str] | None = None
+    ) -> MiddlewareT | Callable[[MiddlewareT], MiddlewareT]:
         """Wraps routes in `async def function(request, call_next) -> Response`.
 
         It wraps every route, native ones too, unless `paths` names some: `/login` is that path, `/admin/*` is `/admin` and

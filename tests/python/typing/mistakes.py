@@ -1,0 +1,42 @@
+"""What a type checker tells of: each line is an error, or the comment on it is one."""
+
+from __future__ import annotations
+
+from ziggurat import HookContext, Model, Request, Response, Ziggurat, layers
+from ziggurat.testing import TestClient
+
+app = Ziggurat()
+
+
+@app.get("/", stauts=201)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+async def misspelt() -> str:
+    return "hello"
+
+
+@app.get("/", status_code="201")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+async def of_text() -> str:
+    return "hello"
+
+
+@app.get("/", errors="xml")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+async def unknown() -> str:
+    return "hello"
+
+
+class Row(Model):
+    id: int
+
+
+@app.crud(Row, ops={"lists"})  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+class Rows:
+    async def before_create(self, ctx: HookContext[Row], doc: Row) -> None:
+        ctx.stored.id  # type: ignore[union-attr] # pyright: ignore[reportOptionalMemberAccess] # noqa: B018
+
+
+layers.Timeout(secs=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+Response(200, headers=[1])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
+TestClient("app")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def changes(request: Request) -> None:
+    request.method = "GET"  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
