@@ -50,7 +50,11 @@ class Handler:
             value = await event_loop.run_in_executor(None, context.run, self.function, request, error)
         if isinstance(value, Response):
             return value
-        return Response(error.status if isinstance(error, HTTPException) else 500, content=value)
+        try:
+            return Response(error.status if isinstance(error, HTTPException) else 500, content=value)
+        except Exception as failure:
+            failure.add_note(f"This is what {self.name} returned, at {self.location}")
+            raise
 
 
 def handler_of(kind: object, function: object, location: str) -> Handler:

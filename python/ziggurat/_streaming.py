@@ -30,7 +30,11 @@ async def pump(chunks: Any, sink: Sink) -> None:
     try:
         in_a_row = 0
         async for chunk in source:
-            room = sink.put(chunk)
+            try:
+                room = sink.put(chunk)
+            except Exception as error:
+                _tell_place(chunks, error, "This is what {} yielded")
+                raise
             in_a_row += 1
             if room is not None:
                 await room
@@ -47,7 +51,24 @@ async def pump(chunks: Any, sink: Sink) -> None:
     finally:
         close = getattr(source, "aclose", None)
         if close is not None:
-            await close()
+            try:
+                await close()
+            except Exception as error:
+                _tell_closing(chunks, error)
+
+
+def _tell_closing(chunks: Any, error: Exception) -> None:
+    """How the body has ended is known without it."""
+    _tell_place(chunks, error, "{} did not end")
+    _logger.error("a body raised an exception when it was closed", exc_info=error)
+
+
+def _tell_place(chunks: Any, error: Exception, what: str) -> None:
+    """Has the traceback say which line it is about; that of an exception inside says so itself."""
+    frame = getattr(chunks, "ag_frame", None) or getattr(chunks, "gi_frame", None)
+    if frame is not None:
+        name = frame.f_code.co_qualname.replace("<locals>.", "")
+        error.add_note(f"{what.format(name)}, at {frame.f_code.co_filename}:{frame.f_lineno}")
 
 
 async def _from(chunks: Iterable[object]) -> AsyncIterator[object]:
@@ -69,7 +90,10 @@ async def _from(chunks: Iterable[object]) -> AsyncIterator[object]:
             await asyncio.wait([running])
         close = getattr(iterator, "close", None)
         if close is not None:
-            await event_loop.run_in_executor(None, context.run, close)
+            try:
+                await event_loop.run_in_executor(None, context.run, close)
+            except Exception as error:
+                _tell_closing(iterator, error)
 
 
 def _next(iterator: Iterator[object]) -> object:

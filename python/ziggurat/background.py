@@ -7,7 +7,7 @@ import contextvars
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, Protocol
 
 __all__ = ["BackgroundTask", "BackgroundTasks"]
@@ -37,7 +37,7 @@ class BackgroundTask:
         call = functools.partial(self._function, *self._args, **self._kwargs)
         event_loop = asyncio.get_running_loop()
         if _is_async(self._function):
-            await event_loop.create_task(call(), context=self._context)
+            await event_loop.create_task(_contained(call()), context=self._context)
         else:
             await event_loop.run_in_executor(None, self._context.run, call)
 
@@ -84,10 +84,18 @@ async def _run_all(tasks: BackgroundTask | BackgroundTasks, running: _Running) -
         for task in [tasks] if isinstance(tasks, BackgroundTask) else tasks.tasks:
             try:
                 await task._run()
-            except Exception:
+            except (Exception, SystemExit):
                 _logger.exception("the background task %s raised an exception", _name(task._function))
     finally:
         running.end()
+
+
+async def _contained(running: Coroutine[Any, Any, object]) -> None:
+    """`SystemExit` ends the task and not the loop: what one request left to do must not end the rest."""
+    try:
+        await running
+    except SystemExit as error:
+        raise RuntimeError(f"it would end the program with {error.code!r}") from error
 
 
 def _is_async(function: Any) -> bool:

@@ -123,6 +123,13 @@ fn noted(py: Python<'_>, error: &PyErr, whose: &str) -> Option<Arc<Noted>> {
     failures::note(py, error, whose)
 }
 
+/// The same exception, whose traceback says whose it is: for one that is raised where none of the user's code runs.
+pub(super) fn with_note(py: Python<'_>, error: PyErr, note: &str) -> PyErr {
+    // It is an exception all the same where it takes no note.
+    let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
+    error
+}
+
 /// Whether a task ended because it was cancelled.
 pub(super) fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {
     classes(py).is_ok_and(|classes| error.get_type(py).is_subclass(classes.cancelled.bind(py)).unwrap_or(false))

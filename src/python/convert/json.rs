@@ -127,7 +127,10 @@ impl Encoder<'_> {
             self.out.extend_from_slice(json.cast::<PyBytes>()?.as_bytes());
             return Ok(());
         }
-        Err(PyTypeError::new_err(format!("{} cannot be answered as JSON", class.fully_qualified_name()?)))
+        Err(PyTypeError::new_err(format!(
+            "{} cannot be answered as JSON; make a dict, list, scalar, dataclass or model of it",
+            class.fully_qualified_name()?
+        )))
     }
 
     fn nested(&mut self, value: &Bound<'_, PyAny>, write: impl FnOnce(&mut Self) -> PyResult<()>) -> PyResult<()> {

@@ -185,11 +185,18 @@ impl Callable {
         objects: &Objects,
     ) -> PyResult<crate::Response> {
         let py = value.py();
-        if self.plan.stream.is_some() {
-            return interrupt::noting(py, self.streamed(value, given, objects));
-        }
-        let write = self.plan.write.map(|index| self.objects[index].bind(py));
-        interrupt::noting(py, given.answer(value, self.status, write, objects))
+        let answer = match self.plan.stream {
+            Some(_) => self.streamed(value, given, objects),
+            None => {
+                let write = self.plan.write.map(|index| self.objects[index].bind(py));
+                given.answer(value, self.status, write, objects)
+            }
+        };
+        let told = |error| {
+            let Plan { name, location, .. } = &*self.plan;
+            errors::with_note(py, error, &format!("This is what {name} returned, at {location}"))
+        };
+        interrupt::noting(py, answer.map_err(told))
     }
 
     pub(super) fn respond(

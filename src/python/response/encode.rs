@@ -15,6 +15,8 @@ use crate::python::objects::Objects;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// What may be returned.
+const ANSWERS: &str = "a dict, list, scalar, dataclass, pydantic model, msgspec.Struct, str, bytes or Response";
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 pub(super) fn assemble(status: StatusCode, mut headers: HeaderMap, body: Body) -> crate::Response {
@@ -46,25 +48,40 @@ pub(super) fn encode(value: &Bound<'_, PyAny>) -> PyResult<(Bytes, HeaderValue)>
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok((Bytes::copy_from_slice(bytes.as_bytes()), OCTETS));
     }
-    if let Some(kind) = unencodable(value)? {
-        return Err(PyTypeError::new_err(format!(
-            "a handler answered {kind}; return a dict, list, scalar, dataclass, pydantic model, str, bytes or Response"
-        )));
+    if let Some(error) = unencodable(value)? {
+        return Err(error);
     }
     Ok((to_json(value)?.into(), JSON))
 }
 
-fn unencodable(value: &Bound<'_, PyAny>) -> PyResult<Option<&'static str>> {
+/// What is wrong with a value that is no value yet.
+fn unencodable(value: &Bound<'_, PyAny>) -> PyResult<Option<PyErr>> {
     let py = value.py();
-    Ok(if value.hasattr(intern!(py, "__anext__"))? {
-        Some("an async generator, which is sent in pieces only as Response(body=...)")
+    let kind = if value.hasattr(intern!(py, "__anext__"))? {
+        "an async generator, which is sent in pieces only as Response(body=...)".to_owned()
     } else if value.hasattr(intern!(py, "__await__"))? {
-        Some("an awaitable that was not awaited")
+        return awaitable(value).map(Some);
     } else if value.hasattr(intern!(py, "__next__"))? {
-        Some("a generator or iterator, which is sent in pieces only as Response(body=...)")
+        "a generator or iterator, which is sent in pieces only as Response(body=...)".to_owned()
     } else {
-        None
-    })
+        return Ok(None);
+    };
+    Ok(Some(PyTypeError::new_err(format!("a handler answered {kind}; return {ANSWERS}"))))
+}
+
+/// Names what was not awaited, and closes it: that it was never awaited is told here.
+fn awaitable(value: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    let py = value.py();
+    let name = match value.getattr_opt(intern!(py, "__qualname__"))? {
+        Some(name) => format!("{}(...)", name.str()?.to_string_lossy().replace("<locals>.", "")),
+        None => value.get_type().name()?.to_string(),
+    };
+    if let Some(close) = value.getattr_opt(intern!(py, "close"))? {
+        close.call0()?;
+    }
+    Ok(PyTypeError::new_err(format!(
+        "a handler answered an awaitable that was not awaited: {name}; write `return await ...` in an `async def` handler"
+    )))
 }
 
 /// What a handler or middleware returned, as a response; plain values get `default` as their status.
