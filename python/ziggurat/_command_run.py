@@ -16,6 +16,8 @@ __all__ = ["dev", "hand_on", "run"]
 
 DRAIN_IN_DEVELOPMENT = 1.0
 """Who works on an app does not wait for requests that hang."""
+STUCK_AFTER = 30.0
+"""Where others take over, a worker does not serve on that answers nothing in Python."""
 
 
 def run(settings: Mapping[str, Value], target: Mapping[str, Any], *, traceback: bool) -> int:
@@ -27,6 +29,8 @@ def run(settings: Mapping[str, Value], target: Mapping[str, Any], *, traceback: 
         from ._supervisor import Supervisor
 
         listener = _listen(settings)
+        if settings["timeout_worker_healthcheck"].source == "default":
+            settings = {**settings, "timeout_worker_healthcheck": Value(STUCK_AFTER, "workers")}
         plan = _plan(settings, target, traceback=traceback)
         return Supervisor(listener, plan, workers=settings["workers"].value).run()
     app = load(**target)

@@ -27,13 +27,14 @@ SERVER = {
     "limit_concurrency": "max_connections",
     "timeout_keep_alive": "keep_alive_timeout",
     "timeout_graceful_shutdown": "drain_timeout",
+    "timeout_worker_healthcheck": "stuck_timeout",
 }
 """Settings that the server takes under another name."""
 
 
 def run_arguments(settings: Mapping[str, Value]) -> dict[str, Any]:
     """What `app.run` is called with; a default is left to it."""
-    names = {name: name for name in ("host", "port", "io_threads", "log_level")} | SERVER
+    names = {name: name for name in ("host", "port", "io_threads", "log_level", "slow_callback_duration")} | SERVER
     return {theirs: settings[ours].value for ours, theirs in names.items() if settings[ours].source != "default"}
 
 

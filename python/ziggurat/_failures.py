@@ -11,7 +11,7 @@ from html import escape
 from types import TracebackType
 from typing import NamedTuple
 
-__all__ = ["Described", "described"]
+__all__ = ["Described", "described", "is_users"]
 
 _MOST_FRAMES = 60
 _MOST_TEXT = 16_000
@@ -48,7 +48,12 @@ class _Frame(NamedTuple):
 
     @property
     def is_users(self) -> bool:
-        return not self.file.startswith((*_LIBRARIES, _OWN, "<"))
+        return is_users(self.file)
+
+
+def is_users(file: str) -> bool:
+    """Whether a file is neither of a library nor of this package."""
+    return not file.startswith((*_LIBRARIES, _OWN, "<"))
 
 
 def described(error: BaseException, trace: TracebackType | None) -> Described:

@@ -256,6 +256,11 @@ class PyLoop(_ziggurat.LoopCore, SocketCoroutines, Names, Executors, unix_events
                 "Executing the first step of a job took %.3f seconds", took
             )
 
+    def _note_cancelled(self, task: asyncio.Task[Any]) -> None:
+        from ._held import cancelled
+
+        cancelled(self, task)
+
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Makes a PyLoop; to be passed as `loop_factory`."""

@@ -30,16 +30,6 @@ def _descriptor(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < 10**8:
-        raise ValueError("give a number of seconds")
-    return seconds
-
-
 def _switch(text: str) -> bool:
     known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
     if text.lower() not in known:
@@ -108,13 +98,28 @@ SETTINGS = (
     ),
     Setting("limit_concurrency", _number, "open connections; others are answered 503", 10_000, metavar="N"),
     Setting("backlog", _number, "connections that the system holds before they are accepted", 2048, metavar="N"),
-    Setting("timeout_keep_alive", _seconds, "time for which a connection may idle", 75.0, metavar="SECONDS"),
+    Setting("timeout_keep_alive", _settings.seconds, "time for which a connection may idle", 75.0, metavar="SECONDS"),
     Setting(
         "timeout_graceful_shutdown",
-        _seconds,
+        _settings.seconds,
         "time that requests in flight have to finish",
         30.0,
         metavar="SECONDS",
+    ),
+    Setting(
+        "slow_callback_duration",
+        _settings.seconds,
+        "time for which something may hold the event loop before it is logged; 0: any",
+        shown="1, in development 0.1",
+        metavar="SECONDS",
+    ),
+    Setting(
+        "timeout_worker_healthcheck",
+        _settings.seconds,
+        "time for which something may hold the event loop before the process is ended, and replaced; 0: any",
+        shown="30 with --workers, else 0",
+        metavar="SECONDS",
+        commands=("run",),
     ),
     Setting("reload", _switch, "start anew when a file changes; `dev` does", False, commands=("run",)),
     Setting("reload_dir", str, "folder that is watched", (".",), metavar="FOLDER", many=True),

@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ._ending import AT_LEAST, end_tasks
+from ._held import Watch
 from ._info import Started
 from ._log import JsonFormatter, logs_json
 from ._loop import new_event_loop
@@ -45,15 +47,20 @@ def run(
     log_level: str | None,
     settings: Mapping[str, Any],
     on_started: Callable[[Started], None] | None,
+    slow_callback_duration: float,
+    stuck_timeout: float,
 ) -> None:
-    """Serves `app` until a signal comes."""
+    """Serves `app` until a signal comes. `SystemExit` when it ended since something held the loop."""
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("run() needs the main thread, which gets the signals; elsewhere call start()")
     fused = set_up_threads(io_threads)
     set_up_logging(app, log_level)
     app.build()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(app, host, port, settings, on_started, fused=fused))
+        limits = (slow_callback_duration, stuck_timeout)
+        has_failed = runner.run(_serve(app, host, port, settings, on_started, fused=fused, limits=limits))
+    if has_failed:
+        raise SystemExit(1)
 
 
 async def _serve(
@@ -64,29 +71,42 @@ async def _serve(
     on_started: Callable[[Started], None] | None,
     *,
     fused: bool,
-) -> None:
+    limits: tuple[float, float],
+) -> bool:
+    """Gives whether it ended since something held the loop."""
     native = app.build()
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     # Not the loop's own executor: handlers may have filled that one.
     waiting = ThreadPoolExecutor(1, "ziggurat-drain")
-
+    drain = _Drain(native, waiting)
+    watch: Watch | None = None
     hurried = False
+    unseen_since: float | None = None
+    ends_at: float | None = None
 
     def stop() -> None:
-        nonlocal hurried
+        nonlocal hurried, unseen_since
+        unseen_since = None
         if stopping.is_set():
             hurried = True
             native.hurry()
         stopping.set()
 
-    signalled: list[float] = []
-
     def on_signal(number: int, frame: FrameType | None) -> None:
-        signalled.append(time.monotonic())
+        nonlocal unseen_since, ends_at
+        now = time.monotonic()
+        if ends_at is None:
+            ends_at = now + settings["drain_timeout"]
+        if watch is not None:
+            watch.stop_within(settings["drain_timeout"])
         loop.call_soon_threadsafe(stop)
-        if not stopping.is_set() and signalled[-1] - signalled[0] > BLOCKED_AFTER:
-            # The loop has not come round since the first signal: a handler holds it. This ends the handler, not the loop.
+        if watch is not None and watch.ending is not None:
+            raise SystemExit(watch.ending)
+        if unseen_since is None:
+            unseen_since = now
+        elif now - unseen_since > BLOCKED_AFTER:
+            # The loop has not come round since the last signal: a handler holds it. This ends the handler, not the loop.
             raise SystemExit("stopped by a second signal, since it held the event loop")
 
     before = {}
@@ -102,6 +122,10 @@ async def _serve(
         async with contextlib.asynccontextmanager(app._lifecycle)():
             try:
                 address = native.listen(host, port, json.dumps(settings))
+                warn_after, end_after = limits
+                watch = Watch(
+                    app, loop, warn_after=warn_after, end_after=end_after, stop=stopping.set, drain=drain.begin
+                )
                 started = Started(address[0], address[1], native.store(), app.routes)
                 for route in started.natives_entering_python:
                     logger.warning(
@@ -125,16 +149,37 @@ async def _serve(
                 await stopping.wait()
             finally:
                 # It waits for requests in flight, which need this thread.
-                await loop.run_in_executor(waiting, native.drain)
+                await asyncio.wrap_future(drain.begin())
                 await _settle((native, *inner), waiting, settings["drain_timeout"], lambda: hurried)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         for each in (native, *inner):
             each.set_loop(None)
             await loop.run_in_executor(waiting, each.flush)
             await loop.run_in_executor(waiting, each.close)
         waiting.shutdown()
+        left = 0.0 if ends_at is None else ends_at - time.monotonic()
+        await end_tasks(max(left, AT_LEAST), lambda: hurried)
+        if watch is not None:
+            watch.end()
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    return watch is not None and watch.has_failed
+
+
+class _Drain:
+    """Lets requests in flight finish, once: begun by the loop, or by who sees that it is held and does not come to it."""
+
+    def __init__(self, native: _ziggurat.App, threads: ThreadPoolExecutor) -> None:
+        self._native = native
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._drained: Future[tuple[int, int]] | None = None
+
+    def begin(self) -> Future[tuple[int, int]]:
+        with self._lock:
+            if self._drained is None:
+                self._drained = self._threads.submit(self._native.drain)
+            return self._drained
 
 
 def mounted_apps(app: Ziggurat) -> list[_ziggurat.App]:
@@ -166,10 +211,11 @@ async def _settle(
 class InProcess:
     """PyLoop on a thread of its own."""
 
-    def __init__(self, app: Ziggurat, *, fused: bool) -> None:
+    def __init__(self, app: Ziggurat, *, fused: bool, slow_callback_duration: float) -> None:
         self._app = app
         self._native = app.build()
         self._fused = fused
+        self._warn_after = slow_callback_duration
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -177,9 +223,9 @@ class InProcess:
         self._thread = threading.Thread(target=self._run, name="ziggurat-loop", daemon=True)
 
     @classmethod
-    def start(cls, app: Ziggurat, io_threads: int | None) -> InProcess:
+    def start(cls, app: Ziggurat, io_threads: int | None, slow_callback_duration: float) -> InProcess:
         """Returns once the start-up hooks have run."""
-        self = cls(app, fused=set_up_threads(io_threads))
+        self = cls(app, fused=set_up_threads(io_threads), slow_callback_duration=slow_callback_duration)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -222,10 +268,13 @@ class InProcess:
             mounted.set_loop(self._loop)
         try:
             async with contextlib.asynccontextmanager(self._app._lifecycle)():
+                watch = Watch(self._app, loop, warn_after=self._warn_after) if self._warn_after else None
                 self._ready.set()
                 try:
                     await self._stopping.wait()
                 finally:
+                    if watch is not None:
+                        watch.end()
                     # Not the loop's own executor: handlers may have filled that one.
                     with ThreadPoolExecutor(1, "ziggurat-settle") as waiting:
                         await _settle((native, *inner), waiting, SETTLES, lambda: False)
@@ -234,6 +283,7 @@ class InProcess:
         finally:
             for each in (native, *inner):
                 each.set_loop(None)
+            await end_tasks(SETTLES, lambda: False)
 
 
 def _tell(started: Started) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
+from ._location import user_location
 from .exceptions import ConfigError
 
 __all__ = ["LOG_LEVELS", "setting"]
@@ -29,6 +30,24 @@ def setting(name: str, given: T | None, read: Callable[[str], T], default: T) ->
         return read(text)
     except ValueError as error:
         raise ConfigError(f"the environment variable {variable} is {text!r}", cure=str(error)) from None
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, from 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 10**8:
+        raise ValueError("give a number of seconds")
+    return found
+
+
+def duration(name: str, given: float | None, default: float) -> float:
+    """A setting in seconds; what code gives is checked too."""
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < 10**8):
+        raise ConfigError(f"{name} is {given!r}", cure="give a number of seconds", location=user_location())
+    return setting(name, given, seconds, default)
 
 
 def addresses(text: str) -> tuple[str, ...]:

@@ -614,6 +614,16 @@ def sock_recvfrom_into(event_loop: Any, sock: socket, buf: Any, nbytes: int) -> 
 def sock_sendall(event_loop: Any, sock: socket, data: Any) -> Any: ...
 def sock_sendto(event_loop: Any, sock: socket, data: Any, address: Any) -> Any: ...
 
+@final
+class Watchdog:
+    """Sees from a thread beside when a turn of a loop does not end, and tells `ziggurat._held`."""
+
+    def __new__(
+        cls, event_loop: LoopCore, key: int, *, warn_after: float | None = None, end_after: float | None = None
+    ) -> Self: ...
+    def stop_within(self, seconds: float) -> None: ...
+    def end(self) -> None: ...
+
 @disjoint_base
 class LoopCore:
     """The native half of `ziggurat.PyLoop`."""

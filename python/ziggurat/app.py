@@ -423,12 +423,18 @@ class Ziggurat(Routes):
         io_threads: int | None = None,
         log_level: str | None = None,
         drain_timeout: float = 30.0,
+        slow_callback_duration: float | None = None,
+        stuck_timeout: float | None = None,
         on_started: Callable[[Started], None] | None = None,
         **server: Any,
     ) -> None:
         """Serves until SIGINT or SIGTERM, then lets requests in flight finish for up to `drain_timeout` seconds.
 
         A second signal drops them. It runs PyLoop on this thread, which must be the main thread.
+
+        What holds the event loop for `slow_callback_duration` seconds is logged with its stack while it does, once for each place: 0.1
+        while the app is developed, otherwise 1, and 0 logs nothing. What holds it for `stuck_timeout` seconds is ended, and the app with
+        it, by `SystemExit(1)`, for a supervisor to start it anew; 0, which it is unless given, waits for ever.
 
         `io_threads` is the number of threads that serve connections and native routes beside the loop, one for each processor
         unless told. With 0 the loop's own thread serves them too (fused mode): no request is handed from thread to thread, which costs
@@ -438,7 +444,8 @@ class Ziggurat(Routes):
         `proxy_protocol=["10.0.0.0/8"]` names the proxies that begin each connection with a PROXY header, which says whose it is.
         `on_started` is told the address; without it a banner is written to standard error. What is not given comes from
         `ZIGGURAT_HOST`, `ZIGGURAT_PORT`, `ZIGGURAT_IO_THREADS` and `ZIGGURAT_LOG_LEVEL`, else it is 127.0.0.1, 8000, one for each
-        processor, and info. `ZIGGURAT_STORE` replaces the app's store.
+        processor, and info; so do `ZIGGURAT_SLOW_CALLBACK_DURATION` and `ZIGGURAT_STUCK_TIMEOUT`. `ZIGGURAT_STORE` replaces the app's
+        store.
         """
         from . import _settings
         from ._serve import run
@@ -452,12 +459,17 @@ class Ziggurat(Routes):
             log_level=_settings.setting("log_level", log_level, _settings.log_level, None),
             settings={"drain_timeout": drain_timeout, **server},
             on_started=on_started,
+            slow_callback_duration=_settings.duration(
+                "slow_callback_duration", slow_callback_duration, 0.1 if self._debug else 1.0
+            ),
+            stuck_timeout=_settings.duration("stuck_timeout", stuck_timeout, 0.0),
         )
 
-    def start(self, *, io_threads: int | None = None) -> None:
+    def start(self, *, io_threads: int | None = None, slow_callback_duration: float | None = None) -> None:
         """Runs PyLoop on a thread of its own, so that `request` can be called. Does nothing when it runs already.
 
         `io_threads` is what `run` takes: with 0, which `ZIGGURAT_IO_THREADS` can say too, requests are answered on PyLoop's thread.
+        `slow_callback_duration` is that of `run`, but that nothing is logged unless it, or its variable, is given.
         """
         from . import _settings
         from ._serve import InProcess
@@ -465,7 +477,8 @@ class Ziggurat(Routes):
         with self._start_lock:
             if self._in_process is None:
                 threads = _settings.setting("io_threads", io_threads, _settings.io_threads, None)
-                self._in_process = InProcess.start(self, threads)
+                slow = _settings.duration("slow_callback_duration", slow_callback_duration, 0.0)
+                self._in_process = InProcess.start(self, threads, slow)
 
     def stop(self) -> None:
         """Runs the shutdown hooks and ends what `start` began."""

@@ -50,6 +50,28 @@ pub(super) fn drop_attached<T>(value: T) {
     }
 }
 
+/// Calls code of the user that may still run when the interpreter goes down.
+///
+/// Before Python 3.14 a thread that then asks for the interpreter is ended in the midst of that, by unwinding, and nothing of Rust's may
+/// be passed so: it would be dropped without the interpreter. The thread stays here instead, until the process has ended.
+pub(super) fn staying<R>(f: impl FnOnce() -> R) -> R {
+    let stay = Stay;
+    let result = f();
+    std::mem::forget(stay);
+    result
+}
+
+struct Stay;
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        // A panic of ours goes its way.
+        while !std::thread::panicking() {
+            std::thread::park();
+        }
+    }
+}
+
 /// Whether this thread is attached to the interpreter.
 #[allow(unsafe_code)]
 pub(super) fn is_attached() -> bool {
@@ -79,6 +101,12 @@ mod tests {
         let after = counts();
         assert!(after[LeafKind::Crud as usize] > before[LeafKind::Crud as usize]);
         assert!(after[LeafKind::Python as usize] > before[LeafKind::Python as usize]);
+    }
+
+    #[test]
+    fn a_panic_does_not_stay() {
+        assert!(std::thread::spawn(|| staying(|| panic!("it is meant"))).join().is_err());
+        assert_eq!(staying(|| 1), 1);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 /// Calls `function` with `args`, of which the last `keywords.len()` are passed by these names.
+// A function of its own, so that who calls it sees it unwind; see `attach::staying`.
+#[inline(never)]
 pub(super) fn vectorcall<'py>(
     function: &Bound<'py, PyAny>,
     args: &[Bound<'py, PyAny>],

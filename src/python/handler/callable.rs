@@ -21,7 +21,7 @@ use crate::python::invalid::{self, Invalid};
 use crate::python::objects::Objects;
 use crate::python::request::{BodySource, Head, Request};
 use crate::python::websocket::{self, Link, WebSocket};
-use crate::python::{catch, errors, interrupt};
+use crate::python::{attach, catch, errors, interrupt};
 use crate::service::Claims;
 
 /// The Python half of a handler.
@@ -150,7 +150,7 @@ impl Callable {
             });
         }
         let keywords = self.keywords.as_ref().map(|names| names.bind(py));
-        Ok(vectorcall(self.function.bind(py), &args, keywords)?)
+        Ok(attach::staying(|| vectorcall(self.function.bind(py), &args, keywords))?)
     }
 
     /// A model of parameters.
@@ -272,11 +272,11 @@ pub(super) fn is_at_end(py: Python<'_>, error: &PyErr) -> bool {
 
 /// `next(generator)`.
 pub(super) fn next<'py>(generator: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    generator.call_method0(intern!(generator.py(), "__next__"))
+    attach::staying(|| generator.call_method0(intern!(generator.py(), "__next__")))
 }
 
 /// `generator.throw(error)`.
 pub(super) fn throw<'py>(generator: &Bound<'py, PyAny>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
     let py = generator.py();
-    generator.call_method1(intern!(py, "throw"), (error.into_value(py),))
+    attach::staying(|| generator.call_method1(intern!(py, "throw"), (error.into_value(py),)))
 }

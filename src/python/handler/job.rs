@@ -1,5 +1,6 @@
 //! One call of a handler, on its way to the thread that runs it and back.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use pyo3::intern;
@@ -9,6 +10,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::callable::{Callable, Failed, Input, Within, is_at_end, next, throw};
 use super::ending::watched;
 use super::given::Given;
+use super::kept::Running;
 use super::plan::Mode;
 use super::run::{Answered, Run};
 use super::sync::Work;
@@ -27,6 +29,8 @@ pub(super) struct Call {
     pub(super) reply: Reply,
     /// Where it matters whether it has answered.
     pub(super) answered: Option<Answered>,
+    /// Of one on a thread.
+    pub(super) running: Option<Running>,
 }
 
 /// For `async def`: runs on the loop.
@@ -51,7 +55,7 @@ impl Job for LoopCall {
 impl Call {
     fn start(self, py: Python<'_>) -> Started {
         self.reply.begun();
-        let Self { handler, objects, input, surroundings, reply, answered } = self;
+        let Self { handler, objects, input, surroundings, reply, answered, running: _ } = self;
         let Some(objects) = objects.upgrade() else {
             reply.send(refusal::stopping().into_response());
             return Started::Finished;
@@ -112,7 +116,11 @@ impl Call {
             return;
         }
         self.reply.begun();
-        let Self { handler, objects, input, surroundings, reply, answered: _ } = self;
+        // Until this returns: what it is asked for is whether the thread is free again.
+        let Self { handler, objects, input, surroundings, reply, answered: _, running } = self;
+        if let Some(running) = &running {
+            running.store(true, Ordering::Relaxed);
+        }
         let Some(objects) = objects.upgrade() else {
             reply.send(refusal::stopping().into_response());
             return;

@@ -9,6 +9,7 @@ mod callable;
 mod ending;
 mod given;
 mod job;
+mod kept;
 mod param;
 mod plan;
 mod read;

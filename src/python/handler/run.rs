@@ -13,7 +13,7 @@ use super::sync::Work;
 use crate::python::bridge::{RustFuture, current_loop, spawn_bringing};
 use crate::python::objects::Objects;
 use crate::python::pyloop::Reply;
-use crate::python::{context, errors, refusal};
+use crate::python::{attach, context, errors, refusal};
 
 /// Says that a call has answered, so that the end of its request does not end it.
 pub(super) type Answered = Arc<AtomicBool>;
@@ -65,7 +65,8 @@ impl Run {
         let (sender, receiver) = oneshot::channel();
         let work = Work::Other(Box::new(move |py| {
             let (function, context) = call.into_inner(py);
-            let result = context::run(context.bind(py), || function.call0(py)).flatten();
+            let called = || attach::staying(|| function.call0(py));
+            let result = context::run(context.bind(py), called).flatten();
             drop((function, context));
             // Kept for the loop, which may not wait for it any longer.
             drop(sender.send(event_loop.keep(result)));

@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use super::callable::Input;
 use super::job::{Call, LoopCall};
+use super::kept::Thread;
 use super::plan::{Mode, Plan};
 use super::run::Answered;
 use super::scalar::Scalar;
@@ -168,8 +169,9 @@ impl Inner {
 
     /// Waits for the answer. `unread` is kept until it is there: what belongs to the request must not end before it.
     async fn finish(&self, waiting: Waiting, unread: Body) -> Response {
-        let Waiting { answer, _tied, head, surroundings } = waiting;
+        let Waiting { answer, mut tied, head, surroundings } = waiting;
         let answer = answer.await;
+        tied.answered();
         drop(unread);
         self.finished(answer.unwrap_or_else(|_| refusal::lost().into_response()), head, surroundings).await
     }
@@ -254,6 +256,7 @@ impl Inner {
         };
         let (reply, answer) = reply(watch);
         let answered = matches!(self.plan.mode, Mode::Run | Mode::Answer).then(Answered::default);
+        let thread = (!self.plan.is_async).then(|| Thread::new(&self.plan)).unzip();
         let call = Call {
             handler: self.handler,
             objects: self.objects.clone(),
@@ -261,17 +264,18 @@ impl Inner {
             surroundings,
             reply,
             answered: answered.clone(),
+            running: thread.1,
         };
-        if !self.plan.is_async {
+        if let Some(thread) = thread.0 {
             self.shared.sync.submit(Work::Call(Box::new(call))).map_err(|_| refusal::overloaded())?;
-            return Ok(Waiting { answer, _tied: None, head: kept, surroundings });
+            return Ok(Waiting { answer, tied: Tied::Thread(thread), head: kept, surroundings });
         }
         let Some(event_loop) = self.shared.event_loop() else {
             return Err(refusal::not_running());
         };
         let submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
-        let tied = Tied { submitted: Some(submitted), answered };
-        Ok(Waiting { answer, _tied: Some(tied), head: kept, surroundings })
+        let tied = Tied::Loop { _coroutine: Coroutine { submitted: Some(submitted), answered } };
+        Ok(Waiting { answer, tied, head: kept, surroundings })
     }
 }
 
@@ -296,19 +300,33 @@ impl Opened {
 /// A call that was handed over. Dropping it, as when the client goes away, cancels the coroutine.
 struct Waiting {
     answer: Answer,
-    _tied: Option<Tied>,
+    tied: Tied,
     /// Where Python was not given it: an answer may depend on it.
     head: Option<Parts>,
     surroundings: Option<u64>,
 }
 
+/// What runs for it.
+enum Tied {
+    Loop { _coroutine: Coroutine },
+    Thread(Thread),
+}
+
+impl Tied {
+    fn answered(&mut self) {
+        if let Self::Thread(thread) = self {
+            thread.answered();
+        }
+    }
+}
+
 /// Ends a coroutine when it is dropped, but not one that has answered and cleans up.
-struct Tied {
+struct Coroutine {
     submitted: Option<Submitted>,
     answered: Option<Answered>,
 }
 
-impl Drop for Tied {
+impl Drop for Coroutine {
     fn drop(&mut self) {
         if self.answered.as_ref().is_some_and(|answered| answered.load(Ordering::Acquire))
             && let Some(submitted) = self.submitted.take()

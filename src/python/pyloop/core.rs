@@ -47,7 +47,7 @@ pub(crate) struct LoopCore {
     dirty: Dirty,
     scratch: Scratch,
     /// Which thread is in [`turn::run`], and in which turn.
-    progress: Progress,
+    progress: Arc<Progress>,
     jobs: Jobs,
     futures: Futures,
     inbox: Arc<Inbox>,
@@ -150,6 +150,11 @@ impl LoopCore {
 
     pub(super) fn next_turn(&self) {
         self.progress.next_turn();
+    }
+
+    /// Which turn it is, for another thread.
+    pub(super) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     pub(in crate::python) fn jobs(&self) -> &Jobs {
@@ -365,7 +370,7 @@ impl LoopCore {
             watches: Watches::default(),
             dirty: Dirty::default(),
             scratch: Scratch::default(),
-            progress: Progress::default(),
+            progress: Arc::default(),
             jobs: Jobs::default(),
             futures: Futures::default(),
             inbox: Arc::new(inbox),

@@ -39,6 +39,7 @@ mod timers;
 mod transport;
 mod turn;
 mod watch;
+mod watchdog;
 mod work;
 
 use pyo3::prelude::*;
@@ -57,6 +58,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handle::Handle>()?;
     module.add_class::<timer_handle::TimerHandle>()?;
     module.add_class::<work::Work>()?;
+    module.add_class::<watchdog::Watchdog>()?;
     module.add_class::<transport::StreamCore>()?;
     module.add_class::<transport::TlsCore>()?;
     module.add_class::<transport::DatagramCore>()?;

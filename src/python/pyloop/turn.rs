@@ -194,6 +194,8 @@ impl<'a, 'py> Turns<'a, 'py> {
             now = clock::now_ns();
             let timeout = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
             let parked = self.park(timeout);
+            // Before it counts as awake: the turn has lasted since then, for who looks after the loop.
+            core.next_turn();
             core.inbox().wake_up();
             parked?;
             py.check_signals()?;
@@ -252,7 +254,7 @@ impl<'a, 'py> Turns<'a, 'py> {
             match notice {
                 Notice::Cancel(id) => {
                     if let Some(task) = self.core.jobs().get(py, id)
-                        && let Err(error) = task.bind(py).call_method0(intern!(py, "cancel"))
+                        && let Err(error) = self.cancel(task.bind(py))
                     {
                         if leaves_the_loop(py, &error) {
                             inbox.put_back(Notice::Cancel(id));
@@ -283,6 +285,17 @@ impl<'a, 'py> Turns<'a, 'py> {
         }
         self.hand_over();
         Ok(())
+    }
+
+    /// Cancels the task of a job. One that goes on all the same is told of later.
+    fn cancel(&self, task: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = task.py();
+        task.call_method0(intern!(py, "cancel"))?;
+        // A loop of the core alone, as Rust's own tests have it, tells of nothing.
+        match self.event_loop.getattr_opt(intern!(py, "_note_cancelled"))? {
+            Some(note) => note.call1((task,)).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Runs what was ready when this began, and not what becomes ready meanwhile. What an error leaves is still in the queue.
