@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
 from uuid import UUID
 
-__all__ = ["Claim", "Expression", "F", "FieldPath", "Operand", "Predicate"]
+__all__ = ["Claim", "Expression", "F", "FieldPath", "OfCaller", "Operand", "Predicate", "Rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class Expression:
     def __init__(self, tree: list[Any] | bool) -> None:
         self._tree = tree
 
-    def __and__(self, other: Expression | FieldPath) -> Expression:
+    def __and__(self, other: Joined) -> Expression:
         return self._joined("and", self, other)
 
-    def __or__(self, other: Expression | FieldPath) -> Expression:
+    def __or__(self, other: Joined) -> Expression:
         return self._joined("or", self, other)
 
     def __invert__(self) -> Expression:
@@ -68,10 +68,10 @@ class Expression:
         return f"<Expression {self._tree}>"
 
     @staticmethod
-    def _joined(word: str, left: Expression | FieldPath, right: Expression | FieldPath) -> Expression:
+    def _joined(word: str, left: Joined, right: Joined) -> Expression:
         parts: list[Any] = []
         for side in (left, right):
-            if not isinstance(side, Expression | FieldPath):
+            if not isinstance(side, Expression | FieldPath | OfCaller):
                 return NotImplemented
             tree = tree_of(side)
             # A row of `|` stays one level deep.
@@ -171,10 +171,30 @@ class FieldPath:
     def _like(self, parts: list[str], *, fold: bool) -> Expression:
         return Expression(["like", self._name, parts, fold])
 
-    def __and__(self, other: Expression | FieldPath) -> Expression:
+    def __and__(self, other: Joined) -> Expression:
         return Expression._joined("and", self, other)
 
-    def __or__(self, other: Expression | FieldPath) -> Expression:
+    def __or__(self, other: Joined) -> Expression:
+        return Expression._joined("or", self, other)
+
+    def __invert__(self) -> Expression:
+        return Expression(["not", tree_of(self)])
+
+    def __bool__(self) -> NoReturn:
+        Expression(True).__bool__()
+
+
+class OfCaller:
+    """What is asked of the caller, and holds for every row or for none."""
+
+    def to_spec(self) -> dict[str, Any]:
+        """What is asked, as the native side reads it."""
+        raise NotImplementedError
+
+    def __and__(self, other: Joined) -> Expression:
+        return Expression._joined("and", self, other)
+
+    def __or__(self, other: Joined) -> Expression:
         return Expression._joined("or", self, other)
 
     def __invert__(self) -> Expression:
@@ -219,6 +239,10 @@ class Length:
 
 Predicate: TypeAlias = Expression | FieldPath | bool
 """What may be asked of rows: True is every row, False none."""
+Rule: TypeAlias = Predicate | OfCaller
+"""What may be asked of rows and of the caller."""
+Joined: TypeAlias = Expression | FieldPath | OfCaller
+"""What `&` and `|` join."""
 
 
 class _Fields:
@@ -242,10 +266,12 @@ F: Final = _Fields()
 """The fields of the rows that a predicate is about: `F.owner == Claim("sub")`."""
 
 
-def tree_of(predicate: Predicate) -> list[Any] | bool:
+def tree_of(predicate: Rule) -> list[Any] | bool:
     """The predicate as the native side reads it."""
     if isinstance(predicate, bool):
         return predicate or ["not", True]
+    if isinstance(predicate, OfCaller):
+        return ["caller", predicate.to_spec()]
     if not isinstance(predicate, Expression | FieldPath):
         raise TypeError(f"{predicate!r} is no predicate: write one over fields, as F.age >= 18")
     if isinstance(predicate, FieldPath):

@@ -12,12 +12,13 @@ from typing import Any
 
 from ._location import user_location
 from .exceptions import ConfigError
+from .expressions import OfCaller
 
 __all__ = ["Authenticated", "ClaimIs", "Guard", "HasRole", "HasScope"]
 
 
-class Guard:
-    """What is asked of a caller."""
+class Guard(OfCaller):
+    """What is asked of a caller. A policy joins it to what is asked of rows: `(F.owner == Claim("sub")) | HasRole("staff")`."""
 
     def to_spec(self) -> dict[str, Any]:
         """What is asked, as the native side reads it; nothing is what it asks in any case."""

@@ -41,7 +41,7 @@ pub(super) struct Served<C> {
     pub(super) bulk: bool,
     pub(super) idempotency: bool,
     /// The claims that tell whose key it is.
-    pub(super) caller_claims: Vec<String>,
+    pub(super) caller_claims: Option<Vec<String>>,
     pub(super) running: Running,
     pub(super) needs_if_match: bool,
     pub(super) policy: Policy,

@@ -17,6 +17,7 @@ pub struct Requirement(Kind);
 
 #[derive(Clone)]
 enum Kind {
+    Known,
     Scope(Box<str>),
     Role(Box<str>),
     Claim { name: Box<str>, values: Vec<Value> },
@@ -24,6 +25,11 @@ enum Kind {
 }
 
 impl Requirement {
+    /// There are claims, whatever they say.
+    pub const fn known() -> Self {
+        Self(Kind::Known)
+    }
+
     /// The claims have this scope: [`Claims::has_scope`].
     pub fn scope(scope: impl Into<String>) -> Self {
         Self(Kind::Scope(scope.into().into()))
@@ -47,6 +53,7 @@ impl Requirement {
     /// Whether `claims` have what is asked for.
     pub fn is_met(&self, claims: &Claims) -> bool {
         match &self.0 {
+            Kind::Known => true,
             Kind::Scope(scope) => claims.has_scope(scope),
             Kind::Role(role) => claims.has_role(role),
             Kind::Claim { name, values } => claims.get(name).is_some_and(|claim| match claim {
@@ -55,6 +62,17 @@ impl Requirement {
             }),
             Kind::Predicate(holds) => holds(claims),
         }
+    }
+
+    /// The claims that are looked at; None where that is not known.
+    pub(crate) fn claims(&self) -> Option<Vec<&str>> {
+        Some(match &self.0 {
+            Kind::Known => Vec::new(),
+            Kind::Scope(_) => vec!["scope", "scp", "scopes"],
+            Kind::Role(_) => vec!["roles", "role", "realm_access.roles"],
+            Kind::Claim { name, .. } => vec![name],
+            Kind::Predicate(_) => return None,
+        })
     }
 
     /// The scope, when it is one that is asked for.
@@ -66,10 +84,26 @@ impl Requirement {
     }
 }
 
+/// Whether the same is asked for; of two predicates, whether they are one.
+impl PartialEq for Requirement {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Kind::Known, Kind::Known) => true,
+            (Kind::Scope(own), Kind::Scope(other)) | (Kind::Role(own), Kind::Role(other)) => own == other,
+            (Kind::Claim { name: own, values }, Kind::Claim { name, values: others }) => {
+                own == name && values == others
+            }
+            (Kind::Predicate(own), Kind::Predicate(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+}
+
 /// As a printed stack shows it: `scope x`, `role x`, `claim tenant`.
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            Kind::Known => f.write_str("known"),
             Kind::Scope(scope) => write!(f, "scope {scope}"),
             Kind::Role(role) => write!(f, "role {role}"),
             Kind::Claim { name, .. } => write!(f, "claim {name}"),

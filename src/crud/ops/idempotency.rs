@@ -98,9 +98,10 @@ pub(super) async fn begin<'s, C: Collection>(
 fn caller<C: Collection>(served: &Served<C>, claims: Option<&Claims>) -> String {
     // JSON, so that none can be taken for two.
     let told = |name: &String| claims.and_then(|claims| claims.get(name)).map(ToString::to_string).unwrap_or_default();
-    let mut caller: String = served.caller_claims.iter().map(|name| format!(" {}", told(name))).collect();
-    // A hook may ask for any other, but for those that each token has of its own.
-    if served.hooks.has(served.op) {
+    let known = served.caller_claims.iter().flatten();
+    let mut caller: String = known.map(|name| format!(" {}", told(name))).collect();
+    // A hook, or a predicate of the policy, may ask for any other, but for those that each token has of its own.
+    if served.hooks.has(served.op) || served.caller_claims.is_none() {
         let all: Option<BTreeMap<String, serde_json::Value>> = claims.and_then(|claims| claims.to().ok());
         let told = all.unwrap_or_default().into_iter().filter(|(name, _)| !OF_THE_TOKEN.contains(&&**name));
         // As a digest: no key in a store is as long as tokens are.

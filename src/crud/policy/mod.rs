@@ -15,7 +15,7 @@ use super::query::{Expr, Path, text_value};
 use super::schema::{DefaultValue, Type, validate};
 use super::{Comparison, Schema, Value, json};
 use crate::ConfigError;
-use crate::service::{Claims, Location, Problem, Violation, push_token};
+use crate::service::{Claims, Location, Problem, Requirement, Violation, push_token};
 
 /// What a field is compared with in a [`Rule`].
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +35,7 @@ impl Operand {
 }
 
 /// A predicate over rows and the caller.
-pub type Rule = Expr<Operand>;
+pub type Rule = Expr<Operand, Requirement>;
 
 /// Which rows a caller may see and write; without rules, all of them.
 ///
@@ -112,19 +112,21 @@ impl Policy {
         [&self.read, &self.write, &self.create].into_iter().flatten().any(Rule::asks_who)
     }
 
-    /// The claims by which callers differ: who it is, what the rules ask for, and what rows take from them.
-    pub(super) fn caller_claims(&self, schema: &Schema) -> Vec<String> {
+    /// The claims by which callers differ: who it is, what the rules ask for, and what rows take from them. None where any may count.
+    pub(super) fn caller_claims(&self, schema: &Schema) -> Option<Vec<String>> {
         let mut found = BTreeSet::new();
         found.extend(schema.fields.iter().filter_map(|field| match &field.default {
             Some(DefaultValue::Claim(claim)) => Some(&**claim),
             _ => None,
         }));
         for rule in [&self.read, &self.write, &self.create].into_iter().flatten() {
-            rule.claims(&mut found);
+            if !rule.claims(&mut found) {
+                return None;
+            }
         }
         let who = ["iss", "sub"];
         found.retain(|name| !who.contains(name));
-        who.into_iter().chain(found).map(str::to_owned).collect()
+        Some(who.into_iter().chain(found).map(str::to_owned).collect())
     }
 
     /// The fields that are set from claims when rows are made, or replaced.
@@ -178,21 +180,31 @@ impl Policy {
 
 impl Rule {
     fn asks_who(&self) -> bool {
-        let mut found = BTreeSet::new();
-        self.claims(&mut found);
-        !found.is_empty()
+        let is_claim = |operand: &Operand| matches!(operand, Operand::Claim(_));
+        match self {
+            Self::Caller(_) => true,
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(Self::asks_who),
+            Self::Not(inner) => inner.asks_who(),
+            Self::Compare { value, .. } => is_claim(value),
+            Self::In { values, .. } | Self::Has { values, .. } => values.iter().any(is_claim),
+            _ => false,
+        }
     }
 
-    /// The claims that it asks for.
-    fn claims<'r>(&'r self, found: &mut BTreeSet<&'r str>) {
+    /// The claims that it asks for; whether it is known which.
+    fn claims<'r>(&'r self, found: &mut BTreeSet<&'r str>) -> bool {
         let mut add = |operand: &'r Operand| {
             if let Operand::Claim(name) = operand {
                 found.insert(name);
             }
         };
         match self {
-            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.claims(found)),
-            Self::Not(inner) => inner.claims(found),
+            Self::And(parts) | Self::Or(parts) => return parts.iter().all(|part| part.claims(found)),
+            Self::Not(inner) => return inner.claims(found),
+            Self::Caller(asked) => match asked.claims() {
+                Some(names) => found.extend(names),
+                None => return false,
+            },
             Self::Compare { value, .. } => add(value),
             Self::In { values, .. } | Self::Has { values, .. } => values.iter().for_each(add),
             Self::True
@@ -202,6 +214,7 @@ impl Rule {
             | Self::Search { .. }
             | Self::Length { .. } => {}
         }
+        true
     }
 
     fn check(&self, schema: &Schema, whose: &str) -> Result<(), ConfigError> {
@@ -211,7 +224,7 @@ impl Rule {
                 .cure("compare fields that hold single values, and ask lists what they have"))
         };
         match self {
-            Self::True => Ok(()),
+            Self::True | Self::Caller(_) => Ok(()),
             Self::Search { .. } => Err(ConfigError::new(format!("{whose} searches for words"))
                 .cure("compare fields; what rows are told by need not be searched")),
             Self::And(parts) | Self::Or(parts) => parts.iter().try_for_each(|part| part.check(schema, whose)),
@@ -242,7 +255,7 @@ impl Rule {
     /// The top-level fields that it speaks of.
     fn fields(&self, found: &mut Vec<usize>) {
         match self {
-            Self::True | Self::Search { .. } => {}
+            Self::True | Self::Search { .. } | Self::Caller(_) => {}
             Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.fields(found)),
             Self::Not(inner) => inner.fields(found),
             Self::Compare { field, .. }
@@ -285,8 +298,8 @@ impl Caller<'_> {
         let constant = || if unknown { Expr::True } else { Expr::never() };
         match rule {
             Expr::True => Expr::True,
-            Expr::And(parts) => Expr::And(parts.iter().map(|part| self.resolve(part, unknown)).collect()),
-            Expr::Or(parts) => Expr::Or(parts.iter().map(|part| self.resolve(part, unknown)).collect()),
+            Expr::And(parts) => all_of(parts.iter().map(|part| self.resolve(part, unknown)).collect()),
+            Expr::Or(parts) => any_of(parts.iter().map(|part| self.resolve(part, unknown)).collect()),
             // What is not allowed must not become so by being negated.
             Expr::Not(inner) => Expr::Not(Box::new(self.resolve(inner, !unknown))),
             Expr::Compare { field, op, value } => match self.value(field, value) {
@@ -311,6 +324,11 @@ impl Caller<'_> {
             Expr::Like { field, pattern } => Expr::Like { field: field.clone(), pattern: pattern.clone() },
             Expr::HasKey { field, key } => Expr::HasKey { field: field.clone(), key: key.clone() },
             Expr::Search { words } => Expr::Search { words: words.clone() },
+            Expr::Caller(asked) => match self.claims {
+                Some(claims) if asked.is_met(claims) => Expr::True,
+                Some(_) => Expr::never(),
+                None => constant(),
+            },
             Expr::Length { field, op, length } => Expr::Length { field: field.clone(), op: *op, length: *length },
         }
     }
@@ -387,6 +405,28 @@ impl Caller<'_> {
             }
         }
         admission
+    }
+}
+
+/// All of these; a store is asked for no more than rows decide.
+fn all_of(mut parts: Vec<Expr>) -> Expr {
+    parts.retain(|part| *part != Expr::True);
+    match parts.len() {
+        0 => Expr::True,
+        1 => parts.swap_remove(0),
+        _ => Expr::And(parts),
+    }
+}
+
+/// One of these.
+fn any_of(mut parts: Vec<Expr>) -> Expr {
+    if parts.contains(&Expr::True) {
+        return Expr::True;
+    }
+    parts.retain(|part| *part != Expr::never());
+    match parts.len() {
+        1 => parts.swap_remove(0),
+        _ => Expr::Or(parts),
     }
 }
 

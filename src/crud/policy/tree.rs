@@ -13,6 +13,7 @@ use crate::ConfigError;
 use crate::crud::query::{Expr, Path, Pattern};
 use crate::crud::schema::{Schema, Type, validate};
 use crate::crud::{Comparison, Value};
+use crate::service::Requirement;
 
 /// Rules within rules.
 const DEEPEST: usize = 32;
@@ -37,7 +38,7 @@ impl Policy {
     ///
     /// Rules are `["compare", field, operator, operand]` with the operators `eq ne gt ge lt le`, `["in", field, [operand]]`,
     /// `["has", field, [operand]]`, `["has_key", field, name]`, `["length", field, operator, number]`, `["null", field]`, `["like", field, [text], fold]` (the
-    /// texts that stand between any others),
+    /// texts that stand between any others), `["caller", requirement]` for a [`Requirement`](crate::service::Requirement) as data (`{}` for any caller who is known),
     /// `["and", [rule]]`, `["or", [rule]]`, `["not", rule]` and `true`; operands are `{"value": ...}` and `{"claim": name}`.
     ///
     /// # Errors
@@ -92,6 +93,15 @@ impl Reader<'_> {
         match (&**word, rest) {
             ("and", [Json::Array(parts)]) => return Ok(Expr::And(all(parts)?)),
             ("or", [Json::Array(parts)]) => return Ok(Expr::Or(all(parts)?)),
+            ("caller", [asked]) => {
+                // Of guards that ask for nothing more than that somebody is known.
+                if asked.as_object().is_some_and(serde_json::Map::is_empty) {
+                    return Ok(Expr::Caller(Requirement::known()));
+                }
+                return Requirement::deserialize(asked)
+                    .map(Expr::Caller)
+                    .map_err(|error| ConfigError::new(format!("{whose} asks something of the caller: {error}")));
+            }
             ("not", [inner]) => return Ok(Expr::Not(Box::new(self.read(inner, depth + 1)?))),
             _ => {}
         }
@@ -201,6 +211,41 @@ mod tests {
     }
 
     #[test]
+    fn what_the_caller_is_decides_for_all_rows() {
+        let schema = Schema::from_description(SCHEMA).unwrap();
+        let rule = r#"["or",[["compare","id","eq",{"claim":"sub"}],["caller",{"role":"staff"}]]]"#;
+        let policy = policy(rule).unwrap();
+        assert!(policy.uses_claims());
+        let expected = ["iss", "sub", "realm_access.roles", "role", "roles"].map(str::to_owned);
+        assert_eq!(policy.caller_claims(&schema), Some(expected.to_vec()));
+        let of = |claims: &str| serde_json::value::RawValue::from_string(claims.to_owned()).unwrap();
+        let readable = |policy: &Policy, claims: Option<&str>| {
+            let claims = claims.map(|claims| crate::service::Claims::parse(of(claims)).unwrap());
+            policy.readable(Caller { schema: &schema, claims: claims.as_ref() })
+        };
+        let own = Expr::equal(0.into(), Value::Int(7));
+        assert_eq!(readable(&policy, Some(r#"{"sub":"7"}"#)), own, "nothing is asked of the store but the row");
+        assert_eq!(readable(&policy, Some(r#"{"sub":"7","roles":["staff"]}"#)), Expr::True);
+        assert_eq!(readable(&policy, Some(r#"{"roles":["other"]}"#)), Expr::never());
+        assert_eq!(readable(&policy, None), Expr::never());
+
+        // Of somebody who is not known nothing is known, and the opposite neither.
+        let schema_of = |read: &str| Policy::from_description(&schema, &format!(r#"{{"read":{read}}}"#)).unwrap();
+        let without = schema_of(r#"["not",["caller",{"role":"banned"}]]"#);
+        let holds = |claims| readable(&without, claims).holds(&[Value::Int(7), Value::Null, Value::Null]);
+        assert_eq!([Some("{}"), Some(r#"{"role":"banned"}"#), None].map(holds), [true, false, false]);
+
+        let known = schema_of(r#"["caller",{}]"#);
+        assert!(known.uses_claims());
+        assert_eq!([Some("{}"), None].map(|claims| readable(&known, claims)), [Expr::True, Expr::never()]);
+
+        let any = Policy::new().read(Expr::Caller(Requirement::that(|claims| claims.subject().is_some())));
+        assert!(any.uses_claims());
+        assert_eq!(any.caller_claims(&schema), None, "any claim may count");
+        assert_eq!(readable(&any, Some(r#"{"sub":"7"}"#)), Expr::True);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (rule, expected) in [
             (r#"["compare","idd","eq",{"value":1}]"#, "did you mean id?"),
@@ -210,6 +255,7 @@ mod tests {
             (r#"["has","id",[{"claim":"x"}]]"#, "no list"),
             (r#"["like","id",["a",""],false]"#, "no text"),
             (r#"["and",{}]"#, "malformed rule"),
+            (r#"["caller",{"rule":"x"}]"#, "asks something of the caller"),
             ("7", "malformed rule"),
             (r#"["compare","id","eq",{"claim":"x","value":1}]"#, "not understood"),
         ] {

@@ -32,6 +32,7 @@ impl Expr {
                 Value::List(items) => op.admits((items.len() as u64).cmp(length)),
                 _ => *op == Comparison::Ne,
             },
+            Self::Caller(never) => match *never {},
         }
     }
 }

@@ -31,6 +31,7 @@ fn narrows(schema: &Schema, filter: &Expr) -> bool {
             index.is_some_and(|index| index.case_insensitive) && pattern.folds() && pattern.is_whole()
         }
         Expr::Search { .. } => true,
+        Expr::Caller(never) => match *never {},
         Expr::True | Expr::Not(_) | Expr::Has { .. } | Expr::HasKey { .. } | Expr::Length { .. } => false,
     }
 }

@@ -24,6 +24,8 @@ pub use path::Path;
 pub use pattern::Pattern;
 pub(crate) use shown::Shown;
 
+use std::convert::Infallible;
+
 use super::{Schema, Value};
 use crate::ConfigError;
 
@@ -90,9 +92,10 @@ impl Sort {
 /// A predicate over a row.
 ///
 /// Two-valued: a comparison with a null field is false, and its negation true. `V` is what fields are compared with: values, or,
-/// where these are only known when a request comes, what stands for them.
+/// where these are only known when a request comes, what stands for them. `C` is what is asked of the caller and not of the row, where
+/// that is known by then; a predicate that stores are given asks nothing of the kind.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Expr<V = Value<'static>> {
+pub enum Expr<V = Value<'static>, C = Infallible> {
     /// Every row.
     True,
     /// All of them hold.
@@ -157,9 +160,11 @@ pub enum Expr<V = Value<'static>> {
         /// With what.
         length: u64,
     },
+    /// Every row, or none: what the caller is like.
+    Caller(C),
 }
 
-impl<V> Expr<V> {
+impl<V, C> Expr<V, C> {
     /// One that holds for no row.
     pub const fn never() -> Self {
         Self::Or(Vec::new())

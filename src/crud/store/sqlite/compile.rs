@@ -193,6 +193,7 @@ impl Statement {
                 self.text.push_str(&format!("(seq IN (SELECT rowid FROM \"{name}\" WHERE \"{name}\" MATCH ?))"));
                 self.args.push(Sql::Text(super::search::matching(words)));
             }
+            Expr::Caller(never) => match *never {},
             Expr::Length { field, op, length } => {
                 names::item(&table.schema, field)?;
                 let path = table.json_path(field)?;
