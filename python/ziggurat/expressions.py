@@ -156,6 +156,11 @@ class FieldPath:
         """As `like`, with small and capital letters taken for the same."""
         return self._like(pattern.split("*"), fold=True)
 
+    def iequals(self, text: str) -> Expression:
+        """Holds where a text is `text`, with small and capital letters taken for the same: as `ilike`, but a star is a star. Found by the index
+        of `Indexed(unique=True, case_insensitive=True)`."""
+        return self._like([text], fold=True)
+
     def startswith(self, text: str) -> Expression:
         """Holds where a text begins with `text`."""
         return self._like([text, ""], fold=False)

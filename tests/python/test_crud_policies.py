@@ -116,6 +116,8 @@ def test_rows_belong_to_who_makes_them(client: TestClient) -> None:
         (F.home.city == "Paris", "a", "a"),
         (F["home"]["city"].like("P*s"), "a", "a"),
         (F.home.city.ilike("par*"), "a", "a"),
+        (F.home.city.iequals("pARIS"), "a", "a"),
+        (F.home.city.iequals("par*"), "", ""),
         (F.text.startswith("a") | F.text.endswith("b") | F.text.contains("c"), "abc", "abc"),
         (F.text.contains("*"), "", ""),
         (True, "abcd", "abcd"),
