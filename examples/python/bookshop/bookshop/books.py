@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from ziggurat import CORE, Claim, F, HasRole, HookContext, HTTPException, Policy, Router
+from ziggurat import CORE, Claim, F, HookContext, HTTPException, Policy, Router
 
 from .models import Author, Book, Review
+from .sessions import CUSTOMER, STAFF
 from .state import Shop
 
 router = Router()
-STAFF = [HasRole("staff")]
+OWN = F.customer == Claim("sub")
 
 
 @router.crud(
     Author,
     "/authors",
-    guards={"create": STAFF, "replace": STAFF, "patch": STAFF, "delete": STAFF},
+    guards={"create": [STAFF], "replace": [STAFF], "patch": [STAFF], "delete": [STAFF]},
     tags=["books"],
     cache="public, max-age=60",
 )
@@ -26,7 +27,7 @@ class Authors:
     Book,
     "/books",
     ops=CORE | {"count", "changes", "import"},
-    guards={"create": STAFF, "replace": STAFF, "patch": STAFF, "delete": STAFF, "import": STAFF},
+    guards={"create": [STAFF], "replace": [STAFF], "patch": [STAFF], "delete": [STAFF], "import": [STAFF]},
     tags=["books"],
     # `?q=`, and only what an index finds.
     search=("title", "text"),
@@ -79,10 +80,11 @@ def _is_no_loss(book: Book) -> None:
     Review,
     "/reviews",
     ops=CORE | {"group"},
-    auth={"create": True, "replace": True, "patch": True, "delete": True},
+    guards={"create": [CUSTOMER], "replace": [CUSTOMER], "patch": [CUSTOMER], "delete": [CUSTOMER]},
     tags=["reviews"],
-    # Anybody reads; who wrote one, and nobody else, changes it. `customer` is set from the token.
-    policy=Policy(read=True, write=F.customer == Claim("sub")),
+    # Anybody reads; who wrote one changes it, and the staff takes away what breaks the rules of the house. `customer` is set from
+    # the token.
+    policy=Policy(write=OWN | STAFF, create=OWN),
     dimensions=("book",),
     measures=("rating",),
 )

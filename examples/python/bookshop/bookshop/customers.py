@@ -5,6 +5,7 @@ from __future__ import annotations
 from ziggurat import PUBLIC, Claim, F, HookContext, Policy, Router, layers
 
 from .models import Customer
+from .sessions import STAFF
 from .state import Shop
 
 router = Router(tags=["customers"])
@@ -15,9 +16,8 @@ router = Router(tags=["customers"])
     "/customers",
     ops={"create", "list", "get", "patch"},
     auth={"create": PUBLIC, "list": True, "get": True, "patch": True},
-    # Everybody sees themselves and nobody else; who signs up is nobody yet.
-    policy=Policy(read=F.id == Claim("sub"), create=True),
-    filterable=(),
+    # Everybody sees themselves, the staff all; who signs up is nobody yet.
+    policy=Policy(read=(F.id == Claim("sub")) | STAFF, write=F.id == Claim("sub"), create=True),
     layers=[layers.RateLimit(limit=60, policy="customers")],
 )
 class Customers:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ziggurat import Ziggurat, layers
 
-from . import auth, books, customers, desk, feed, orders
+from . import auth, books, customers, feed, orders
 from .errors import OutOfStock, out_of_stock
 from .settings import Settings
 from .state import Shop
@@ -45,7 +45,6 @@ def create_app(settings: Settings) -> Ziggurat:
     )
     # What everybody reads is kept for a moment.
     app.include_router(books.router, layers=[shop.cache])
-    # Of a model that is served twice the first place says who sees its rows elsewhere, by `?expand=`: customers only the desk does.
-    for part in (desk, customers, auth, orders, feed):
+    for part in (auth, customers, orders, feed):
         app.include_router(part.router)
     return app

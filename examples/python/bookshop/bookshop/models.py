@@ -11,8 +11,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from ziggurat import CreatedAt, Hidden, Immutable, Indexed, Model, ReadOnly, Ref, UpdatedAt, WriteOnly, now, uuid7
 
-# Without a star, which `ilike` takes for any text.
-Email = Annotated[str, Field(pattern=r"^[^@\s*]+@[^@\s*]+$", max_length=200)]
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=200)]
 Price = Annotated[Decimal, Field(ge=0, max_digits=8, decimal_places=2)]
 
 

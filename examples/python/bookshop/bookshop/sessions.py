@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import jwt
-from ziggurat import Response, layers
+from ziggurat import ClaimIs, HasRole, Response, layers
 
 from .models import Customer
 
 COOKIE = "bookshop"
 ISSUER = "bookshop"
+CUSTOMER = ClaimIs("iss", ISSUER)
+"""Somebody who has signed in, and not a partner with a key."""
+STAFF = HasRole("staff")
 
 
 class Sessions:

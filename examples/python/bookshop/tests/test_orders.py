@@ -93,8 +93,8 @@ def test_orders_are_their_customers(client: TestClient, ann: Person, ben: Person
     assert client.post("/orders", json=order(book.id)).status_code == 401
     assert ben.send("GET", path).status_code == ben.send("POST", f"{path}/cancel").status_code == 404
     assert ben.send("GET", "/orders").json()["items"] == []
-    assert ann.send("GET", "/desk/orders").status_code == 403
-    [seen] = desk.send("GET", "/desk/orders?expand=customer&status=placed").json()["items"]
+    assert ann.send("GET", "/orders?expand=customer").json()["items"][0]["customer"]["name"] == "Ann"
+    [seen] = desk.send("GET", "/orders?expand=customer&status=placed").json()["items"]
     assert seen["customer"]["name"] == "Ann" and "password" not in seen["customer"]
 
 
@@ -105,9 +105,9 @@ def test_nobody_overwrites_what_they_have_not_seen(ann: Person, desk: Person, bo
     moved = ann.send("PATCH", path, {"address": "elsewhere"}, **{"if-match": tag})
     assert moved.json()["address"] == "elsewhere"
     # The desk has read it before Ann moved.
-    assert desk.send("PATCH", f"/desk{path}", {"status": "shipped"}, **{"if-match": tag}).status_code == 412
+    assert desk.send("PATCH", path, {"status": "shipped"}, **{"if-match": tag}).status_code == 412
     tag = moved.headers["etag"]
-    assert desk.send("PATCH", f"/desk{path}", {"status": "shipped"}, **{"if-match": tag}).status_code == 200
+    assert desk.send("PATCH", path, {"status": "shipped"}, **{"if-match": tag}).status_code == 200
     tag = ann.send("GET", path).headers["etag"]
     assert ann.send("PATCH", path, {"address": "too late"}, **{"if-match": tag}).status_code == 403
 
@@ -130,7 +130,7 @@ def test_a_cancelled_order_goes_back_to_the_shelf(client: TestClient, ann: Perso
 def test_sales_are_summed_up(ann: Person, ben: Person, desk: Person, book: Book) -> None:
     for person in (ann, ben):
         assert person.send("POST", "/orders", order(book.id)).status_code == 201
-    [sales] = desk.send("GET", "/desk/orders/_group?by=status&agg=count,sum(total)").json()["items"]
+    [sales] = desk.send("GET", "/orders/_group?by=status&agg=count,sum(total)").json()["items"]
     assert sales == {"by": {"status": "placed"}, "count": 2, "sum(total)": "48"}
 
 
