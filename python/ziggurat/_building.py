@@ -12,7 +12,6 @@ from ._specs import CrudSpec, MountSpec, NativeSpec, RouteSpec
 from ._websocket_routes import WEBSOCKET
 from .exceptions import ConfigError
 from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
-from .models import bind
 
 if TYPE_CHECKING:
     from ._catches import Scope
@@ -80,6 +79,8 @@ class Building:
         for model in app.models():
             rows = native.rows(model.__name__)
             if rows is not None:
+                from .models import bind
+
                 bind(model, rows)
         return native
 

@@ -274,11 +274,13 @@ class Graph:
 
     def _call(self, function: Callable[..., Any]) -> Call:
         """What many handlers depend on is read once, where the same names mean the same."""
-        key = (id(function), id(self.localns), *self.in_path)
+        # One that stands in a module knows nothing of where a handler is registered.
+        localns = self.localns if "<locals>" in getattr(function, "__qualname__", "<locals>") else None
+        key = (id(function), id(localns), *self.in_path)
         if key not in self.calls:
-            call = call_of(function, self.in_path, self.localns, is_handler=False)
+            call = call_of(function, self.in_path, localns, is_handler=False)
             # Both are kept, so that their ids stay theirs.
-            self.calls[key] = call, self.localns
+            self.calls[key] = call, localns
         return self.calls[key][0]
 
     def _override(self, function: Callable[..., Any]) -> Callable[..., Any]:

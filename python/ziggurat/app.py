@@ -21,13 +21,13 @@ from ._state import State
 from .exceptions import ConfigError
 from .guards import Guard, asked, checked
 from .layers import Middleware
-from .models import Model
 from .params import Compiled
 from .routers import AnySpec, Around, specs_of
 from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
 
 if TYPE_CHECKING:
     from ._catches import ExceptionHandler
+    from .models import Model
 
 __all__ = ["CrudSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
@@ -294,6 +294,8 @@ class Ziggurat(Routes):
 
         `shard_key` is that of `crud`, for each of them.
         """
+        from .models import Model
+
         location = user_location()
         for model in models:
             if not (isinstance(model, type) and issubclass(model, Model)):
