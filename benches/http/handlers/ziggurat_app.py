@@ -11,6 +11,7 @@ from ziggurat import (
     Header,
     HTTPException,
     Query,
+    WebSocket,
     Ziggurat,
 )
 
@@ -83,6 +84,13 @@ async def events() -> EventStream[dict[str, Any]]:
     while True:
         yield shared.EVENT
         await asyncio.sleep(shared.EVERY)
+
+
+@app.websocket("/echo")
+async def echo(ws: WebSocket) -> None:
+    await ws.accept()
+    async for message in ws:
+        await ws.send(message)
 
 
 @app.get("/file")

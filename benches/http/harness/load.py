@@ -1,5 +1,6 @@
 """The load that wrk has no word for: clients of events and of WebSockets, which `load/` is."""
 
+import contextlib
 import subprocess
 
 from .process import Failed, Process, core_busy
@@ -23,22 +24,24 @@ def drive(
     argv += [str(workload.load), str(port), workload.path, str(connections), str(seconds)]
     process.settle()
     spent = _children()
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as client:
-        assert client.stdin is not None and client.stdout is not None and client.stderr is not None
-        try:
-            ready = client.stdout.readline().strip()
-            cpu, busy = process.cpu(), core_busy(server_core)
+    pipe = subprocess.PIPE
+    client = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1)
+    assert client.stdin is not None and client.stdout is not None and client.stderr is not None
+    said, cpu, busy = "", 0.0, (0.0, 0.0)
+    try:
+        if client.stdout.readline().strip() == "ready":
+            cpu, before = process.cpu(), core_busy(server_core)
             client.stdin.write("\n")
-            client.stdin.flush()
             said = client.stdout.readline()
             cpu = process.cpu() - cpu
-            busy = tuple(after - before for after, before in zip(core_busy(server_core), busy, strict=True))
-        except BrokenPipeError:
-            said = ""
-        finally:
-            client.kill()
-        if ready != "ready" or not said.startswith("{"):
-            raise Failed(f"the client of {workload.name} failed: {client.stderr.read()[-500:]}\n{process.tail()}")
+            after = core_busy(server_core)
+            busy = after[0] - before[0], after[1] - before[1]
+    finally:
+        client.kill()
+        with contextlib.suppress(BrokenPipeError):
+            client.stdin.close()
+        why = client.stderr.read()
+        client.wait()
+    if not said.startswith("{"):
+        raise Failed(f"the client of {workload.name} failed: {why[-500:]}\n{process.tail()}")
     return answered(said, process, workload, cpu, _children() - spent, busy)

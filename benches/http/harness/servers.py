@@ -164,7 +164,7 @@ SERVERS = [
         CRUD | LISTS,
         _wheel,
         handlers=_python("-m", "handlers.ziggurat_app"),
-        lacks=frozenset({"echo", "upload"}),
+        lacks=frozenset({"upload"}),
     ),
     Server(
         "ziggurat-fused",
@@ -174,7 +174,7 @@ SERVERS = [
         build=_wheel,
         env=(("ZIGGURAT_IO_THREADS", "0"),),
         handlers=_python("-m", "handlers.ziggurat_app"),
-        lacks=frozenset({"echo", "upload"}),
+        lacks=frozenset({"upload"}),
     ),
     Server(
         "granian",
@@ -278,6 +278,7 @@ def versions() -> dict[str, str]:
     if WEFT.exists():
         of_weft = _run("pip", [str(WEFT / "bin" / "python"), "-m", "pip", "list", "--format=freeze"], HERE)
         found |= dict(line.split("==", 1) for line in of_weft.splitlines() if line.startswith("weft-server=="))
+        found["python of weft"] = _run("python", [str(WEFT / "bin" / "python"), "-V"], HERE).split()[-1]
     found["python"] = _run("python", [str(PYTHON), "-V"], HERE).split()[-1]
     found["rustc"] = _run("rustc", ["rustc", "--version"], HERE).split()[1]
     wrk = subprocess.run(["wrk", "--version"], capture_output=True, text=True).stdout.split()

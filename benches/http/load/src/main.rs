@@ -13,6 +13,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
+/// How many clients connect at once.
+const AT_ONCE: usize = 64;
+/// How long all of them may take for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// What all clients count together.
 #[derive(Default)]
 struct Counts {
@@ -46,6 +51,20 @@ impl Counts {
         self.ready.set(self.ready.get() + 1);
     }
 
+    /// How many clients are connected, or never will be.
+    fn settled(&self) -> usize {
+        self.ready.get() + self.errors.get() as usize
+    }
+
+    async fn wait(&self, deadline: Instant, clients: usize) -> io::Result<()> {
+        if Instant::now() > deadline {
+            let ready = self.ready.get();
+            return Err(io::Error::other(format!("{ready} of {clients} clients had a first answer in {PATIENCE:?}")));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(())
+    }
+
     fn percentile(&self, share: f64) -> u32 {
         let mut times = self.times.borrow_mut();
         times.sort_unstable();
@@ -77,10 +96,11 @@ async fn ask(stream: &mut TcpStream, head: &str, status: &str) -> io::Result<Vec
 
 async fn run(kind: String, port: u16, path: String, clients: usize, length: Duration) -> io::Result<()> {
     let counts = Rc::new(Counts::default());
+    let deadline = Instant::now() + PATIENCE;
     for started in 0..clients {
         // No more at once than a server keeps waiting to be accepted.
-        while started >= counts.ready.get() + counts.errors.get() as usize + 64 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        while started >= counts.settled() + AT_ONCE {
+            counts.wait(deadline, clients).await?;
         }
         let (counts, kind, path) = (counts.clone(), kind.clone(), path.clone());
         tokio::task::spawn_local(async move {
@@ -93,8 +113,8 @@ async fn run(kind: String, port: u16, path: String, clients: usize, length: Dura
             }
         });
     }
-    while counts.ready.get() + (counts.errors.get() as usize) < clients {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    while counts.settled() < clients {
+        counts.wait(deadline, clients).await?;
     }
     println!("ready");
     let mut line = String::new();
