@@ -157,6 +157,17 @@ def test_code_that_keeps_the_interpreter_is_told_of_when_it_is_over(
     assert "has held the event loop" in caplog.text
 
 
+def test_the_time_is_shorter_while_an_app_is_developed(serve: Callable[..., Any], program: str) -> None:
+    developed = serve(program, ZIGGURAT_ENV="development", TIMEOUT="10")
+    assert fetch(developed.url, "/sleep/0.5") == (200, b"slept")
+    wait_for("has held the event loop", developed)
+    served = serve(program, ZIGGURAT_ENV="production", TIMEOUT="10")
+    assert fetch(served.url, "/sleep/0.5") == (200, b"slept")
+    assert "has held" not in served.output()
+    assert fetch(served.url, "/sleep/1.7") == (200, b"slept")
+    wait_for("has held the event loop", served)
+
+
 def test_nothing_is_told_unless_it_is_wanted(serve: Callable[..., Any], program: str) -> None:
     served = serve(program, ZIGGURAT_SLOW_CALLBACK_DURATION="0", TIMEOUT="10")
     assert fetch(served.url, "/sleep/0.5") == (200, b"slept")

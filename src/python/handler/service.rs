@@ -133,7 +133,7 @@ impl Inner {
         let (reply, answer) = reply(None);
         let input = Input { scalars, body: Bytes::new(), head, claims, socket: Some(socket) };
         let (handler, objects) = (self.handler, self.objects.clone());
-        let call = Call { handler, objects, input, surroundings, reply, answered: None };
+        let call = Call { handler, objects, input, surroundings, reply, answered: None, running: None };
         let Some(event_loop) = self.shared.event_loop() else {
             return Err(self.plan.format.response(refusal::not_running()));
         };
