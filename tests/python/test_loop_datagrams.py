@@ -663,7 +663,7 @@ def test_number_reuse_never_mixes_transports(tmp_path: Path) -> None:
 
     before = len(os.listdir("/proc/self/fd"))
     run(main)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_sockets_that_are_not_plain_are_left_to_the_base_class(tmp_path: Path) -> None:

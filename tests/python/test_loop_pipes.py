@@ -452,7 +452,7 @@ def test_number_reuse_never_mixes_pipes_and_leaks_nothing() -> None:
 
     before = len(os.listdir("/proc/self/fd"))
     run(main)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.parametrize("connect", [reader, writer])

@@ -577,7 +577,7 @@ def test_number_reuse_never_mixes_operations() -> None:
 
     before = len(os.listdir("/proc/self/fd"))
     run(main)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @contextmanager
@@ -610,7 +610,7 @@ def test_without_descriptors_things_fail_in_order_and_work_again() -> None:
         program = [sys.executable, "-c", "pass"]
         # What they import on first use is not the point.
         assert await (await asyncio.create_subprocess_exec(*program)).wait() == 0
-        before = sorted(os.listdir("/proc/self/fd"))
+        before = set(os.listdir("/proc/self/fd"))
         with no_descriptors():
             await fails(loop.sock_accept(listener))
             await fails(loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)))
@@ -619,7 +619,7 @@ def test_without_descriptors_things_fail_in_order_and_work_again() -> None:
             # These make none.
             source, _ = await loop.connect_read_pipe(asyncio.Protocol, ends[0])
             sink, _ = await loop.connect_write_pipe(asyncio.Protocol, ends[1])
-        assert sorted(os.listdir("/proc/self/fd")) == before
+        assert set(os.listdir("/proc/self/fd")) <= before
         accepted, _ = await loop.sock_accept(listener)
         accepted.setblocking(False)
         await loop.sock_sendall(peer, b"well again")
