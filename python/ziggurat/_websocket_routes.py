@@ -49,6 +49,11 @@ class WebSocketOptions(TypedDict, total=False):
     """Those that the handler speaks, the best first: `accept()` takes the first that the client offers."""
     max_message_bytes: int
     """How long a message of the client may be, 1 MiB unless given; one that is longer closes the socket with 1009."""
+    compression: bool
+    """Whether messages are compressed for clients that offer it (permessage-deflate); they are not unless given."""
+    compression_context: bool
+    """Whether messages are compressed with what was sent before: better where they are short and alike, for some 300 KiB of each socket. Not
+    unless given."""
     max_queued_bytes: int
     """How much may wait for the client before `await send(...)` waits as well; 1 MiB unless given."""
     ping_interval: float | None
@@ -83,6 +88,13 @@ def settings_of(path: str, options: dict[str, Any], location: str) -> str:
     for subprotocol in settings["subprotocols"]:
         if not isinstance(subprotocol, str) or not _TOKEN.fullmatch(subprotocol):
             raise wrong(f"{subprotocol!r} is not a subprotocol", 'write a token, as "chat.v2"')
+    flags = {name: options.pop(name, False) for name in ("compression", "compression_context")}
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise wrong(f"{name} is {flag!r}", "give True or False")
+    if flags["compression_context"] and not flags["compression"]:
+        raise wrong("compression_context is of messages that are compressed", "give compression=True as well")
+    settings["compression"] = {"context": flags["compression_context"]} if flags["compression"] else None
     for name, usual in _BYTES.items():
         value = settings[name] = options.pop(name, usual)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:

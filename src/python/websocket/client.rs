@@ -109,7 +109,7 @@ impl Client {
         cx: &mut Context<'_>,
         f: impl FnOnce(&mut WebSocketContext, &mut SyncIo<'_, '_, DuplexStream>) -> Result<R, Error>,
     ) -> Poll<Result<R, Error>> {
-        match f(&mut self.context, &mut SyncIo { io: &mut self.io, cx, wrote: &mut false }) {
+        match f(&mut self.context, &mut SyncIo { io: &mut self.io, cx, wrote: &mut false, marks: None }) {
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
             result => Poll::Ready(result),
         }

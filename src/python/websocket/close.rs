@@ -39,6 +39,11 @@ impl Close {
         Self { code, reason: Utf8Bytes::from_static(reason) }
     }
 
+    /// Of a message with more than `limit` bytes.
+    pub(super) fn too_big(limit: usize) -> Self {
+        Self { code: TOO_BIG, reason: format!("a message may have {limit} bytes").into() }
+    }
+
     /// What a client said when it closed.
     pub(super) fn told(frame: Option<CloseFrame>) -> Self {
         match frame {

@@ -3,13 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use tungstenite::handshake::derive_accept_key;
 
+use super::deflate::Agreed;
 use super::settings::Settings;
 use crate::Response;
 use crate::service::{Location, Problem, Violation};
@@ -25,6 +26,8 @@ pub(super) struct Handshake {
     accept: Option<String>,
     /// The subprotocols that the client offers, the best first.
     pub(super) offered: Vec<String>,
+    /// How messages are compressed.
+    pub(super) deflate: Option<Agreed>,
 }
 
 /// What a handler accepts a handshake with.
@@ -55,7 +58,8 @@ impl Handshake {
             );
             Problem::forbidden("pages of this origin may not open the socket")
         })?;
-        Ok(Self { accept, offered })
+        let deflate = settings.compression.as_ref().and_then(|how| Agreed::of(&parts.headers, how.context));
+        Ok(Self { accept, offered, deflate })
     }
 
     /// The subprotocol that both know, the best first in the eyes of the route.
@@ -74,6 +78,9 @@ impl Handshake {
             if let Ok(accept) = HeaderValue::try_from(accept) {
                 response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, accept);
             }
+        }
+        if let Some(extension) = self.deflate.and_then(Agreed::header) {
+            response.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, extension);
         }
         if let Some(subprotocol) = accepted.subprotocol {
             response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, subprotocol);

@@ -8,6 +8,7 @@
 
 mod client;
 mod close;
+mod deflate;
 mod handshake;
 mod link;
 mod message;

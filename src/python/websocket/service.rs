@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 use super::close;
+use super::deflate::Agreed;
 use super::handshake::Handshake;
 use super::link::Link;
 use super::message::Decision;
@@ -82,7 +83,8 @@ impl Inner {
         };
         match decision {
             Some(Decision::Accept(accepted)) => {
-                let socket = Accepted { link, settings: self.settings.clone(), opened, stop, tunnel };
+                let deflate = handshake.deflate;
+                let socket = Accepted { deflate, link, settings: self.settings.clone(), opened, stop, tunnel };
                 match upgrade {
                     Upgrade::InProcess(stream) => drop(self.shared.background.spawn(socket.pump(stream))),
                     Upgrade::Connection(upgrade) => drop(self.shared.background.spawn(async move {
@@ -127,6 +129,7 @@ impl Inner {
 
 /// A socket that was accepted.
 struct Accepted {
+    deflate: Option<Agreed>,
     link: Arc<Link>,
     settings: Arc<Settings>,
     opened: Opened,
@@ -137,10 +140,10 @@ struct Accepted {
 impl Accepted {
     /// Speaks on the socket until it is over, and waits for the handler then: it may clean up as long as the app runs.
     async fn pump(self, io: impl Socket) {
-        let Self { link, settings, opened: Opened { answer, submitted, .. }, stop, tunnel } = self;
+        let Self { deflate, link, settings, opened: Opened { answer, submitted, .. }, stop, tunnel } = self;
         let mut answer = Some(answer);
         {
-            let mut pump = Pump::new(io, link, settings, &mut answer, stop);
+            let mut pump = Pump::new(io, deflate, link, settings, &mut answer, stop);
             poll_fn(|cx| pump.poll(cx)).await;
         }
         drop(tunnel);

@@ -21,6 +21,8 @@ pub(in crate::python) struct Settings {
     /// Those that the route speaks, the best first.
     pub(super) subprotocols: Vec<String>,
     pub(super) max_message_bytes: usize,
+    /// How messages are compressed for clients that offer it; none is not at all.
+    pub(super) compression: Option<Compressing>,
     /// How many bytes wait for the client before `send` waits as well.
     pub(super) max_queued_bytes: usize,
     #[serde(deserialize_with = "optional_seconds")]
@@ -31,6 +33,13 @@ pub(in crate::python) struct Settings {
     pub(super) send_timeout: Duration,
     #[serde(deserialize_with = "seconds")]
     pub(super) close_timeout: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Compressing {
+    /// Whether messages go on with what was sent before them.
+    pub(super) context: bool,
 }
 
 impl Settings {

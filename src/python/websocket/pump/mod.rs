@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep};
 use tungstenite::error::ProtocolError;
@@ -15,6 +16,7 @@ use tungstenite::{Error, Message as Frame, Utf8Bytes};
 
 use crate::python::pyloop::Answer;
 use crate::python::websocket::close::{self, Close};
+use crate::python::websocket::deflate::{Agreed, Deflate};
 use crate::python::websocket::link::Link;
 use crate::python::websocket::message::Message;
 use crate::python::websocket::settings::Settings;
@@ -35,6 +37,8 @@ pub(super) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(super) struct Pump<'a, T> {
     io: T,
     context: WebSocketContext,
+    /// Where both sides compress.
+    deflate: Option<Box<Deflate>>,
     link: Arc<Link>,
     settings: Arc<Settings>,
     /// The end of the handler, until it has come.
@@ -73,6 +77,7 @@ enum Step {
 impl<'a, T: Socket> Pump<'a, T> {
     pub(super) fn new(
         io: T,
+        deflate: Option<Agreed>,
         link: Arc<Link>,
         settings: Arc<Settings>,
         answer: &'a mut Option<Answer>,
@@ -82,6 +87,7 @@ impl<'a, T: Socket> Pump<'a, T> {
         Self {
             io,
             context: WebSocketContext::new(Role::Server, Some(settings.protocol())),
+            deflate: deflate.map(|agreed| Box::new(Deflate::new(agreed, settings.max_message_bytes))),
             link,
             settings,
             answer,
@@ -102,7 +108,8 @@ impl<'a, T: Socket> Pump<'a, T> {
         f: impl FnOnce(&mut WebSocketContext, &mut SyncIo<'_, '_, T>) -> Result<R, Error>,
     ) -> Option<Result<R, Error>> {
         let mut wrote = false;
-        let result = f(&mut self.context, &mut SyncIo { io: &mut self.io, cx, wrote: &mut wrote });
+        let marks = self.deflate.as_mut().map(|deflate| &mut deflate.marks);
+        let result = f(&mut self.context, &mut SyncIo { io: &mut self.io, cx, wrote: &mut wrote, marks });
         if wrote {
             self.blocked = None;
         }
@@ -173,7 +180,11 @@ impl<'a, T: Socket> Pump<'a, T> {
                 && let Some(message) = self.link.next_outgoing()
             {
                 self.unflushed = true;
-                let written = self.with(cx, |context, io| context.write(io, Frame::from(message)));
+                let frame = match &mut self.deflate {
+                    Some(deflate) => deflate.outgoing(message),
+                    None => message.into(),
+                };
+                let written = self.with(cx, |context, io| context.write(io, frame));
                 is_blocked = written.transpose()?.is_none();
             }
             if self.unflushed && !is_blocked {
@@ -207,7 +218,10 @@ impl<'a, T: Socket> Pump<'a, T> {
             let Some(read) = self.with(cx, |context, io| context.read(io)) else { break Ok(Step::Wait) };
             match read {
                 Ok(Frame::Text(text)) => self.link.put(Message::Text(text)),
-                Ok(Frame::Binary(bytes)) => self.link.put(Message::Binary(bytes)),
+                Ok(Frame::Binary(bytes)) => match self.message_of(bytes) {
+                    Ok(message) => self.link.put(message),
+                    Err(close) => break Ok(self.refuse(cx, close)),
+                },
                 Ok(Frame::Close(told)) => {
                     let deadline = Instant::now() + self.settings.close_timeout;
                     self.link.end(Close::told(told));
@@ -227,6 +241,13 @@ impl<'a, T: Socket> Pump<'a, T> {
         received
     }
 
+    fn message_of(&mut self, bytes: Bytes) -> Result<Message, Close> {
+        match &mut self.deflate {
+            Some(deflate) => deflate.incoming(bytes),
+            None => Ok(Message::Binary(bytes)),
+        }
+    }
+
     /// Ends the connection for what was wrong with it: tells the client where it can be told.
     fn fail(&mut self, cx: &mut Context<'_>, error: &Error) -> Step {
         let close = match error {
@@ -239,12 +260,14 @@ impl<'a, T: Socket> Pump<'a, T> {
             }
             Error::Protocol(mistake) => Close { code: close::PROTOCOL, reason: reason_of(&mistake.to_string()) },
             Error::Utf8(_) => Close::new(close::INVALID, "a text is not UTF-8"),
-            Error::Capacity(_) => {
-                let limit = self.settings.max_message_bytes;
-                Close { code: close::TOO_BIG, reason: format!("a message may have {limit} bytes").into() }
-            }
+            Error::Capacity(_) => Close::too_big(self.settings.max_message_bytes),
             _ => Close::new(close::FAILED, ""),
         };
+        self.refuse(cx, close)
+    }
+
+    /// Lets go of a client that has sent something wrong.
+    fn refuse(&mut self, cx: &mut Context<'_>, close: Close) -> Step {
         self.link.end(close.clone());
         // It has been told already, where the server closes by itself.
         if self.phase == Phase::Open {
