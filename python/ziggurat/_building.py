@@ -102,7 +102,7 @@ class Building:
         if isinstance(mount.app, Ziggurat):
             self.native.add_app(mount.path, mount.name, mount.app.build(), declared)
         else:
-            self.native.add_asgi(mount.path, mount.name, mount.app, mount.state, declared)
+            self.native.add_asgi(mount.path, mount.name, mount.app, mount.state, declared, mount.sockets)
 
     def _declared(self, route: NativeSpec | MountSpec) -> dict[str, Any]:
         return {

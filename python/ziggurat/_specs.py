@@ -274,6 +274,8 @@ class MountSpec:
     location: str
     state: dict[str, Any]
     """What the lifespan of an ASGI application leaves for its requests."""
+    sockets: str
+    """What the native side is told of the WebSockets of an ASGI application."""
 
 
 def listed(methods: Sequence[str]) -> Sequence[str]:

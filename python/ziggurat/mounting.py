@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _asgi
 from ._info import RouteInfo, StackInfo
 from ._specs import MountSpec
+from ._websocket_routes import settings_of
 from .exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["mounted"]
 
 
-def mounted(routes: Routes, path: str, app: Any, name: str | None, location: str) -> MountSpec:
+def mounted(routes: Routes, path: str, app: Any, name: str | None, sockets: dict[str, Any], location: str) -> MountSpec:
     """What is to be mounted, once it is known to be something that can be."""
     from .app import Ziggurat
 
@@ -32,6 +33,12 @@ def mounted(routes: Routes, path: str, app: Any, name: str | None, location: str
     if isinstance(app, Ziggurat):
         if app is routes or _holds(app, routes):
             raise ConfigError("an app is mounted in itself", cure="mount it in another", location=location)
+        if sockets:
+            raise ConfigError(
+                f"{path}: {next(iter(sockets))} is of the WebSockets of an ASGI application",
+                cure="give it to the routes of the app that is mounted, as @app.websocket(...)",
+                location=location,
+            )
     else:
         _asgi.refuse_others(app, path, location)
     return MountSpec(
@@ -45,6 +52,7 @@ def mounted(routes: Routes, path: str, app: Any, name: str | None, location: str
         skip_layers=(),
         location=location,
         state={},
+        sockets=settings_of(path or "/", sockets, location),
     )
 
 

@@ -357,17 +357,24 @@ class Routes:
         guards: Sequence[Guard] = (),
         layers: Sequence[AnyLayer] = (),
         skip_layers: Sequence[SkippedLayer] = (),
+        origins: Sequence[str] | None = None,
+        max_message_bytes: int | None = None,
     ) -> None:
         """Hands `path` and everything below it to another app: a `Ziggurat`, or any ASGI 3 application, as of FastAPI or Django.
 
         It answers every method there that no route of this app answers at the same path, inside the layers of this one, and starts and
         stops with it. `name` is what it is called in logs and lists.
+
+        For the WebSockets of an ASGI application `origins` are the sites whose pages may open them, beside those of its own host, and
+        `max_message_bytes` is how long a message may be, 1 MiB unless given; as for `websocket`.
         """
         from .mounting import mounted
 
         location = user_location()
         self._refuse_when_built(f"the app at {path}", location)
-        spec = mounted(self, path, app, name, location)
+        sockets = {"origins": origins, "max_message_bytes": max_message_bytes}
+        told = {name: value for name, value in sockets.items() if value is not None}
+        spec = mounted(self, path, app, name, told, location)
         self._entries.append(
             replace(
                 spec,

@@ -98,8 +98,8 @@ fn decide<'a, B>(table: &'a RouteTable, request: &http::Request<B>) -> Decision<
     };
     let leaf = match &found.value.websocket {
         Some(socket) if is_handshake(request) => Some((socket, false)),
-        // A tunnel is for nobody else: a leaf that answers any method would take it for an ordinary request.
-        _ if tunnelled(request).is_some() => None,
+        // A tunnel is for nobody else but what hands requests on: a leaf that answers any method would take it for an ordinary request.
+        _ if tunnelled(request).is_some() => found.value.any.as_ref().filter(|any| any.tunnels).map(|any| (any, false)),
         _ => found.value.leaf(method),
     };
     let Some((entry, head)) = leaf else {
@@ -115,7 +115,7 @@ fn decide<'a, B>(table: &'a RouteTable, request: &http::Request<B>) -> Decision<
 }
 
 /// Whether somebody wants to speak WebSocket, in the words of HTTP/1.1 (RFC 6455, 4.1) or of HTTP/2 (RFC 8441, 4).
-fn is_handshake<B>(request: &http::Request<B>) -> bool {
+pub(crate) fn is_handshake<B>(request: &http::Request<B>) -> bool {
     let asks = |value: &HeaderValue| {
         value.to_str().unwrap_or_default().split(',').any(|name| name.trim().eq_ignore_ascii_case("websocket"))
     };

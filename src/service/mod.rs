@@ -25,6 +25,8 @@ pub mod server;
 
 pub use claims::Claims;
 pub use dispatcher::Dispatcher;
+#[cfg(feature = "python")]
+pub(crate) use dispatcher::is_handshake;
 #[cfg(feature = "metrics")]
 pub(crate) use networks::narrow_network;
 #[cfg(any(feature = "client-ip", feature = "server"))]

@@ -77,6 +77,7 @@ pub struct Leaf {
     pub(super) skips: Vec<String>,
     pub(super) hooks: Vec<String>,
     pub(super) accepts: &'static [&'static str],
+    pub(super) tunnels: bool,
     pub(super) route: Route,
 }
 
@@ -84,7 +85,17 @@ impl Leaf {
     /// A leaf called `name` that is answered by `route`.
     pub fn new(name: impl Into<String>, kind: LeafKind, route: Route) -> Self {
         let (layers, skips, hooks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name: name.into(), kind, location: String::new(), layers, skips, hooks, accepts: &[], route }
+        Self {
+            name: name.into(),
+            kind,
+            location: String::new(),
+            layers,
+            skips,
+            hooks,
+            accepts: &[],
+            tunnels: false,
+            route,
+        }
     }
 
     /// Says where it was declared, as `file:line`.
@@ -105,6 +116,14 @@ impl Leaf {
     #[must_use]
     pub const fn accepts(mut self, types: &'static [&'static str]) -> Self {
         self.accepts = types;
+        self
+    }
+
+    /// Says that it answers any method, and knows what to do with tunnels through HTTP/2 (the extended CONNECT of RFC 8441) as well: as an app
+    /// within others does, which hands requests on.
+    #[must_use]
+    pub const fn tunnels(mut self) -> Self {
+        self.tunnels = true;
         self
     }
 
@@ -162,6 +181,8 @@ pub(super) struct MethodEntry {
     pub(super) method: Option<Method>,
     pub(super) names: Arc<[Arc<str>]>,
     pub(super) info: Arc<LeafInfo>,
+    /// Whether it takes tunnels, too.
+    pub(super) tunnels: bool,
     pub(super) route: Route,
 }
 
@@ -237,6 +258,7 @@ impl RouteTableBuilder {
                 accepts: leaf.accepts,
                 websocket,
             }),
+            tunnels: leaf.tunnels,
             route: leaf.route,
         });
         Ok(())

@@ -440,16 +440,6 @@ def test_own_routes_come_first_and_the_rest_is_handed_on() -> None:
     ]
 
 
-def test_websockets_are_refused_with_words() -> None:
-    async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        raise AssertionError("it is not called")
-
-    with TestClient(mounted(application)) as client:
-        refused = client.get("/in/ws", headers={"upgrade": "websocket", "connection": "upgrade"})
-        assert refused.status_code == 501
-        assert "WebSockets" in refused.json()["detail"]
-
-
 # Lifespan
 
 

@@ -83,12 +83,13 @@ impl Draft {
                     let at = MountedAt::new(&path).map_err(|error| error.at_if_known(&declared.location))?;
                     let (kind, route) = match inside {
                         Inside::Stack(stack) => (LeafKind::Native, Route::new(Mounted::new(at, stack))),
-                        Inside::Asgi(index) => {
-                            let service = PyAsgiService::new(index, at, Arc::downgrade(objects), shared.clone());
+                        Inside::Asgi(index, sockets) => {
+                            let (objects, shared) = (Arc::downgrade(objects), shared.clone());
+                            let service = PyAsgiService::new(index, at, objects, shared, sockets);
                             (LeafKind::Python, Route::new(service))
                         }
                     };
-                    let leaf = Leaf::new(name, kind, route).at(declared.location);
+                    let leaf = Leaf::new(name, kind, route).tunnels().at(declared.location);
                     let leaf = surrounded(leaf, declared.auth.as_deref(), ErrorFormat::Problem, None, around);
                     for path in mounted::paths(&path) {
                         table.add(None, &path, leaf.clone())?;

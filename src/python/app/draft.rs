@@ -119,8 +119,8 @@ impl Declared {
 pub(super) enum Inside {
     /// Another app.
     Stack(Stack),
-    /// An application of another framework, by its place among the objects.
-    Asgi(usize),
+    /// An application of another framework, by its place among the objects, and what is said of its WebSockets.
+    Asgi(usize, Arc<websocket::Settings>),
 }
 
 /// What a layer has to be told of when the app stops.
@@ -277,10 +277,16 @@ impl Draft {
     }
 
     /// Mounts an application of another framework at and below a path.
-    pub(super) fn add_asgi(&mut self, path: &str, app: AsgiApp, settings: &str) -> Result<(), ConfigError> {
+    pub(super) fn add_asgi(
+        &mut self,
+        path: &str,
+        app: AsgiApp,
+        settings: &str,
+        sockets: websocket::Settings,
+    ) -> Result<(), ConfigError> {
         let name = app.name.clone();
         self.objects.apps.push(app);
-        self.mount(path, &name, Inside::Asgi(self.objects.apps.len() - 1), settings)
+        self.mount(path, &name, Inside::Asgi(self.objects.apps.len() - 1, Arc::new(sockets)), settings)
     }
 
     fn mount(&mut self, path: &str, name: &str, inside: Inside, settings: &str) -> Result<(), ConfigError> {

@@ -222,6 +222,7 @@ impl App {
     }
 
     /// Mounts an application of another framework at and below a path; requests get copies of `state`.
+    #[expect(clippy::too_many_arguments, reason = "what Python hands over of an application, once")]
     fn add_asgi(
         &self,
         py: Python<'_>,
@@ -230,8 +231,10 @@ impl App {
         application: Py<PyAny>,
         state: Py<PyDict>,
         settings: &str,
+        sockets: &str,
     ) -> PyResult<()> {
-        self.draft(py, |draft| draft.add_asgi(path, AsgiApp { name, application, state }, settings))
+        let sockets = websocket::Settings::parse(sockets).map_err(|error| config_error(py, &error))?;
+        self.draft(py, |draft| draft.add_asgi(path, AsgiApp { name, application, state }, settings, sockets))
     }
 
     #[pyo3(signature = (description, options, hooks = None))]

@@ -12,16 +12,34 @@ use crate::Body;
 use crate::service::Response;
 
 /// Status and headers.
-pub(super) struct Head {
+pub(in crate::python) struct Head {
     status: StatusCode,
-    pub(super) headers: HeaderMap,
+    pub(in crate::python) headers: HeaderMap,
     /// What its Content-Length announces.
-    pub(super) length: Option<u64>,
+    pub(in crate::python) length: Option<u64>,
+}
+
+/// Pairs of bytes.
+pub(in crate::python) fn headers_of(given: &Bound<'_, PyAny>) -> PyResult<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for pair in given.try_iter()? {
+        let (name, value): (PyBackedBytes, PyBackedBytes) = pair?.extract()?;
+        let Ok(name) = HeaderName::from_bytes(&name) else {
+            let name = String::from_utf8_lossy(&name);
+            return Err(PyValueError::new_err(format!("{name:?} is not the name of a header")));
+        };
+        let Ok(value) = HeaderValue::from_bytes(&value) else {
+            let what = format!("the value of the header {name} has a control character");
+            return Err(PyValueError::new_err(what));
+        };
+        headers.append(name, value);
+    }
+    Ok(headers)
 }
 
 impl Head {
     /// Of an `http.response.start`.
-    pub(super) fn read(message: &Bound<'_, PyDict>) -> PyResult<Self> {
+    pub(in crate::python) fn read(message: &Bound<'_, PyDict>) -> PyResult<Self> {
         let py = message.py();
         let Some(status) = message.get_item(intern!(py, "status"))? else {
             return Err(PyValueError::new_err("http.response.start has no status"));
@@ -31,21 +49,8 @@ impl Head {
             .ok()
             .filter(|status| (200..600).contains(&status.as_u16()))
             .ok_or_else(|| PyValueError::new_err(format!("{status} is not the status of an answer")))?;
-        let mut headers = HeaderMap::new();
-        if let Some(given) = message.get_item(intern!(py, "headers"))? {
-            for pair in given.try_iter()? {
-                let (name, value): (PyBackedBytes, PyBackedBytes) = pair?.extract()?;
-                let Ok(name) = HeaderName::from_bytes(&name) else {
-                    let name = String::from_utf8_lossy(&name);
-                    return Err(PyValueError::new_err(format!("{name:?} is not the name of a header")));
-                };
-                let Ok(value) = HeaderValue::from_bytes(&value) else {
-                    let what = format!("the value of the header {name} has a control character");
-                    return Err(PyValueError::new_err(what));
-                };
-                headers.append(name, value);
-            }
-        }
+        let given = message.get_item(intern!(py, "headers"))?;
+        let mut headers = given.map_or_else(|| Ok(HeaderMap::new()), |given| headers_of(&given))?;
         // Framing is the connection's own business; code that sets it could only break it.
         headers.remove(TRANSFER_ENCODING);
         let length = match headers.get(CONTENT_LENGTH).map(HeaderValue::to_str) {
@@ -56,11 +61,11 @@ impl Head {
         Ok(Self { status, headers, length })
     }
 
-    pub(super) fn has_no_body(&self) -> bool {
+    pub(in crate::python) fn has_no_body(&self) -> bool {
         matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
     }
 
-    pub(super) fn response(self, body: Body) -> Response {
+    pub(in crate::python) fn response(self, body: Body) -> Response {
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;

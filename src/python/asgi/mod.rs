@@ -1,4 +1,4 @@
-//! Applications of other frameworks as leaves: ASGI 3, HTTP.
+//! Applications of other frameworks as leaves: ASGI 3, HTTP and WebSockets.
 //!
 //! The scope is made of the request when the loop takes it up. The body crosses in pieces, each when the application asks for it, and
 //! the answer as it is sent; an answer in one piece is one Rust response, as a handler's is. The application runs on when its client
@@ -10,5 +10,7 @@ mod receive;
 mod scope;
 mod send;
 mod service;
+mod socket;
 
+pub(super) use head::{Head, headers_of};
 pub(super) use service::{AsgiApp, PyAsgiService};

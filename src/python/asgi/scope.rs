@@ -12,21 +12,22 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use crate::python::mounted::MountedAt;
 use crate::python::request::{client_of, loads};
+use crate::python::websocket::Link;
 use crate::service::Claims;
 use crate::service::server::ConnectInfo;
 
-/// Of a request to an application that is mounted at `root`, which is a part of its path.
+/// Of a request to an application that is mounted at `root`, which is a part of its path; `socket` is that of a handshake.
 pub(super) fn scope<'py>(
     py: Python<'py>,
     parts: &Parts,
     root: &MountedAt,
     state: Bound<'py, PyDict>,
+    socket: Option<&Link>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let scope = PyDict::new(py);
     let asgi = PyDict::new(py);
     asgi.set_item(intern!(py, "version"), intern!(py, "3.0"))?;
     asgi.set_item(intern!(py, "spec_version"), intern!(py, "2.4"))?;
-    scope.set_item(intern!(py, "type"), intern!(py, "http"))?;
     scope.set_item(intern!(py, "asgi"), asgi)?;
     let version = match parts.version {
         Version::HTTP_10 => intern!(py, "1.0"),
@@ -34,13 +35,27 @@ pub(super) fn scope<'py>(
         _ => intern!(py, "1.1"),
     };
     scope.set_item(intern!(py, "http_version"), version)?;
-    let method = match parts.method {
-        Method::GET => intern!(py, "GET").clone(),
-        Method::POST => intern!(py, "POST").clone(),
-        _ => PyString::new(py, parts.method.as_str()),
-    };
-    scope.set_item(intern!(py, "method"), method)?;
-    scope.set_item(intern!(py, "scheme"), parts.uri.scheme_str().unwrap_or("http"))?;
+    let scheme = parts.uri.scheme_str().unwrap_or("http");
+    match socket {
+        None => {
+            scope.set_item(intern!(py, "type"), intern!(py, "http"))?;
+            let method = match parts.method {
+                Method::GET => intern!(py, "GET").clone(),
+                Method::POST => intern!(py, "POST").clone(),
+                _ => PyString::new(py, parts.method.as_str()),
+            };
+            scope.set_item(intern!(py, "method"), method)?;
+            scope.set_item(intern!(py, "scheme"), scheme)?;
+        }
+        Some(link) => {
+            scope.set_item(intern!(py, "type"), intern!(py, "websocket"))?;
+            scope.set_item(intern!(py, "scheme"), if scheme == "https" { "wss" } else { "ws" })?;
+            scope.set_item(intern!(py, "subprotocols"), &link.offered)?;
+            let extensions = PyDict::new(py);
+            extensions.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
+            scope.set_item(intern!(py, "extensions"), extensions)?;
+        }
+    }
     // The path is that of the whole request; `root` is what of it the application is mounted at.
     let outside = parts.extensions.get::<MountedAt>();
     let raw = match outside {

@@ -6,9 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use http::header::UPGRADE;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
@@ -20,12 +19,14 @@ use super::link::Link;
 use super::receive::Receiving;
 use super::scope::scope;
 use super::send::{Answering, Sending, State};
+use super::socket;
 use crate::Body;
 use crate::python::mounted::MountedAt;
 use crate::python::objects::{Objects, Shared, SurroundingsId};
 use crate::python::pyloop::{Answer, Finish, Job, Refused, Started, reply};
+use crate::python::websocket::Settings;
 use crate::python::{attach, context, errors, interrupt, refusal};
-use crate::service::{LeafKind, Problem, Request, Response};
+use crate::service::{LeafKind, Problem, Request, Response, is_handshake};
 
 /// An application, as Python gave it.
 pub(in crate::python) struct AsgiApp {
@@ -46,24 +47,28 @@ impl AsgiApp {
 #[derive(Clone)]
 pub(in crate::python) struct PyAsgiService(Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     /// Among the app's objects.
-    index: usize,
-    root: MountedAt,
-    objects: Weak<Objects>,
-    shared: Arc<Shared>,
+    pub(super) index: usize,
+    pub(super) root: MountedAt,
+    pub(super) objects: Weak<Objects>,
+    pub(super) shared: Arc<Shared>,
+    /// Of its WebSockets.
+    pub(super) sockets: Arc<Settings>,
 }
 
 impl PyAsgiService {
-    pub(in crate::python) fn new(index: usize, root: MountedAt, objects: Weak<Objects>, shared: Arc<Shared>) -> Self {
-        Self(Arc::new(Inner { index, root, objects, shared }))
+    pub(in crate::python) fn new(
+        index: usize,
+        root: MountedAt,
+        objects: Weak<Objects>,
+        shared: Arc<Shared>,
+        sockets: Arc<Settings>,
+    ) -> Self {
+        Self(Arc::new(Inner { index, root, objects, shared, sockets }))
     }
 
     fn submit(&self, request: Request) -> Result<Waiting, Problem> {
-        if asks_for_websocket(request.headers()) {
-            return Err(Problem::of(StatusCode::NOT_IMPLEMENTED)
-                .detail("WebSockets of an application that is mounted are not served here"));
-        }
         let Some(event_loop) = self.0.shared.event_loop() else {
             return Err(refusal::not_running());
         };
@@ -94,15 +99,20 @@ impl Service<Request> for PyAsgiService {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        if is_handshake(&request) {
+            return socket::answer(self.0.clone(), request);
+        }
+        if request.method() == Method::CONNECT {
+            // A tunnel to somewhere else is nothing that an application could give.
+            let problem =
+                Problem::of(StatusCode::NOT_IMPLEMENTED).detail("only WebSockets are served through a tunnel");
+            return Box::pin(ready(Ok(problem.into_response())));
+        }
         match self.submit(request) {
             Ok(waiting) => Box::pin(waiting),
             Err(problem) => Box::pin(ready(Ok(problem.into_response()))),
         }
     }
-}
-
-fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    headers.get_all(UPGRADE).iter().any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Waits for the head of the answer.
@@ -180,7 +190,7 @@ impl AsgiJob {
             if let Some(outer) = surroundings.and_then(|id| objects.state(py, id)) {
                 state.update(outer.bind(py).as_mapping())?;
             }
-            let scope = scope(py, &parts, &app.root, state)?;
+            let scope = scope(py, &parts, &app.root, state, None)?;
             let receive = Bound::new(py, Receiving::new(body, link, answering.clone()))?;
             let send = Bound::new(py, Sending(answering))?;
             application.call1(py, (scope, receive, send))
@@ -251,7 +261,8 @@ impl AsgiFinish {
     }
 }
 
-/// What `send` raises when the client has gone, or what Starlette makes of that and of `http.disconnect`.
-fn is_of_client(py: Python<'_>, error: &PyErr) -> bool {
-    error.is_instance_of::<PyOSError>(py) || error.get_type(py).name().is_ok_and(|name| name == "ClientDisconnect")
+/// What `send` raises when the client has gone, or what Starlette makes of that and of `http.disconnect` and `websocket.disconnect`.
+pub(super) fn is_of_client(py: Python<'_>, error: &PyErr) -> bool {
+    let is_called = |names: &[&str]| error.get_type(py).name().is_ok_and(|own| names.iter().any(|name| own == *name));
+    error.is_instance_of::<PyOSError>(py) || is_called(&["ClientDisconnect", "WebSocketDisconnect"])
 }

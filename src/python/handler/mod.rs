@@ -26,5 +26,5 @@ pub(super) use plan::Plan;
 pub(super) use read::cookies;
 pub(super) use run::Run;
 pub(super) use scalar::{Collection, Scalar};
-pub(super) use service::{BOUNDED_OUTSIDE, Opened, PyHandlerService};
+pub(super) use service::{BOUNDED_OUTSIDE, PyHandlerService};
 pub(super) use sync::SyncPool;

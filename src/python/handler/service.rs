@@ -31,7 +31,7 @@ use crate::python::refusal;
 use crate::python::request::{Head, Request as PyRequest};
 use crate::python::stream::begun;
 use crate::python::unfinished::Rest;
-use crate::python::websocket::Link;
+use crate::python::websocket::{Link, Speaks};
 use crate::service::{IsProblem, Problem, Request, Response, read_body};
 use crate::{Body, BoxError};
 
@@ -76,7 +76,7 @@ impl PyHandlerService {
     ///
     /// # Errors
     /// The answer to one whose parameters are wrong, or for which there is no room.
-    pub(in crate::python) async fn open(&self, parts: Parts, socket: Arc<Link>) -> Result<Opened, Response> {
+    pub(in crate::python) async fn open(&self, parts: Parts, socket: Arc<Link>) -> Result<(Speaks, Called), Response> {
         self.now().open(parts, socket).await
     }
 
@@ -121,7 +121,7 @@ impl Inner {
         Self { plan, handler, switch, objects: objects.clone(), shared: shared.clone(), rules }
     }
 
-    async fn open(self: Arc<Self>, parts: Parts, socket: Arc<Link>) -> Result<Opened, Response> {
+    async fn open(self: Arc<Self>, parts: Parts, socket: Arc<Link>) -> Result<(Speaks, Called), Response> {
         let scalars = match self.plan.read(&parts) {
             Ok(scalars) => scalars,
             Err(problem) => return Err(self.refuse(problem, parts).await),
@@ -139,7 +139,7 @@ impl Inner {
         };
         let submitted = event_loop.submit(Box::new(LoopCall(call)));
         let submitted = submitted.map_err(|why| self.plan.format.response(refusal::of_overload(why)))?;
-        Ok(Opened { answer, submitted, surroundings, inner: self })
+        Ok((Speaks { answer, submitted: Some(submitted) }, Called { surroundings, inner: self }))
     }
 
     async fn answer_to_body(&self, parts: Parts, body: Body) -> Response {
@@ -279,17 +279,13 @@ impl Inner {
     }
 }
 
-/// A handshake that was handed over.
-pub(in crate::python) struct Opened {
-    /// Comes when the handler has ended; to be sent if it did not accept.
-    pub(in crate::python) answer: Answer,
-    /// Dropping it cancels the handler.
-    pub(in crate::python) submitted: Submitted,
+/// A handler of WebSockets that was called.
+pub(in crate::python) struct Called {
     surroundings: Option<u64>,
     inner: Arc<Inner>,
 }
 
-impl Opened {
+impl Called {
     /// What is sent where the handler has not accepted.
     pub(in crate::python) async fn answer(&self, ended: Option<Response>) -> Response {
         let ended = ended.unwrap_or_else(|| refusal::lost().into_response());

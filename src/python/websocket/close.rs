@@ -85,7 +85,7 @@ fn exception(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 /// Gives back an exception that says nothing of a socket.
 pub(in crate::python) fn ended(py: Python<'_>, result: PyResult<Bound<'_, PyAny>>) -> PyResult<Response> {
     let error = match result {
-        Ok(_) => return Ok(not_accepted(Close::new(NORMAL, ""))),
+        Ok(_) => return Ok(over()),
         Err(error) => error,
     };
     let is = |class: PyResult<&Bound<'_, PyType>>| {
@@ -93,7 +93,7 @@ pub(in crate::python) fn ended(py: Python<'_>, result: PyResult<Bound<'_, PyAny>
     };
     if is(disconnect(py)) {
         // The client went, and the handler had nothing to do about it.
-        return Ok(not_accepted(Close::new(NORMAL, "")));
+        return Ok(over());
     }
     if is(exception(py)) {
         let said = || -> PyResult<Close> {
@@ -109,6 +109,11 @@ pub(in crate::python) fn ended(py: Python<'_>, result: PyResult<Bound<'_, PyAny>
         }
     }
     Err(error)
+}
+
+/// The same of an application that has ended as it should.
+pub(in crate::python) fn over() -> Response {
+    not_accepted(Close::new(NORMAL, ""))
 }
 
 fn not_accepted(close: Close) -> Response {

@@ -14,13 +14,14 @@ use super::handshake::Accepted;
 use super::message::{Decision, Message, Received, Stage, Unable};
 use super::settings::Settings;
 use super::waiter::Waiter;
+use crate::Response;
 
 /// How many messages wait for the handler at most, before the socket is left alone.
 const WAITING: usize = 64;
 pub(in crate::python) struct Link {
     settings: Arc<Settings>,
     /// What the client offers, the best first.
-    pub(super) offered: Vec<String>,
+    pub(in crate::python) offered: Vec<String>,
     /// What the route chose of it.
     pub(super) agreed: Option<String>,
     /// What was accepted.
@@ -50,6 +51,16 @@ struct State {
     by_handler: bool,
     /// It is over for the handler.
     over: Option<Close>,
+}
+
+impl State {
+    /// What the decision about the handshake is told to, once, unless the client has gone.
+    fn decide(&mut self) -> Result<oneshot::Sender<Decision>, Unable> {
+        if let (Some(_), Some(over)) = (&self.decide, &self.over) {
+            return Err(Unable::Over(over.clone()));
+        }
+        self.decide.take().ok_or(if self.accepted { Unable::Accepted } else { Unable::Refused })
+    }
 }
 
 impl Link {
@@ -89,9 +100,7 @@ impl Link {
     /// Accepts the handshake.
     pub(super) fn accept(&self, accepted: Accepted) -> Result<(), Unable> {
         let mut state = self.state();
-        let Some(decide) = state.decide.take() else {
-            return Err(if state.accepted { Unable::Accepted } else { Unable::Refused });
-        };
+        let decide = state.decide()?;
         state.accepted = true;
         if let Some(chosen) = &accepted.subprotocol {
             let _ = self.chosen.set(chosen.clone());
@@ -107,6 +116,26 @@ impl Link {
     /// Whether the handshake was accepted, so that it cannot be answered in another way.
     pub(in crate::python) fn is_accepted(&self) -> bool {
         self.state().accepted
+    }
+
+    /// Whether nothing was decided of the handshake.
+    pub(in crate::python) fn is_undecided(&self) -> bool {
+        self.state().decide.is_some()
+    }
+
+    /// Whether nothing is received or sent any more.
+    pub(in crate::python) fn is_over(&self) -> bool {
+        self.state().over.is_some()
+    }
+
+    /// Refuses the handshake with an answer.
+    pub(super) fn deny(&self, answer: Response) -> Result<(), Unable> {
+        let mut state = self.state();
+        let decide = state.decide()?;
+        // Where the client has gone nobody gets it.
+        let _ = decide.send(Decision::Deny(Box::new(answer)));
+        self.tell(state);
+        Ok(())
     }
 
     /// How far it is: as far as the client goes, and the handler.
@@ -159,7 +188,8 @@ impl Link {
     /// Has `waiter` woken when there is something to receive; gives it back when there is already.
     pub(super) fn wait_for_message(&self, waiter: Waiter) -> Option<Waiter> {
         let mut state = self.state();
-        if !state.incoming.is_empty() || state.over.is_some() {
+        let is_refused = state.decide.is_none() && !state.accepted;
+        if !state.incoming.is_empty() || state.over.is_some() || is_refused {
             return Some(waiter);
         }
         let before = state.receiver.replace(waiter);
@@ -209,6 +239,7 @@ impl Link {
         let mut state = self.state();
         if let Some(decide) = state.decide.take() {
             let _ = decide.send(Decision::Refuse);
+            self.tell(state);
             return;
         }
         if state.closing.is_some() || state.over.is_some() {

@@ -5,6 +5,7 @@ use tungstenite::{Message as Frame, Utf8Bytes};
 
 use super::close::Close;
 use super::handshake::Accepted;
+use crate::Response;
 
 /// What a message costs in a queue beside its bytes.
 const OVERHEAD: usize = 64;
@@ -43,6 +44,8 @@ impl From<Message> for Frame {
 pub(super) enum Decision {
     Accept(Accepted),
     Refuse,
+    /// Refuse it with this answer.
+    Deny(Box<Response>),
 }
 
 /// Why nothing can be sent or received.

@@ -6,6 +6,7 @@
 //! A handshake is an ordinary request until the handler accepts it, so that layers, guards and parameters are those of any route, and a
 //! refusal is an ordinary answer.
 
+mod asgi;
 mod client;
 mod close;
 mod deflate;
@@ -13,6 +14,7 @@ mod handshake;
 mod link;
 mod message;
 mod object;
+mod opening;
 mod operation;
 mod origin;
 mod pump;
@@ -24,10 +26,12 @@ mod waiter;
 
 use pyo3::prelude::*;
 
+pub(super) use asgi::{SocketReceive, SocketSend};
 pub(super) use client::{TestSocket, connect};
-pub(super) use close::ended;
+pub(super) use close::{ended, over};
 pub(super) use link::Link;
 pub(super) use object::WebSocket;
+pub(super) use opening::{Opening, Speaks};
 pub(super) use service::PyWebSocketService;
 pub(super) use settings::Settings;
 

@@ -51,12 +51,12 @@ impl WebSocket {
     }
 }
 
-fn text_of(text: &Bound<'_, PyString>) -> PyResult<Message> {
+pub(super) fn text_of(text: &Bound<'_, PyString>) -> PyResult<Message> {
     Ok(Message::Text(Utf8Bytes::from(text.to_str()?)))
 }
 
 /// The bytes of anything that has some; none where it has not.
-fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Option<Message>> {
+pub(super) fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Option<Message>> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(Some(Message::Binary(Bytes::copy_from_slice(bytes.as_bytes()))));
     }
@@ -64,6 +64,42 @@ fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Option<Message>> {
         Ok(buffer) => Ok(Some(Message::Binary(buffer.to_vec(data.py())?.into()))),
         Err(_) => Ok(None),
     }
+}
+
+/// Accepts a handshake, once what it is accepted with is known to be right.
+pub(super) fn accepted(link: &Arc<Link>, subprotocol: Option<String>, headers: HeaderMap) -> PyResult<Operation> {
+    if let Some(name) = headers.keys().find(|name| is_reserved(name)) {
+        return Err(PyValueError::new_err(format!("the header {name} belongs to the handshake itself")));
+    }
+    if let Some(wanted) = &subprotocol
+        && !link.offered.contains(wanted)
+    {
+        let offered = link.offered.join(", ");
+        return Err(PyValueError::new_err(format!(
+            "the client does not speak the subprotocol {wanted:?}, and would end the connection; it offers: {offered}"
+        )));
+    }
+    let chosen = subprotocol.or_else(|| link.agreed.clone());
+    let field = chosen.as_deref().map(HeaderValue::from_str).transpose();
+    let field = field.map_err(|_| PyValueError::new_err("that is not the name of a subprotocol"))?;
+    Ok(Operation::accept(link, Accepted { subprotocol: field, headers }))
+}
+
+/// How a socket is closed, once that is known to be something that can be sent.
+pub(super) fn closing(code: u16, reason: &str) -> PyResult<Close> {
+    if !close::is_code(code) {
+        return Err(PyValueError::new_err(format!(
+            "{code} is no code to close with; use 1000 to 1003, 1007 to 1014, or 3000 to 4999"
+        )));
+    }
+    if reason.len() > close::MAX_REASON {
+        return Err(PyValueError::new_err(format!(
+            "a reason has at most {} bytes, and this one {}",
+            close::MAX_REASON,
+            reason.len()
+        )));
+    }
+    Ok(Close { code, reason: reason.into() })
 }
 
 fn class_of(value: &Bound<'_, PyAny>) -> String {
@@ -76,21 +112,7 @@ impl WebSocket {
     #[pyo3(signature = (subprotocol = None, headers = None))]
     fn accept(&self, subprotocol: Option<String>, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Operation> {
         let headers = headers.map(collect).transpose()?.unwrap_or_else(HeaderMap::new);
-        if let Some(name) = headers.keys().find(|name| is_reserved(name)) {
-            return Err(PyValueError::new_err(format!("the header {name} belongs to the handshake itself")));
-        }
-        if let Some(wanted) = &subprotocol
-            && !self.link.offered.contains(wanted)
-        {
-            let offered = self.link.offered.join(", ");
-            return Err(PyValueError::new_err(format!(
-                "the client does not speak the subprotocol {wanted:?}, and would end the connection; it offers: {offered}"
-            )));
-        }
-        let chosen = subprotocol.or_else(|| self.link.agreed.clone());
-        let field = chosen.as_deref().map(HeaderValue::from_str).transpose();
-        let field = field.map_err(|_| PyValueError::new_err("that is not the name of a subprotocol"))?;
-        Ok(Operation::accept(&self.link, Accepted { subprotocol: field, headers }))
+        accepted(&self.link, subprotocol, headers)
     }
 
     /// The next message: `str` or `bytes`, as the client sent it.
@@ -165,19 +187,7 @@ impl WebSocket {
     /// Closes the socket once all that was sent has gone out. Before it was accepted, refuses the handshake with 403.
     #[pyo3(signature = (code = close::NORMAL, reason = ""))]
     fn close(&self, code: u16, reason: &str) -> PyResult<Operation> {
-        if !close::is_code(code) {
-            return Err(PyValueError::new_err(format!(
-                "{code} is no code to close with; use 1000 to 1003, 1007 to 1014, or 3000 to 4999"
-            )));
-        }
-        if reason.len() > close::MAX_REASON {
-            return Err(PyValueError::new_err(format!(
-                "a reason has at most {} bytes, and this one {}",
-                close::MAX_REASON,
-                reason.len()
-            )));
-        }
-        Ok(Operation::close(&self.link, Close { code, reason: reason.into() }))
+        Ok(Operation::close(&self.link, closing(code, reason)?))
     }
 
     /// The subprotocol that was accepted.

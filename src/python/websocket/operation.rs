@@ -9,6 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use super::asgi;
 use super::close::{self, Close};
 use super::handshake::Accepted;
 use super::link::Link;
@@ -24,6 +25,8 @@ pub(super) enum Kind {
     Text,
     Bytes,
     Json,
+    /// A dict, as ASGI has it.
+    Asgi,
 }
 
 /// One step to or from the client, to be awaited. It takes place when it is awaited, and not before; where it need not wait, without a turn of
@@ -31,6 +34,8 @@ pub(super) enum Kind {
 #[pyclass(frozen, weakref, module = "ziggurat._ziggurat")]
 pub(super) struct Operation {
     link: Arc<Link>,
+    /// Whether a client that has gone is what ASGI makes of it.
+    asgi: bool,
     // Never locked while Python runs.
     step: Mutex<Step>,
 }
@@ -55,20 +60,30 @@ enum Step {
 }
 
 impl Operation {
+    fn of(link: &Arc<Link>, step: Step) -> Self {
+        Self { link: link.clone(), asgi: false, step: Mutex::new(step) }
+    }
+
+    /// The same for an application of ASGI.
+    pub(super) fn for_asgi(mut self) -> Self {
+        self.asgi = true;
+        self
+    }
+
     pub(super) fn receive(link: &Arc<Link>, kind: Kind, iterates: bool) -> Self {
-        Self { link: link.clone(), step: Mutex::new(Step::Receive { kind, iterates }) }
+        Self::of(link, Step::Receive { kind, iterates })
     }
 
     pub(super) fn sending(link: &Arc<Link>, message: Message) -> Self {
-        Self { link: link.clone(), step: Mutex::new(Step::Send(message)) }
+        Self::of(link, Step::Send(message))
     }
 
     pub(super) fn accept(link: &Arc<Link>, accepted: Accepted) -> Self {
-        Self { link: link.clone(), step: Mutex::new(Step::Accept(accepted)) }
+        Self::of(link, Step::Accept(accepted))
     }
 
     pub(super) fn close(link: &Arc<Link>, close: Close) -> Self {
-        Self { link: link.clone(), step: Mutex::new(Step::Close(close)) }
+        Self::of(link, Step::Close(close))
     }
 
     fn step(&self) -> MutexGuard<'_, Step> {
@@ -89,7 +104,7 @@ impl Operation {
             }
             Step::Receiving { kind, iterates } => (kind, iterates),
             Step::Accept(accepted) => {
-                self.link.accept(accepted).map_err(|unable| unable_error(py, unable))?;
+                self.link.accept(accepted).map_err(|unable| self.unable(py, unable))?;
                 return Err(done(py.None().into_bound(py)));
             }
             Step::Close(close) => {
@@ -97,7 +112,7 @@ impl Operation {
                 return Err(done(py.None().into_bound(py)));
             }
             Step::Send(message) => {
-                self.link.send(message).map_err(|unable| unable_error(py, unable))?;
+                self.link.send(message).map_err(|unable| self.unable(py, unable))?;
                 return self.wait_for_room(py);
             }
             Step::Sending => return self.wait_for_room(py),
@@ -113,9 +128,16 @@ impl Operation {
 
     fn receive_or_wait<'py>(&self, py: Python<'py>, kind: Kind, iterates: bool) -> PyResult<Bound<'py, PyAny>> {
         loop {
-            match self.link.receive().map_err(|unable| unable_error(py, unable))? {
+            let received = match self.link.receive() {
+                // Until it is accepted only its end can come.
+                Err(Unable::NotAccepted) if kind == Kind::Asgi => Received::Nothing,
+                Err(Unable::Refused) if kind == Kind::Asgi => Received::Over(Close::new(close::ABNORMAL, "")),
+                received => received.map_err(|unable| self.unable(py, unable))?,
+            };
+            match received {
                 Received::Message(message) => return Err(done(self.convert(py, message, kind)?)),
                 Received::Over(_) if iterates => return Err(PyStopAsyncIteration::new_err(())),
+                Received::Over(close) if kind == Kind::Asgi => return Err(done(asgi::disconnect(py, &close)?)),
                 Received::Over(close) => return Err(close.error(py)),
                 Received::Nothing => {
                     let (waiter, future) = Waiter::new(py)?;
@@ -127,8 +149,12 @@ impl Operation {
         }
     }
 
+    fn unable(&self, py: Python<'_>, unable: Unable) -> PyErr {
+        if self.asgi { asgi::unable_to(py, unable) } else { unable_error(py, unable) }
+    }
+
     fn wait_for_room<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        while self.link.is_full().map_err(|unable| unable_error(py, unable))? {
+        while self.link.is_full().map_err(|unable| self.unable(py, unable))? {
             let (waiter, future) = Waiter::new(py)?;
             if self.link.wait_for_room(waiter).is_none() {
                 *self.step() = Step::Sending;
@@ -145,6 +171,7 @@ impl Operation {
             close.error(py)
         };
         let value = match (kind, message) {
+            (Kind::Asgi, message) => asgi::received(py, &message)?,
             (Kind::Any | Kind::Text, Message::Text(text)) => PyString::new(py, &text).into_any(),
             (Kind::Any | Kind::Bytes, Message::Binary(bytes)) => PyBytes::new(py, &bytes).into_any(),
             (Kind::Text, Message::Binary(_)) => {
