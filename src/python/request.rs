@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::HOST;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, Uri, Version};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -54,6 +54,24 @@ impl Head {
             version: parts.version,
             headers: parts.headers,
         }
+    }
+
+    /// The same in memory of its own. What was parsed keeps the whole buffer of its connection, some 8 KiB, which is too much for what lasts as
+    /// long as a WebSocket.
+    pub(super) fn apart(mut self) -> Self {
+        let mut headers = HeaderMap::with_capacity(self.headers.keys_len());
+        for (name, value) in &self.headers {
+            let own = HeaderName::from_bytes(name.as_str().as_bytes());
+            if let (Ok(name), Ok(mut own)) = (own, HeaderValue::from_bytes(value.as_bytes())) {
+                own.set_sensitive(value.is_sensitive());
+                headers.append(name, own);
+            }
+        }
+        self.headers = headers;
+        if let Ok(uri) = self.uri.to_string().parse() {
+            self.uri = uri;
+        }
+        self
     }
 
     pub(super) fn of(parts: &Parts) -> Self {
@@ -337,4 +355,25 @@ pub(super) fn body_json(py: Python<'_>, bytes: &[u8]) -> PyResult<Py<PyAny>> {
             Err(failure) => failure,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_apart_lets_go_of_the_buffer_of_its_connection() {
+        let buffer = Bytes::from(b"/path?query=1 value".to_vec());
+        let mut parts = http::Request::new(()).into_parts().0;
+        parts.uri = Uri::from_maybe_shared(buffer.slice(..13)).unwrap();
+        parts.headers.insert("x-own", HeaderValue::from_maybe_shared(buffer.slice(14..)).unwrap());
+        let head = Head::new(parts);
+        assert!(!buffer.is_unique());
+        let head = head.apart();
+        assert!(buffer.is_unique());
+        assert_eq!(
+            (head.uri.to_string().as_str(), &head.headers["x-own"]),
+            ("/path?query=1", &HeaderValue::from_static("value"))
+        );
+    }
 }

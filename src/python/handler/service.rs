@@ -128,7 +128,7 @@ impl Inner {
         };
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let claims = if self.plan.needs_claims() { parts.extensions.get().cloned() } else { None };
-        let head = Some(Box::new(Head::new(parts)));
+        let head = Some(Box::new(Head::new(parts).apart()));
         // It is not one answer that is waited for, so no stopwatch runs.
         let (reply, answer) = reply(None);
         let input = Input { scalars, body: Bytes::new(), head, claims, socket: Some(socket) };

@@ -8,9 +8,9 @@ use tungstenite::protocol::WebSocketConfig;
 use super::origin::Origins;
 use crate::ConfigError;
 
-/// How much is read from the socket at once. Each socket has a buffer of this size as long as it is open, so it is small: what an idle one
-/// costs is mostly this. A longer message has its room reserved when its head has come.
-const READ_BUFFER: usize = 4 * 1024;
+/// How much is read from the socket at once. Each socket has a buffer of this size as long as it is open, so it is small. A longer message has
+/// its room reserved when its head has come.
+const READ_BUFFER: usize = 2 * 1024;
 /// How much is gathered before it is written to the socket, without waiting for more.
 const WRITE_BUFFER: usize = 16 * 1024;
 
