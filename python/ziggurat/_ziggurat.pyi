@@ -211,18 +211,25 @@ class Response:
 
     def __new__(
         cls,
-        status: int = 200,
+        status: int | None = None,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         body: object = None,
         *,
         content: object = None,
         media_type: str | None = None,
         background: BackgroundTask | BackgroundTasks | None = None,
-    ) -> Self: ...
+        status_code: int | None = None,
+    ) -> Self:
+        """`status` is 200 unless given; `status_code` is another name of it."""
     @property
     def status(self) -> int: ...
     @status.setter
     def status(self, value: int) -> None: ...
+    @property
+    def status_code(self) -> int:
+        """Another name of `status`."""
+    @status_code.setter
+    def status_code(self, value: int) -> None: ...
     @property
     def headers(self) -> Headers: ...
     @property

@@ -44,15 +44,22 @@ class ConfigError(Exception):
 class HTTPException(Exception):
     """Ends a request with this status; answered as a problem document.
 
-    `detail` is shown to the client. `headers` are added to the answer.
+    `detail` is shown to the client. `headers` are added to the answer. `status_code` is another name of `status`.
     """
 
     def __init__(
         self,
-        status: int,
+        status: int | None = None,
         detail: str | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        status_code: int | None = None,
     ) -> None:
+        if status is not None and status_code is not None:
+            raise TypeError("status and status_code are two names of one thing")
+        status = status_code if status is None else status
+        if status is None:
+            raise TypeError("an HTTPException needs a status: HTTPException(404)")
         if not 400 <= status <= 599:
             raise ValueError(f"an HTTPException has a status from 400 to 599, not {status}")
         self.status = status
@@ -62,6 +69,11 @@ class HTTPException(Exception):
 
     def __str__(self) -> str:
         return f"{self.status}: {self.detail or self.title}"
+
+    @property
+    def status_code(self) -> int:
+        """Another name of `status`."""
+        return self.status
 
     @property
     def title(self) -> str:

@@ -46,17 +46,23 @@ class _Rendered(Response):
     def __new__(
         cls,
         content: Any = None,
-        status: int = 200,
+        status: int | None = None,
         headers: Headers | None = None,
         media_type: str | None = None,
         background: Background | None = None,
+        *,
+        status_code: int | None = None,
     ) -> Self:
-        """`content` is rendered at once. `headers` and `background` are those of `Response`."""
-        body = cls.render(content)
-        made = super().__new__(
-            cls, status, headers, content=body, media_type=media_type or cls.media_type, background=background
+        """`content` is rendered at once. `headers`, `background` and `status_code` are those of `Response`."""
+        return super().__new__(
+            cls,
+            status,
+            headers,
+            content=cls.render(content),
+            media_type=media_type or cls.media_type,
+            background=background,
+            status_code=status_code,
         )
-        return made
 
     @classmethod
     def render(cls, content: Any) -> bytes | str | None:
@@ -99,15 +105,19 @@ class RedirectResponse(Response):
     def __new__(
         cls,
         url: object,
-        status: int = 307,
+        status: int | None = None,
         headers: Headers | None = None,
         background: Background | None = None,
+        *,
+        status_code: int | None = None,
     ) -> Self:
         """`url` is absolute, or relative to that of the request; what a URL cannot hold is percent-encoded. `status` is 301, 302, 303, 307
-        or 308."""
-        if status not in (301, 302, 303, 307, 308):
-            raise ValueError(f"{status} sends nobody elsewhere; use 301, 302, 303, 307 or 308")
-        made = super().__new__(cls, status, headers, background=background)
+        or 308; `status_code` is another name of it."""
+        if status is None and status_code is None:
+            status = 307
+        made = super().__new__(cls, status, headers, background=background, status_code=status_code)
+        if made.status not in (301, 302, 303, 307, 308):
+            raise ValueError(f"{made.status} sends nobody elsewhere; use 301, 302, 303, 307 or 308")
         made.headers["location"] = _location(str(url))
         return made
 
@@ -139,14 +149,23 @@ class StreamingResponse(Response):
     def __new__(
         cls,
         content: Chunks,
-        status: int = 200,
+        status: int | None = None,
         headers: Headers | None = None,
         media_type: str | None = None,
         background: Background | None = None,
+        *,
+        status_code: int | None = None,
     ) -> Self:
         """`content` is an async iterator, a generator, or anything else that can be iterated over but no text and no bytes."""
-        kind = media_type or cls.media_type
-        return super().__new__(cls, status, headers, _iterator(content), media_type=kind, background=background)
+        return super().__new__(
+            cls,
+            status,
+            headers,
+            _iterator(content),
+            media_type=media_type or cls.media_type,
+            background=background,
+            status_code=status_code,
+        )
 
 
 class EventSourceResponse(Response):
@@ -162,17 +181,24 @@ class EventSourceResponse(Response):
     def __new__(
         cls,
         content: Chunks,
-        status: int = 200,
+        status: int | None = None,
         headers: Headers | None = None,
         background: Background | None = None,
         *,
         keep_alive: float | None = 15.0,
+        status_code: int | None = None,
     ) -> Self:
         """`keep_alive=None` sends no comments."""
         if keep_alive is not None and not keep_alive > 0:
             raise ValueError("keep_alive is a number of seconds above 0, or None")
         made = super().__new__(
-            cls, status, headers, _iterator(content), media_type=cls.media_type, background=background
+            cls,
+            status,
+            headers,
+            _iterator(content),
+            media_type=cls.media_type,
+            background=background,
+            status_code=status_code,
         )
         made.headers.setdefault("cache-control", "no-store")
         # nginx holds answers back unless told.
@@ -202,7 +228,7 @@ class FileResponse(Response):
     def __new__(
         cls,
         path: str | os.PathLike[str],
-        status: int = 200,
+        status: int | None = None,
         headers: Headers | None = None,
         media_type: str | None = None,
         background: Background | None = None,
@@ -211,9 +237,12 @@ class FileResponse(Response):
         content_disposition_type: Literal["attachment", "inline"] = "attachment",
         root: str | os.PathLike[str] | None = None,
         missing_ok: bool = False,
+        status_code: int | None = None,
     ) -> Self:
         """With a `filename` browsers are told what it is called, and to save it or, with `content_disposition_type="inline"`, to show it."""
-        made = super().__new__(cls, status, headers, media_type=media_type, background=background)
+        made = super().__new__(
+            cls, status, headers, media_type=media_type, background=background, status_code=status_code
+        )
         if content_disposition_type not in ("attachment", "inline"):
             raise ValueError(f'{content_disposition_type!r} is no disposition; write "attachment" or "inline"')
         if filename is not None:

@@ -19,6 +19,8 @@ from ziggurat import (
     BackgroundTask,
     BackgroundTasks,
     ConfigError,
+    EventSourceResponse,
+    FileResponse,
     HTMLResponse,
     HTTPException,
     JSONResponse,
@@ -26,6 +28,7 @@ from ziggurat import (
     RedirectResponse,
     Request,
     Response,
+    StreamingResponse,
     Ziggurat,
 )
 from ziggurat.testing import TestClient
@@ -375,3 +378,48 @@ def test_a_subclass_cannot_be_filled(app: Ziggurat) -> None:
 
         @app.get("/")
         async def root(response: JSONResponse) -> None: ...
+
+
+def test_status_code_is_another_name_of_status(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    """As users of other frameworks write it: of responses, of `HTTPException`, and of what is set beside."""
+    made = [
+        Response(status_code=202),
+        PlainTextResponse("x", status_code=202),
+        JSONResponse({}, status_code=202),
+        StreamingResponse(iter([b"x"]), status_code=202),
+        EventSourceResponse(iter(["x"]), status_code=202),
+        FileResponse(__file__, status_code=202),
+    ]
+    assert [(each.status, each.status_code) for each in made] == [(202, 202)] * 6
+    assert RedirectResponse("/", status_code=303).status == 303
+    assert (Response().status, RedirectResponse("/").status, PlainTextResponse("x", 201).status_code) == (200, 307, 201)
+
+    @app.get("/raised")
+    async def raised() -> None:
+        raise HTTPException(status_code=410, detail="gone for good")
+
+    @app.get("/set")
+    async def given(response: Response) -> str:
+        response.status_code = 203
+        return "x"
+
+    started = client()
+    answer = started.get("/raised")
+    assert (answer.status_code, answer.json()["detail"]) == (410, "gone for good")
+    assert started.get("/set").status_code == 203
+
+    both: list[Callable[[], object]] = [
+        lambda: Response(201, status_code=202),
+        lambda: PlainTextResponse("x", 201, status_code=202),
+        lambda: RedirectResponse("/", 303, status_code=307),
+        lambda: HTTPException(404, status_code=410),
+    ]
+    for each in both:
+        with pytest.raises(TypeError, match="status and status_code are two names of one thing"):
+            each()
+    with pytest.raises(TypeError, match="needs a status"):
+        HTTPException(detail="x")
+    with pytest.raises(ValueError, match="99 is not the status"):
+        Response(status_code=99)
+    with pytest.raises(ValueError, match="200 sends nobody elsewhere"):
+        RedirectResponse("/", status_code=200)

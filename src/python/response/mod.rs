@@ -217,17 +217,22 @@ fn status(number: u16) -> PyResult<StatusCode> {
 #[pymethods]
 impl Response {
     #[new]
-    #[pyo3(signature = (status = 200, headers = None, body = None, *, content = None, media_type = None, background = None))]
+    #[pyo3(signature = (status = None, headers = None, body = None, *, content = None, media_type = None, background = None, status_code = None))]
+    #[expect(clippy::too_many_arguments, reason = "those of Python")]
     fn new(
         py: Python<'_>,
-        status: u16,
+        status: Option<u16>,
         headers: Option<&Bound<'_, PyAny>>,
         body: Option<&Bound<'_, PyAny>>,
         content: Option<&Bound<'_, PyAny>>,
         media_type: Option<&str>,
         background: Option<Py<PyAny>>,
+        status_code: Option<u16>,
     ) -> PyResult<Self> {
-        let status = self::status(status)?;
+        if status.is_some() && status_code.is_some() {
+            return Err(PyTypeError::new_err("status and status_code are two names of one thing"));
+        }
+        let status = self::status(status.or(status_code).unwrap_or(200))?;
         let mut headers = headers.map(collect).transpose()?.unwrap_or_default();
         let value = match (body, content) {
             (Some(_), Some(_)) => return Err(PyTypeError::new_err("body and content are two names of one thing")),
@@ -260,6 +265,17 @@ impl Response {
     fn set_status(&self, value: u16) -> PyResult<()> {
         self.lock().status = status(value)?;
         Ok(())
+    }
+
+    /// The status by the name that others give it.
+    #[getter(status_code)]
+    fn status_by_other_name(&self) -> u16 {
+        self.status()
+    }
+
+    #[setter(status_code)]
+    fn set_status_by_other_name(&self, value: u16) -> PyResult<()> {
+        self.set_status(value)
     }
 
     /// Has the body be a file. `name` tells its type where it is not that of the path.
