@@ -185,7 +185,7 @@ impl WebSocket {
     }
 
     /// Closes the socket once all that was sent has gone out. Before it was accepted, refuses the handshake with 403.
-    #[pyo3(signature = (code = close::NORMAL, reason = ""))]
+    #[pyo3(signature = (code = close::NORMAL, reason = ""), text_signature = "($self, code=1000, reason='')")]
     fn close(&self, code: u16, reason: &str) -> PyResult<Operation> {
         Ok(Operation::close(&self.link, closing(code, reason)?))
     }
