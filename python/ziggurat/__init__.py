@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import layers
+    from ._forms import FormLimits
     from ._loop import PyLoop, install, new_event_loop
     from ._pages import Page
     from ._ziggurat import __version__, spawn_blocking
@@ -52,9 +53,9 @@ if TYPE_CHECKING:
         token,
         uuid7,
     )
-    from .params import Body, Cookie, Depends, Header, Path, Query
+    from .params import Body, Cookie, Depends, File, Form, Header, Path, Query
     from .policy import Policy
-    from .requests import Claims, Request, State
+    from .requests import Claims, FormData, Request, State, UploadFile
     from .responses import (
         EventSourceResponse,
         EventStream,
@@ -91,7 +92,11 @@ __all__ = [
     "EventSourceResponse",
     "EventStream",
     "F",
+    "File",
     "FileResponse",
+    "Form",
+    "FormData",
+    "FormLimits",
     "HTMLResponse",
     "HTTPException",
     "HasRole",
@@ -131,6 +136,7 @@ __all__ = [
     "StreamingResponse",
     "UnsupportedModelError",
     "UpdatedAt",
+    "UploadFile",
     "WebSocket",
     "WebSocketDisconnect",
     "WebSocketException",
@@ -155,6 +161,7 @@ __all__ = [
 _MODULES = {
     "_ziggurat": ("__version__", "spawn_blocking"),
     "_loop": ("PyLoop", "install", "new_event_loop"),
+    "_forms": ("FormLimits",),
     "_pages": ("Page",),
     "app": ("Ziggurat",),
     "background": ("BackgroundTask", "BackgroundTasks"),
@@ -196,9 +203,9 @@ _MODULES = {
         "token",
         "uuid7",
     ),
-    "params": ("Body", "Cookie", "Depends", "Header", "Path", "Query"),
+    "params": ("Body", "Cookie", "Depends", "File", "Form", "Header", "Path", "Query"),
     "policy": ("Policy",),
-    "requests": ("Claims", "Request", "State"),
+    "requests": ("Claims", "FormData", "Request", "State", "UploadFile"),
     "responses": (
         "EventSourceResponse",
         "EventStream",

@@ -11,7 +11,7 @@ from . import _ziggurat
 from ._specs import CrudSpec, MountSpec, NativeSpec, RouteSpec
 from ._websocket_routes import WEBSOCKET
 from .exceptions import ConfigError
-from .layers import ApiKey, Basic, Cache, Jwt, Layer, Middleware
+from .layers import ApiKey, Basic, BodyLimit, Cache, Jwt, Layer, Middleware
 
 if TYPE_CHECKING:
     from ._catches import Scope
@@ -33,6 +33,7 @@ class Building:
             "target": app._target,
             "location": app._location,
             "debug": app._debug,
+            "forms": app.forms.to_native(),
         }
         if app._sync_threads is not None:
             settings["sync_threads"] = app._sync_threads
@@ -45,6 +46,7 @@ class Building:
         app, native = self.app, self.native
         layers = [*app.layers, *app._middleware]
         _warn_of_cache(layers)
+        _check_body_limits(layers, app.route_specs)
         around_all = [
             self.made(layer, app._location) if isinstance(layer, Middleware) else layer.to_spec() for layer in layers
         ]
@@ -202,6 +204,18 @@ class Building:
         if route.public or self.app.asked(route) is not None or self._asks_everybody(route):
             return False
         return isinstance(route, MountSpec) or route.method is None or route.method in _WRITES
+
+
+def _check_body_limits(layers: Sequence[Layer], routes: Sequence[RouteSpec]) -> None:
+    """What the app says of a path, and what a route says itself."""
+    at = {path for layer in layers if isinstance(layer, BodyLimit) for path in layer.at}
+    for route in routes:
+        if route.max_body is not None and route.path in at:
+            raise ConfigError(
+                f"{route.method} {route.path}: max_body is given, and BodyLimit says something of {route.path} as well",
+                cure="keep one of them",
+                location=route.location,
+            )
 
 
 def _warn_of_cache(layers: Sequence[Layer]) -> None:

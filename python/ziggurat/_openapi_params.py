@@ -11,7 +11,7 @@ from ._param_bodies import BodyPlan
 from ._param_markers import MISSING
 from ._param_scalars import Param
 
-__all__ = ["FASTAPI_ERRORS", "parameters", "request_body"]
+__all__ = ["FASTAPI_ERRORS", "form_body", "parameters", "request_body"]
 
 Json = dict[str, Any]
 
@@ -28,6 +28,8 @@ _SCALARS: dict[str, Json] = {
     "decimal": {"type": "number"},
     "ipv4": {"type": "string", "format": "ipv4"},
     "ipv6": {"type": "string", "format": "ipv6"},
+    "bytes": {"type": "string", "format": "binary"},
+    "upload": {"type": "string", "format": "binary"},
 }
 _LIMITS = {
     "ge": "minimum",
@@ -45,12 +47,47 @@ def parameters(params: tuple[Param, ...]) -> list[Json]:
     """Each once, though several functions may read it."""
     made: dict[tuple[str, str], Json] = {}
     for param in params:
-        if param.docs.get("include_in_schema", True):
+        if param.source != "form" and param.docs.get("include_in_schema", True):
             made.setdefault((param.source, param.alias), _parameter(param))
     return list(made.values())
 
 
 def _parameter(param: Param) -> Json:
+    schema = _whole_schema(param)
+    made: Json = {"name": param.alias, "in": param.source, "required": param.required, "schema": schema}
+    if param.docs.get("description"):
+        made["description"] = param.docs["description"]
+    if param.docs.get("deprecated"):
+        made["deprecated"] = True
+    return made
+
+
+def form_body(params: tuple[Param, ...], name: str) -> Json:
+    """Of a form that has these fields."""
+    shown = {param.alias: param for param in reversed(params) if param.docs.get("include_in_schema", True)}
+    fields = dict(reversed(shown.items()))
+    properties: Json = {}
+    for alias, param in fields.items():
+        properties[alias] = _whole_schema(param)
+        for told in ("description", "deprecated"):
+            if param.docs.get(told):
+                properties[alias][told] = param.docs[told]
+    schema: Json = {"type": "object", "title": f"Form_{name}", "properties": properties}
+    required = [alias for alias, param in fields.items() if param.required]
+    if required:
+        schema["required"] = required
+    encoding = {
+        alias: {"contentType": ", ".join(param.media_types)} for alias, param in fields.items() if param.media_types
+    }
+    multipart: Json = {"schema": schema} | ({"encoding": encoding} if encoding else {})
+    content = {"multipart/form-data": multipart}
+    # A form with files is only sent in parts.
+    if not any(param.kind in ("upload", "bytes") for param in params):
+        content = {"application/x-www-form-urlencoded": {"schema": schema}, **content}
+    return {"required": any(param.required for param in params), "content": content}
+
+
+def _whole_schema(param: Param) -> Json:
     schema = _schema(param)
     if param.collection is not None:
         schema = {"type": "array", "items": schema}
@@ -66,12 +103,7 @@ def _parameter(param: Param) -> Json:
         schema["title"] = param.docs["title"]
     if param.docs.get("examples"):
         schema["examples"] = to_jsonable_python(list(param.docs["examples"]))
-    made: Json = {"name": param.alias, "in": param.source, "required": param.required, "schema": schema}
-    if param.docs.get("description"):
-        made["description"] = param.docs["description"]
-    if param.docs.get("deprecated"):
-        made["deprecated"] = True
-    return made
+    return schema
 
 
 def _schema(param: Param) -> Json:

@@ -16,7 +16,7 @@ from ._param_markers import LIMITS, MISSING, Body, Marker
 from ._param_models import is_attrs, is_model, is_struct, validator
 from ._param_unwrap import Unwrapped, optional
 
-__all__ = ["BodyParam", "BodyPlan", "body", "is_body", "plan_of"]
+__all__ = ["BodyParam", "BodyPlan", "body", "is_body", "media_types_of", "plan_of"]
 
 Decoder = Literal["pydantic", "msgspec", "bytes", "str"]
 
@@ -104,11 +104,7 @@ def body(name: str, given: Unwrapped, default: object, wrong: Wrong) -> BodyPara
     marker = given.marker if isinstance(given.marker, Body) else Body()
     if given.default_factory is not None:
         raise wrong(f"{name!r} has a default_factory, which a body cannot have", "write a plain default")
-    asked = (marker.media_type,) if isinstance(marker.media_type, str) else tuple(marker.media_type or ())
-    for media_type in asked:
-        if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
-            raise wrong(f"{media_type!r} is no media type", 'write "image/png" or "image/*"')
-    media_types = tuple(media_type.lower() for media_type in asked)
+    media_types = media_types_of(marker.media_type, wrong)
     inner, _ = optional(given.annotation)
     decoder: Decoder = "pydantic"
     if inner is bytes or (inner is str and media_types and not _all_json(media_types)):
@@ -132,6 +128,15 @@ def body(name: str, given: Unwrapped, default: object, wrong: Wrong) -> BodyPara
         decoder=decoder,
         docs=given.docs,
     )
+
+
+def media_types_of(given: str | Sequence[str] | None, wrong: Wrong) -> tuple[str, ...]:
+    """What `media_type=` was given, checked."""
+    asked = (given,) if isinstance(given, str) else tuple(given or ())
+    for media_type in asked:
+        if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
+            raise wrong(f"{media_type!r} is no media type", 'write "image/png" or "image/*"')
+    return tuple(media_type.lower() for media_type in asked)
 
 
 def _all_json(media_types: Iterable[str]) -> bool:

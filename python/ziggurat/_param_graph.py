@@ -13,6 +13,7 @@ from ._callables import Wrong, describe_callable, parameters_of, spell
 from ._param_bodies import BodyParam, body, is_body
 from ._param_depends import Dependency, Depends, Scope
 from ._param_driver import Kind, Step
+from ._param_forms import form, is_form
 from ._param_markers import MISSING, Body, Marker, Path
 from ._param_models import ModelParam, is_model, model
 from ._param_scalars import Param, alias_of, scalar, source_of
@@ -162,6 +163,8 @@ def _from_request(
     name: str, given: Unwrapped, default: object, in_path: list[str], wrong: Wrong
 ) -> Param | ModelParam | BodyParam:
     marker = given.marker
+    if is_form(marker, given.annotation):
+        return form(name, given, default, in_path, wrong)
     if isinstance(marker, Body) or (marker is None and name not in in_path and is_body(given.annotation)):
         return body(name, given, default, wrong)
     if marker is not None and is_model(optional(given.annotation)[0]):
@@ -345,6 +348,7 @@ class Graph:
             default,
             id(param.default_factory),
             param.omitted,
+            param.media_types,
             repr(param.members),
             repr(sorted(param.constraints.items())),
             repr(sorted(param.items.items())),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-__all__ = ["MISSING", "Body", "Cookie", "Header", "Marker", "Path", "Query"]
+__all__ = ["MISSING", "Body", "Cookie", "File", "Form", "Header", "Marker", "Path", "Query"]
 
 
 class _Missing(enum.Enum):
@@ -102,7 +102,21 @@ class Body(Marker):
     """The content types that are taken, as `image/png` or `image/*`; others are answered 415. JSON unless given, and any for `bytes`."""
 
 
-PLACES = "Path, Query, Header, Cookie and Body"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form(Marker):
+    """Takes the parameter from a field of a form, or the fields of a model from there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File(Marker):
+    """Takes a file from a form: an `UploadFile`, or its content as `bytes`, or a list of them."""
+
+    media_type: str | Sequence[str] | None = None
+    """The content types that it may have, as `image/png` or `image/*`; another one is answered 422. It is what the client says, and need not
+    be true. Any unless given."""
+
+
+PLACES = "Path, Query, Header, Cookie, Form, File and Body"
 LIMITS = (
     "ge",
     "gt",

@@ -18,9 +18,10 @@ from ._callables import Wrong, spell
 from ._param_markers import MISSING, Header, Marker
 from ._param_scalars import Param, Source, alias_of, scalar, source_of
 from ._param_unwrap import Unwrapped, optional, unwrap
+from ._ziggurat import UploadFile
 from .exceptions import ConfigError
 
-__all__ = ["ModelParam", "is_attrs", "is_model", "is_struct", "model", "validator"]
+__all__ = ["ModelParam", "is_attrs", "is_model", "is_struct", "is_upload", "model", "validator"]
 
 Library = Literal["pydantic", "msgspec"]
 
@@ -144,10 +145,10 @@ def _param(each: _Field, source: Source, alias: str, wrong: Wrong) -> Param:
         wanted = Unwrapped(list[str] if several else str, docs=dict(each.docs))
         return scalar(each.name, wanted, source, alias, MISSING, wrong)
 
-    if each.as_text:
+    given = unwrap(each.name, each.annotation, wrong)
+    if each.as_text and not is_upload(given.annotation):
         param = as_text()
     else:
-        given = unwrap(each.name, each.annotation, wrong)
         given.docs |= each.docs
         try:
             param = scalar(each.name, given, source, alias, MISSING, wrong)
@@ -155,6 +156,16 @@ def _param(each: _Field, source: Source, alias: str, wrong: Wrong) -> Param:
             # The model has rules of its own for it.
             param = as_text()
     return dataclasses.replace(param, default=MISSING, default_factory=None, omitted=not each.required)
+
+
+def is_upload(annotation: Any, of: type = UploadFile) -> bool:
+    """Whether it is a file of a form, or several."""
+    inner, _ = optional(annotation)
+    if get_origin(inner) in (list, tuple, set, frozenset) and get_args(inner):
+        inner = get_args(inner)[0]
+    while get_origin(inner) is Annotated:
+        inner = get_args(inner)[0]
+    return isinstance(inner, type) and issubclass(inner, of)
 
 
 def _fields(cls: Any, wrong: Wrong) -> Iterator[_Field]:

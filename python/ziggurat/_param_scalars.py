@@ -15,10 +15,11 @@ from uuid import UUID
 from ._callables import Wrong, spell
 from ._param_markers import LIMITS, MISSING, PLACES, Body, Header, Marker
 from ._param_unwrap import Unwrapped, optional, unwrap
+from ._ziggurat import UploadFile
 
 __all__ = ["Param", "Source", "alias_of", "scalar", "source_of"]
 
-Source = Literal["path", "query", "header", "cookie"]
+Source = Literal["path", "query", "header", "cookie", "form"]
 Kind = Literal[
     "int",
     "float",
@@ -34,6 +35,8 @@ Kind = Literal[
     "ipv6",
     "enum",
     "literal",
+    "bytes",
+    "upload",
 ]
 Collection = Literal["list", "set", "frozenset", "tuple"]
 
@@ -55,6 +58,8 @@ _SUPPORTED = (
     "int, float, Decimal, bool, str, UUID, datetime, date, time, timedelta, IPv4Address, IPv6Address, an Enum, a Literal, "
     "one of them or None, or a list, set, frozenset or tuple[..., ...] of them"
 )
+_FILES: dict[Any, Kind] = {bytes: "bytes", UploadFile: "upload"}
+"""What may stand in a form alone."""
 _COLLECTIONS: dict[Any, Collection] = {list: "list", set: "set", frozenset: "frozenset", tuple: "tuple"}
 _NUMBERS = ("int", "float", "decimal")
 _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
@@ -87,6 +92,8 @@ class Param:
     """`min_items` and `max_items` of a collection."""
     docs: Mapping[str, Any] = field(default_factory=dict)
     """Any of title, description, examples, deprecated and include_in_schema."""
+    media_types: tuple[str, ...] = ()
+    """What a file may be; any where none is given."""
     omitted: bool = False
     """Whether it is a field of a model, which is told nothing of one that is not there."""
 
@@ -105,6 +112,7 @@ class Param:
             "default": None if self.default is MISSING else keep(self.default),
             "factory": None if self.default_factory is None else keep(self.default_factory),
             "omitted": self.omitted,
+            "media_types": self.media_types,
             "members": [[text, keep(member)] for text, member in self.members],
             "rule": {
                 limit: str(value) if self.kind == "decimal" and limit in _BOUNDS else value
@@ -131,6 +139,10 @@ def scalar(name: str, given: Unwrapped, source: Source, alias: str, default: obj
     if collection is not None and source == "path":
         raise wrong(f"the path parameter {name!r} cannot be a {collection}", "take one value per segment")
     kind, members = _kind(inner)
+    if kind is None and source == "form":
+        kind = _FILES.get(inner) if isinstance(inner, type) else None
+        if kind is not None and collection in ("set", "frozenset"):
+            raise wrong(f"{name!r} is a {collection} of files", f"write list[{spell(inner)}]")
     if kind is None:
         raise wrong(
             f"the parameter {name!r} has the type {spell(given.annotation)}, which cannot be read from the {source}",
@@ -219,9 +231,14 @@ def _check_limits(name: str, kind: Kind, limits: Mapping[str, Any], wrong: Wrong
         elif limit in ("max_digits", "decimal_places"):
             fits = kind == "decimal" and isinstance(value, int) and value >= 0
         else:
-            fits = kind == "str"
+            fits = kind in ("str", "bytes")
             if fits:
                 _check_length(name, kind, limit, value, wrong)
+        if not fits and kind == "upload":
+            raise wrong(
+                f"{name!r} is an UploadFile, so the limit {limit}={value!r} cannot be checked",
+                "write forms=FormLimits(max_file_size=...) of the route",
+            )
         if not fits:
             raise wrong(
                 f"{name!r} is a {kind}, so the limit {limit}={value!r} cannot be checked",
@@ -261,5 +278,11 @@ def alias_of(name: str, given: Unwrapped, marker: Marker | None) -> str:
 def source_of(marker: Marker | None) -> Source:
     """The place that a marker names; the query where there is none."""
     assert not isinstance(marker, Body)
-    names: dict[str, Source] = {"Path": "path", "Header": "header", "Cookie": "cookie"}
+    names: dict[str, Source] = {
+        "Path": "path",
+        "Header": "header",
+        "Cookie": "cookie",
+        "Form": "form",
+        "File": "form",
+    }
     return names.get(type(marker).__name__, "query") if isinstance(marker, Marker) else "query"

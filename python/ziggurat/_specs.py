@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast, get_args
 
+from ._forms import FormLimits
 from ._param_depends import Dependency
 from .exceptions import ConfigError
 from .guards import Guard, checked
@@ -137,6 +138,10 @@ class RouteOptions(TypedDict, total=False):
     """`[Depends(function)]`: called before the handler, whatever they give."""
     errors: Errors | None
     """How clients are told what was wrong; as the app says unless given."""
+    forms: FormLimits | None
+    """What a form may hold; as the app says unless given."""
+    max_body: int | None
+    """How many bytes a body may have, more or less than `layers.BodyLimit` of the app says of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,10 @@ class RouteSpec:
     """Those of routers; the plan has those of the route."""
     errors: Errors | None
     """None is what the app says."""
+    forms: FormLimits | None
+    """None is what the app says."""
+    max_body: int | None
+    """None is what the layers say."""
     location: str
     """`file:line` of the decorator."""
     returned: Returned

@@ -174,6 +174,8 @@ def spec_of(
         skip_layers=skip_layers,
         dependencies=(),
         errors=None,
+        forms=None,
+        max_body=None,
         location=plan.location or location,
         returned=Returned(),
         responses={},

@@ -19,7 +19,19 @@ from os import PathLike
 from socket import socket
 from ssl import MemoryBIO
 from types import GenericAlias
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, TypeVarTuple, final, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    BinaryIO,
+    Generic,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+    TypeVarTuple,
+    final,
+    overload,
+)
 
 from typing_extensions import disjoint_base
 
@@ -30,6 +42,7 @@ if TYPE_CHECKING:
 
     from _typeshed import FileDescriptorLike
 
+    from ._forms import FormOpening
     from .app import Ziggurat
     from .background import BackgroundTask, BackgroundTasks
     from .websockets import WebSocketState
@@ -123,6 +136,65 @@ class Request:
         Empty without `layers.Otel`."""
     async def body(self) -> bytes: ...
     async def json(self) -> Any: ...
+    def form(
+        self, *, max_files: int | None = None, max_fields: int | None = None, max_part_size: int | None = None
+    ) -> FormOpening:
+        """The form in the body: `await request.form()`, or `async with request.form() as form:`, which closes its files at its end.
+
+        The limits are those of the route (`FormLimits`) unless they are given; `max_part_size` is of fields that are texts. A body that is no
+        form raises an `HTTPException`, 415.
+        """
+
+@final
+class UploadFile:
+    """A file of a form. Small ones are in memory, great ones in a temporary file that has no name.
+
+    It can be read while its request is answered, and by the tasks that run behind the answer; then it is closed, and gone.
+    """
+
+    def __new__(
+        cls,
+        file: bytes | BinaryIO,
+        *,
+        filename: str | None = None,
+        headers: Headers | Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        content_type: str | None = None,
+    ) -> Self:
+        """As a test wants it, to call a handler with; `file` is read to its end."""
+    @property
+    def filename(self) -> str | None:
+        """As the client says it, without directories and control characters; None where that leaves nothing. Anybody may have chosen it: no
+        file should be kept under it unseen."""
+    @property
+    def content_type(self) -> str | None:
+        """As the client says it, which need not be true."""
+    @property
+    def headers(self) -> Headers:
+        """Those of its part."""
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def file(self) -> BinaryIO:
+        """A file to read from, for libraries that do so by themselves. It blocks: use it in `def` handlers, or on a thread. It has a place of
+        its own, apart from that of `read`."""
+    async def read(self, size: int = -1) -> bytes:
+        """The next `size` bytes, or all that are left."""
+    async def seek(self, offset: int, whence: int = 0) -> int:
+        """Goes on at `offset`, from the beginning, or with `whence` 1 from here, or with 2 from the end."""
+    async def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> None:
+        """Copies it to `path` in Rust, off the loop. The file is there when all of it is, or not at all; with `overwrite=False` one that is
+        there already raises `FileExistsError`."""
+    async def close(self) -> None: ...
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any: ...
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]: ...
+    def _read_at(self, at: int, most: int) -> bytes: ...
+    def __aiter__(self) -> Self: ...
+    async def __anext__(self) -> bytes: ...
 
 @final
 class WebSocket:

@@ -10,6 +10,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from . import _openapi_info, _ziggurat
+from ._forms import FormLimits, form_limits
 from ._info import RouteInfo, StackInfo, Started
 from ._location import user_location
 from ._openapi_info import Contact, License, Server, Tag
@@ -73,6 +74,8 @@ class Ziggurat(Routes):
     With `errors="fastapi"` handlers in Python tell of what was wrong as FastAPI does, `{"detail": [{"type": ..., "loc": ...}]}`, unless
     a route says otherwise; without it they answer problem documents.
 
+    `forms` says how much a form may hold, and where great files of one are kept, where no route does: see `FormLimits`.
+
     `title`, `version`, `description`, `summary`, `terms_of_service`, `contact` and `license_info` are told in the OpenAPI document, as
     are `servers` and what `openapi_tags` say of tags; see `ziggurat.openapi` for their members.
 
@@ -113,6 +116,7 @@ class Ziggurat(Routes):
         dependencies: Sequence[Any] = (),
         state: State | None = None,
         errors: Errors = "problem",
+        forms: FormLimits | None = None,
     ) -> None:
         super().__init__()
         for kind, function in (exception_handlers or {}).items():
@@ -143,6 +147,8 @@ class Ziggurat(Routes):
         """What the app's code keeps, as attributes."""
         self._dependencies = dependencies_of(dependencies, "the app", user_location())
         self._errors: Errors = errors_of(errors, "the app", user_location()) or "problem"
+        self.forms = form_limits(forms, "the app", user_location()) or FormLimits()
+        """What forms may hold, where no route says otherwise."""
         self.dependency_overrides = DependencyOverrides(self._override)
         """What stands in for dependencies, as `app.dependency_overrides[get_db] = get_test_db` in tests."""
         self._compiled: dict[tuple[int, tuple[Dependency, ...]], Compiled] = {}
@@ -334,6 +340,8 @@ class Ziggurat(Routes):
             catch=catch,
             write=route.returned.write,
             stream=None if route.returned.stream is None else route.returned.stream.to_spec(),
+            forms=route.forms or self.forms,
+            max_body=route.max_body,
         )
 
     def _override(self) -> None:

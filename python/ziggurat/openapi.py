@@ -14,7 +14,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from ._openapi_answers import as_written, of_structs, other, success
 from ._openapi_info import Contact, ExternalDocs, License, Server, ServerVariable, Tag
 from ._openapi_models import tell_of_model
-from ._openapi_params import FASTAPI_ERRORS, parameters, request_body
+from ._openapi_params import FASTAPI_ERRORS, form_body, parameters, request_body
 from ._returns import has_struct
 from ._security import Security, add_problems, as_fastapi, problem
 from .exceptions import ConfigError
@@ -118,6 +118,9 @@ def _operation(route: RouteSpec, compiled: Compiled, schemas: _Schemas, operatio
         made["requestBody"] = request_body(compiled.body, schemas.body(compiled))
         problems |= {"400", "413", "415", "422"}
     sources = {param.source for param in compiled.params}
+    if compiled.form:
+        made["requestBody"] = form_body(compiled.form, re.sub(r"\W+", "_", route.name))
+        problems |= {"400", "413", "415", "422"}
     if sources & {"path", "query"}:
         problems.add("400")
     if "path" in sources:

@@ -7,9 +7,10 @@ Rules, in this order:
 - a parameter annotated `Request`, `WebSocket`, `Claims` or `State` is that; `Response` is what is answered beside what the handler returns, and
   `BackgroundTasks` what runs behind the answer;
 - a pydantic model, dataclass, typed dict, `msgspec.Struct` or class of attrs (or a list of them) is the JSON body;
+- an `UploadFile`, and a list of them, is a file of a form;
 - any other scalar, and a list of scalars, is a query parameter.
 
-`Annotated[..., Query()]`, `Path()`, `Header()`, `Cookie()` and `Body()` say it outright. Everything that cannot be filled is refused
+`Annotated[..., Query()]`, `Path()`, `Header()`, `Cookie()`, `Form()`, `File()` and `Body()` say it outright. Everything that cannot be filled is refused
 with a `ConfigError` that names the parameter, the function and its line.
 """
 
@@ -23,11 +24,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ._callables import describe_callable
+from ._forms import FormLimits
 from ._param_bodies import BodyPlan, plan_of
 from ._param_depends import Dependency, Depends
 from ._param_driver import Mode, compiled
 from ._param_graph import Call, Calls, Graph, call_of, dependencies_first
-from ._param_markers import MISSING, Body, Cookie, Header, Path, Query
+from ._param_markers import MISSING, Body, Cookie, File, Form, Header, Path, Query
 from ._param_models import ModelParam
 from ._param_scalars import Param
 from ._state import State
@@ -39,6 +41,8 @@ __all__ = [
     "Compiled",
     "Cookie",
     "Depends",
+    "File",
+    "Form",
     "Header",
     "Param",
     "Path",
@@ -78,6 +82,11 @@ class Compiled:
     wants_claims: bool
     """Whether it is only for callers who are known."""
 
+    @property
+    def form(self) -> tuple[Param, ...]:
+        """What stands in a form."""
+        return tuple(param for param in self.params if param.source == "form")
+
     def to_native(
         self,
         *,
@@ -87,6 +96,8 @@ class Compiled:
         catch: int | None = None,
         write: Callable[[Any], bytes] | None = None,
         stream: dict[str, str] | None = None,
+        forms: FormLimits | None = None,
+        max_body: int | None = None,
     ) -> tuple[str, list[object]]:
         """The plan as JSON for the native side, and the Python objects that it names by index."""
         objects = list(self.objects)
@@ -112,6 +123,8 @@ class Compiled:
             ],
             "forbids": list(forbids.items()),
             "body": None if self.body is None else self.body.to_native(keep),
+            "form": {"limits": (forms or FormLimits()).to_native()} if self.form or "request" in self.args else None,
+            "max_body": max_body,
             "status": status,
             "auth": auth,
             "errors": errors,
@@ -203,6 +216,7 @@ class Plan:
                     f"add {missing!r} to the function, or take it out of the path",
                 )
         body = plan_of(graph.bodies, self.name, self.call.wrong)
+        self._check_form(graph)
         keywords: tuple[str, ...] = ()
         if graph.steps:
             args = [f"a{i}" for i in range(len(graph.args))]
@@ -228,6 +242,20 @@ class Plan:
             objects=tuple(graph.objects),
             wants_claims=graph.wants_claims,
         )
+
+    def _check_form(self, graph: Graph) -> None:
+        """A body is one thing."""
+        names = [param.name for param in graph.params if param.source == "form"]
+        if names and not self.answers:
+            raise self.call.wrong(
+                f"{names[0]!r} is taken from a form, and a WebSocket begins without one",
+                "receive it as a message, or take it from the path, the query, a header or a cookie",
+            )
+        if names and graph.bodies:
+            raise self.call.wrong(
+                f"{names[0]!r} is taken from a form, and {graph.bodies[0].name!r} from a JSON body, and a request has one body",
+                f"write {graph.bodies[0].name}: Annotated[..., Form()], with the fields of the model in the form",
+            )
 
 
 def _native(arg: object, body: BodyPlan | None) -> object:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
 
+from ._forms import FormData
 from ._state import Claims, State
-from ._ziggurat import Headers, QueryParams, Request
+from ._ziggurat import Headers, QueryParams, Request, UploadFile
 
-__all__ = ["Claims", "Headers", "QueryParams", "Request", "State"]
+__all__ = ["Claims", "FormData", "Headers", "QueryParams", "Request", "State", "UploadFile"]
 
 MutableMapping.register(Headers)
 Mapping.register(QueryParams)

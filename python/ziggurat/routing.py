@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
+from ._forms import FormLimits, body_size, form_limits
 from ._location import user_location
 from ._param_depends import checked
 from ._returns import IncEx, Options, returned_by
@@ -131,6 +132,8 @@ class Routes:
         skip_layers: Sequence[SkippedLayer] = (),
         dependencies: Sequence[Any] = (),
         errors: Errors | None = None,
+        forms: FormLimits | None = None,
+        max_body: int | None = None,
     ) -> Callable[[Handler], Handler]:
         location = user_location()
         # Annotations may name what is local to the function in which the app is made.
@@ -168,6 +171,8 @@ class Routes:
         asks = guards_of(guards, auth, path, location)
         before = checked(dependencies, path, location)
         told = errors_of(errors, path, location)
+        holds = form_limits(forms, path, location)
+        most = body_size(max_body, path, location)
 
         def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
             plan = inspect_handler(
@@ -196,6 +201,8 @@ class Routes:
                     skip_layers=skipped,
                     dependencies=(),
                     errors=told,
+                    forms=holds,
+                    max_body=most,
                     location=plan.location or location,
                     returned=returned,
                     responses=responses or {},

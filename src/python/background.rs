@@ -1,6 +1,6 @@
 //! What runs behind an answer, once that was handed over.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use http_body::Body as _;
 use pyo3::intern;
@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::bridge::OnLoop;
+use super::form::Kept;
 use super::objects::Objects;
 use super::pyloop::LoopHandle;
 use super::stream::held;
@@ -21,10 +22,10 @@ pub(super) fn after(objects: &Objects, mut response: Response, tasks: Py<PyAny>)
     // An app that stops waits for it.
     let token = objects.shared.get().map(|shared| shared.background.token());
     let tasks = OnLoop::new(tasks, home.clone());
-    let behind = Behind { left: Some((tasks, token)), home };
+    let behind = Behind { left: Some((tasks, token)), files: OnceLock::new(), home };
     // Several may stand behind one answer: its own, and those of the handler.
     let before = response.extensions_mut().remove::<After>();
-    response.extensions_mut().insert(After { _behind: Arc::new(behind), _before: before.map(Arc::new) });
+    response.extensions_mut().insert(After { behind: Arc::new(behind), before: before.map(Arc::new) });
     Ok(with_body(response))
 }
 
@@ -34,29 +35,68 @@ pub(super) fn with_body(mut response: Response) -> Response {
         return response;
     }
     match response.extensions_mut().remove::<After>() {
-        Some(after) => response.map(|body| held(body, after)),
+        Some(after) => {
+            let mut left = response.extensions_mut().remove::<InBody>().unwrap_or_default();
+            left.0.extend(after.all().map(Arc::downgrade));
+            response.extensions_mut().insert(left);
+            response.map(|body| held(body, after))
+        }
         None => response,
     }
 }
 
+/// Keeps the files of a form until the answer was handed over, and what runs behind it is over.
+pub(super) fn keep(mut response: Response, files: Option<Kept>) -> Response {
+    let Some(files) = files else { return response };
+    let extensions = response.extensions_mut();
+    if let Some(left) = extensions.remove::<InBody>() {
+        for behind in left.0.iter().filter_map(Weak::upgrade) {
+            let _ = behind.files.set(files.clone());
+        }
+    }
+    if let Some(after) = extensions.get::<After>() {
+        for behind in after.all() {
+            let _ = behind.files.set(files.clone());
+        }
+    }
+    if response.body().as_bytes().is_some() || response.body().is_end_stream() {
+        response.extensions_mut().insert(files);
+        return response;
+    }
+    response.map(|body| held(body, files))
+}
+
+/// A response extension: what is behind its body.
+#[derive(Clone, Default)]
+struct InBody(Vec<Weak<Behind>>);
+
 /// A response extension: what is behind begins when the last copy of it is dropped, which is when the head was sent.
 #[derive(Clone)]
 struct After {
-    _behind: Arc<Behind>,
-    _before: Option<Arc<After>>,
+    behind: Arc<Behind>,
+    before: Option<Arc<After>>,
+}
+
+impl After {
+    fn all(&self) -> impl Iterator<Item = &Arc<Behind>> {
+        std::iter::successors(Some(self), |after| after.before.as_deref()).map(|after| &after.behind)
+    }
 }
 
 /// It begins when this is dropped, whether the client got its answer or has gone.
 struct Behind {
     left: Option<(OnLoop<Py<PyAny>>, Option<TaskTrackerToken>)>,
+    /// What it may read.
+    files: OnceLock<Kept>,
     home: LoopHandle,
 }
 
 impl Drop for Behind {
     fn drop(&mut self) {
         let Some((tasks, token)) = self.left.take() else { return };
+        let running = Running(Mutex::new(Some((token, self.files.take()))));
         let told = self.home.deliver(Box::new(move |py| {
-            attach::on_loop(py, LeafKind::Python, |py| begin(py, tasks.into_inner(py), token));
+            attach::on_loop(py, LeafKind::Python, |py| begin(py, tasks.into_inner(py), running));
         }));
         if let Err(back) = told {
             tracing::error!("background tasks were not run: the event loop is closed");
@@ -65,10 +105,10 @@ impl Drop for Behind {
     }
 }
 
-fn begin(py: Python<'_>, tasks: Py<PyAny>, token: Option<TaskTrackerToken>) {
+fn begin(py: Python<'_>, tasks: Py<PyAny>, running: Running) {
     let begun = || -> PyResult<()> {
         let begin = py.import(intern!(py, "ziggurat.background"))?.getattr(intern!(py, "_begin"))?;
-        begin.call1((tasks, Running(Mutex::new(token)))).map(drop)
+        begin.call1((tasks, running)).map(drop)
     };
     if let Err(error) = begun() {
         errors::log(py, &error, "a background task");
@@ -77,13 +117,13 @@ fn begin(py: Python<'_>, tasks: Py<PyAny>, token: Option<TaskTrackerToken>) {
 
 /// Kept by what runs until it has ended.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
-struct Running(Mutex<Option<TaskTrackerToken>>);
+struct Running(Mutex<Option<(Option<TaskTrackerToken>, Option<Kept>)>>);
 
 #[pymethods]
 impl Running {
     /// An app that stops need not wait any longer.
     fn end(&self) {
-        let token = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(token);
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(kept);
     }
 }

@@ -15,6 +15,7 @@ mod db;
 mod errors;
 mod extension;
 mod file;
+mod form;
 mod handler;
 mod headers;
 mod hooks;
@@ -51,6 +52,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<handler::Run>()?;
     module.add_class::<app::Sent>()?;
     module.add_class::<extension::NativeService>()?;
+    module.add_class::<form::UploadFile>()?;
     module.add_class::<headers::Headers>()?;
     module.add_class::<layer_handle::LayerHandle>()?;
     module.add_class::<query::QueryParams>()?;

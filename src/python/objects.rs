@@ -16,6 +16,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 
 use super::asgi::AsgiApp;
+use super::form::Limits;
 use super::handler::{Callable, Plan, SyncPool};
 use super::pyloop::LoopHandle;
 
@@ -39,6 +40,8 @@ pub(super) struct Objects {
     /// What is lent to requests further in.
     lent: Mutex<HashMap<u64, Surroundings>>,
     next: AtomicU64,
+    /// What forms may hold that are asked for by name.
+    pub(super) forms: OnceLock<Arc<Limits>>,
     /// Set when the app is built.
     pub(super) shared: OnceLock<Arc<Shared>>,
 }
@@ -63,6 +66,11 @@ impl Objects {
     // Never locked while Python runs, nor while a reference is dropped.
     fn lent(&self) -> MutexGuard<'_, HashMap<u64, Surroundings>> {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What forms may hold, where no route says otherwise.
+    pub(super) fn form_limits(&self) -> Arc<Limits> {
+        self.forms.get().cloned().unwrap_or_default()
     }
 
     pub(super) fn lend(&self, surroundings: Surroundings) -> u64 {

@@ -1,7 +1,7 @@
 //! A request as Python sees it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -14,6 +14,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 use super::convert::classes;
+use super::errors;
+use super::form::{self, Form, Limits, READ_AS_FORM, Unread};
 use super::handler;
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
@@ -103,10 +105,35 @@ pub(super) fn client_of(extensions: &Extensions) -> Option<(IpAddr, u16)> {
     }
 }
 
+/// What is made of a body.
+pub(super) enum Wanted {
+    Bytes,
+    Json,
+    /// Of a request with these headers.
+    Form(HeaderMap, Limits),
+}
+
+impl Wanted {
+    pub(super) fn of(&self, py: Python<'_>, bytes: &Bytes) -> PyResult<Py<PyAny>> {
+        match self {
+            Self::Bytes => Ok(PyBytes::new(py, bytes).into_any().unbind()),
+            Self::Json => body_json(py, bytes),
+            Self::Form(headers, limits) => match form::of_bytes(headers, bytes, limits) {
+                Ok(form) => form::data_of(py, &form),
+                Err(problem) => Err(errors::http_error(py, &problem)),
+            },
+        }
+    }
+}
+
 /// Where the body comes from.
 pub(super) enum BodySource {
     /// A handler's: it was read before Python was entered.
-    Read(Bytes),
+    Read(Bytes, Arc<Limits>),
+    /// The same, as a form.
+    Form(Arc<Form>),
+    /// A handler's, that is read when it is asked for.
+    Unread(Arc<Unread>, Arc<Limits>),
     /// A middleware's: it is read when it is asked for.
     Exchange(Arc<Exchange>),
     /// A hook's: the row was made of it.
@@ -124,6 +151,8 @@ pub(super) struct Request {
     query: PyOnceLock<Py<QueryParams>>,
     auth: PyOnceLock<Option<Py<PyAny>>>,
     state: PyOnceLock<Py<PyDict>>,
+    /// What was made of a body that had been read.
+    form: OnceLock<Arc<Form>>,
     app: Option<Py<PyAny>>,
 }
 
@@ -136,6 +165,7 @@ impl Request {
             query: PyOnceLock::new(),
             auth: PyOnceLock::new(),
             state: PyOnceLock::new(),
+            form: OnceLock::new(),
             app: None,
         }
     }
@@ -164,6 +194,14 @@ impl Request {
     /// What the answer with a file depends on.
     pub(super) fn asked(&self) -> (Method, HeaderMap) {
         (self.head.method.clone(), self.head.headers.clone())
+    }
+
+    /// The form that was read when it was asked for.
+    pub(super) fn form_read(&self) -> Option<Arc<Form>> {
+        match &self.body {
+            BodySource::Unread(unread, _) => unread.form(),
+            _ => self.form.get().cloned(),
+        }
     }
 
     /// Whether this is the request that `exchange` carries.
@@ -300,8 +338,10 @@ impl Request {
 
     fn body(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.body {
-            BodySource::Read(bytes) => ready(py, PyBytes::new(py, bytes).into_any().unbind()),
-            BodySource::Exchange(exchange) => exchange.read_body(py, false),
+            BodySource::Read(bytes, _) => ready(py, PyBytes::new(py, bytes).into_any().unbind()),
+            BodySource::Form(_) => Err(PyRuntimeError::new_err(READ_AS_FORM)),
+            BodySource::Unread(unread, _) => unread.read_body(py, false),
+            BodySource::Exchange(exchange) => exchange.read_body(py, Wanted::Bytes),
             BodySource::Used => Err(used()),
             BodySource::Gone => Err(gone()),
         }
@@ -309,11 +349,44 @@ impl Request {
 
     fn json(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.body {
-            BodySource::Read(bytes) => ready(py, body_json(py, bytes)?),
-            BodySource::Exchange(exchange) => exchange.read_body(py, true),
+            BodySource::Read(bytes, _) => ready(py, body_json(py, bytes)?),
+            BodySource::Form(_) => Err(PyRuntimeError::new_err(READ_AS_FORM)),
+            BodySource::Unread(unread, _) => unread.read_body(py, true),
+            BodySource::Exchange(exchange) => exchange.read_body(py, Wanted::Json),
             BodySource::Used => Err(used()),
             BodySource::Gone => Err(gone()),
         }
+    }
+
+    /// The form in the body, to be awaited or entered; the limits are those of the app unless they are given.
+    #[pyo3(signature = (*, max_files = None, max_fields = None, max_part_size = None))]
+    fn form(
+        &self,
+        py: Python<'_>,
+        max_files: Option<usize>,
+        max_fields: Option<usize>,
+        max_part_size: Option<usize>,
+    ) -> PyResult<Py<PyAny>> {
+        let with = |limits: &Limits| limits.with(max_files, max_fields, max_part_size);
+        let awaited = match &self.body {
+            BodySource::Read(bytes, limits) => {
+                if self.form.get().is_none() {
+                    let form = form::of_bytes(&self.head.headers, bytes, &with(limits));
+                    let _ = self.form.set(form.map_err(|problem| errors::http_error(py, &problem))?);
+                }
+                let form = self.form.get().ok_or_else(|| errors::bug("a form that was read is there"))?;
+                ready(py, form::data_of(py, form)?)
+            }
+            BodySource::Form(form) => ready(py, form::data_of(py, form)?),
+            BodySource::Unread(unread, limits) => unread.read_form(py, with(limits)),
+            BodySource::Exchange(exchange) => {
+                let limits = with(&exchange.limits_of_forms());
+                exchange.read_body(py, Wanted::Form(self.head.headers.clone(), limits))
+            }
+            BodySource::Used => Err(used()),
+            BodySource::Gone => Err(gone()),
+        }?;
+        form::opened(py, awaited)
     }
 
     fn __repr__(&self) -> String {

@@ -158,8 +158,14 @@ impl Draft {
         let mut normalizers = layers.iter().filter(|spec| matches!(spec, LayerSpec::NormalizePath(_))).count();
         for mut spec in layers {
             if let LayerSpec::BodyLimit(limit) = &mut spec {
+                // Of several at one path each route has its own limit besides.
+                let mut at: HashMap<&str, usize> = HashMap::new();
                 for (path, bytes) in &body_limits {
-                    limit.at.entry(path.clone()).or_insert(*bytes);
+                    let most = at.entry(path).or_default();
+                    *most = (*bytes).max(*most);
+                }
+                for (path, bytes) in at {
+                    limit.at.entry(path.to_owned()).or_insert(bytes);
                 }
                 if outside.limit.is_none() {
                     let layer = limit.layer().map_err(|error| error.at_if_known(&location))?;

@@ -20,7 +20,7 @@ use crate::python::middleware::{MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::Objects;
 use crate::python::pages::{self, Live, Page};
 use crate::python::websocket;
-use crate::service::{Claims, Route, Stack};
+use crate::service::{Claims, PathTemplate, Route, Stack};
 
 /// What was declared so far.
 pub(super) struct Draft {
@@ -134,6 +134,8 @@ pub(super) fn exports_of(spec: &LayerSpec) -> Option<Arc<OnceLock<OtelHandle>>> 
 impl Draft {
     pub(super) fn new(settings: &str) -> Result<Self, ConfigError> {
         let settings: AppSettings = parse(settings, "app settings")?;
+        let objects = Objects::default();
+        let _ = objects.forms.set(Arc::new(settings.forms.unwrap_or_default()));
         let migrate = settings.migrate.as_deref().map(str::parse).transpose();
         Ok(Self {
             migrate: migrate.map_err(|error: ConfigError| error.at_if_known(&settings.location))?.unwrap_or_default(),
@@ -154,7 +156,7 @@ impl Draft {
             body_limits: Vec::new(),
             rules: Vec::new(),
             on_refusal: None,
-            objects: Objects::default(),
+            objects,
             surrounding: Surrounding::default(),
         })
     }
@@ -203,6 +205,9 @@ impl Draft {
         let around = self.around(layers, skips, &plan.location);
         if plan.auth.is_some() {
             self.check_auth(&plan.name, &around, &plan.location)?;
+        }
+        if let Some(most) = plan.max_body {
+            self.body_limits.push((PathTemplate::parse(path)?.shape().to_owned(), most));
         }
         let handler = self.objects.handlers.len();
         self.objects.handlers.push(callable);

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::inherited;
 use crate::ConfigError;
+use crate::python::form::Limits;
 use crate::service::Requirement;
 use crate::service::server::Server;
 
@@ -29,6 +30,9 @@ pub(super) struct AppSettings {
     /// Whether it is being developed.
     #[serde(default)]
     pub(super) debug: bool,
+    /// What forms may hold.
+    #[serde(default)]
+    pub(super) forms: Option<Limits>,
 }
 
 /// A CRUD resource's.

@@ -6,12 +6,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{
-    PyBool, PyDate, PyDateTime, PyDelta, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime, PyTuple,
-    PyType, PyTzInfo,
+    PyBool, PyBytes, PyDate, PyDateTime, PyDelta, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTime,
+    PyTuple, PyType, PyTzInfo,
 };
 use speedate::{Date, DateTime, Time};
 
 use super::classes::classes;
+use crate::python::form::UploadFile;
 use crate::python::handler::{Collection, Scalar};
 
 /// Makes the Python object of `scalar`; `objects` are those of the plan.
@@ -52,6 +53,8 @@ pub(in crate::python) fn to_python<'py>(
             static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
             CLASS.import(py, "ipaddress", "IPv6Address")?.call1((u128::from(*ip),))?
         }
+        Scalar::Bytes(bytes) => PyBytes::new(py, bytes).into_any(),
+        Scalar::Upload(upload) => Bound::new(py, UploadFile::new(upload.clone()))?.into_any(),
         Scalar::Made(index) => objects[*index].bind(py).call0()?,
         // Whoever has fields that may be absent looks for them before.
         Scalar::Absent => py.None().into_bound(py),

@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 
 use super::callable::{Callable, Failed};
 use super::plan::{BodyPlan, Decoder};
+use super::scalar::is_media_type;
 use crate::python::{errors, invalid};
 use crate::service::{Location, Problem, Violation};
 
@@ -45,10 +46,7 @@ impl BodyPlan {
         let fits = |taken: &String| match taken.as_str() {
             "*/*" => true,
             JSON => given.eq_ignore_ascii_case(JSON) || (begins("application/") && ends("+json")),
-            taken => match taken.strip_suffix('*') {
-                Some(start) => begins(start),
-                None => given.eq_ignore_ascii_case(taken),
-            },
+            taken => is_media_type(given, taken),
         };
         if self.media_types.iter().any(fits) {
             return Ok(());

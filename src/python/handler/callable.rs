@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::StatusCode;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -11,6 +10,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::body::Decoded;
 use super::call::vectorcall;
+use super::content::Content;
 use super::given::Given;
 use super::plan::{Arg, ModelPlan, Plan};
 use super::run::Run;
@@ -19,7 +19,7 @@ use super::switch::Switch;
 use crate::python::convert::to_python;
 use crate::python::invalid::{self, Invalid};
 use crate::python::objects::Objects;
-use crate::python::request::{BodySource, Head, Request};
+use crate::python::request::{Head, Request};
 use crate::python::websocket::{self, Link, WebSocket};
 use crate::python::{attach, catch, errors, interrupt};
 use crate::service::Claims;
@@ -40,7 +40,7 @@ pub(in crate::python) struct Callable {
 /// What a handler is called with.
 pub(super) struct Input {
     pub(super) scalars: Vec<Scalar>,
-    pub(super) body: Bytes,
+    pub(super) body: Content,
     pub(super) head: Option<Box<Head>>,
     pub(super) claims: Option<Claims>,
     /// Of a handler that speaks on a WebSocket.
@@ -119,11 +119,14 @@ impl Callable {
         if let Some(head) = head {
             // Before all else: what goes wrong with the others may be for a handler of exceptions, which is given it.
             let state = surroundings.and_then(|id| objects.state(py, id));
-            let request = Request::new(*head, BodySource::Read(body.clone())).of_app(py, objects);
+            let limits = self.plan.form.as_ref().map(|form| &form.limits);
+            let request = Request::new(*head, body.source(limits)).of_app(py, objects);
             given.request = Some(Py::new(py, request.with_state(py, state))?);
         }
         given.socket = socket;
-        let mut decoded = Decoded::new(&body);
+        given.of_form(&body);
+        let bytes = body.bytes();
+        let mut decoded = Decoded::new(&bytes);
         for arg in &self.plan.args {
             args.push(match arg {
                 Arg::Param(index) => to_python(py, &scalars[*index], &self.objects)?,

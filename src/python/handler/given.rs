@@ -6,6 +6,8 @@ use http::StatusCode;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::content::Content;
+use crate::python::form::Kept;
 use crate::python::objects::Objects;
 use crate::python::request::Request;
 use crate::python::response::{self, Response};
@@ -20,12 +22,26 @@ pub(super) struct Given {
     pub(super) socket: Option<Arc<Link>>,
     response: Option<Py<Response>>,
     tasks: Option<Py<PyAny>>,
+    /// Closes the files of a form.
+    files: Option<Kept>,
 }
 
 impl Given {
     /// Where only the request is still known.
     pub(super) fn of(request: Option<Py<Request>>) -> Self {
         Self { request, ..Self::default() }
+    }
+
+    /// Keeps the files of a form until they are not needed any longer.
+    pub(super) fn of_form(&mut self, content: &Content) {
+        if let Content::Form(form) = content {
+            self.files = Kept::of(form);
+        }
+    }
+
+    /// Those of the form that was read before the handler ran, or while it did.
+    fn files(&self, py: Python<'_>) -> Option<Kept> {
+        self.files.clone().or_else(|| Kept::of(&self.request.as_ref()?.bind(py).get().form_read()?))
     }
 
     /// The response whose status, headers and cookies the answer gets.
@@ -80,17 +96,19 @@ impl Given {
         answer: crate::Response,
         objects: &Objects,
     ) -> PyResult<crate::Response> {
-        match &self.tasks {
-            Some(tasks) => background::after(objects, answer, tasks.clone_ref(py)),
-            None => Ok(answer),
-        }
+        let answer = match &self.tasks {
+            Some(tasks) => background::after(objects, answer, tasks.clone_ref(py))?,
+            None => answer,
+        };
+        Ok(background::keep(answer, self.files(py)))
     }
 
     fn behind(&self, py: Python<'_>, answer: crate::Response, objects: &Objects) -> PyResult<crate::Response> {
-        match &self.tasks {
-            Some(tasks) if tasks.bind(py).is_truthy()? => background::after(objects, answer, tasks.clone_ref(py)),
-            _ => Ok(answer),
-        }
+        let answer = match &self.tasks {
+            Some(tasks) if tasks.bind(py).is_truthy()? => background::after(objects, answer, tasks.clone_ref(py))?,
+            _ => answer,
+        };
+        Ok(background::keep(answer, self.files(py)))
     }
 
     /// For a handler whose client has gone: what it wanted to run behind its answer runs all the same.

@@ -6,7 +6,9 @@
 mod body;
 mod call;
 mod callable;
+mod content;
 mod ending;
+mod form;
 mod given;
 mod job;
 mod kept;

@@ -9,6 +9,7 @@ use super::plan::Source;
 use super::rule::{Rule, Written, check_items};
 use super::scalar::{Collection, Kind, Scalar, read, violation};
 use crate::ConfigError;
+use crate::python::form;
 use crate::service::{Location, Violation};
 
 /// A scalar or several scalars.
@@ -30,6 +31,9 @@ pub(super) struct Param {
     written: Written,
     min_items: Option<usize>,
     max_items: Option<usize>,
+    /// What files may be, as `image/*`; any where none is given.
+    #[serde(default)]
+    pub(super) media_types: Vec<String>,
     #[serde(skip)]
     rule: Rule,
     /// Where it stands in the path template.
@@ -48,6 +52,7 @@ impl Source {
             Self::Query => Location::Parameter(name),
             Self::Header => Location::Header(name),
             Self::Cookie => Location::Cookie(name),
+            Self::Form => form::pointer(&name),
         }
     }
 }
@@ -61,6 +66,10 @@ impl Param {
     /// Whether all values of its name count.
     pub(super) fn takes_several(&self) -> bool {
         self.collection.is_some()
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub(super) fn location(&self) -> Location {
@@ -97,10 +106,19 @@ impl Param {
     }
 
     fn all<'a>(&self, collection: Collection, values: impl Iterator<Item = &'a str>) -> Result<Scalar, Vec<Violation>> {
+        self.gathered(collection, values.map(|text| self.read(text)))
+    }
+
+    /// Of what was read of several, all that is wrong or what they make.
+    pub(super) fn gathered(
+        &self,
+        collection: Collection,
+        values: impl Iterator<Item = Result<Scalar, Violation>>,
+    ) -> Result<Scalar, Vec<Violation>> {
         let mut items = Vec::new();
         let mut wrong = Vec::new();
-        for text in values {
-            match self.read(text) {
+        for value in values {
+            match value {
                 Ok(item) => items.push(item),
                 Err(violation) => wrong.push(violation),
             }
@@ -121,7 +139,16 @@ impl Param {
         Ok(Scalar::Many(collection, items))
     }
 
-    fn read(&self, text: &str) -> Result<Scalar, Violation> {
+    pub(super) fn collection(&self) -> Option<Collection> {
+        self.collection
+    }
+
+    /// Whether a value is within the limits.
+    pub(super) fn check(&self, value: &Scalar) -> Result<(), Violation> {
+        self.rule.check(value).map_err(|broken| violation(broken, self.location()))
+    }
+
+    pub(super) fn read(&self, text: &str) -> Result<Scalar, Violation> {
         read(text, self.kind, &self.members, &self.rule, || self.location())
     }
 }

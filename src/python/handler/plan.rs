@@ -1,10 +1,14 @@
 //! What a handler needs, as `ziggurat.params` found it out.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 use serde::Deserialize;
 
 use super::param::Param;
+use super::scalar::Kind;
 use crate::ConfigError;
+use crate::python::form::{self, Limits};
 use crate::service::{ErrorFormat, PathTemplate, Requirement};
 
 /// The plan as Python writes it.
@@ -22,6 +26,14 @@ pub(in crate::python) struct Plan {
     /// Places of which a model knows all there may be, with the names of that.
     pub(super) forbids: Vec<(Source, Vec<String>)>,
     pub(super) body: Option<BodyPlan>,
+    /// Where it reads a form, or may.
+    #[serde(default)]
+    pub(super) form: Option<FormPlan>,
+    #[serde(skip)]
+    pub(super) reads_form: bool,
+    /// The most bytes of a body; none leaves it to the layers.
+    #[serde(default)]
+    pub(in crate::python) max_body: Option<usize>,
     pub(super) status: u16,
     pub(in crate::python) auth: Option<Vec<Requirement>>,
     /// Its handlers of exceptions, among the app's.
@@ -97,6 +109,7 @@ pub(super) enum Source {
     Query,
     Header,
     Cookie,
+    Form,
 }
 
 /// A model of parameters.
@@ -129,6 +142,16 @@ pub(super) struct BodyPlan {
     pub(super) required: bool,
 }
 
+/// How a form is read.
+#[derive(Debug, Deserialize)]
+pub(super) struct FormPlan {
+    #[serde(deserialize_with = "form::shared")]
+    pub(super) limits: Arc<Limits>,
+    /// Names of files that are wanted as bytes.
+    #[serde(skip)]
+    pub(super) as_bytes: Vec<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Decoder {
@@ -150,6 +173,7 @@ impl Plan {
         let at = |error: ConfigError| error.at_if_known(&plan.location);
         plan.format = plan.errors.parse().map_err(at)?;
         let template = PathTemplate::parse(path).map_err(at)?;
+        plan.reads_form = plan.params.iter().any(|param| param.source == Source::Form);
         for param in &mut plan.params {
             param.compile().map_err(at)?;
             match param.source {
@@ -165,6 +189,11 @@ impl Plan {
                         Some(name.map_err(|_| {
                             at(ConfigError::new(format!("{:?} is not the name of a header", param.alias)))
                         })?);
+                }
+                Source::Form => {
+                    if let (Kind::Bytes, Some(form)) = (param.kind(), &mut plan.form) {
+                        form.as_bytes.push(param.alias.clone());
+                    }
                 }
                 Source::Query | Source::Cookie => {}
             }

@@ -34,13 +34,15 @@ impl Plan {
                 Source::Query => param.take(called(&query, &param.alias)),
                 Source::Cookie => param.take(called(&cookies, &param.alias)),
                 Source::Header => header(param, &parts.headers),
+                // Filled in when the body was read.
+                Source::Form => Ok(Scalar::Absent),
             };
             match found {
                 Ok(scalar) => scalars.push(scalar),
                 Err(violations) => wrong.extend(violations),
             }
         }
-        for (source, known) in &self.forbids {
+        for (source, known) in self.forbids.iter().filter(|(source, _)| *source != Source::Form) {
             let given = if *source == Source::Cookie { &cookies } else { &query };
             for (name, _) in given.iter().filter(|(name, _)| !known.iter().any(|known| known == name)) {
                 wrong.push(Violation::new(source.at(name.to_string()), "extra_forbidden", "is not known here"));

@@ -133,6 +133,7 @@ impl Rule {
             Scalar::Float(float) => limits.number(*float, |_| None),
             Scalar::Decimal(text) => limits.decimal(text),
             Scalar::Str(text) => limits.text(text),
+            Scalar::Bytes(bytes) => limits.bytes(bytes.len()),
             _ => Ok(()),
         }
     }
@@ -198,6 +199,18 @@ impl Limits {
             (Some(all), Some(after)) if digits - places > all - after => {
                 let max = all - after;
                 Err(("decimal_whole_digits", too_many(max, "digits before the point"), Some(Limit::Int(max))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn bytes(&self, length: usize) -> Result<(), Broken> {
+        match (self.min_length, self.max_length) {
+            (Some(min), _) if length < min => {
+                Err(("bytes_too_short", format!("must have at least {min} bytes").into(), count(min)))
+            }
+            (_, Some(max)) if length > max => {
+                Err(("bytes_too_long", format!("must have at most {max} bytes").into(), count(max)))
             }
             _ => Ok(()),
         }

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use speedate::{Date, DateTime, Duration, Time};
 use uuid::Uuid;
 
 use super::rule::{Broken, Rule};
+use crate::python::form::Upload;
 use crate::service::{Location, Violation};
 
 /// What a parameter is read as.
@@ -28,6 +31,10 @@ pub(in crate::python) enum Kind {
     Ipv6,
     Enum,
     Literal,
+    /// The content of a file of a form.
+    Bytes,
+    /// A file of a form.
+    Upload,
 }
 
 /// What several values are put into.
@@ -62,6 +69,8 @@ pub(in crate::python) enum Scalar {
     Delta(Duration),
     Decimal(Box<str>),
     Ip(IpAddr),
+    Bytes(Bytes),
+    Upload(Arc<Upload>),
     Many(Collection, Vec<Scalar>),
 }
 
@@ -124,6 +133,8 @@ pub(super) fn read(
         Kind::Ipv6 => (text.trim().parse::<Ipv6Addr>())
             .map(|ip| Scalar::Ip(ip.into()))
             .map_err(|_| wrong("ip_v6_address", "must be an IPv6 address".into())),
+        Kind::Bytes => Ok(Scalar::Bytes(Bytes::copy_from_slice(text.as_bytes()))),
+        Kind::Upload => Err(wrong("upload_type", "must be sent as a file, with a file name".into())),
         Kind::Enum | Kind::Literal => {
             members.iter().find(|(member, _)| member == text).map(|(_, object)| Scalar::Object(*object)).ok_or_else(
                 || {
@@ -176,6 +187,16 @@ fn decimal(text: &str) -> Option<Scalar> {
     let are_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let is_one = !(whole.is_empty() && rest.is_empty()) && are_digits(whole) && are_digits(rest);
     (is_one && text.len() <= MAX_DIGITS && exponent.abs() <= MAX_EXPONENT).then(|| Scalar::Decimal(text.into()))
+}
+
+/// Whether a content type, which may have parameters, is one, as `image/png`, or of a kind, as `image/*`.
+pub(super) fn is_media_type(given: &str, taken: &str) -> bool {
+    let given = given.split(';').next().unwrap_or_default().trim();
+    match taken.strip_suffix('*') {
+        Some("*/") => true,
+        Some(start) => given.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start)),
+        None => given.eq_ignore_ascii_case(taken),
+    }
 }
 
 /// What breaks a rule, at a place.

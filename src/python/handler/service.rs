@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::HeaderMap;
 use http::request::Parts;
+use http_body::Body as _;
 use pyo3::prelude::*;
 use tower_service::Service;
 
 use super::callable::Input;
+use super::content::Content;
 use super::job::{Call, LoopCall};
 use super::kept::Thread;
 use super::plan::{Mode, Plan};
@@ -25,14 +25,15 @@ use super::yielding::RaisedFirst;
 use crate::python::background;
 use crate::python::bridge::{OnLoop, Raised};
 use crate::python::catch::{Refused, Rules};
+use crate::python::form::Unread;
 use crate::python::objects::{Objects, Shared, SurroundingsId};
 use crate::python::pyloop::{Answer, Submitted, reply};
 use crate::python::refusal;
 use crate::python::request::{Head, Request as PyRequest};
-use crate::python::stream::begun;
+use crate::python::stream::{begun, held};
 use crate::python::unfinished::Rest;
 use crate::python::websocket::{Link, Speaks};
-use crate::service::{IsProblem, Problem, Request, Response, read_body};
+use crate::service::{IsProblem, Problem, Request, Response};
 use crate::{Body, BoxError};
 
 /// Answers requests with a Python handler.
@@ -98,7 +99,7 @@ impl Service<Request> for PyHandlerService {
     fn call(&mut self, request: Request) -> Self::Future {
         let inner = self.now();
         let (parts, body) = request.into_parts();
-        if inner.plan.body.is_some() || inner.plan.needs_request() {
+        if inner.plan.body.is_some() || inner.plan.reads_form || inner.plan.needs_request() {
             return Box::pin(async move { Ok(inner.answer_to_body(parts, body).await) });
         }
         let scalars = match inner.plan.read(&parts) {
@@ -106,7 +107,7 @@ impl Service<Request> for PyHandlerService {
             Err(problem) => return Box::pin(async move { Ok(inner.refuse(problem, parts).await) }),
         };
         // Handed over at once, before anything is awaited; what is kept of the head is for answers that depend on it, as files do.
-        match inner.submit(parts, scalars, Bytes::new()) {
+        match inner.submit(parts, scalars, Content::empty()) {
             Ok(waiting) => Box::pin(async move { Ok(inner.finish(waiting, body).await) }),
             Err(problem) => Box::pin(ready(Ok(inner.plan.format.response(problem)))),
         }
@@ -131,7 +132,7 @@ impl Inner {
         let head = Some(Box::new(Head::new(parts).apart()));
         // It is not one answer that is waited for, so no stopwatch runs.
         let (reply, answer) = reply(None);
-        let input = Input { scalars, body: Bytes::new(), head, claims, socket: Some(socket) };
+        let input = Input { scalars, body: Content::empty(), head, claims, socket: Some(socket) };
         let (handler, objects) = (self.handler, self.objects.clone());
         let call = Call { handler, objects, input, surroundings, reply, answered: None, running: None };
         let Some(event_loop) = self.shared.event_loop() else {
@@ -144,15 +145,29 @@ impl Inner {
 
     async fn answer_to_body(&self, parts: Parts, body: Body) -> Response {
         let read = async {
-            let scalars = self.plan.read(&parts)?;
-            Ok((scalars, self.read_body(&parts.headers, body).await?))
+            let mut scalars = self.plan.read(&parts)?;
+            let content = Content::read(&self.plan, &parts, body, &mut scalars).await?;
+            Ok((scalars, content))
         };
-        let (scalars, bytes) = match read.await {
+        let (scalars, content) = match read.await {
             Ok(read) => read,
             Err(problem) => return self.refuse(problem, parts).await,
         };
-        match self.submit(parts, scalars, bytes) {
-            Ok(waiting) => self.finish(waiting, Body::empty()).await,
+        let unread = match &content {
+            Content::Unread(unread) => Some(EndUnread(unread.clone())),
+            Content::Bytes(_) | Content::Form(_) => None,
+        };
+        match self.submit(parts, scalars, content) {
+            Ok(waiting) => {
+                let response = self.finish(waiting, Body::empty()).await;
+                match unread {
+                    // What is sent in pieces may be made of what is read meanwhile.
+                    Some(unread) if response.body().as_bytes().is_none() && !response.body().is_end_stream() => {
+                        response.map(|body| held(body, unread))
+                    }
+                    _ => response,
+                }
+            }
             Err(problem) => self.plan.format.response(problem),
         }
     }
@@ -238,15 +253,7 @@ impl Inner {
         response
     }
 
-    async fn read_body(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-        let bytes = read_body(body, BOUNDED_OUTSIDE).await?;
-        if let Some(plan) = &self.plan.body {
-            plan.check(headers, &bytes)?;
-        }
-        Ok(bytes)
-    }
-
-    fn submit(&self, parts: Parts, scalars: Vec<Scalar>, body: Bytes) -> Result<Waiting, Problem> {
+    fn submit(&self, parts: Parts, scalars: Vec<Scalar>, body: Content) -> Result<Waiting, Problem> {
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let watch = parts.extensions.get().cloned();
         let claims = if self.plan.needs_claims() { parts.extensions.get().cloned() } else { None };
@@ -290,6 +297,15 @@ impl Called {
     pub(in crate::python) async fn answer(&self, ended: Option<Response>) -> Response {
         let ended = ended.unwrap_or_else(|| refusal::lost().into_response());
         self.inner.finished(ended, None, self.surroundings).await
+    }
+}
+
+/// Lets go of what of a body nobody has read, when the answer was handed over or the client goes away.
+struct EndUnread(Arc<Unread>);
+
+impl Drop for EndUnread {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -9,15 +9,15 @@ use http::Extensions;
 use http::request::Parts;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use tokio::task::AbortHandle;
 
 use crate::Body;
 use crate::python::context;
+use crate::python::form::Limits;
 use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
 use crate::python::pyloop::{Looked, look};
 use crate::python::ready::{ready, ready_late};
-use crate::python::request::{Request, body_json};
+use crate::python::request::{Request, Wanted};
 use crate::python::response::Response;
 use crate::python::{attach, bridge, errors};
 use crate::service::stopwatch::{Part, Stopwatch};
@@ -114,8 +114,13 @@ impl Exchange {
         Ok(future.into_any().unbind())
     }
 
-    /// `request.body()` and `request.json()` in a middleware.
-    pub(in crate::python) fn read_body(self: &Arc<Self>, py: Python<'_>, json: bool) -> PyResult<Py<PyAny>> {
+    /// What forms may hold.
+    pub(in crate::python) fn limits_of_forms(&self) -> Arc<Limits> {
+        self.objects.upgrade().map(|objects| objects.form_limits()).unwrap_or_default()
+    }
+
+    /// `request.body()`, `request.json()` and `request.form()` in a middleware.
+    pub(in crate::python) fn read_body(self: &Arc<Self>, py: Python<'_>, wanted: Wanted) -> PyResult<Py<PyAny>> {
         let held = self.with(|state| match std::mem::replace(&mut state.body, Held::Reading) {
             Held::Read(bytes) => {
                 state.body = Held::Read(bytes.clone());
@@ -129,7 +134,7 @@ impl Exchange {
             }
         });
         match held.map_err(PyRuntimeError::new_err)? {
-            Held::Read(bytes) => ready(py, bytes_or_json(py, &bytes, json)?),
+            Held::Read(bytes) => ready(py, wanted.of(py, &bytes)?),
             Held::Unread(body) => {
                 let this = self.clone();
                 self.spawn(py, async move {
@@ -138,7 +143,7 @@ impl Exchange {
                         this.with(|state| state.body = Held::Read(bytes.clone()));
                     }
                     Box::new(move |py: Python<'_>| match read {
-                        Ok(bytes) => bytes_or_json(py, &bytes, json),
+                        Ok(bytes) => wanted.of(py, &bytes),
                         Err(problem) => Err(errors::http_error(py, &problem)),
                     }) as Brought
                 })
@@ -250,8 +255,4 @@ impl Drop for Exchange {
             task.abort();
         }
     }
-}
-
-fn bytes_or_json(py: Python<'_>, bytes: &[u8], json: bool) -> PyResult<Py<PyAny>> {
-    if json { body_json(py, bytes) } else { Ok(PyBytes::new(py, bytes).into_any().unbind()) }
 }

@@ -1,0 +1,107 @@
+//! A file that was sent: in memory, or on disk without a name.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+/// How much is copied at a time.
+const PIECE: usize = 256 << 10;
+
+pub(in crate::python) struct Upload {
+    pub(super) filename: Option<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) size: u64,
+    /// None once it was closed.
+    content: Mutex<Option<Content>>,
+}
+
+#[derive(Clone)]
+pub(super) enum Content {
+    Memory(Bytes),
+    /// Gone when the last of these is.
+    Disk(Arc<File>),
+}
+
+impl Upload {
+    pub(super) fn in_memory(filename: Option<String>, headers: HeaderMap, content: Bytes) -> Self {
+        let size = content.len() as u64;
+        Self { filename, headers, size, content: Mutex::new(Some(Content::Memory(content))) }
+    }
+
+    pub(super) fn on_disk(filename: Option<String>, headers: HeaderMap, size: u64, file: File) -> Self {
+        Self { filename, headers, size, content: Mutex::new(Some(Content::Disk(Arc::new(file)))) }
+    }
+
+    /// What is in it, unless it was closed.
+    pub(super) fn content(&self) -> Option<Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All of it, where it is in memory.
+    pub(in crate::python) fn bytes(&self) -> Option<Bytes> {
+        match self.content() {
+            Some(Content::Memory(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    pub(super) fn close(&self) {
+        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(content);
+    }
+
+    /// As the client says it.
+    pub(in crate::python) fn content_type(&self) -> Option<&str> {
+        self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    }
+}
+
+impl PartialEq for Upload {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("filename", &self.filename).field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+/// Reads `length` bytes from `at`, wherever others read.
+pub(super) fn read_at(file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(bytes)
+}
+
+/// Writes `content` to `path`, where all of it is at once or nothing.
+pub(super) fn save(content: &Content, size: u64, path: &Path, overwrite: bool) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // As the process makes files, and not for its owner alone, as temporary ones are.
+    let permissions = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().prefix(".upload-").permissions(permissions).tempfile_in(directory)?;
+    match content {
+        Content::Memory(bytes) => file.write_all(bytes)?,
+        Content::Disk(from) => {
+            let mut at = 0;
+            while at < size {
+                let length = usize::try_from(size - at).unwrap_or(PIECE).min(PIECE);
+                file.write_all(&read_at(from, at, length)?)?;
+                at += length as u64;
+            }
+        }
+    }
+    let kept = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
+    kept.map(drop).map_err(|failed| failed.error)
+}
