@@ -61,6 +61,9 @@ enum Phase {
     Open,
     /// A close frame went out, and that of the client is waited for until then.
     Closing(Instant),
+    /// The client takes nothing any more. It may have said why before, which is only there to read when the system has told of it; that it does
+    /// by then.
+    Gone(Instant),
     /// The last frame is on its way, and nothing is read any more.
     Last(Instant),
     /// Nothing is sent any more; how many bytes may still come.
@@ -127,6 +130,7 @@ impl<'a, T: Socket> Pump<'a, T> {
                     self.poll_orders(cx);
                     self.poll_open(cx)
                 }
+                Phase::Gone(_) => self.poll_receiving(cx).unwrap_or_else(|error| self.fail(cx, &error)),
                 Phase::Last(_) => self.poll_last(cx),
                 Phase::Shutting(deadline, left) => self.poll_shutting(cx, deadline, left),
                 Phase::Over => return Poll::Ready(()),
@@ -159,11 +163,10 @@ impl<'a, T: Socket> Pump<'a, T> {
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Step {
         let outcome = match self.poll_sending(cx) {
             Ok(()) => self.poll_receiving(cx),
-            // A client that has gone may have said why before.
-            Err(error @ Error::Io(_)) => match self.poll_receiving(cx) {
-                Ok(Step::Wait) => Err(error),
-                received => received,
-            },
+            Err(Error::Io(_)) => {
+                self.phase = Phase::Gone(self.soon());
+                return Step::Again;
+            }
             Err(error) => Err(error),
         };
         outcome.unwrap_or_else(|error| self.fail(cx, &error))

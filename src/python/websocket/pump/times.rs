@@ -23,7 +23,9 @@ impl<T: Socket> Pump<'_, T> {
                 };
                 [sent, heard].into_iter().flatten().min()
             }
-            Phase::Closing(deadline) | Phase::Last(deadline) | Phase::Shutting(deadline, _) => Some(deadline),
+            Phase::Closing(deadline) | Phase::Gone(deadline) | Phase::Last(deadline) | Phase::Shutting(deadline, _) => {
+                Some(deadline)
+            }
             Phase::Over => None,
         }
     }
@@ -48,10 +50,17 @@ impl<T: Socket> Pump<'_, T> {
     }
 
     fn expire(&mut self, cx: &mut Context<'_>, now: Instant) {
-        if self.phase != Phase::Open {
+        match self.phase {
+            Phase::Open => {}
+            Phase::Gone(_) => {
+                self.lose("the connection broke");
+                return;
+            }
             // Who does not close in time is closed.
-            self.phase = Phase::Over;
-            return;
+            _ => {
+                self.phase = Phase::Over;
+                return;
+            }
         }
         let overdue = |since: Option<Instant>, limit: Duration| since.is_some_and(|since| since + limit <= now);
         if overdue(self.blocked, self.settings.send_timeout) {
