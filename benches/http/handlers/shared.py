@@ -22,7 +22,7 @@ MESSAGE = {
 CHUNKS, CHUNK = 100, b"x" * 1024
 EVENT = {"symbol": "ZGR", "price": 101.25, "volume": 7}
 # How often each client of events gets one, in seconds.
-EVERY = 0.2
+EVERY = 0.5
 
 
 class Line(BaseModel):
