@@ -11,6 +11,7 @@ from ziggurat import (
     Header,
     HTTPException,
     Query,
+    UploadFile,
     WebSocket,
     Ziggurat,
 )
@@ -91,6 +92,11 @@ async def echo(ws: WebSocket) -> None:
     await ws.accept()
     async for message in ws:
         await ws.send(message)
+
+
+@app.post("/upload", max_body=1 << 24)
+async def upload(file: UploadFile) -> dict[str, Any]:
+    return {"name": file.filename, "size": file.size}
 
 
 @app.get("/file")

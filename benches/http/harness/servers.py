@@ -164,7 +164,6 @@ SERVERS = [
         CRUD | LISTS,
         _wheel,
         handlers=_python("-m", "handlers.ziggurat_app"),
-        lacks=frozenset({"upload"}),
     ),
     Server(
         "ziggurat-fused",
@@ -174,7 +173,6 @@ SERVERS = [
         build=_wheel,
         env=(("ZIGGURAT_IO_THREADS", "0"),),
         handlers=_python("-m", "handlers.ziggurat_app"),
-        lacks=frozenset({"upload"}),
     ),
     Server(
         "granian",
