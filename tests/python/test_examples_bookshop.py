@@ -93,6 +93,14 @@ def test_somebody_buys_a_book(browser: Chromium, shop: tuple[str, dict[str, str]
         [order] = desk.get("/orders?expand=customer").json()["items"]
         assert order["customer"]["email"] == "ann@example.org"
 
+    # They talk about it.
+    page.click(".book .talk")
+    assert page.run("document.querySelector('#room').textContent") == "Sketch of the Analytical Engine"
+    page.type("#say [name=text]", "who wants <i>one</i>?")
+    # Once the room is open it is heard.
+    page.wait("document.querySelector('#say button').click() || document.querySelector('#said li')")
+    assert page.run("document.querySelector('#said li').textContent") == "Ann <b>: who wants <i>one</i>?"
+
     page.click("#orders button")
     page.wait("document.querySelector('#orders li').textContent.includes('cancelled')")
     page.wait("document.querySelector('.book [data-of=stock]').textContent === '2'")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ziggurat import Ziggurat, layers
 
-from . import auth, books, customers, feed, orders
+from . import auth, books, chat, customers, feed, orders
 from .errors import OutOfStock, out_of_stock
 from .settings import Settings
 from .state import Shop
@@ -45,6 +45,6 @@ def create_app(settings: Settings) -> Ziggurat:
     )
     # What everybody reads is kept for a moment.
     app.include_router(books.router, layers=[shop.cache])
-    for part in (auth, customers, orders, feed):
+    for part in (auth, customers, orders, chat, feed):
         app.include_router(part.router)
     return app

@@ -8,6 +8,7 @@ from ziggurat import Request, State, layers
 
 from .mail import Outbox
 from .passwords import Passwords
+from .rooms import Rooms
 from .sessions import Sessions
 from .settings import Settings
 
@@ -20,6 +21,7 @@ class Shop(State):
     passwords: Passwords
     outbox: Outbox
     cache: layers.Cache
+    rooms: Rooms
 
     @classmethod
     def of(cls, settings: Settings) -> Shop:
@@ -30,6 +32,7 @@ class Shop(State):
             passwords=Passwords(),
             outbox=Outbox(settings.outbox),
             cache=layers.Cache(),
+            rooms=Rooms(),
         )
 
     @classmethod

@@ -1,5 +1,6 @@
 // The page of the shop. What comes from the server is put in as text, never as markup.
 import { call, failure, problemOf } from "./api.js";
+import { enter, leave } from "./chat.js";
 
 const find = (selector, within = document) => within.querySelector(selector);
 const list = find("#books");
@@ -39,6 +40,7 @@ function shown(book) {
   item.dataset.id = book.id;
   fill(item, { ...book, author: book.author?.name ?? "" });
   find(".take", item).addEventListener("click", () => take(item));
+  find(".talk", item).addEventListener("click", () => enter(book.id, find("[data-of=title]", item).textContent));
   return item;
 }
 
@@ -134,9 +136,10 @@ async function begin() {
   const me = await call("GET", "/me");
   find("#stranger").hidden = Boolean(me);
   find("#customer").hidden = !me;
+  list.classList.toggle("strange", !me);
   orders?.close();
   orders = null;
-  if (!me) return;
+  if (!me) return leave();
   find("#name").textContent = me.name;
   orders = new EventSource("/orders/_changes?fields=id");
   for (const kind of ["create", "update", "reset"]) orders.addEventListener(kind, loadOrders);
