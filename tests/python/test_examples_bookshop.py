@@ -15,6 +15,7 @@ import pytest
 from chromium import Chromium, Page
 
 SHOP = Path(__file__).parents[2] / "examples/python/bookshop"
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SIZES = {"wide": 1280, "narrow": 390}
 
 
@@ -106,6 +107,19 @@ def test_somebody_buys_a_book(browser: Chromium, shop: tuple[str, dict[str, str]
     page.wait("document.querySelector('.book [data-of=stock]').textContent === '2'")
     page.click("#logout")
     page.wait("!document.querySelector('#stranger').hidden")
+
+    # Who is of the staff gives it a cover.
+    for name, text in {"email": staff["email"], "password": staff["password"]}.items():
+        field(page, f"#login [name={name}]", text)
+    page.click("#login button")
+    page.wait("document.querySelector('#books.staff')")
+    page.run(
+        f"const chosen = new DataTransfer(), bytes = Uint8Array.from(atob('{PNG}'), (one) => one.charCodeAt());"
+        "chosen.items.add(new File([bytes], 'cover.png', { type: 'image/png' }));"
+        "const input = document.querySelector('.book .cover input');"
+        "input.files = chosen.files; input.dispatchEvent(new Event('change', { bubbles: true }))"
+    )
+    page.wait("document.querySelector('.book img:not([hidden])')?.naturalWidth === 1")
 
     assert [asked for asked in page.requests if not asked.startswith(url)] == []
     assert page.complaints == []

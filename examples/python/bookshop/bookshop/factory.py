@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ziggurat import Ziggurat, layers
 
-from . import auth, books, chat, customers, feed, orders
+from . import auth, books, chat, covers, customers, feed, orders
 from .errors import OutOfStock, out_of_stock
 from .settings import Settings
 from .state import Shop
@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> Ziggurat:
             layers.Csrf(),
             layers.Compression(),
             layers.Etag(),
-            layers.Static(directory=settings.covers, path="/covers", index=None, max_age=3600),
+            layers.Static(directory=settings.covers, path="/covers", index=None, max_age=31_536_000, immutable=True),
             layers.Static(directory=PAGE, path="/"),
             shop.sessions.layer(),
             *feed.keys(settings.partners),
@@ -45,6 +45,6 @@ def create_app(settings: Settings) -> Ziggurat:
     )
     # What everybody reads is kept for a moment.
     app.include_router(books.router, layers=[shop.cache])
-    for part in (auth, customers, orders, chat, feed):
+    for part in (auth, customers, covers, orders, chat, feed):
         app.include_router(part.router)
     return app

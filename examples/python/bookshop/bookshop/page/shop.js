@@ -41,6 +41,11 @@ function shown(book) {
   fill(item, { ...book, author: book.author?.name ?? "" });
   find(".take", item).addEventListener("click", () => take(item));
   find(".talk", item).addEventListener("click", () => enter(book.id, find("[data-of=title]", item).textContent));
+  find(".cover input", item).addEventListener("change", ({ target }) => {
+    const form = new FormData();
+    form.append("cover", target.files[0]);
+    call("PUT", `/books/${book.id}/cover`, form);
+  });
   return item;
 }
 
@@ -137,6 +142,7 @@ async function begin() {
   find("#stranger").hidden = Boolean(me);
   find("#customer").hidden = !me;
   list.classList.toggle("strange", !me);
+  list.classList.toggle("staff", Boolean(me?.roles.includes("staff")));
   orders?.close();
   orders = null;
   if (!me) return leave();
@@ -146,17 +152,19 @@ async function begin() {
   await loadOrders();
 }
 
-find("#login [name=new]").addEventListener("change", ({ target }) => {
-  find("#login .new").hidden = !target.checked;
-  find("#login [name=name]").required = target.checked;
-});
+function askName(isNew) {
+  find("#login .new").hidden = !isNew;
+  find("#login [name=name]").required = isNew;
+}
+
+find("#login [name=new]").addEventListener("change", ({ target }) => askName(target.checked));
 find("#login").addEventListener("submit", async (event) => {
   event.preventDefault();
   const { name, email, password, new: isNew } = Object.fromEntries(new FormData(event.target));
   if (isNew && !(await call("POST", "/customers", { name, email, password }))) return;
   if (!(await call("POST", "/login", { email, password }))) return;
   event.target.reset();
-  find("#login .new").hidden = true;
+  askName(false);
   say("");
   await begin();
 });
