@@ -133,19 +133,28 @@ async fn fill(ring: Arc<Ring>, schema: Arc<Schema>, mut changes: Changes) {
             },
             Ok(Some(Err(ChangesError::Lost))) => return ring.end(End::Missed),
             Ok(Some(Err(ChangesError::Store(error)))) => {
-                tracing::warn!(model = schema.name, %error, "the feed of changes broke off");
+                // Where nobody watches any more it is the store that is closed, as at every end of an app.
+                if is_idle(&ring) {
+                    tracing::debug!(model = schema.name, %error, "the feed of changes ended");
+                } else {
+                    tracing::warn!(model = schema.name, %error, "the feed of changes broke off");
+                }
                 return ring.end(End::Broken);
             }
             Ok(None) => return ring.end(End::Broken),
             Err(_) => {}
         }
-        // The slot of the feed and this task hold on to it, too.
-        let is_idle = Arc::strong_count(&ring) <= 2;
+        let is_idle = is_idle(&ring);
         if is_idle && was_idle {
             return ring.end(End::Broken);
         }
         was_idle = is_idle;
     }
+}
+
+/// Whether nobody watches: the slot of the feed and the task that fills it hold on to it, too.
+fn is_idle(ring: &Arc<Ring>) -> bool {
+    Arc::strong_count(ring) <= 2
 }
 
 /// The last changes.

@@ -99,6 +99,7 @@ def test_a_feed_tells_what_changes_and_goes_on_after_a_restart(
     assert served.stop() == 0
     assert time.monotonic() - begun < 20, "a feed does not hold up the stop"
     assert feed.next() is None, "it comes to a proper end"
+    assert "broke off" not in served.output(), "that is no fault"
 
     served = serve("-m", "ziggurat", "run", "notes", STORE=store_url)
     send(served.url, "DELETE", "/note/a")
