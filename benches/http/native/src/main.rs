@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     add(&mut table, "/plaintext", plaintext)?;
     add(&mut table, "/json", json)?;
     add(&mut table, "/native", native)?;
-    let stack = Stack::builder().build(Dispatcher::new(table.build()?));
+    let stack = Stack::builder().build(Dispatcher::new(table.build()?))?;
     let port = std::env::var("BENCH_PORT")?.parse()?;
     let server = Server::builder().host("127.0.0.1").port(port).build()?.bind()?;
     runtime()?.block_on(server.serve_until_signal(stack))?;
