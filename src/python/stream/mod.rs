@@ -10,6 +10,7 @@ mod held;
 mod incoming;
 mod keep_alive;
 mod outgoing;
+mod queue;
 
 pub(super) use begun::begun;
 pub(super) use event::ServerSentEvent;

@@ -9,18 +9,13 @@ use http_body::Frame;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 use super::Form;
+use super::queue::{Receiver, Sender, queue};
 use crate::BoxError;
 use crate::python::attach;
 use crate::python::bridge::{EventLoop, OnLoop, Raised, spawn_bringing};
-use crate::python::convert::classes;
 use crate::service::LeafKind;
-
-/// How many chunks wait for the client at most, before the iterator waits for it.
-const CHUNKS: usize = 16;
 
 /// Whether it is something that yields, and no value of its own.
 pub(in crate::python) fn is_chunks(value: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -36,12 +31,12 @@ type Pump = Pin<Box<dyn Future<Output = Result<(), Raised>> + Send>>;
 enum State {
     Waiting(EventLoop, OnLoop<Source>),
     Flowing {
-        chunks: mpsc::Receiver<Bytes>,
+        chunks: Receiver,
         pump: Pump,
     },
     /// The iterator has ended, and some of its chunks may wait.
     Ended {
-        chunks: mpsc::Receiver<Bytes>,
+        chunks: Receiver,
         raised: Option<Raised>,
     },
     Over,
@@ -72,14 +67,14 @@ impl Outgoing {
     }
 
     fn begin(event_loop: &EventLoop, source: OnLoop<Source>) -> State {
-        let (sender, chunks) = mpsc::channel(CHUNKS);
+        let (sender, chunks) = queue();
         let pumped = event_loop.run(move |py| pump(py, source, sender), |_, _| Ok(()));
         State::Flowing { chunks, pump: Box::pin(pumped) }
     }
 }
 
 /// The coroutine that iterates.
-fn pump(py: Python<'_>, source: OnLoop<Source>, sender: mpsc::Sender<Bytes>) -> PyResult<Bound<'_, PyAny>> {
+fn pump(py: Python<'_>, source: OnLoop<Source>, sender: Sender) -> PyResult<Bound<'_, PyAny>> {
     attach::on_loop(py, LeafKind::Python, |py| {
         let pump = py.import(intern!(py, "ziggurat._streaming"))?.getattr(intern!(py, "pump"))?;
         let Source { chunks, form, is_awaited } = source.into_inner(py);
@@ -108,7 +103,7 @@ impl http_body::Body for Outgoing {
             }
         }
         let State::Ended { chunks, raised } = &mut self.0 else { return Poll::Ready(None) };
-        if let Ok(chunk) = chunks.try_recv() {
+        if let Some(chunk) = chunks.try_recv() {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         let raised = raised.take();
@@ -124,7 +119,7 @@ impl http_body::Body for Outgoing {
 /// Where the iterator's chunks go.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
 struct Sink {
-    sender: mpsc::Sender<Bytes>,
+    sender: Sender,
     form: Form,
     is_quiet: AtomicBool,
 }
@@ -139,18 +134,14 @@ impl Sink {
             return Ok(None);
         }
         self.is_quiet.store(false, Ordering::Relaxed);
-        match self.sender.try_send(bytes) {
-            Ok(()) => Ok(None),
-            Err(TrySendError::Full(bytes)) => {
-                let sender = self.sender.clone();
-                let sent = spawn_bringing(py, async move {
-                    let sent = sender.send(bytes).await;
-                    move |py: Python<'_>| sent.map(|()| py.None()).map_err(|_| left(py))
-                })?;
-                Ok(Some(sent.into_any().unbind()))
-            }
-            Err(TrySendError::Closed(_)) => Err(left(py)),
-        }
+        let Err(bytes) = self.sender.try_send(bytes) else { return Ok(None) };
+        // Who takes none any more has the iteration cancelled, which is on its way: twice would break off what cleans up.
+        let sender = self.sender.clone();
+        let sent = spawn_bringing(py, async move {
+            sender.send(bytes).await;
+            |py: Python<'_>| Ok(py.None())
+        })?;
+        Ok(Some(sent.into_any().unbind()))
     }
 
     /// Whether an exception is told by who awaits the first chunk.
@@ -161,13 +152,5 @@ impl Sink {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.form.traverse(&visit)
-    }
-}
-
-/// `CancelledError`: who would take the chunk has gone.
-fn left(py: Python<'_>) -> PyErr {
-    match classes(py) {
-        Ok(classes) => PyErr::from_type(classes.cancelled.bind(py).clone(), ()),
-        Err(error) => error,
     }
 }
