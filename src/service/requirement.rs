@@ -65,6 +65,7 @@ impl Requirement {
     }
 
     /// The claims that are looked at; None where that is not known.
+    #[cfg(feature = "crud")]
     pub(crate) fn claims(&self) -> Option<Vec<&str>> {
         Some(match &self.0 {
             Kind::Known => Vec::new(),
