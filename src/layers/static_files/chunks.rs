@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::answer::CHUNK;
+use super::buffers;
 
 /// A file that is read while it is sent, on threads that may wait for disks.
 #[derive(Debug)]
@@ -65,10 +66,13 @@ impl Chunks {
 /// # Errors
 /// When there are fewer: the file became shorter since its length was told, and nothing that is sent now could be right.
 pub(super) fn read(file: &mut File, length: u64) -> io::Result<Bytes> {
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    // A small file has room of its own size.
+    let is_small = length <= CHUNK / 2;
+    let mut bytes =
+        if is_small { Vec::with_capacity(usize::try_from(length).unwrap_or_default()) } else { buffers::take() };
     file.take(length).read_to_end(&mut bytes)?;
     if bytes.len() as u64 == length {
-        return Ok(bytes.into());
+        return Ok(if is_small { bytes.into() } else { buffers::filled(bytes) });
     }
     Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent"))
 }

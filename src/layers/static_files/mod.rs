@@ -80,6 +80,7 @@
 mod answer;
 mod asked;
 mod body;
+mod buffers;
 mod chunks;
 mod directory;
 mod future;
