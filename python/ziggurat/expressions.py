@@ -41,22 +41,19 @@ Operand: TypeAlias = (
 """What a field is compared with; datetimes say their offset."""
 
 
-class Expression:
-    """A predicate, which `&`, `|` and `~` join to others."""
+class _Joinable:
+    """What `&`, `|` and `~` make predicates of."""
 
-    __slots__ = ("_tree",)
-
-    def __init__(self, tree: list[Any] | bool) -> None:
-        self._tree = tree
+    __slots__ = ()
 
     def __and__(self, other: Joined) -> Expression:
-        return self._joined("and", self, other)
+        return _joined("and", self, other)
 
     def __or__(self, other: Joined) -> Expression:
-        return self._joined("or", self, other)
+        return _joined("or", self, other)
 
     def __invert__(self) -> Expression:
-        return Expression(["not", self._tree])
+        return Expression(["not", tree_of(self)])
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -64,22 +61,31 @@ class Expression:
             "or a chain as 1 < F.age < 9, and negate with ~"
         )
 
+
+class Expression(_Joinable):
+    """A predicate, which `&`, `|` and `~` join to others."""
+
+    __slots__ = ("_tree",)
+
+    def __init__(self, tree: list[Any] | bool) -> None:
+        self._tree = tree
+
     def __repr__(self) -> str:
         return f"<Expression {self._tree}>"
 
-    @staticmethod
-    def _joined(word: str, left: Joined, right: Joined) -> Expression:
-        parts: list[Any] = []
-        for side in (left, right):
-            if not isinstance(side, Expression | FieldPath | OfCaller):
-                return NotImplemented
-            tree = tree_of(side)
-            # A row of `|` stays one level deep.
-            parts += tree[1] if isinstance(tree, list) and tree[0] == word else [tree]
-        return Expression([word, parts])
+
+def _joined(word: str, left: _Joinable, right: Joined) -> Expression:
+    if not isinstance(right, _Joinable):
+        return NotImplemented
+    parts: list[Any] = []
+    for side in (left, right):
+        tree = tree_of(side)
+        # A row of `|` stays one level deep.
+        parts += tree[1] if isinstance(tree, list) and tree[0] == word else [tree]
+    return Expression([word, parts])
 
 
-class FieldPath:
+class FieldPath(_Joinable):
     """A field of a row, or of a model in it: `F.owner`, `F.home.city`. Alone it stands for a bool that is true.
 
     A field that is called like a method of this class is written `F["has"]`.
@@ -176,37 +182,13 @@ class FieldPath:
     def _like(self, parts: list[str], *, fold: bool) -> Expression:
         return Expression(["like", self._name, parts, fold])
 
-    def __and__(self, other: Joined) -> Expression:
-        return Expression._joined("and", self, other)
 
-    def __or__(self, other: Joined) -> Expression:
-        return Expression._joined("or", self, other)
-
-    def __invert__(self) -> Expression:
-        return Expression(["not", tree_of(self)])
-
-    def __bool__(self) -> NoReturn:
-        Expression(True).__bool__()
-
-
-class OfCaller:
+class OfCaller(_Joinable):
     """What is asked of the caller, and holds for every row or for none."""
 
     def to_spec(self) -> dict[str, Any]:
-        """What is asked, as the native side reads it."""
+        """What is asked, as the native side reads it; each of `guards` says so itself."""
         raise NotImplementedError
-
-    def __and__(self, other: Joined) -> Expression:
-        return Expression._joined("and", self, other)
-
-    def __or__(self, other: Joined) -> Expression:
-        return Expression._joined("or", self, other)
-
-    def __invert__(self) -> Expression:
-        return Expression(["not", tree_of(self)])
-
-    def __bool__(self) -> NoReturn:
-        Expression(True).__bool__()
 
 
 class Length:
@@ -271,7 +253,7 @@ F: Final = _Fields()
 """The fields of the rows that a predicate is about: `F.owner == Claim("sub")`."""
 
 
-def tree_of(predicate: Rule) -> list[Any] | bool:
+def tree_of(predicate: Rule | _Joinable) -> list[Any] | bool:
     """The predicate as the native side reads it."""
     if isinstance(predicate, bool):
         return predicate or ["not", True]
