@@ -212,6 +212,8 @@ class Walk(Scalars):
         if not top:
             self.close(ref, description)
         description["fields"] = [field for field in described if field is not None]
+        if top:
+            self.rules(description)
         return description
 
     def close(self, ref: str, description: Description) -> None:

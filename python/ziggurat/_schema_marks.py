@@ -53,6 +53,8 @@ class Marks:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self.together: list[list[str]] = []
+        """The fields that are unique together, in the order of their index."""
 
     def refuse(self, place: str, what: str, cure: str) -> None:
         problem = f"{place}: {what} ({cure})"
@@ -85,6 +87,11 @@ class Marks:
         if top and description["name"] == "id":
             self.id(description["type"], description.get("default"), place)
 
+    def rules(self, description: Description) -> None:
+        """What has been said of several fields together."""
+        if self.together:
+            description["unique"] = self.together
+
     def reference(self, markers: list[Ref], description: Description, place: str) -> None:
         """The model whose ids a field holds."""
         kind = bare(description["type"])
@@ -101,6 +108,9 @@ class Marks:
                 self.refuse(place, "a field of a nested model cannot be indexed", "remove Indexed()")
             elif bare(description["type"])["type"] in NOT_SINGLE:
                 self.refuse(place, "what holds no single value cannot be indexed", "remove Indexed()")
+            if marker.unique_with != ():
+                self.unique_with(marker, description["name"], place)
+                continue
             settings: Description = {
                 "case_insensitive": marker.case_insensitive or None,
                 "sparse": marker.sparse or None,
@@ -108,6 +118,22 @@ class Marks:
             }
             given = {name: value for name, value in settings.items() if value is not None}
             description["index"] = {"unique": marker.unique, **given}
+
+    def unique_with(self, marker: Indexed, name: str, place: str) -> None:
+        """Others that the field is unique with; whether there are such, the native side says."""
+        others = (marker.unique_with,) if isinstance(marker.unique_with, str) else marker.unique_with
+        if not isinstance(others, tuple) or not all(isinstance(other, str) for other in others):
+            self.refuse(
+                place, f"unique_with={marker.unique_with!r} names no fields", 'write unique_with="a", or ("a", "b")'
+            )
+        elif marker.unique or marker.case_insensitive or marker.sparse or marker.ttl is not None:
+            self.refuse(
+                place,
+                "unique_with stands beside what is said of the field alone",
+                "say that in a second Indexed(); letters can be made small with StringConstraints(to_lower=True)",
+            )
+        else:
+            self.together.append([*others, name])
 
     def ttl(self, ttl: timedelta | int | None, place: str) -> int | None:
         """In seconds."""

@@ -84,6 +84,8 @@ class _StructWalk(Walk):
         if not top:
             self.close(ref, description)
         description["fields"] = [field for field in fields if field is not None]
+        if top:
+            self.rules(description)
         return description
 
     def model_of(self, info: Any, place: str) -> Description | None:

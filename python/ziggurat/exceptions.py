@@ -155,10 +155,10 @@ class RowChanged(HTTPException):
 
 
 class DuplicateValue(HTTPException):
-    """Another row has the same value in `field`, which must be unique; 409."""
+    """Another row has the same in `fields`: one that must be unique, or several that must be together; 409."""
 
-    def __init__(self, detail: str, *, field: str) -> None:
-        self.field = field
+    def __init__(self, detail: str, *, fields: tuple[str, ...]) -> None:
+        self.fields = fields
         super().__init__(409, detail)
 
 

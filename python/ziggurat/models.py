@@ -103,7 +103,8 @@ class Model(BaseModel, metaclass=ModelMetaclass):
         """Adds all rows or none. On MongoDB that needs a replica set.
 
         Raises:
-            DuplicateValue: another row has the same id, or the same value in a unique field.
+            DuplicateValue: another row has the same id, the same value in a unique field, or the same values in fields that are unique
+                together.
         """
         rows = list(rows)
         stored = await cls._rows().insert_all([row._written() for row in rows])
@@ -114,7 +115,8 @@ class Model(BaseModel, metaclass=ModelMetaclass):
         """Adds this as a new row, and gives it back as it is kept.
 
         Raises:
-            DuplicateValue: another row has the same id, or the same value in a unique field.
+            DuplicateValue: another row has the same id, the same value in a unique field, or the same values in fields that are unique
+                together.
             InvalidRow: it breaks the rules of the model, as it may after assignments.
         """
         return self._become(*await self._rows().insert(self._written()))
@@ -239,6 +241,10 @@ class Indexed:
     """Rows that hold null are not in it, which saves space where most do. On MongoDB it has no effect, as nulls are kept as values."""
     ttl: timedelta | int | None = None
     """Of a datetime: so long after it, in whole seconds, a row is removed, within about a minute."""
+    unique_with: str | tuple[str, ...] = ()
+    """No two rows may hold the same value here and in these fields as well: `place: Annotated[int, Indexed(unique_with="shelf")]` keeps
+    one row at each place of a shelf. Rows that hold null in one of them do not count. The index begins with the fields that are named and
+    ends with this one; one over this field alone, or another rule, is a second `Indexed`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -459,8 +459,8 @@ class Routes:
         `search` names texts whose words `?q=` looks for, by an index of their words.
 
         `shard_key` names the field by which a sharded MongoDB spreads the rows: one that is required and `Immutable`, as a tenant, or the id.
-        Writes to a row say what it holds, so that one shard is asked. Nothing but it and the id may be unique. On SQLite the model is checked
-        in the same way, and nothing else comes of it.
+        Writes to a row say what it holds, so that one shard is asked. Nothing but it and the id may be unique, and no fields together. On
+        SQLite the model is checked in the same way, and nothing else comes of it.
 
         `read_from` says which members of a MongoDB replica set operations that only read ask: "secondaryPreferred" for all of them, or
         `{"list": "nearest"}`. Others than the primary may not know of the last writes.

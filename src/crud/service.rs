@@ -343,14 +343,7 @@ impl<C: Collection> Served<C> {
 pub(super) fn problem(schema: &Schema, error: StoreError) -> Problem {
     let model = &schema.name;
     match error {
-        StoreError::Duplicate { field } => {
-            let mut pointer = String::new();
-            push_token(&mut pointer, &field);
-            let at = Location::Pointer(pointer);
-            Problem::of(StatusCode::CONFLICT)
-                .detail(format!("another {model} has the same {field}"))
-                .errors(vec![Violation::new(at, "unique", "another row has this value")])
-        }
+        StoreError::Duplicate { fields } => duplicate(schema, &fields),
         StoreError::TooLarge { limit } => Problem::too_large(limit),
         StoreError::Unavailable { source, retry_after } => {
             tracing::warn!(model, error = %source, "the store is not available");
@@ -367,6 +360,28 @@ pub(super) fn problem(schema: &Schema, error: StoreError) -> Problem {
         }
         StoreError::Internal(source) => internal(schema, &source),
     }
+}
+
+/// 409: another row has the same in these fields. Of several, those are named that clients know of.
+fn duplicate(schema: &Schema, fields: &[String]) -> Problem {
+    let is_known = |name: &&String| schema.field(name).is_none_or(|index| schema.fields[index].access.is_known());
+    let mut named: Vec<&str> = fields.iter().filter(is_known).map(String::as_str).collect();
+    if named.is_empty() {
+        named = fields.iter().map(String::as_str).collect();
+    }
+    let all = named.join(" and ");
+    let told = match named.len() {
+        1 => "another row has this value".to_owned(),
+        _ => format!("another row has the same {all}"),
+    };
+    let violation = |field: &str| {
+        let mut pointer = String::new();
+        push_token(&mut pointer, field);
+        Violation::new(Location::Pointer(pointer), "unique", told.clone())
+    };
+    Problem::of(StatusCode::CONFLICT)
+        .detail(format!("another {} has the same {all}", schema.name))
+        .errors(named.into_iter().map(violation).collect())
 }
 
 /// A fault of ours: the log learns what it was, the client does not.

@@ -43,7 +43,19 @@ impl Schema {
             .cure(format!("leave unique out, shard by {} without case_insensitive, or do not shard", field.name)));
         }
         self.fields[index].shard_key = true;
+        self.check_together_in_shards()?;
         Ok(self)
+    }
+
+    /// Refuses that fields are unique together where rows are sharded.
+    pub(super) fn check_together_in_shards(&self) -> Result<(), ConfigError> {
+        let (Some(key), Some(rule)) = (self.shard_key(), self.together().next()) else { return Ok(()) };
+        let (model, key) = (&self.name, &self.fields[key].name);
+        Err(ConfigError::new(format!(
+            "{model}: {} are to be unique together and {model} is sharded by {key}: MongoDB sees only within a shard whether they are",
+            self.names_of(&rule).join(" and ")
+        ))
+        .cure("leave the rule out, or do not shard"))
     }
 
     fn check_shard_key(&self, field: &Field) -> Result<(), ConfigError> {

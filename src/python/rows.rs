@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use tokio::sync::Mutex;
 
 use super::bridge::{RustFuture, spawn_bringing};
@@ -269,7 +269,9 @@ fn raised(py: Python<'_>, error: RowsError) -> PyErr {
         other => return exception(py, "InvalidRow", &other.to_string(), &[]),
     };
     match &store {
-        StoreError::Duplicate { field } => exception(py, "DuplicateValue", &store.to_string(), &[("field", field)]),
+        StoreError::Duplicate { fields } => {
+            raising(py, "DuplicateValue", &store.to_string(), |more| more.set_item("fields", PyTuple::new(py, fields)?))
+        }
         StoreError::Unavailable { source, retry_after } => {
             tracing::warn!(error = %source, "the store is not available");
             let retry = [("retry_after", &*retry_after.to_string())];
@@ -292,12 +294,20 @@ fn raised(py: Python<'_>, error: RowsError) -> PyErr {
 
 /// An exception of `ziggurat.exceptions`.
 fn exception(py: Python<'_>, class: &str, detail: &str, more: &[(&str, &str)]) -> PyErr {
+    raising(py, class, detail, |kwargs| more.iter().try_for_each(|(name, value)| kwargs.set_item(name, value)))
+}
+
+/// The same with whatever `more` puts beside the text.
+fn raising<'py>(
+    py: Python<'py>,
+    class: &str,
+    detail: &str,
+    more: impl FnOnce(&Bound<'py, PyDict>) -> PyResult<()>,
+) -> PyErr {
     let made = || -> PyResult<PyErr> {
         let class = py.import(intern!(py, "ziggurat.exceptions"))?.getattr(class)?;
         let kwargs = PyDict::new(py);
-        for (name, value) in more {
-            kwargs.set_item(name, value)?;
-        }
+        more(&kwargs)?;
         Ok(PyErr::from_value(class.call((detail,), Some(&kwargs))?))
     };
     made().unwrap_or_else(|error| error)

@@ -95,7 +95,7 @@ async fn every_failure_has_its_status() {
         (|| StoreError::Timeout, 504, None),
         (|| StoreError::Internal("root:hunter2@db".into()), 500, None),
         (|| StoreError::TooLarge { limit: 16 }, 413, None),
-        (|| StoreError::Duplicate { field: "email".into() }, 409, None),
+        (|| StoreError::Duplicate { fields: vec!["email".into()] }, 409, None),
     ];
     for (failure, status, retry_after) in failures {
         let schema = Arc::new(Schema::from_description(USER).unwrap());

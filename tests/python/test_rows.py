@@ -286,10 +286,10 @@ def test_what_breaks_the_rules_is_not_kept(run: Run) -> None:
         ada = await User(name="Ada", email="ada@example.org").insert()
         with pytest.raises(DuplicateValue, match="email") as caught:
             await User(name="Bob", email="ada@example.org").insert()
-        assert (caught.value.status, caught.value.field) == (409, "email")
+        assert (caught.value.status, caught.value.fields) == (409, ("email",))
         with pytest.raises(DuplicateValue) as caught:
             await User(id=ada.id, name="Bob").insert()
-        assert caught.value.field == "id"
+        assert caught.value.fields == ("id",)
 
         ada.name = "Ada Augusta King, Countess of Lovelace"
         with pytest.raises(InvalidRow, match=r"name.*20"):

@@ -130,7 +130,7 @@ def test_nothing_of_it_is_written(run: Run) -> None:
         await refused(RowNotFound, ("save", lost))
         await refused(RowNotFound, ("delete", lost))
         taken = await refused(DuplicateValue, ("insert", Account(id=4, owner="bob")))
-        assert getattr(taken, "field", None) == "owner"
+        assert getattr(taken, "fields", None) == ("owner",)
         await refused(DuplicateValue, ("insert", Account(id=2)))
         broken = Account(id=5)
         broken.balance = 2**70

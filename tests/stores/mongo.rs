@@ -60,6 +60,7 @@ keeps! {
     race();
     reads();
     unique();
+    unique_together();
     bytes();
     filters(120);
     only(100);

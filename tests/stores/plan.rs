@@ -46,6 +46,8 @@ both! {
     what_opening_does_is_told_before
     rows_in_the_way_are_counted
     values_that_are_shared_are_found_under_the_new_shape
+    values_that_are_shared_together_are_found
+    a_rule_over_several_fields_comes_and_goes
     a_collection_has_one_model
 }
 
@@ -237,6 +239,61 @@ async fn values_that_are_shared_are_found_under_the_new_shape(store: &impl Store
     assert_eq!(rule.rows, if store.describe().starts_with("sqlite") { 0 } else { 2 }, "{steps:?}");
     applied(store, &folded).await;
     assert_eq!(store.plan(folded).await.unwrap(), []);
+}
+
+async fn values_that_are_shared_together_are_found(store: &impl Store) {
+    fill(store, &[(1, "a", None), (2, "a", Some(5)), (3, "a", Some(5)), (4, "b", Some(5)), (5, "a", None)]).await;
+    let together = |names: [&str; 2], more: Option<Field>| {
+        let mut schema = (*model(note())).clone();
+        schema.fields.extend(more);
+        Arc::new(schema.unique_together(names).unwrap())
+    };
+    let duplicates = async |schema: Arc<Schema>| {
+        let steps = store.plan(schema).await.unwrap();
+        let found = steps.into_iter().filter(|step| step.kind == StepKind::Duplicates);
+        found.map(|step| step.to_string()).collect::<Vec<_>>()
+    };
+    // Rows that hold a null do not count.
+    let told = "cannot be made unique together: rows hold values that others hold";
+    let taken = together(["body", "age"], None);
+    assert_eq!(duplicates(Arc::clone(&taken)).await, [format!("Note.body, age: {told} (2 rows, ids 2, 3)")]);
+    let why = store.open(Arc::clone(&taken)).await.err().unwrap().to_string();
+    assert!(why.contains("Note: body and age cannot be made unique together"), "{why}");
+    // All rows would get the same in a field that is new.
+    let stars = Field::new("stars", int()).default(DefaultValue::Constant(Value::Int(3)));
+    let found = duplicates(together(["stars", "body"], Some(stars))).await;
+    assert_eq!(found, [format!("Note.stars, body: {told} (4 rows, ids 1, 5, …)")]);
+    let notes = store.open(model(note())).await.unwrap();
+    notes.delete(Value::Int(3), Expect::any()).await.unwrap();
+    assert_eq!(duplicates(Arc::clone(&taken)).await, [""; 0]);
+    applied(store, &taken).await;
+    assert_eq!(store.plan(taken).await.unwrap(), []);
+}
+
+async fn a_rule_over_several_fields_comes_and_goes(store: &impl Store) {
+    fill(store, &[(1, "a", Some(1)), (2, "b", Some(1))]).await;
+    let together = |names: &[&str]| Arc::new((*model(note())).clone().unique_together(names).unwrap());
+    let is_sqlite = store.describe().starts_with("sqlite");
+    let one = together(&["body", "age"]);
+    let steps = store.plan(Arc::clone(&one)).await.unwrap();
+    assert_eq!(told(&steps), [(StepKind::NewIndex, Some("body, age"), 0)]);
+    assert_eq!(steps[0].safety, Safety::Safe);
+    applied(store, &one).await;
+    // The same fields in another order are another index.
+    for (schema, made) in [(together(&["age", "body"]), true), (model(note()), false)] {
+        let steps = store.plan(Arc::clone(&schema)).await.unwrap();
+        let gone = steps.iter().filter(|step| step.kind == StepKind::IndexGone).collect::<Vec<_>>();
+        let safety = if is_sqlite { Safety::Safe } else { Safety::OnRequest };
+        assert_eq!(gone.iter().map(|step| step.safety).collect::<Vec<_>>(), [safety], "{steps:?}");
+        assert!(gone[0].to_string().contains("zg_w_"), "{steps:?}");
+        assert_eq!(steps.iter().any(|step| step.kind == StepKind::NewIndex), made, "{steps:?}");
+        assert_eq!(store.open(Arc::clone(&schema)).await.is_ok(), is_sqlite, "others may rely on it");
+        applied(store, &schema).await;
+        assert_eq!(store.plan(schema).await.unwrap(), []);
+    }
+    let notes = store.open(model(note())).await.unwrap();
+    let again = Value::Object(vec![Value::Int(3), text("a"), Value::Int(1), Value::Int(1)]);
+    notes.insert(again).await.unwrap();
 }
 
 async fn a_collection_has_one_model(store: &impl Store) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use uuid::Uuid;
-use ziggurat::crud::schema::{Access, Bounds, ChoiceSort, Field, LegacyUuid, Naive, Text, Type, Unknown};
+use ziggurat::crud::schema::{Access, Bounds, ChoiceSort, DefaultValue, Field, LegacyUuid, Naive, Text, Type, Unknown};
 use ziggurat::crud::store::sqlite::{SqliteOptions, SqliteStore};
 use ziggurat::crud::store::{
     Change, Changes, ChangesError, Collection, Expect, Key, Many, Once, Outcome, Refusal, Row, RowError, Store,
@@ -349,7 +349,7 @@ pub async fn unique<S: Store>(store: S) {
         row
     };
     let duplicate = |error: StoreError, name: &str| match error {
-        StoreError::Duplicate { field } => assert_eq!(field, name),
+        StoreError::Duplicate { fields } => assert_eq!(fields, [name]),
         other => panic!("{other:?}"),
     };
     let one = with(&mut random, text("a@b"));
@@ -376,6 +376,106 @@ pub async fn unique<S: Store>(store: S) {
     let writers: Vec<_> = (0..12)
         .map(|_| {
             let (rows, row) = (rows.clone(), with(&mut random, text("race@b")));
+            tokio::spawn(async move { rows.insert(object(&row)).await.is_ok() })
+        })
+        .collect();
+    let mut won = 0;
+    for writer in writers {
+        won += usize::from(writer.await.unwrap());
+    }
+    assert_eq!(won, 1);
+}
+
+/// Fields that are unique together, of whatever types: rows that differ in one of them do not count, nor do such that hold a null, nor
+/// do those that are marked as deleted; every way of writing is told which fields they are.
+pub async fn unique_together<S: Store>(store: S) {
+    let all = [AGE, RATE, FLAG, WHEN, REF, COLOR, DAY, CLOCK, SPAN, PRICE, EXACT, MOMENT, MIDNIGHT, OLD, NAME];
+    let mut schema = (*schema("Together")).clone();
+    schema.fields.push(
+        Field::new("gone", Type::Optional(Box::new(Type::DateTime(Naive::default()))))
+            .default(DefaultValue::Constant(Value::Null))
+            .access(Access::ReadOnly)
+            .deletion(),
+    );
+    let names: Vec<String> = all.iter().map(|field| schema.fields[*field].name.to_string()).collect();
+    let schema = Arc::new(schema.unique_together(&names).unwrap());
+    let rows = store.open(Arc::clone(&schema)).await.unwrap();
+    assert_eq!(store.plan(Arc::clone(&schema)).await.unwrap(), [], "opening has made it");
+    let (mut random, mut others) = (Random(23), Random(24));
+    let mut new = || {
+        let mut row = row(&mut random);
+        (row[MAIL], row[NAME]) = (Value::Null, text("same"));
+        row.push(Value::Null);
+        row
+    };
+    let duplicate = |error: StoreError| match error {
+        StoreError::Duplicate { fields } => assert_eq!(fields, names),
+        other => panic!("{other:?}"),
+    };
+    let one = loop {
+        let row = new();
+        if all.iter().all(|field| row[*field] != Value::Null) {
+            break row;
+        }
+    };
+    let like = |new: Vec<Value<'static>>| {
+        let mut row = one.clone();
+        row[ID] = new[ID].clone();
+        row
+    };
+    let first = rows.insert(object(&one)).await.unwrap();
+    duplicate(rows.insert(object(&like(new()))).await.unwrap_err());
+    let batch = rows.insert_all(vec![object(&new()), object(&like(new()))]).await.unwrap_err();
+    assert_eq!(batch.index, 1);
+    duplicate(batch.error);
+    assert_eq!(rows.count(Expr::True).await.unwrap(), 1);
+    // One that differs in any of them is another.
+    for field in all {
+        let mut row = like(new());
+        row[field] = loop {
+            let other = operand(&mut others, field);
+            if order(&other, &one[field]).is_ne() {
+                break other;
+            }
+        };
+        rows.insert(object(&row)).await.unwrap();
+        duplicate(rows.update(row[ID].clone(), vec![(field, one[field].clone())], Expect::any()).await.unwrap_err());
+        duplicate(rows.replace(object(&like(row)), Expect::any()).await.unwrap_err());
+    }
+    for field in all.into_iter().filter(|field| schema.fields[*field].kind.is_nullable()) {
+        for _ in 0..2 {
+            let mut row = like(new());
+            row[field] = Value::Null;
+            rows.insert(object(&row)).await.unwrap();
+        }
+    }
+    let count = rows.count(Expr::True).await.unwrap();
+    let other = like(new());
+    let mut unlike = other.clone();
+    unlike[NAME] = text("unlike");
+    rows.insert(object(&unlike)).await.unwrap();
+    let refused = rows.update_all(Expr::equal(ID.into(), other[ID].clone()), vec![(NAME, one[NAME].clone())], 10);
+    duplicate(refused.await.unwrap_err());
+    let written =
+        vec![(rows.clone(), Write::Update(other[ID].clone(), vec![(NAME, one[NAME].clone())], Expect::any()))];
+    match store.transact(written).await.unwrap_err().why {
+        Refusal::Store(error) => duplicate(error),
+        why => panic!("{why:?}"),
+    }
+    assert_eq!(rows.count(Expr::True).await.unwrap(), count + 1);
+    // A row that is marked as deleted is not in the way, until it comes back.
+    let id = one[ID].clone();
+    let gone = schema.field("gone").unwrap();
+    rows.update(id.clone(), vec![(gone, Value::DateTime(0))], Expect::any()).await.unwrap();
+    rows.replace(object(&other), Expect::any()).await.unwrap();
+    duplicate(rows.update(id.clone(), vec![(gone, Value::Null)], Expect::any()).await.unwrap_err());
+    assert_eq!(rows.get(id, Expr::True).await.unwrap().unwrap().version, first.version + 1);
+    // Of many that want the same place, one gets it.
+    let writers: Vec<_> = (0..12)
+        .map(|_| {
+            let mut row = like(new());
+            row[NAME] = text("race");
+            let rows = rows.clone();
             tokio::spawn(async move { rows.insert(object(&row)).await.is_ok() })
         })
         .collect();
@@ -565,7 +665,7 @@ pub async fn many<S: Store>(store: S, rounds: usize) {
     let before = stored().await;
     // No two rows may have the same mail, and all of them are in the way.
     let same = rows.update_all(Expr::True, vec![(NICK, text("x")), (MAIL, text("same@b"))], 100).await;
-    assert!(matches!(same, Err(StoreError::Duplicate { field }) if field == "mail"));
+    assert!(matches!(same, Err(StoreError::Duplicate { fields }) if fields == ["mail"]));
     assert_eq!(rows.update_all(Expr::True, vec![(NICK, text("x"))], 19).await.unwrap(), Many::TooMany);
     assert_eq!(rows.update_all(Expr::never(), vec![(NICK, text("x"))], 0).await.unwrap(), Many::Done(0));
     assert_eq!(rows.delete_all(Expr::True, 19).await.unwrap(), Many::TooMany);
@@ -875,7 +975,7 @@ pub async fn once_refused<S: Store>(store: S) {
             let told = match error.why {
                 Refusal::Changed => "changed",
                 Refusal::NotFound => "not found",
-                Refusal::Store(StoreError::Duplicate { field }) if field == "mail" => "duplicate",
+                Refusal::Store(StoreError::Duplicate { fields }) if fields == ["mail"] => "duplicate",
                 Refusal::Store(StoreError::TooLarge { .. }) => "too large",
                 Refusal::Store(error) => panic!("{name}: {error}"),
             };
@@ -1011,7 +1111,7 @@ pub async fn together<S: Store>(store: S) {
     again[20][MAIL] = Value::Null;
     let refused = rows.insert_all(documents(&again)).await.unwrap_err();
     assert_eq!(refused.index, 20, "{refused:?}");
-    assert!(matches!(&refused.error, StoreError::Duplicate { field } if field == "id"), "{refused:?}");
+    assert!(matches!(&refused.error, StoreError::Duplicate { fields } if fields == &["id"]), "{refused:?}");
     assert_eq!(rows.count(Expr::True).await.unwrap(), 20, "none of them was kept");
     assert!(rows.insert_all(documents(&data[20..])).await.is_ok());
     assert_eq!(rows.count(Expr::True).await.unwrap(), 40);

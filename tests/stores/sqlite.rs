@@ -35,6 +35,7 @@ keeps! {
     race();
     reads();
     unique();
+    unique_together();
     bytes();
     filters(1500);
     only(400);

@@ -157,7 +157,7 @@ impl Collection for Rows {
         let mut kept = self.kept.lock().unwrap();
         if kept.iter().any(|row| self.id_of(&row.values) == self.id_of(&values)) {
             let field = self.schema.fields[self.schema.id.unwrap()].name.clone();
-            return Err(StoreError::Duplicate { field: field.to_string() });
+            return Err(StoreError::Duplicate { fields: vec![field.to_string()] });
         }
         let new = Kept { version: self.version(0), values };
         let row = self.row(&new);

@@ -300,7 +300,11 @@ pub(super) fn operation(op: Op, resource: &Resource, components: &mut Components
     }
     problems.extend([503, 504]);
     for status in problems {
-        responses.insert(status.to_string(), failure(status, resource.options.errors));
+        let mut told = failure(status, resource.options.errors);
+        if let Some(rules) = together(resource.schema()).filter(|_| status == 409) {
+            told["description"] = rules.into();
+        }
+        responses.insert(status.to_string(), told);
     }
     let mut operation = json!({
         "operationId": format!("{}_{op}", name.to_lowercase()),
@@ -347,6 +351,19 @@ fn id_parameter(schema: &Schema, components: &mut Components) -> Json {
     let kind =
         schema.id.map_or(json!({"type": "string"}), |id| components.kind(&schema.fields[id].kind, Purpose::Answer));
     json!({"name": "id", "in": "path", "required": true, "schema": kind})
+}
+
+/// What a 409 says where fields are unique together, as far as clients know of them.
+fn together(schema: &Schema) -> Option<String> {
+    let is_known = |rule: &Vec<usize>| rule.iter().all(|field| schema.fields[*field].access.is_known());
+    let rules: Vec<String> =
+        schema.together().filter(is_known).map(|rule| schema.names_of(&rule).join(" and ")).collect();
+    (!rules.is_empty()).then(|| {
+        format!(
+            "Another row has the same {}, or the same value in a unique field, or other writers came between",
+            rules.join(", or the same ")
+        )
+    })
 }
 
 fn failure(status: u16, errors: ErrorFormat) -> Json {

@@ -136,7 +136,7 @@ async fn insert<C: Collection>(
     }
     let document = served.before(Op::Create, parts, None, Value::Object(values)).await?;
     match served.collection.insert(document).await {
-        Err(StoreError::Duplicate { field }) if *field == *served.schema.fields[served.id].name => Ok(None),
+        Err(StoreError::Duplicate { fields }) if fields == [&*served.schema.fields[served.id].name] => Ok(None),
         inserted => {
             let row = served.done(inserted)?;
             served.after(Op::Create, parts, None, Some(&row));

@@ -23,8 +23,8 @@ fn narrows(schema: &Schema, filter: &Expr) -> bool {
         Expr::And(parts) => parts.iter().any(|part| narrows(schema, part)),
         // None of several narrows unless all of them do; no row at all is found without reading any.
         Expr::Or(parts) => parts.iter().all(|part| narrows(schema, part)),
-        Expr::Compare { field, op, .. } => *op != Comparison::Ne && has_index(schema, field),
-        Expr::In { field, .. } => has_index(schema, field),
+        Expr::Compare { field, op, .. } => *op != Comparison::Ne && is_found(schema, field),
+        Expr::In { field, .. } => is_found(schema, field),
         Expr::IsNull { field } => has_whole_index(schema, field),
         Expr::Like { field, pattern } => {
             let index = schema.fields.get(field.first()).filter(|_| field.is_top()).and_then(|field| field.index);
@@ -39,6 +39,14 @@ fn narrows(schema: &Schema, filter: &Expr) -> bool {
 fn has_index(schema: &Schema, path: &Path) -> bool {
     let is_indexed = |field: usize| schema.id == Some(field) || schema.fields[field].index.is_some();
     path.is_top() && path.first() < schema.fields.len() && is_indexed(path.first())
+}
+
+/// Whether there is an index that begins with the field: its own, or that of a rule over several fields in which every row is.
+fn is_found(schema: &Schema, path: &Path) -> bool {
+    let begins = |rule: &Vec<usize>| rule.first() == Some(&path.first());
+    let is_of_all = |rule: &Vec<usize>| rule.iter().all(|field| !schema.fields[*field].kind.is_nullable());
+    let by_rule = || schema.deletion().is_none() && schema.together().any(|rule| begins(&rule) && is_of_all(&rule));
+    has_index(schema, path) || (path.is_top() && by_rule())
 }
 
 /// Whether there is an index in which every row is: where nulls and rows that are marked as deleted do not count, that of a unique
@@ -89,5 +97,30 @@ mod tests {
                 && query("", 4).is_indexed(&schema)
         );
         assert!(query("a=1", 2).is_indexed(&schema));
+    }
+
+    #[test]
+    fn a_rule_over_several_fields_finds_rows_by_the_first() {
+        let schema = |unique: &str, more: &str| {
+            Schema::from_description(&format!(
+                r#"{{"name":"M","id":"id","unique":[{unique}],"fields":[{{"name":"id","type":{{"type":"int"}}}},
+                {{"name":"a","type":{{"type":"int"}}}},{{"name":"b","type":{{"type":"int"}}}},
+                {{"name":"c","type":{{"type":"optional","of":{{"type":"int"}}}}}}{more}]}}"#
+            ))
+            .unwrap()
+        };
+        let deletion = r#",{"name":"gone","type":{"type":"optional","of":{"type":"datetime"}},"default":{"value":null},
+            "access":"read_only","deletion":true}"#;
+        for (unique, more, raw, is_indexed) in [
+            (r#"["a","b"]"#, "", "a=1", true),
+            (r#"["a","b"]"#, "", "b=1", false),
+            (r#"["a","b"]"#, "", "b=1&a=in.(1,2)", true),
+            (r#"["a","c"]"#, "", "a=1", false),
+            (r#"["a","b"]"#, deletion, "a=1", false),
+        ] {
+            let schema = schema(unique, more);
+            let filter = super::super::filter(&schema, Some(raw), &Default::default()).unwrap();
+            assert_eq!(filter.is_indexed(&schema), is_indexed, "{unique} {raw}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod read;
 mod skip;
 mod smart;
 pub(crate) mod suggest;
+mod together;
 mod union;
 pub(crate) mod validate;
 
@@ -62,6 +63,8 @@ pub struct Field {
     pub searched: bool,
     /// Whether MongoDB spreads rows over shards by it.
     pub(crate) shard_key: bool,
+    /// Of which fields no two rows hold the same values; it is the last of them.
+    together: Vec<Box<[Box<str>]>>,
     /// The name as it begins a member of a JSON object.
     key: Box<[u8]>,
 }
@@ -84,6 +87,7 @@ impl Field {
             reference: None,
             searched: false,
             shard_key: false,
+            together: Vec::new(),
             key: key.into(),
         }
     }

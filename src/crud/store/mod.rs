@@ -445,10 +445,10 @@ pub enum OpenError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another row has the same value in a unique field.
+    /// Another row has the same value in a unique field, or the same values in fields that are unique together.
     Duplicate {
-        /// Name of the field.
-        field: String,
+        /// Names of the fields: one, or those of the rule in its order.
+        fields: Vec<String>,
     },
     /// The document is larger than the store takes.
     TooLarge {
@@ -474,7 +474,7 @@ impl StoreError {
     /// The same failure for another of those whom it concerns; what stands behind it cannot be cloned, and is told as text.
     pub(crate) fn again(&self) -> Self {
         match self {
-            Self::Duplicate { field } => Self::Duplicate { field: field.clone() },
+            Self::Duplicate { fields } => Self::Duplicate { fields: fields.clone() },
             Self::TooLarge { limit } => Self::TooLarge { limit: *limit },
             Self::Unavailable { source, retry_after } => {
                 Self::Unavailable { source: source.to_string().into(), retry_after: *retry_after }
@@ -495,7 +495,7 @@ impl StoreError {
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Duplicate { field } => write!(f, "another row has the same {field}"),
+            Self::Duplicate { fields } => write!(f, "another row has the same {}", fields.join(" and ")),
             Self::TooLarge { limit } => write!(f, "the document has more than {limit} bytes"),
             Self::Unavailable { source, .. } => write!(f, "the store is not available: {source}"),
             Self::Timeout => f.write_str("the store did not answer in time"),

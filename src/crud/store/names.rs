@@ -51,6 +51,7 @@ pub(super) fn check(schema: &Schema) -> Result<usize, ConfigError> {
             )));
         }
     }
+    schema.check_rules()?;
     let Some(id) = schema.id else {
         return Err(ConfigError::new(format!("{} has no id", schema.name)).cure("add a field `id: UUID`"));
     };
@@ -61,6 +62,18 @@ pub(super) fn check(schema: &Schema) -> Result<usize, ConfigError> {
         _ => Err(ConfigError::new(format!("the id of {} is of a type that cannot be an id", schema.name))
             .cure("declare it as UUID, str or int")),
     }
+}
+
+/// That rows stand in the way of a rule of uniqueness.
+pub(super) fn not_unique(schema: &Schema, fields: &[String]) -> ConfigError {
+    let model = &schema.name;
+    ConfigError::new(match fields {
+        [field] => format!("{model}.{field} cannot be made unique: some stored rows hold the same value"),
+        _ => format!(
+            "{model}: {} cannot be made unique together: some stored rows hold the same values",
+            fields.join(" and ")
+        ),
+    })
 }
 
 /// Names end up in SQL paths and in BSON keys: what would be a quote or a path there is refused at start-up.

@@ -14,7 +14,7 @@ use crate::crud::Schema;
 pub struct Step {
     /// The name of the model; empty where it is about the store itself.
     pub model: String,
-    /// The field, with dots between those of nested models.
+    /// The field, with dots between those of nested models; of a rule over several fields all of them, with commas between.
     pub field: Option<String>,
     /// What it is about.
     pub kind: StepKind,

@@ -167,11 +167,14 @@ impl<'s> Steps<'s> {
         format!("the index of the words in {} is built", names.join(" and "))
     }
 
-    /// Rows that hold a value which is to be unique, as others do.
-    pub(super) fn refuse_duplicates(&mut self, field: &str, found: Found) {
+    /// Rows that hold a value which is to be unique, as others do, or values that are to be unique together.
+    pub(super) fn refuse_duplicates(&mut self, fields: &[&str], found: Found) {
         if found.rows > 0 {
-            let text = "cannot be made unique: rows hold a value that others hold";
-            self.conflict(Some(field), StepKind::Duplicates, text, found, "change or delete some of them");
+            let text = match fields {
+                [_] => "cannot be made unique: rows hold a value that others hold",
+                _ => "cannot be made unique together: rows hold values that others hold",
+            };
+            self.conflict(Some(&fields.join(", ")), StepKind::Duplicates, text, found, "change or delete some of them");
         }
     }
 

@@ -6,6 +6,9 @@
 //!   {"name": "email", "type": {"type": "str", "max_length": 200}, "index": {"unique": true}},
 //!   {"name": "age", "type": {"type": "optional", "of": {"type": "int", "ge": 0}}, "default": {"value": null}}]}
 //! ```
+//!
+//! Beside the fields stand `search`, the texts whose words are looked for, `unique`, lists of fields that are
+//! [unique together](Schema::unique_together), and `shard_key`.
 
 mod parts;
 mod types;
@@ -32,8 +35,11 @@ impl Schema {
     pub fn from_description(description: &str) -> Result<Self, ConfigError> {
         let read: SchemaDescription = serde_json::from_str(description)
             .map_err(|error| ConfigError::new(format!("the description of a model cannot be read: {error}")))?;
-        let (search, shard_key) = (read.search.clone(), read.shard_key.clone());
-        let schema = compile(read, &mut Open::default())?.search(search)?;
+        let (search, unique, shard_key) = (read.search.clone(), read.unique.clone(), read.shard_key.clone());
+        let mut schema = compile(read, &mut Open::default())?.search(search)?;
+        for names in unique {
+            schema = schema.unique_together(names)?;
+        }
         match shard_key {
             Some(name) => schema.shard_by(&name),
             None => Ok(schema),
@@ -85,6 +91,10 @@ fn nested(description: SchemaDescription, open: &mut Open) -> Result<Nested, Con
 
 fn compile(description: SchemaDescription, open: &mut Open) -> Result<Schema, ConfigError> {
     let model = description.name;
+    if description.id.is_none() && !description.unique.is_empty() {
+        return Err(ConfigError::new(format!("{model}: only fields of rows can be unique together"))
+            .cure("name fields of the model whose rows are kept"));
+    }
     let mut fields: Vec<Field> = Vec::with_capacity(description.fields.len());
     for FieldDescription { name, kind, default, index, access, renew, deletion, reference } in description.fields {
         let place = format!("{model}.{name}");

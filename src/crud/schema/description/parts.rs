@@ -16,6 +16,9 @@ pub(super) struct SchemaDescription {
     /// The texts whose words are looked for by a search.
     #[serde(default)]
     pub(super) search: Vec<String>,
+    /// Fields of which no two rows hold the same values together.
+    #[serde(default)]
+    pub(super) unique: Vec<Vec<String>>,
     /// The field by which MongoDB spreads rows over shards.
     pub(super) shard_key: Option<String>,
 }

@@ -150,6 +150,7 @@ pub(super) fn default_of(field: &Field, default: &DefaultValue) -> Bson {
 /// An index that the schema does not have any more and by which rows would go on being refused or removed.
 pub(super) struct Stale {
     pub(super) name: String,
+    /// The field, or those of a rule with commas between.
     pub(super) field: String,
     /// What it does, and should not.
     pub(super) what: String,
@@ -161,17 +162,29 @@ pub(super) fn stale(schema: &Schema, there: &[IndexModel]) -> Vec<Stale> {
     let model = &schema.name;
     let mut found = Vec::new();
     for name in there.iter().map(name_of) {
-        let (field, is_wanted, what) = if let Some(field) = unique_field(name) {
+        let (field, is_wanted, what) = if let Some(rule) = together(name) {
+            let is_wanted = schema.together().any(|wanted| name == together_name(schema, &wanted));
+            let what = format!(
+                "{model}: {} are not unique together in the way in which its index {name} says",
+                rule.join(" and ")
+            );
+            (rule.join(", "), is_wanted, what)
+        } else if let Some(field) = unique_field(name) {
             let is_wanted = index(field).is_some_and(|index| index.unique && name == unique_name(schema, field, index));
-            (field, is_wanted, format!("{model}.{field} is not unique in the way in which its index {name} is"))
+            (
+                field.to_owned(),
+                is_wanted,
+                format!("{model}.{field} is not unique in the way in which its index {name} is"),
+            )
         } else if let Some(field) = name.strip_prefix(EXPIRES) {
             let is_wanted = index(field).is_some_and(|index| index.ttl.is_some());
-            (field, is_wanted, format!("rows do not expire by {model}.{field}, and its index {name} removes them"))
+            let what = format!("rows do not expire by {model}.{field}, and its index {name} removes them");
+            (field.to_owned(), is_wanted, what)
         } else {
             continue;
         };
         if !is_wanted {
-            found.push(Stale { name: name.to_owned(), field: field.to_owned(), what });
+            found.push(Stale { name: name.to_owned(), field, what });
         }
     }
     found
@@ -213,8 +226,8 @@ async fn no_stale_rules(rows: &mongodb::Collection<Document>, schema: &Schema) -
 
 /// An index that is to be.
 pub(super) struct Wanted {
-    /// Index of the field.
-    pub(super) field: usize,
+    /// Indexes of the fields, of which there are several where they are unique together.
+    pub(super) fields: Vec<usize>,
     pub(super) sort: Sort,
     pub(super) index: IndexModel,
 }
@@ -222,7 +235,7 @@ pub(super) struct Wanted {
 /// What an index is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// It keeps a field unique.
+    /// It keeps a field unique, or several together.
     Rule,
     /// It removes rows so many seconds after what they hold.
     Expiry(u32),
@@ -239,7 +252,7 @@ pub(super) fn wanted(schema: &Schema) -> Vec<Wanted> {
         let (kind, nullable) = field.kind.inner();
         let mut add = |sort: Sort, keys: Document, options: IndexOptions| {
             let index = IndexModel::builder().keys(keys).options(options).build();
-            all.push(Wanted { field: position, sort, index });
+            all.push(Wanted { fields: vec![position], sort, index });
         };
         if index.unique {
             let mut options = IndexOptions::builder().name(unique_name(schema, key, index)).unique(true).build();
@@ -249,13 +262,7 @@ pub(super) fn wanted(schema: &Schema) -> Vec<Wanted> {
                 // Nulls do not count.
                 counted.insert(place.clone(), doc! { "$type": type_name(kind) });
             }
-            if let Some(deletion) = schema.deletion() {
-                // Nor do rows that are marked as deleted; those that are not hold a null.
-                counted.insert(&*schema.fields[deletion].name, doc! { "$type": "null" });
-            }
-            if !counted.is_empty() {
-                options.partial_filter_expression = Some(counted);
-            }
+            options.partial_filter_expression = living(schema, counted);
             add(Sort::Rule, doc! { place: 1 }, options);
         }
         if let Some(ttl) = index.ttl {
@@ -269,19 +276,59 @@ pub(super) fn wanted(schema: &Schema) -> Vec<Wanted> {
             add(Sort::Plain, doc! { key: 1, "_id": 1 }, options);
         }
     }
+    all.extend(schema.together().map(|rule| {
+        let (mut keys, mut counted) = (Document::new(), Document::new());
+        for field in rule.iter().map(|field| &schema.fields[*field]) {
+            let (kind, nullable) = field.kind.inner();
+            keys.insert(&*field.name, 1);
+            if nullable {
+                // Rows that hold a null in one of them do not count, as on SQLite.
+                counted.insert(&*field.name, doc! { "$type": type_name(kind) });
+            }
+        }
+        let mut options = IndexOptions::builder().name(together_name(schema, &rule)).unique(true).build();
+        options.partial_filter_expression = living(schema, counted);
+        let index = IndexModel::builder().keys(keys).options(options).build();
+        Wanted { fields: rule, sort: Sort::Rule, index }
+    }));
     all
+}
+
+/// What rows must hold to count: `counted`, and that they are not marked as deleted, which is a null. None where all count.
+fn living(schema: &Schema, mut counted: Document) -> Option<Document> {
+    if let Some(deletion) = schema.deletion() {
+        counted.insert(&*schema.fields[deletion].name, doc! { "$type": "null" });
+    }
+    (!counted.is_empty()).then_some(counted)
+}
+
+impl Wanted {
+    /// What the fields are called.
+    pub(super) fn names<'s>(&self, schema: &'s Schema) -> Vec<&'s str> {
+        schema.names_of(&self.fields)
+    }
+
+    /// Of a rule: the field whose texts are the same whether their letters are small or capital.
+    pub(super) fn folded(&self, schema: &Schema) -> Option<usize> {
+        match self.fields[..] {
+            [field] if self.sort == Sort::Rule => {
+                schema.fields[field].index.filter(|index| index.case_insensitive).map(|_| field)
+            }
+            _ => None,
+        }
+    }
 }
 
 async fn indexes(database: &Database, schema: &Schema, name: &str) -> Result<(), OpenError> {
     let rows = database.collection::<Document>(name);
     no_stale_rules(&rows, schema).await?;
-    for Wanted { field, sort, index } in wanted(schema) {
-        if sort == Sort::Rule && schema.fields[field].index.is_some_and(|index| index.case_insensitive) {
+    for wanted in wanted(schema) {
+        if let Some(field) = wanted.folded(schema) {
             fold(&rows, schema, field).await?;
         }
-        match sort {
-            Sort::Expiry(ttl) => expires(database, &rows, schema, index, ttl).await?,
-            Sort::Rule | Sort::Plain => create(&rows, schema, index).await?,
+        match wanted.sort {
+            Sort::Expiry(ttl) => expires(database, &rows, schema, wanted.index, ttl).await?,
+            Sort::Rule | Sort::Plain => create(&rows, schema, wanted.index).await?,
         }
     }
     Ok(())
@@ -292,6 +339,12 @@ fn unique_name(schema: &Schema, field: &str, index: Index) -> String {
     let letters = if index.case_insensitive { "c" } else { "" };
     let rows = if schema.deletion().is_some() { "a" } else { "" };
     format!("zg_u{letters}{rows}_{field}")
+}
+
+/// The same of an index that keeps several unique together: `zg_w_shelf.place`. No name of a field has a dot in it.
+fn together_name(schema: &Schema, rule: &[usize]) -> String {
+    let rows = if schema.deletion().is_some() { "a" } else { "" };
+    format!("zg_w{rows}_{}", schema.names_of(rule).join("."))
 }
 
 /// Keeps the folded text beside those that have none yet.
@@ -335,8 +388,16 @@ async fn expires(
     }
 }
 
-/// The field that an index of this name keeps unique.
-pub(super) fn unique_field(name: &str) -> Option<&str> {
+/// The fields that an index of this name keeps unique, or unique together.
+pub(super) fn unique_fields(name: &str) -> Option<Vec<&str>> {
+    together(name).or_else(|| unique_field(name).map(|field| vec![field]))
+}
+
+fn together(name: &str) -> Option<Vec<&str>> {
+    ["zg_w_", "zg_wa_"].iter().find_map(|prefix| name.strip_prefix(prefix)).map(|rule| rule.split('.').collect())
+}
+
+fn unique_field(name: &str) -> Option<&str> {
     ["zg_u_", "zg_ua_", "zg_uc_", "zg_uca_"].iter().find_map(|prefix| name.strip_prefix(prefix))
 }
 
@@ -359,12 +420,11 @@ async fn create(rows: &mongodb::Collection<Document>, schema: &Schema, index: In
     match rows.create_index(index).await {
         Ok(_) => Ok(()),
         Err(error) => match error::code(&error) {
-            Some((11000, _)) => Err(ConfigError::new(format!(
-                "{}.{} cannot be made unique: some stored rows hold the same value",
-                schema.name,
-                unique_field(&name).unwrap_or_default()
-            ))
-            .into()),
+            Some((11000, _)) => {
+                let fields =
+                    unique_fields(&name).unwrap_or_default().into_iter().map(str::to_owned).collect::<Vec<_>>();
+                Err(names::not_unique(schema, &fields).into())
+            }
             Some((85 | 86, message)) => {
                 Err(ConfigError::new(format!("the index {name} of {} is another one: {message}", rows.name()))
                     .cure("drop it by hand; it is made again at the next start")

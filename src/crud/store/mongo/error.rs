@@ -2,7 +2,7 @@
 
 use mongodb::error::{Error, ErrorKind, WriteFailure};
 
-use super::ensure::unique_field;
+use super::ensure::unique_fields;
 use crate::crud::Schema;
 use crate::crud::store::{MAX_DOCUMENT, StoreError};
 
@@ -54,15 +54,15 @@ pub(super) fn code(error: &Error) -> Option<(i32, String)> {
 pub(super) fn duplicate(message: &str, schema: &Schema) -> StoreError {
     let index =
         message.split_once("index: ").map(|(_, rest)| rest.split_once(" dup key").map_or(rest, |(name, _)| name));
-    let field = match index.map(str::trim) {
+    let fields = match index.map(str::trim) {
         Some(name) if name.starts_with("_id_") => {
-            schema.id.and_then(|id| schema.fields.get(id)).map(|f| f.name.to_string())
+            schema.id.and_then(|id| schema.fields.get(id)).map(|field| vec![&*field.name])
         }
-        Some(name) => unique_field(name).map(str::to_owned),
+        Some(name) => unique_fields(name),
         None => None,
     };
-    match field {
-        Some(field) => StoreError::Duplicate { field },
+    match fields {
+        Some(fields) => StoreError::Duplicate { fields: fields.into_iter().map(str::to_owned).collect() },
         None => StoreError::Internal(format!("a uniqueness that is not ours: {message}").into()),
     }
 }

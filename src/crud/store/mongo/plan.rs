@@ -6,7 +6,7 @@ use bson::{Bson, Document, doc};
 use mongodb::{Collection, Database, IndexModel};
 use serde_json::Value as Json;
 
-use super::ensure::{self, META, Record, Sort, Stale, Wanted, existing, name_of, unique_field};
+use super::ensure::{self, META, Record, Sort, Stale, Wanted, existing, name_of, unique_fields};
 use super::{encode, error, legacy, search};
 use crate::crud::Schema;
 use crate::crud::schema::Type;
@@ -183,15 +183,16 @@ impl Planning<'_> {
             steps.safe(None, StepKind::NewIndex, steps.words(), 0);
         }
         for Stale { name, field, .. } in ensure::stale(schema, &there) {
-            let why = if unique_field(&name).is_some() {
-                "by which the field is unique, as the model does not ask for"
-            } else {
-                "by which rows expire, as the model does not ask for"
+            let why = match unique_fields(&name).map_or(0, |fields| fields.len()) {
+                0 => "by which rows expire, as the model does not ask for",
+                1 => "by which the field is unique, as the model does not ask for",
+                _ => "by which the fields are unique together, as the model does not ask for",
             };
             steps.on_request(&field, StepKind::IndexGone, format!("the index {name} is dropped, {why}"));
         }
         for wanted in ensure::wanted(schema) {
-            let field = &schema.fields[wanted.field];
+            let names = wanted.names(schema);
+            let place = names.join(", ");
             let name = name_of(&wanted.index);
             let known = there.iter().find(|index| name_of(index) == name);
             if let (Sort::Expiry(ttl), Some(known)) = (wanted.sort, known)
@@ -199,7 +200,7 @@ impl Planning<'_> {
                 && before.as_secs() != u64::from(ttl)
             {
                 let text = format!("rows expire {ttl} s after it, no longer {} s", before.as_secs());
-                steps.safe(Some(&field.name), StepKind::Expiry, text, 0);
+                steps.safe(Some(&place), StepKind::Expiry, text, 0);
                 continue;
             }
             match known {
@@ -207,54 +208,56 @@ impl Planning<'_> {
                 Some(_) if wanted.sort == Sort::Plain => {
                     let text = format!("the index {name} is one of other programs");
                     let cure = "drop it by hand; it is made again at the next start";
-                    steps.conflict(Some(&field.name), StepKind::Taken, text, Found::default(), cure);
+                    steps.conflict(Some(&place), StepKind::Taken, text, Found::default(), cure);
                     continue;
                 }
                 Some(_) => {
                     let text = format!("the index {name} is dropped, which is on other rows than the model asks for");
-                    steps.on_request(&field.name, StepKind::IndexGone, text);
+                    steps.on_request(&place, StepKind::IndexGone, text);
                 }
                 None => {}
             }
-            let is_refused =
-                [StepKind::Unfit, StepKind::Missing].into_iter().any(|kind| steps.of(&field.name, kind).is_some());
+            let is_refused = names.iter().any(|name| {
+                [StepKind::Unfit, StepKind::Missing].into_iter().any(|kind| steps.of(name, kind).is_some())
+            });
             let found = if wanted.sort == Sort::Rule && self.looks && !is_refused {
                 self.duplicates(&wanted).await?
             } else {
                 Found::default()
             };
             if found.rows > 0 {
-                steps.refuse_duplicates(&field.name, found);
+                steps.refuse_duplicates(&names, found);
                 continue;
             }
             let mut written = 0;
-            if wanted.sort == Sort::Rule && self.looks && field.index.is_some_and(|index| index.case_insensitive) {
+            let folded = wanted.folded(schema);
+            if let Some(field) = folded.filter(|_| self.looks) {
                 // Beside them their folded texts are kept.
-                let folded = encode::folded_name(schema, wanted.field);
-                let lacking = doc! { &*field.name: { "$type": "string" }, folded: { "$exists": false } };
+                let (name, folded) = (&*schema.fields[field].name, encode::folded_name(schema, field));
+                let lacking = doc! { name: { "$type": "string" }, folded: { "$exists": false } };
                 written = rows.count_documents(lacking).await.map_err(|e| self.failed(e))?;
             }
             let text = match wanted.sort {
-                Sort::Rule if field.index.is_some_and(|index| index.case_insensitive) => {
+                Sort::Rule if folded.is_some() => {
                     format!("the unique index {name} is built, for which small and capital letters are the same")
                 }
                 Sort::Rule => format!("the unique index {name} is built"),
                 Sort::Expiry(ttl) => format!("the index {name} is built, and rows expire {ttl} s after it"),
                 Sort::Plain => format!("the index {name} is built"),
             };
-            steps.safe(Some(&field.name), StepKind::NewIndex, text, written);
+            steps.safe(Some(&place), StepKind::NewIndex, text, written);
         }
         Ok(())
     }
 
     /// Rows that hold what others hold, once they have their defaults.
     async fn duplicates(&self, wanted: &Wanted) -> Result<Found, StoreError> {
-        let field = &self.schema.fields[wanted.field];
-        let is_folded = field.index.is_some_and(|index| index.case_insensitive);
+        let folded = wanted.folded(self.schema);
+        let fields = wanted.fields.iter().map(|field| &self.schema.fields[*field]);
         let mut pipeline = Vec::new();
         if self.is_new {
             let deletion = self.schema.deletion().map(|index| &self.schema.fields[index]);
-            for field in [Some(field), deletion].into_iter().flatten() {
+            for field in fields.chain(deletion) {
                 let Some(default) = &field.default else { continue };
                 if default.is_unique() {
                     // Each row gets one of its own.
@@ -269,20 +272,26 @@ impl Planning<'_> {
         }
         let filter = wanted.index.options.as_ref().and_then(|options| options.partial_filter_expression.clone());
         if let Some(mut filter) = filter {
-            if is_folded {
+            if let Some(field) = folded {
                 // What is folded may not be there yet.
-                let folded = filter.remove(encode::folded_name(self.schema, wanted.field));
-                filter.extend(folded.map(|condition| (field.name.to_string(), condition)));
+                let folded = filter.remove(encode::folded_name(self.schema, field));
+                filter.extend(folded.map(|condition| (self.schema.fields[field].name.to_string(), condition)));
             }
             pipeline.push(doc! { "$match": filter });
         }
-        if is_folded { self.folded(pipeline, &field.name).await } else { self.grouped(pipeline, &field.name).await }
+        match folded {
+            Some(field) => self.folded(pipeline, &self.schema.fields[field].name).await,
+            None => self.grouped(pipeline, &wanted.names(self.schema)).await,
+        }
     }
 
     /// Those of the rows that hold the same.
-    async fn grouped(&self, mut pipeline: Vec<Document>, name: &str) -> Result<Found, StoreError> {
+    async fn grouped(&self, mut pipeline: Vec<Document>, names: &[&str]) -> Result<Found, StoreError> {
+        // Names of their own, since what a group is of may not be called as fields may.
+        let of: Document =
+            names.iter().enumerate().map(|(place, name)| (format!("f{place}"), format!("${name}").into())).collect();
         pipeline.push(doc! { "$group": {
-            "_id": format!("${name}"), "rows": { "$sum": 1 }, "first": { "$min": "$_id" }, "last": { "$max": "$_id" },
+            "_id": of, "rows": { "$sum": 1 }, "first": { "$min": "$_id" }, "last": { "$max": "$_id" },
         } });
         pipeline.push(doc! { "$match": { "rows": { "$gt": 1 } } });
         let asked = self.rows.aggregate(pipeline).allow_disk_use(true).await;

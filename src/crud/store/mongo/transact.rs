@@ -174,14 +174,14 @@ async fn all(
                 let pause = uuid::Uuid::new_v4().as_bytes()[0] % (8 * tries);
                 tokio::time::sleep(std::time::Duration::from_millis(pause.into())).await;
             }
-            Stopped::Refused(WriteError { index, why: Refusal::Store(StoreError::Duplicate { field }) }) => {
+            Stopped::Refused(WriteError { index, why: Refusal::Store(StoreError::Duplicate { fields }) }) => {
                 if let Some(before) = before.take()
                     && let Some(Planned { rows, schema, work: Work::Insert { id, row, .. } }) = planned.get(index)
                     && is_kept(rows, schema, id, row).await.map_err(|error| Stopped::Refused(error.into()))?
                 {
                     return Ok(before);
                 }
-                let why = Refusal::Store(StoreError::Duplicate { field });
+                let why = Refusal::Store(StoreError::Duplicate { fields });
                 return Err(Stopped::Refused(WriteError { index, why }));
             }
             stopped => return Err(stopped),

@@ -34,17 +34,26 @@ pub(super) fn is_of_schema(error: &StoreError) -> bool {
     error.downcast_ref::<Error>().and_then(Error::sqlite_error_code) == Some(ErrorCode::SchemaChanged)
 }
 
-/// The failure of a write to `table`. A broken uniqueness is told as `UNIQUE constraint failed: c_user.f_email`, or as `UNIQUE
-/// constraint failed: index 'zg_uc_user_f_email'` when it is one of what is computed.
+/// The failure of a write to `table`. A broken uniqueness is told as `UNIQUE constraint failed: c_user.f_email`, with commas between
+/// several columns, or as `UNIQUE constraint failed: index 'zg_uc_user_f_email'` when it is one of what is computed.
 pub(super) fn of_write(error: Error, table: &Table) -> StoreError {
     if let Error::SqliteFailure(cause, Some(text)) = &error
         && matches!(cause.extended_code, UNIQUE | PRIMARY_KEY)
-        && let Some(field) = match text.rsplit_once("index '") {
-            Some((_, index)) => indexes::field_of(table, index.trim_end_matches('\'')),
-            None => text.rsplit_once('.').and_then(|(_, column)| table.field_of_column(column)),
-        }
+        && let Some(fields) = broken(text, table)
     {
-        return StoreError::Duplicate { field: field.to_owned() };
+        return StoreError::Duplicate { fields: fields.into_iter().map(str::to_owned).collect() };
     }
     plain(error)
+}
+
+/// The fields whose uniqueness is broken.
+fn broken<'t>(text: &str, table: &'t Table) -> Option<Vec<&'t str>> {
+    if let Some((_, index)) = text.rsplit_once("index '") {
+        return indexes::field_of(table, index.trim_end_matches('\'')).map(|field| vec![field]);
+    }
+    let (_, columns) = text.split_once("failed: ")?;
+    indexes::fields_of(table, columns).or_else(|| {
+        let (_, column) = columns.rsplit_once('.')?;
+        table.field_of_column(column).map(|field| vec![field])
+    })
 }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::indexes::{Made, Wanted};
+use super::indexes::{Made, Rule, Wanted};
 use super::reshape::{Failure, attempt};
 use super::table::{Table, column, extract, quoted};
 use super::{changes, ddl, error, indexes, open, place};
@@ -242,35 +242,45 @@ impl Planning<'_> {
             .prepare("SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?")
             .and_then(|mut s| s.query_map([&self.table.name], |row| row.get(0))?.collect())
             .map_err(error::plain)?;
-        for Wanted { field, made, dropped } in indexes::wanted(self.table) {
+        let gone = |name: &str| format!("the index {name} is dropped, which the model does not ask for any more");
+        for name in indexes::stale(self.db, self.table)? {
+            steps.safe(None, StepKind::IndexGone, gone(&name), 0);
+        }
+        for Wanted { fields, made, dropped } in indexes::wanted(self.table) {
+            let names: Vec<&str> = fields.iter().map(|field| &*field.name).collect();
+            let place = names.join(", ");
+            // Of several fields together none says how.
+            let index = match fields[..] {
+                [field] => field.index,
+                _ => None,
+            };
             for name in dropped.into_iter().filter(|name| there.contains(name)) {
-                let text = format!("the index {name} is dropped, which the model does not ask for any more");
-                steps.safe(Some(&field.name), StepKind::IndexGone, text, 0);
+                steps.safe(Some(&place), StepKind::IndexGone, gone(&name), 0);
             }
-            for Made { name, unique, .. } in made {
+            for Made { name, rule, .. } in made {
                 let is_there = there.contains(&name);
                 // One that is there has let all pass, but for what rows get now.
-                if is_there && steps.of(&field.name, StepKind::NewField).is_none() {
+                if is_there && names.iter().all(|name| steps.of(name, StepKind::NewField).is_none()) {
                     continue;
                 }
-                let text = match field.index {
-                    Some(index) if unique.is_some() && index.case_insensitive => {
+                let text = match index {
+                    Some(index) if rule.is_some() && index.case_insensitive => {
                         format!("the unique index {name} is built, for which small and capital letters are the same")
                     }
-                    _ if unique.is_some() => format!("the unique index {name} is built"),
+                    _ if rule.is_some() => format!("the unique index {name} is built"),
                     Some(index) if index.sparse => format!("the index {name} is built, without rows that hold null"),
                     _ => format!("the index {name} is built"),
                 };
-                let found = match unique {
-                    Some((key, condition)) if self.looks && !is_refused(steps, field) => {
-                        self.duplicates(field, &key, condition.as_deref())?
+                let found = match rule {
+                    Some(rule) if self.looks && !fields.iter().any(|field| is_refused(steps, field)) => {
+                        self.duplicates(&fields, &rule)?
                     }
                     _ => Found::default(),
                 };
                 if found.rows > 0 {
-                    steps.refuse_duplicates(&field.name, found);
+                    steps.refuse_duplicates(&names, found);
                 } else if !is_there {
-                    steps.safe(Some(&field.name), StepKind::NewIndex, text, 0);
+                    steps.safe(Some(&place), StepKind::NewIndex, text, 0);
                 }
             }
         }
@@ -278,19 +288,22 @@ impl Planning<'_> {
     }
 
     /// Rows that hold what others hold, in the shape that they will have.
-    fn duplicates(&self, field: &Field, key: &str, condition: Option<&str>) -> Result<Found, StoreError> {
+    fn duplicates(&self, fields: &[&Field], rule: &Rule) -> Result<Found, StoreError> {
         let Self { db, table, .. } = *self;
         let doc = if self.is_new { format!("{RESHAPED}(json(doc), x)") } else { "doc".to_owned() };
         let deletion = table.schema.deletion().map(|deletion| &table.schema.fields[deletion]);
+        let deletion = deletion.filter(|other| fields.iter().all(|field| field.name != other.name));
         let mut columns = String::new();
-        for field in [Some(field), deletion.filter(|other| other.name != field.name)].into_iter().flatten() {
+        for field in fields.iter().copied().chain(deletion) {
             columns.push_str(&format!(", {} AS {}", extract(field), quoted(&column(field))));
         }
         let sql = format!(
             "WITH shaped AS MATERIALIZED (SELECT id, {doc} AS doc FROM {}), keyed AS (SELECT id{columns} FROM shaped)
-             SELECT min(id), max(id), count(*) FROM keyed WHERE {key} IS NOT NULL AND {} GROUP BY {key} HAVING count(*) > 1",
+             SELECT min(id), max(id), count(*) FROM keyed WHERE {} IS NOT NULL AND {} GROUP BY {} HAVING count(*) > 1",
             quoted(&table.name),
-            condition.unwrap_or("true"),
+            rule.keys.join(" IS NOT NULL AND "),
+            rule.condition.as_deref().unwrap_or("true"),
+            rule.keys.join(", "),
         );
         if self.is_new {
             let (schema, was) = (Arc::clone(&table.schema), self.was.clone());
