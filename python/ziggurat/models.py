@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, dataclass_transform, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
 from pydantic_core import to_json
 
 from ._find import Find
@@ -49,12 +49,14 @@ __all__ = [
 
 
 if TYPE_CHECKING:
-    # So that classes of models are known to be pydantic's, whose fields are the arguments of `__init__`.
+    # What is computed is no base class to a type checker.
     from pydantic._internal._model_construction import ModelMetaclass as _PydanticMetaclass
 else:
     _PydanticMetaclass = type(BaseModel)
 
 
+# The fields are the arguments of `__init__` to type checkers, which look at the metaclass itself and not at what it derives from.
+@dataclass_transform(kw_only_default=True, field_specifiers=(Field, PrivateAttr))
 class ModelMetaclass(_PydanticMetaclass):
     """Makes `User.age >= 18` a predicate over the rows of `User`."""
 

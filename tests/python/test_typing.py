@@ -25,10 +25,13 @@ def checked(*command: str, cwd: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_mypy_finds_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plugin", ["", "pydantic.mypy"])
+def test_mypy_finds_nothing(tmp_path: Path, plugin: str) -> None:
     pytest.importorskip("mypy")
-    command = (sys.executable, "-m", "mypy", "--strict", "--python-version", "3.11", "--cache-dir", str(tmp_path))
-    checked(*command, *map(str, sorted(CODE.glob("*.py"))), cwd=tmp_path)
+    settings = tmp_path / "mypy.ini"
+    settings.write_text(f"[mypy]\nstrict = True\nplugins = {plugin}\n")
+    command = (sys.executable, "-m", "mypy", "--config-file", str(settings), "--python-version", "3.11")
+    checked(*command, "--cache-dir", str(tmp_path), *map(str, sorted(CODE.glob("*.py"))), cwd=tmp_path)
 
 
 def test_pyright_finds_nothing(tmp_path: Path) -> None:
@@ -52,7 +55,7 @@ def test_pyright_finds_nothing(tmp_path: Path) -> None:
     checked(pyright, "--pythonpath", sys.executable, "-p", str(tmp_path), cwd=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["handlers", "rows", "clients"])
+@pytest.mark.parametrize("name", ["handlers", "rows", "clients", "constructed"])
 def test_what_is_checked_can_be_run(name: str) -> None:
     code = runpy.run_path(str(CODE / f"{name}.py"))
     with TestClient(code["app"]):

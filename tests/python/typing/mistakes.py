@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ziggurat import HookContext, Model, Request, Response, Ziggurat, layers
+from ziggurat import CreatedAt, HookContext, Model, Request, Response, Ziggurat, layers, now
 from ziggurat.testing import TestClient
 
 app = Ziggurat()
@@ -25,6 +25,13 @@ async def unknown() -> str:
 
 class Row(Model):
     id: int
+    made: CreatedAt
+
+
+Row(id=1, made=now(), nmae="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+Row(id="1", made=now())  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+# A default that stands in the annotation is none to a type checker.
+Row(id=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 
 @app.crud(Row, ops={"lists"})  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, assert_type
 from uuid import UUID
 
+from pydantic import Field
+
 from ziggurat import (
     CORE,
     Claim,
@@ -19,6 +21,7 @@ from ziggurat import (
     Ref,
     Ziggurat,
     layers,
+    now,
     transaction,
 )
 
@@ -26,7 +29,7 @@ from ziggurat import (
 class Author(Model):
     id: UUID
     name: Annotated[str, Indexed(unique=True)]
-    made: CreatedAt
+    made: CreatedAt = Field(default_factory=now)
 
 
 class Book(Model):
