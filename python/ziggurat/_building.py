@@ -132,6 +132,7 @@ class Building:
             "unindexed": crud.unindexed,
             "filterable": crud.filterable,
             "sortable": crud.sortable,
+            "expandable": crud.expandable,
             "dimensions": crud.dimensions,
             "read_from": crud.read_from,
             "measures": crud.measures,

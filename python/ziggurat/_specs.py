@@ -225,6 +225,7 @@ class CrudSpec:
     unindexed: Literal["allow", "warn", "deny"]
     filterable: tuple[str, ...] | None
     sortable: tuple[str, ...] | None
+    expandable: bool
     search: tuple[str, ...]
     shard_key: str | None
     read_from: dict[Op, ReadFrom]

@@ -413,6 +413,7 @@ class Routes:
         unindexed: Literal["allow", "warn", "deny"] = "allow",
         filterable: Iterable[str] | None = None,
         sortable: Iterable[str] | None = None,
+        expandable: bool = True,
         search: Iterable[str] = (),
         shard_key: str | None = None,
         read_from: ReadFrom | Mapping[Op, ReadFrom] | None = None,
@@ -455,6 +456,9 @@ class Routes:
 
         `filterable` and `sortable` name the fields that rows may be filtered and sorted by; all that clients see unless they are given. `unindexed`
         says what becomes of a query that would read every row: it is answered, tells the log, or is refused.
+
+        Answers of models that refer to this one show its rows with `?expand=` to whom these routes show them, unless `expandable` is False. Of a
+        model that is served several times, in ways that differ in who may read what, one may be so.
 
         `search` names texts whose words `?q=` looks for, by an index of their words.
 
@@ -542,6 +546,7 @@ class Routes:
             unindexed=unindexed,
             filterable=None if filterable is None else tuple(filterable),
             sortable=None if sortable is None else tuple(sortable),
+            expandable=expandable,
             read_from=members(read_from, wanted),
             search=(search,) if isinstance(search, str) else tuple(search),
             shard_key=shard_key,

@@ -146,6 +146,8 @@ pub struct ResourceOptions {
     pub(super) unindexed: Unindexed,
     pub(super) filterable: Option<Vec<String>>,
     pub(super) sortable: Option<Vec<String>>,
+    /// Whether other models show its rows in the place of their ids.
+    pub(super) expandable: bool,
     pub(super) dimensions: Vec<String>,
     pub(super) measures: Vec<String>,
     pub(super) offset: bool,
@@ -191,6 +193,7 @@ impl ResourceOptions {
             unindexed: Unindexed::Allow,
             filterable: None,
             sortable: None,
+            expandable: true,
             dimensions: Vec::new(),
             measures: Vec::new(),
             offset: true,
@@ -274,6 +277,13 @@ impl ResourceOptions {
     /// What [`Op::Group`] may group rows by: fields as `status` or `home.city`, and parts of dates and times as `month(created_at)`.
     pub fn dimensions(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.dimensions = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether answers of other models show rows in the place of their ids as this resource shows them: see [`References`](super::References).
+    /// Of a model that is served several times, in ways that differ in who may read what, one says so.
+    pub const fn expandable(mut self, shown: bool) -> Self {
+        self.expandable = shown;
         self
     }
 

@@ -240,3 +240,80 @@ def test_rows_that_are_only_kept_are_shown_to_nobody(store_url: str) -> None:
     with TestClient(made) as client:
         client.post("/author", json={"id": 1, "name": "Ada"})
         assert client.get("/author/1?expand=publisher").status_code == 400
+
+
+class Shown(Model):
+    id: int
+    owner: str
+
+
+class Mention(Model):
+    id: int
+    shown: Annotated[int, Ref(Shown)]
+
+
+OWN = Policy(read=F.owner == Claim("sub"), create=True)
+
+
+def places(store: str, first: dict[str, Any], second: dict[str, Any]) -> Ziggurat:
+    """An app that serves `Shown` twice, and `Mention` beside each."""
+    made = Ziggurat(store=store, layers=[layers.Jwt(secret=SECRET, required=False)])
+    for path, options in (("/", first), ("/admin/", second)):
+        made.crud(Shown, f"{path}shown", client_id=True, **options)(type("Routes", (), {}))
+        made.crud(Mention, f"{path}mention", client_id=True)(type("Routes", (), {}))
+    return made
+
+
+@pytest.mark.parametrize("chosen", [0, 1])
+def test_a_model_that_is_served_twice_is_shown_as_one_place_says(store_url: str, chosen: int) -> None:
+    options: list[dict[str, Any]] = [{"policy": OWN}, {"auth": {"list": "admin", "get": "admin"}}]
+    options[1 - chosen]["expandable"] = False
+    admin = bearer(sub="eve", scope="admin")
+    with TestClient(places(store_url, *options)) as client:
+        for number, owner in ((1, "ann"), (2, "bob")):
+            client.post("/shown", json={"id": number, "owner": owner})
+            client.post("/mention", json={"id": number, "shown": number})
+
+        def seen(path: str, **caller: Any) -> Any:
+            answer = client.get(f"{path}?expand=shown&sort=id", **caller)
+            if answer.status_code != 200:
+                return answer.status_code
+            return [row["shown"] and row["shown"]["owner"] for row in answer.json()["items"]]
+
+        for path in ("/mention", "/admin/mention"):
+            # By the one place everybody sees what is their own, by the other only those with a scope see rows at all.
+            assert seen(path, headers=bearer(sub="ann")) == (["ann", None] if chosen == 0 else 403)
+            assert seen(path, headers=admin) == ([None, None] if chosen == 0 else ["ann", "bob"])
+
+
+def test_places_that_differ_are_refused_unless_one_is_chosen(tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path}/rows.db"
+    told = "Mention.shown refers to Shown, which is served at /shown and at /admin/shown"
+    for first, second in [
+        ({}, {"policy": OWN}),
+        ({"policy": OWN}, {}),
+        ({"auth": True}, {"auth": "admin"}),
+        ({"policy": OWN}, {"policy": Policy(read=F.owner == Claim("name"), create=True)}),
+    ]:
+        with pytest.raises(ConfigError, match=told) as raised:
+            places(store, first, second).build()
+        assert "give expandable=False to all but the one" in str(raised.value)
+        assert "test_references.py" in str(raised.value)
+    assert not list(tmp_path.iterdir()), "it was found before a store was made"
+    for first, second in [
+        ({}, {}),
+        ({"policy": OWN}, {"policy": OWN, "ops": {"list"}}),
+        # Who writes is of no concern, nor is one who shows no rows.
+        ({"policy": OWN}, {"policy": Policy(read=F.owner == Claim("sub"), write=F.owner == "x", create=True)}),
+        ({"policy": OWN}, {"ops": {"create"}}),
+        ({"expandable": False}, {"policy": OWN, "expandable": False}),
+    ]:
+        places("sqlite:///:memory:", first, second).build()
+
+
+def test_rows_that_no_place_shows_cannot_be_expanded() -> None:
+    with TestClient(places("sqlite:///:memory:", {"expandable": False}, {"expandable": False})) as client:
+        client.post("/shown", json={"id": 1, "owner": "ann"})
+        client.post("/mention", json={"id": 1, "shown": 1})
+        assert client.get("/mention/1?expand=shown").status_code == 400
+        assert client.get("/mention/1").json() == {"id": 1, "shown": 1}

@@ -51,8 +51,41 @@ pub struct References {
 #[derive(Clone)]
 struct Known {
     schema: Arc<Schema>,
-    /// None where they are shown to nobody.
+    /// As whom they are shown, and where that is said; none where they are shown to nobody.
+    shown: Option<(Rule, String)>,
+    /// Where something else is said.
+    clash: Option<String>,
+    /// None until they are there.
     rows: Option<Arc<dyn Model>>,
+}
+
+/// Who may read which rows.
+#[derive(Clone)]
+struct Rule {
+    policy: Policy,
+    /// What is asked of who reads; none where reading is open.
+    asks: Option<Vec<Requirement>>,
+}
+
+impl Rule {
+    /// As the routes of a resource have it; none when they do not read rows, or guard that in a way that cannot be asked elsewhere.
+    fn of(resource: &Resource) -> Option<Self> {
+        let options = &resource.options;
+        let read = [Op::Get, Op::List].into_iter().find(|op| resource.ops().any(|own| own == *op))?;
+        let asks = options.asks.iter().find(|(op, _)| *op == read).map(|(_, requirements)| requirements.clone());
+        if !options.expandable || (asks.is_none() && resource.is_guarded(read)) {
+            return None;
+        }
+        // Whom a layer of its own knows is not known to another model's routes.
+        if options.layers.iter().any(|layer| Claims::are_found_by(&layer.name)) {
+            return None;
+        }
+        Some(Self { policy: options.policy.clone(), asks: asks.or_else(|| options.closed.then(Vec::new)) })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.policy.reads_as(&other.policy) && self.asks == other.asks
+    }
 }
 
 impl fmt::Debug for References {
@@ -68,51 +101,57 @@ impl References {
     }
 
     /// A model that is served: its rows are shown to whom its routes show them. They are shown to nobody when its routes do not read
-    /// rows, or guard that in a way that cannot be asked here: see [`ResourceOptions::asks`](super::ResourceOptions::asks). Of several
-    /// that are called the same the first counts.
+    /// rows, guard that in a way that cannot be asked here (see [`ResourceOptions::asks`](super::ResourceOptions::asks)), or say so
+    /// themselves ([`ResourceOptions::expandable`](super::ResourceOptions::expandable)).
+    ///
+    /// Resources of one model that differ in who may read which rows are refused by [`check`](Self::check): it would be for chance to
+    /// say which of them counts.
     pub fn add(&mut self, resource: &Resource, collection: impl Collection) {
-        self.mention(resource.schema());
-        let options = &resource.options;
-        let Some(read) = [Op::Get, Op::List].into_iter().find(|op| resource.ops().any(|own| own == *op)) else {
-            return;
-        };
-        let asks = options.asks.iter().find(|(op, _)| *op == read).map(|(_, requirements)| requirements.clone());
-        if asks.is_none() && resource.is_guarded(read) {
-            return;
-        }
-        // Whom a layer of its own knows is not known to another model's routes.
-        if options.layers.iter().any(|layer| Claims::are_found_by(&layer.name)) {
-            return;
-        }
-        let asks = asks.or_else(|| options.closed.then(Vec::new));
+        self.announce(resource);
         let schema = resource.schema().clone();
-        if let Some(known) = self.models.get_mut(&schema.name).filter(|known| known.rows.is_none()) {
-            known.rows = Some(Arc::new(Served { schema, collection, policy: options.policy.clone(), asks }));
+        let Some(rule) = Rule::of(resource) else { return };
+        let Some(known) = self.models.get_mut(&schema.name).filter(|known| known.rows.is_none()) else { return };
+        if known.shown.as_ref().is_some_and(|(shown, _)| shown.is_same(&rule)) {
+            known.rows = Some(Arc::new(Served { schema, collection, rule }));
+        }
+    }
+
+    /// A resource that will be [added](Self::add), so that [`check`](Self::check) knows of it before its collection is open.
+    pub fn announce(&mut self, resource: &Resource) {
+        self.mention(resource.schema());
+        let Some(known) = self.models.get_mut(&resource.schema().name) else { return };
+        let Some(rule) = Rule::of(resource) else { return };
+        match &known.shown {
+            None => known.shown = Some((rule, resource.path().to_owned())),
+            Some((shown, _)) if !shown.is_same(&rule) => known.clash = Some(resource.path().to_owned()),
+            Some(_) => {}
         }
     }
 
     /// A model that may be referred to, and whose rows are shown to nobody unless it is [added](Self::add), too.
     pub fn mention(&mut self, schema: &Arc<Schema>) {
-        self.models.entry(schema.name.clone()).or_insert_with(|| Known { schema: schema.clone(), rows: None });
+        let known = || Known { schema: schema.clone(), shown: None, clash: None, rows: None };
+        self.models.entry(schema.name.clone()).or_insert_with(known);
     }
 
     fn get(&self, name: &str) -> Option<&Arc<dyn Model>> {
         self.models.get(name)?.rows.as_ref()
     }
 
-    /// That what `schema` refers to is there, and told by ids of the same type.
+    /// That what `schema` refers to is there, told by ids of the same type, and shown in one way.
     ///
     /// # Errors
     /// When it is not; the error names the field.
     pub fn check(&self, schema: &Schema) -> Result<(), ConfigError> {
-        self.check_fields(schema, &schema.name)
+        self.check_fields(schema, &schema.name, true)
     }
 
-    fn check_fields(&self, schema: &Schema, place: &str) -> Result<(), ConfigError> {
+    fn check_fields(&self, schema: &Schema, place: &str, is_shown: bool) -> Result<(), ConfigError> {
         for field in &schema.fields {
             let place = format!("{place}.{}", field.name);
+            let is_shown = is_shown && field.access.is_shown();
             if let Some(nested) = inside(field) {
-                self.check_fields(nested, &place)?;
+                self.check_fields(nested, &place, is_shown)?;
             }
             let Some(name) = &field.reference else { continue };
             match self.models.get(&**name) {
@@ -125,6 +164,12 @@ impl References {
                 Some(known) if !is_id_of(field, &known.schema) => {
                     return Err(ConfigError::new(format!("{place} is not of the type of the ids of {name}"))
                         .cure("give it the type of that id, optional if you like, or a list of it"));
+                }
+                Some(Known { shown: Some((_, one)), clash: Some(other), .. }) if is_shown => {
+                    return Err(ConfigError::new(format!(
+                        "{place} refers to {name}, which is served at {one} and at {other}, where others may read or other rows are there"
+                    ))
+                    .cure("give expandable=False to all but the one whose rows ?expand= is to show"));
                 }
                 Some(_) => {}
             }
@@ -169,9 +214,7 @@ trait Model: Send + Sync {
 struct Served<C> {
     schema: Arc<Schema>,
     collection: C,
-    policy: Policy,
-    /// What is asked of who reads; none where reading is open.
-    asks: Option<Vec<Requirement>>,
+    rule: Rule,
 }
 
 impl<C: Collection> Model for Served<C> {
@@ -180,7 +223,7 @@ impl<C: Collection> Model for Served<C> {
     }
 
     fn admits(&self, parts: &Parts) -> Result<(), Problem> {
-        let Some(requirements) = &self.asks else { return Ok(()) };
+        let Some(requirements) = &self.rule.asks else { return Ok(()) };
         let claims = parts.extensions.get::<Claims>();
         if claims.is_some_and(|claims| requirements.iter().all(|requirement| requirement.is_met(claims))) {
             return Ok(());
@@ -195,7 +238,7 @@ impl<C: Collection> Model for Served<C> {
         Box::pin(async move {
             let Some(id) = self.schema.id else { return Ok(b"[]".to_vec()) };
             let caller = Caller { schema: &self.schema, claims: parts.extensions.get::<Claims>() };
-            let there = self.policy.readable(caller).and(self.schema.alive());
+            let there = self.rule.policy.readable(caller).and(self.schema.alive());
             let mut all = b"[".to_vec();
             for ids in ids.chunks(AT_ONCE) {
                 let kind = &self.schema.fields[id].kind;

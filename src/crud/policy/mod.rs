@@ -149,6 +149,11 @@ impl Policy {
         self.read.as_ref().map_or(Expr::True, |rule| caller.resolve(rule, false))
     }
 
+    /// Whether both let the same callers read the same rows.
+    pub(super) fn reads_as(&self, other: &Self) -> bool {
+        self.read == other.read
+    }
+
     /// The rows that the caller may write.
     pub(super) fn writable(&self, caller: Caller<'_>) -> Expr {
         match &self.write {

@@ -98,7 +98,7 @@ impl Draft {
             }
         }
         let mut references = References::new();
-        resources.iter().map(|(resource, _)| resource.schema()).for_each(|schema| references.mention(schema));
+        resources.iter().for_each(|(resource, _)| references.announce(resource));
         kept.iter().for_each(|(schema, _)| references.mention(schema));
         for (resource, location) in &resources {
             references.check(resource.schema()).map_err(|error| error.at_if_known(location))?;

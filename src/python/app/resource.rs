@@ -37,6 +37,7 @@ impl Draft {
             .page_size(given.default_limit, given.max_limit)
             .max_affected(given.max_affected)
             .gone(given.gone)
+            .expandable(given.expandable)
             .dimensions(given.dimensions)
             .measures(given.measures)
             .unindexed(given.unindexed.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?)

@@ -59,6 +59,7 @@ pub(super) struct CrudSettings<'a> {
     pub(super) unindexed: String,
     pub(super) filterable: Option<Vec<String>>,
     pub(super) sortable: Option<Vec<String>>,
+    pub(super) expandable: bool,
     pub(super) dimensions: Vec<String>,
     pub(super) read_from: std::collections::BTreeMap<String, String>,
     pub(super) measures: Vec<String>,
