@@ -22,11 +22,11 @@ from ziggurat import (
     Indexed,
     Model,
     Ref,
-    RowChanged,
+    Transaction,
     Ziggurat,
     layers,
     now,
-    transaction,
+    run_transaction,
     uuid7,
 )
 
@@ -88,21 +88,21 @@ async def lend(book: int, member: UUID) -> Loan:
     """Takes a copy from the shelf and notes who has it."""
     if await Member.get(member) is None:
         raise HTTPException(404, "there is no such member")
-    while True:
+
+    async def take(tx: Transaction) -> Loan:
         wanted = await Book.get(book)
         if wanted is None:
             raise HTTPException(404, "there is no such book")
         if wanted.copies == 0:
             raise HTTPException(409, "all copies are lent")
         wanted.copies -= 1
+        tx.save(wanted)
         loan = Loan(book=book, member=member, lent_at=now())
-        try:
-            async with transaction() as tx:
-                tx.save(wanted)
-                tx.insert(loan)
-        except RowChanged:
-            continue  # Somebody took a copy meanwhile: there may be another one.
+        tx.insert(loan)
         return loan
+
+    # Somebody may take a copy meanwhile: then it is called again, as there may be another one.
+    return await run_transaction(take)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     )
     from .routers import Router
     from .routing import CORE, PUBLIC
-    from .transactions import transaction
+    from .transactions import Transaction, run_transaction, transaction
     from .websockets import WebSocket, WebSocketState
 
 __all__ = [
@@ -134,6 +134,7 @@ __all__ = [
     "StoreUnavailable",
     "Stored",
     "StreamingResponse",
+    "Transaction",
     "UnsupportedModelError",
     "UpdatedAt",
     "UploadFile",
@@ -149,6 +150,7 @@ __all__ = [
     "new_event_loop",
     "now",
     "object_id",
+    "run_transaction",
     "spawn_blocking",
     "token",
     "transaction",
@@ -220,7 +222,7 @@ _MODULES = {
     ),
     "routers": ("Router",),
     "routing": ("CORE", "PUBLIC"),
-    "transactions": ("transaction",),
+    "transactions": ("Transaction", "run_transaction", "transaction"),
     "websockets": ("WebSocket", "WebSocketState"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

@@ -163,9 +163,11 @@ class DuplicateValue(HTTPException):
 
 
 class StoreUnavailable(HTTPException):
-    """The store cannot be reached, or has no space left; 503 with Retry-After. Nothing was written."""
+    """The store cannot be reached, or has no space left; 503 with Retry-After. Nothing was written. Trying again makes sense in
+    `retry_after` seconds."""
 
     def __init__(self, detail: str, *, retry_after: str) -> None:
+        self.retry_after = int(retry_after)
         super().__init__(503, detail, {"Retry-After": retry_after})
 
 

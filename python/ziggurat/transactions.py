@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from pydantic_core import to_json
 
 from . import _ziggurat
+from .exceptions import RowChanged, StoreUnavailable
 
 if TYPE_CHECKING:
     from .models import Model
 
-__all__ = ["Transaction", "transaction"]
+__all__ = ["Transaction", "run_transaction", "transaction"]
 
+T = TypeVar("T")
 _Kind = Literal["insert", "save", "delete"]
+
+_FIRST_PAUSE: Final = 0.01
+"""The longest pause before the second attempt, in seconds; each is twice as long as the one before."""
+_LONGEST_PAUSE: Final = 0.5
+_PATIENCE: Final = 5
+"""How long a store may ask to be left alone, in seconds: one whose disk is full asks for a minute."""
 
 
 class Transaction:
     """Notes what is to be written, and writes it when the block ends without an exception: all of it or nothing.
 
     Nothing is held while the block runs. A row that is saved or deleted must still be as it was read, so that what the block has
-    computed from it holds when it is written; otherwise the end of the block raises `RowChanged`, and the block can be run again.
+    computed from it holds when it is written; otherwise the end of the block raises `RowChanged`, and the block can be run again, which
+    `run_transaction` does.
     """
 
     __slots__ = ("_writes",)
@@ -87,5 +99,47 @@ def transaction() -> Transaction:
         RowChanged: others have written one of the rows since it was read.
         RowNotFound: one of them is not there any more.
         DuplicateValue, InvalidRow: as `Model.insert`.
+        StoreUnavailable: the store is busy or cannot be reached; nothing was written.
+        StoreTimeout: whether it was written is not known.
     """
     return Transaction()
+
+
+async def run_transaction(work: Callable[[Transaction], Awaitable[T]], *, attempts: int = 10) -> T:
+    """Calls `work` with a transaction, and writes what it has noted when it returns; gives what it gave.
+
+    Where others were in the way, or the store was not at hand, nothing was written, and `work` is called again with a new transaction, at
+    most `attempts` times in all. So let it read the rows itself, and do nothing else that cannot be done twice. Before it is called again
+    there is a pause of random length, up to 10 ms at first, twice as long each time, and at most half a second; a store that says when it
+    will be back is given that time.
+
+    Of all that may happen to a transaction, this is what is tried again: `RowChanged`, and `StoreUnavailable` unless it asks for more than
+    five seconds. After a `StoreTimeout` it is not known whether all was written, and to write it again might be once too often.
+
+    Raises:
+        RowChanged, StoreUnavailable: it was so in the last attempt.
+        ValueError: `attempts` is less than 1.
+        Exception: as `transaction`, and whatever `work` raises, at once.
+    """
+    if attempts < 1:
+        raise ValueError(f"attempts is {attempts}: say how often it may be tried, 1 or more")
+    attempt = 1
+    while True:
+        try:
+            async with transaction() as tx:
+                return await work(tx)
+        except (RowChanged, StoreUnavailable) as error:
+            pause = _pause(error, attempt)
+            if attempt == attempts or pause is None:
+                raise
+        await asyncio.sleep(pause)
+        attempt += 1
+
+
+def _pause(error: RowChanged | StoreUnavailable, attempt: int) -> float | None:
+    """How long to wait after an attempt, in seconds; None where the store asks for too much."""
+    # Those that were in each other's way do not come back all at once.
+    pause = random.random() * min(_FIRST_PAUSE * (1 << min(attempt - 1, 16)), _LONGEST_PAUSE)
+    if isinstance(error, RowChanged):
+        return pause
+    return error.retry_after + pause if error.retry_after <= _PATIENCE else None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Annotated, Any
 
 import pytest
+from wire import Wire
 
 from ziggurat import (
     DeletedAt,
@@ -18,9 +22,13 @@ from ziggurat import (
     RowChanged,
     RowNotFound,
     StoreFailure,
+    StoreTimeout,
+    StoreUnavailable,
+    Transaction,
     UpdatedAt,
     Ziggurat,
     new_event_loop,
+    run_transaction,
     transaction,
 )
 
@@ -230,3 +238,179 @@ def test_rows_of_different_stores(run: Run, tmp_path: Any) -> None:
         native.close()
 
     run(main)
+
+
+class Counted:
+    """Adds one to the balance of an account, and counts how often that is tried."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self, tx: Transaction) -> int:
+        self.calls += 1
+        account = await Account.get(1)
+        assert account is not None
+        account.balance += 1
+        tx.save(account)
+        return account.balance
+
+
+def test_what_others_were_in_the_way_of_is_done_again(run: Run) -> None:
+    async def main() -> None:
+        await Account(id=1).insert()
+        work = Counted()
+        given = await asyncio.gather(*(run_transaction(work, attempts=100) for _ in range(20)))
+        assert await balances() == {1: 20}, "none is lost, and none is done twice"
+        assert sorted(given) == list(range(1, 21)), "each gives what its last call gave"
+        assert work.calls > 20, "they were in each other's way"
+
+    run(main)
+
+
+def test_it_is_tried_so_often_and_no_more(run: Run) -> None:
+    async def main() -> None:
+        await Account(id=1).insert()
+        calls = 0
+
+        async def late(tx: Transaction) -> None:
+            nonlocal calls
+            calls += 1
+            account, other = await Account.get(1), await Account.get(1)
+            assert account is not None and other is not None
+            other.balance += 1
+            await other.save()
+            account.balance = 100
+            tx.save(account)
+
+        with pytest.raises(RowChanged):
+            await run_transaction(late, attempts=3)
+        assert (calls, await balances()) == (3, {1: 3})
+        with pytest.raises(ValueError, match="attempts is 0"):
+            await run_transaction(late, attempts=0)
+        assert calls == 3
+
+    run(main)
+
+
+def test_what_will_not_go_better_is_raised_at_once(run: Run) -> None:
+    async def main() -> None:
+        await Account(id=1, owner="ada").insert()
+        gone = await Account(id=2).insert()
+        await (await Account.get(2)).delete()  # type: ignore[union-attr]
+        calls = 0
+
+        def noting(kind: str, row: Account) -> Callable[[Transaction], Awaitable[None]]:
+            async def work(tx: Transaction) -> None:
+                nonlocal calls
+                calls += 1
+                tx.insert(Account(id=9))
+                getattr(tx, kind)(row)
+
+            return work
+
+        async def wrong(tx: Transaction) -> None:
+            nonlocal calls
+            calls += 1
+            tx.insert(Account(id=9))
+            raise ZeroDivisionError
+
+        broken = Account(id=5)
+        broken.balance = 2**70
+        for error, work in [
+            (DuplicateValue, noting("insert", Account(id=3, owner="ada"))),
+            (RowNotFound, noting("save", gone)),
+            (InvalidRow, noting("insert", broken)),
+            (ZeroDivisionError, wrong),
+        ]:
+            with pytest.raises(error):
+                await run_transaction(work)
+        assert (calls, await balances()) == (4, {1: 0})
+
+    run(main)
+
+
+def alone(store: str, main: Callable[[], Awaitable[None]]) -> None:
+    """Runs a coroutine function against a store that others use, too."""
+    app = Ziggurat(store=store)
+    app.keep(Account)
+    native = app.build()
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(asyncio.wait_for(main(), 60))
+    native.close()
+
+
+HOLDS = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+db.execute("ROLLBACK")
+db.close()
+"""
+
+
+def test_a_file_that_others_write_to_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "rows.db"
+
+    async def main() -> None:
+        await Account(id=1).insert()
+        work = Counted()
+        with Popen([sys.executable, "-c", HOLDS, str(file)], stdin=PIPE, stdout=PIPE, text=True) as other:
+            assert other.stdout is not None and other.stdout.readline() == "held\n"
+            with pytest.raises(StoreUnavailable) as raised:
+                await run_transaction(work, attempts=1)
+            assert (raised.value.retry_after, work.calls) == (1, 1)
+
+            async def when_free(tx: Transaction) -> int:
+                # The second call is made because the first has found the file taken.
+                if work.calls == 2:
+                    other.communicate("let go\n")
+                return await work(tx)
+
+            assert await run_transaction(when_free) == 1
+        assert work.calls == 3 and await balances() == {1: 1}
+
+    alone(f"sqlite:///{file}?shared=true", main)
+
+
+def test_a_store_that_has_no_space_left_is_not_waited_for() -> None:
+    calls = 0
+
+    async def full(tx: Transaction) -> None:
+        nonlocal calls
+        calls += 1
+        raise StoreUnavailable("the store has no space left", retry_after="60")
+
+    with pytest.raises(StoreUnavailable):
+        asyncio.run(run_transaction(full))
+    assert calls == 1
+
+
+@pytest.mark.parametrize("losses", [1, 1000])
+def test_a_commit_whose_answer_is_lost_is_never_done_twice(mongo_uri: str, losses: int) -> None:
+    base, _, options = mongo_uri.partition("?")
+    wire = Wire(f"{base.rstrip('/')}/zg_lost_{losses}_{random.randrange(10**9)}?{options}")
+
+    async def main() -> None:
+        await Account(id=1).insert()
+        work = Counted()
+        left = losses
+
+        def lost(name: str) -> bool:
+            nonlocal left
+            left -= name == "commitTransaction"
+            return name == "commitTransaction" and left >= 0
+
+        wire.lost = lost
+        if losses == 1:
+            assert await run_transaction(work) == 1
+        else:
+            # The server has it, but nobody knows.
+            with pytest.raises(StoreTimeout, match="whether a write was done is not known"):
+                await run_transaction(work)
+        assert left < losses, "an answer was lost"
+        assert (work.calls, await balances()) == (1, {1: 1})
+
+    alone(wire.uri, main)
+    wire.close()

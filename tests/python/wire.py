@@ -1,4 +1,4 @@
-"""What is sent to a MongoDB server: a proxy that reads along."""
+"""What is sent to a MongoDB server: a proxy that reads along, and loses answers where it is told to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any
 
 MESSAGE = 2013
@@ -23,6 +24,9 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._commands: list[dict[str, Any]] = []
         self._sockets = [self._listener]
+        self.lost: Callable[[str], bool] = lambda name: False
+        """Whether the answer to a command of this name is lost, and the connection with it."""
+        self._unanswered: set[tuple[socket.socket, int]] = set()
         self.uri = f"mongodb://127.0.0.1:{self._listener.getsockname()[1]}{found[3]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -50,10 +54,16 @@ class Wire:
         stream = source.makefile("rb")
         with contextlib.suppress(OSError, ValueError):
             while len(head := stream.read(16)) == 16:
-                length, _, _, kind = struct.unpack("<iiii", head)
+                length, number, answered, kind = struct.unpack("<iiii", head)
                 body = stream.read(length - 16)
                 if asks and kind == MESSAGE:
-                    self._commands.append(_command(body))
+                    command = _command(body)
+                    self._commands.append(command)
+                    if self.lost(next(iter(command))):
+                        self._unanswered.add((target, number))
+                elif (source, answered) in self._unanswered:
+                    target.shutdown(socket.SHUT_RDWR)
+                    return
                 target.sendall(head + body)
 
 

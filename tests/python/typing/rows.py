@@ -19,9 +19,11 @@ from ziggurat import (
     Policy,
     ReadOnly,
     Ref,
+    Transaction,
     Ziggurat,
     layers,
     now,
+    run_transaction,
     transaction,
 )
 
@@ -81,6 +83,13 @@ async def shelf(author: UUID) -> list[Book]:
         assert_type(book, Book | None)
         if book is not None:
             changes.delete(book)
+
+    async def lend(tx: Transaction) -> int:
+        row = Book(id=author, title="Gilgamesh", author=author)
+        tx.insert(row)
+        return row.copies
+
+    assert_type(await run_transaction(lend, attempts=3), int)
     kept = await Author(id=author, name="Ada").insert()
     assert_type(kept, Author)
     return found

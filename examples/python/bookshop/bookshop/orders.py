@@ -19,11 +19,11 @@ from ziggurat import (
     Policy,
     Response,
     Router,
-    RowChanged,
+    Transaction,
+    run_transaction,
     transaction,
     uuid7,
 )
-from ziggurat.transactions import Transaction
 
 from .errors import OutOfStock
 from .models import Book, Customer, Line, Order, Status
@@ -81,25 +81,22 @@ Caller = Annotated[Customer, Depends(caller)]
 @router.post("/orders", status=201, guards=[CUSTOMER], responses={409: {"description": "Out of stock, or taken"}})
 async def place(new: NewOrder, customer: Caller, shop: Shop, response: Response, background: BackgroundTasks) -> Order:
     """Takes the books from the shelf and writes the order: both or neither."""
-    while True:
-        try:
-            order = await _place(new, customer)
-            break
-        except RowChanged:
-            continue  # Somebody took one of the books meanwhile: there may be more of it.
-        except DuplicateValue:
-            order_before = await Order.get(new.id)
-            if order_before is None or order_before.customer != customer.id:
-                raise
-            response.status = 200
-            return order_before
+    try:
+        # Somebody may take one of the books meanwhile: then it is called again, as there may be more of it.
+        order = await run_transaction(lambda tx: _place(tx, new, customer))
+    except DuplicateValue:
+        order_before = await Order.get(new.id)
+        if order_before is None or order_before.customer != customer.id:
+            raise
+        response.status = 200
+        return order_before
     shop.books_changed(*(line.book for line in order.lines))
     background.add_task(shop.outbox.order_was_placed, customer, order)
     response.headers["location"] = f"/orders/{order.id}"
     return order
 
 
-async def _place(new: NewOrder, customer: Customer) -> Order:
+async def _place(tx: Transaction, new: NewOrder, customer: Customer) -> Order:
     wanted: dict[UUID, int] = {}
     for line in new.lines:
         wanted[line.book] = wanted.get(line.book, 0) + line.count
@@ -115,10 +112,9 @@ async def _place(new: NewOrder, customer: Customer) -> Order:
         lines.append(Line(book=id, title=book.title, count=count, price=book.price))
     total = sum((line.price * line.count for line in lines), Decimal(0))
     order = Order(id=new.id, customer=customer.id, lines=lines, total=total, address=new.address)
-    async with transaction() as tx:
-        for book in books.values():
-            tx.save(book)
-        tx.insert(order)
+    for book in books.values():
+        tx.save(book)
+    tx.insert(order)
     return order
 
 

@@ -10,9 +10,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from conftest import ADA, Person
-from ziggurat import Ziggurat, transaction
+from ziggurat import Transaction, Ziggurat, transaction
 from ziggurat.testing import TestClient
-from ziggurat.transactions import Transaction
 
 from bookshop.models import Book
 from bookshop.orders import unit_of_work

@@ -1,6 +1,6 @@
 //! What the driver's failures mean to a caller.
 
-use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::error::{Error, ErrorKind, UNKNOWN_TRANSACTION_COMMIT_RESULT, WriteFailure};
 
 use super::ensure::unique_fields;
 use crate::crud::Schema;
@@ -18,6 +18,11 @@ pub(super) fn unavailable(source: impl Into<crate::BoxError>) -> StoreError {
 }
 
 pub(super) fn of(error: Error, schema: &Schema) -> StoreError {
+    if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) {
+        // It has been asked for again as often as makes sense. Whoever was told that nothing was written would write it once more.
+        tracing::warn!(model = schema.name, %error, "whether a transaction was committed is not known");
+        return StoreError::Timeout;
+    }
     match code(&error) {
         Some((DUPLICATE, message)) => duplicate(&message, schema),
         Some((50, _)) => StoreError::Timeout,
