@@ -154,7 +154,9 @@ class Pages:
         if self.document is not None:
 
             def text() -> bytes:
-                return json.dumps(app._document(), ensure_ascii=False, separators=(",", ":")).encode()
+                from . import openapi
+
+                return openapi.text(app)
 
             native.add_document(self.document.path, "application/json", text, self.document.settings(building))
         docs = self.docs

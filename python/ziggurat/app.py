@@ -313,12 +313,16 @@ class Ziggurat(Routes):
 
     def build(self) -> _ziggurat.App:
         """Freezes the app: checks it, opens the store and puts the stack together. Later calls change nothing."""
-        with self._build_lock:
-            if self._native is None:
-                from ._building import Building
+        # Without the lock, which is held while the document is made.
+        native = self._native
+        if native is None:
+            with self._build_lock:
+                if self._native is None:
+                    from ._building import Building
 
-                self._native = Building(self).build()
-            return self._native
+                    self._native = Building(self).build()
+                native = self._native
+        return native
 
     def compiled(self, route: RouteSpec) -> Compiled:
         """The handler of a route with all that it depends on."""
@@ -408,10 +412,6 @@ class Ziggurat(Routes):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI 3.1 document of every route, as it is served at `openapi_path`."""
         self.build()
-        return self._document()
-
-    def _document(self) -> dict[str, Any]:
-        """The same of an app that was built: made when it is first asked for, which few processes ever are."""
         with self._build_lock:
             if self._openapi is None:
                 from . import openapi

@@ -1,10 +1,14 @@
-"""The OpenAPI 3.1 document: made once, when it is first asked for, from the same plans that serve the requests."""
+"""The OpenAPI 3.1 document: made once, from the same plans that serve the requests."""
 
 from __future__ import annotations
 
+import json
 import re
+import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +23,20 @@ from ._returns import has_struct
 from ._security import Security, add_problems, as_fastapi, problem
 from .exceptions import ConfigError
 from .params import MISSING, Compiled, path_names
+from .routing import CrudSpec
 
 if TYPE_CHECKING:
     from .app import Ziggurat
-    from .routing import CrudSpec, NativeSpec, Op, RouteSpec
+    from .routing import NativeSpec, Op, RouteSpec
 
-__all__ = ["Contact", "ExternalDocs", "License", "Server", "ServerVariable", "Tag", "document"]
+__all__ = ["Contact", "ExternalDocs", "License", "Server", "ServerVariable", "Tag", "document", "text"]
 
 Json = dict[str, Any]
 
 _REF = "#/components/schemas/{model}"
+_SWITCH = 0.0005
+"""Seconds after which the interpreter is left to others while the text is made, which takes long in an app of many routes."""
+_MAKING = threading.Lock()
 _OPERATIONS: dict[Op, tuple[str, str]] = {
     "list": ("get", ""),
     "create": ("post", ""),
@@ -56,8 +64,9 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     paths: dict[str, Json] = {path: dict(item) for path, item in crud.get("paths", {}).items()}
     taken = dict(crud.get("components", {}).get("schemas", {}))
     for spec in app.crud_specs:
-        _secure_resource(app, spec, paths, security)
-        tell_of_model(spec.model, taken)
+        with _named(spec):
+            _secure_resource(app, spec, paths, security)
+            tell_of_model(spec.model, taken)
 
     routes = [route for route in app.route_specs if route.include_in_schema]
     schemas = _Schemas([(route, app.compiled(route)) for route in routes], taken)
@@ -65,8 +74,9 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     ids = _operation_ids(routes, used)
     for route in routes:
         compiled = app.compiled(route)
-        operation = _operation(route, compiled, schemas, ids[id(route)])
-        security.add(operation, app.asked(route), route)
+        with _named(route):
+            operation = _operation(route, compiled, schemas, ids[id(route)])
+            security.add(operation, app.asked(route), route)
         if app.errors_of(route) == "fastapi":
             as_fastapi(operation)
             taken = {**FASTAPI_ERRORS, **taken}
@@ -91,6 +101,65 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     if tags:
         made["tags"] = list(tags.values())
     return made
+
+
+def text(app: Ziggurat) -> bytes:
+    """The document of an app that is built, as it is served. What else runs has its turns meanwhile.
+
+    Nothing else of it is kept: `app.openapi()` has dicts of many times its size.
+    """
+    # One after the other, so that each finds the interval as it was.
+    with _MAKING, app._build_lock:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(min(_SWITCH, before))
+        try:
+            made = document(app, app._crud_openapi)
+            try:
+                return _written(made)
+            except (TypeError, ValueError) as error:
+                raise _unwritable(app, made, error) from error
+        finally:
+            sys.setswitchinterval(before)
+
+
+def _written(made: Json) -> bytes:
+    return json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _unwritable(app: Ziggurat, made: Json, error: Exception) -> ConfigError:
+    """Says of which part of the document there is no JSON."""
+
+    def fails(part: Json) -> bool:
+        try:
+            _written(part)
+        except (TypeError, ValueError):
+            return True
+        return False
+
+    cure = "give examples, defaults and what else is shown as JSON has it, as strings, numbers, lists and dicts"
+    for route in app.route_specs:
+        if fails(made["paths"].get(_template(route.path), {}).get(route.method.lower(), {})):
+            what = f"{route.method} {route.path}: the OpenAPI document cannot show what is said of it: {error}"
+            return ConfigError(what, cure=cure, location=route.location)
+    schemas = made["components"]["schemas"]
+    whose = next((f"the model {name}" for name, schema in schemas.items() if fails(schema)), "the app")
+    return ConfigError(
+        f"the OpenAPI document cannot show what is said of {whose}: {error}", cure=cure, location=app._location
+    )
+
+
+@contextmanager
+def _named(spec: RouteSpec | CrudSpec) -> Iterator[None]:
+    """Has what is raised by code of the user's, as by a model that describes itself, say of which route that was."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        whose = spec.path if isinstance(spec, CrudSpec) else f"{spec.method} {spec.path}"
+        raise ConfigError(
+            f"{whose}: the OpenAPI document cannot tell of it: {type(error).__name__}: {error}", location=spec.location
+        ) from error
 
 
 def check_operations(app: Ziggurat, crud: Mapping[str, Any]) -> None:
@@ -227,13 +296,14 @@ class _Schemas:
     def __init__(self, routes: list[tuple[RouteSpec, Compiled]], taken: Mapping[str, Any]) -> None:
         inputs: list[tuple[tuple[int, str], str, TypeAdapter[Any]]] = []
         structs: dict[tuple[int, str], Any] = {}
-        for compiled in {id(compiled): compiled for _, compiled in routes}.values():
+        for route, compiled in {id(compiled): (route, compiled) for route, compiled in routes}.values():
             if compiled.body is None or compiled.body.decode is None:
                 continue
             if compiled.body.decoder == "msgspec":
                 structs[id(compiled), "body"] = compiled.body.annotation
             else:
-                self._add(inputs, (id(compiled), "body"), "validation", compiled.body.annotation)
+                with _named(route):
+                    self._add(inputs, (id(compiled), "body"), "validation", compiled.body.annotation)
         for route in {id(route.plan): route for route, _ in routes}.values():
             plan, model = route.plan, route.returned.model
             answers = {
@@ -245,7 +315,8 @@ class _Schemas:
                 if has_struct(answered):
                     structs[id(plan), which] = answered
                 else:
-                    self._add(inputs, (id(plan), which), "serialization", answered)
+                    with _named(route):
+                        self._add(inputs, (id(plan), which), "serialization", answered)
         made, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)  # type: ignore[arg-type]
         self._made: dict[tuple[int, str], Json] = {key: value for (key, _), value in made.items()}
         self.definitions: dict[str, Json] = definitions.get("$defs", {})

@@ -34,6 +34,13 @@ pub(super) fn try_at<R>(kind: LeafKind, f: impl for<'py> FnOnce(Python<'py>) -> 
     Python::try_attach(f)
 }
 
+/// The same on behalf of no leaf, as for what is made before anybody asks for it.
+#[allow(clippy::disallowed_methods, reason = "this is the place")]
+pub(super) fn try_aside<R>(f: impl for<'py> FnOnce(Python<'py>) -> R) -> Option<R> {
+    debug_assert!(!on_io_worker(), "a runtime worker must not wait for the interpreter");
+    Python::try_attach(f)
+}
+
 /// Runs `f` on behalf of a leaf of this kind on the loop thread, which is attached already.
 pub(crate) fn on_loop<'py, R>(py: Python<'py>, kind: LeafKind, f: impl FnOnce(Python<'py>) -> R) -> R {
     count(kind);

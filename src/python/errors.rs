@@ -107,7 +107,7 @@ pub(super) fn log(py: Python<'_>, error: &PyErr, whose: &str) {
 }
 
 /// The same, and what is kept.
-fn noted(py: Python<'_>, error: &PyErr, whose: &str) -> Option<Arc<Noted>> {
+pub(super) fn noted(py: Python<'_>, error: &PyErr, whose: &str) -> Option<Arc<Noted>> {
     let tell = || -> PyResult<()> {
         let kwargs = PyDict::new(py);
         let info = (error.get_type(py), error.value(py), error.traceback(py));

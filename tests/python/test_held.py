@@ -177,10 +177,9 @@ def test_nothing_is_told_unless_it_is_wanted(serve: Callable[..., Any], program:
 def test_a_loop_that_is_held_costs_python_alone_and_ends_after_the_grace(
     serve: Callable[..., Any], program: str
 ) -> None:
-    served = serve(program, DRAIN="1.5")
-    # Python makes the document when it is first asked for; it is native from then on.
-    while fetch(served.url, "/openapi.json")[0] != 200:
-        pass
+    served = serve(program, DRAIN="1.5", ZIGGURAT_LOG_LEVEL="debug")
+    # Python makes the document while there is nothing else to do, and nobody has asked for it yet.
+    wait_for("the OpenAPI document is made", served)
     assert fetch(served.url, "/spin")[0] == 504
     # It still spins.
     assert fetch(served.url, "/openapi.json")[0] == 200

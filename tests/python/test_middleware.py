@@ -112,7 +112,7 @@ def test_paths_that_are_not_wrapped_never_enter_python(app: Ziggurat) -> None:
         return await call_next(request)
 
     with TestClient(app) as client:
-        # Python makes the document when it is first asked for.
+        # Python makes the document when it is first asked for in a test.
         client.get("/openapi.json")
         before = app.attach_counts()
         assert client.get("/openapi.json").status_code == 200

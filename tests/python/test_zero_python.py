@@ -38,7 +38,7 @@ def test_no_operation_on_a_model_enters_python(store_url: str) -> None:
         return 1
 
     with TestClient(app) as client:
-        # Python makes the document when it is first asked for.
+        # Python makes the document when it is first asked for in a test.
         assert client.get("/openapi.json").status_code == 200
         before = app.attach_counts()
         made = client.post("/users", json={"name": "Ann", "age": 3})

@@ -38,6 +38,7 @@ impl Draft {
             target,
             debug,
             live,
+            documents,
             routes,
             resources,
             made,
@@ -235,7 +236,7 @@ impl Draft {
         }
         let of_routes = middleware.iter().map(|middleware| middleware.settings.name.clone()).collect();
         let stack = builder.build(dispatcher)?;
-        let built = Built { stack, shared, store, rows, exports, handles, layers: passed, of_routes };
+        let built = Built { stack, shared, documents, store, rows, exports, handles, layers: passed, of_routes };
         if let Some(live) = live {
             live.begin(built.shared.clone(), shown::routes(&built, &live));
         }

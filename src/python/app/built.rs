@@ -9,12 +9,15 @@ use crate::layers::otel::OtelHandle;
 use crate::layers::spec::LayerHandle;
 use crate::python::middleware::Scope;
 use crate::python::objects::Shared;
+use crate::python::pages::Document;
 use crate::service::{LeafInfo, LeafKind, Stack};
 
 /// What serves.
 pub(super) struct Built {
     pub(super) stack: Stack,
     pub(super) shared: Arc<Shared>,
+    /// What describes it, and the apps that are mounted in it.
+    pub(super) documents: Vec<Arc<Document>>,
     pub(super) store: Option<AnyStore>,
     /// The rows of every model, by its name.
     pub(super) rows: HashMap<String, Rows<AnyCollection>>,

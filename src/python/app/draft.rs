@@ -6,6 +6,7 @@ use http::{HeaderValue, Method};
 use pyo3::prelude::*;
 use serde_json::value::RawValue;
 
+use super::built::Built;
 use super::migrate::{Migrate, Target};
 use super::settings::{AppSettings, NativeSettings, parse};
 use crate::ConfigError;
@@ -18,7 +19,7 @@ use crate::python::handler::{Callable, Plan, SyncPool};
 use crate::python::hooks::Surrounding;
 use crate::python::middleware::{MiddlewareSettings, PyMiddlewareLayer, Scope};
 use crate::python::objects::Objects;
-use crate::python::pages::{self, Live, Page};
+use crate::python::pages::{Document, Live, Page};
 use crate::python::websocket;
 use crate::service::{Claims, PathTemplate, Route, Stack};
 
@@ -33,6 +34,8 @@ pub(super) struct Draft {
     /// Whether it is being developed.
     pub(super) debug: bool,
     pub(super) live: Option<Arc<Live>>,
+    /// What describes it, and the apps that are mounted in it.
+    pub(super) documents: Vec<Arc<Document>>,
     pub(super) routes: Vec<Declared>,
     pub(super) resources: Vec<(Resource, String)>,
     /// Layers that routes ask for by their place here.
@@ -142,6 +145,7 @@ impl Draft {
             target: Target(settings.target),
             debug: settings.debug,
             live: None,
+            documents: Vec::new(),
             store: settings.store,
             layers: Vec::new(),
             sync_threads: settings.sync_threads.unwrap_or_else(SyncPool::default_threads),
@@ -246,7 +250,7 @@ impl Draft {
         add(files, page.files)
     }
 
-    /// Mounts a text that is made when it is first asked for.
+    /// Mounts a text that Python makes later.
     pub(super) fn add_document(
         &mut self,
         path: &str,
@@ -254,8 +258,10 @@ impl Draft {
         make: Py<PyAny>,
         settings: &str,
     ) -> Result<(), ConfigError> {
-        let route = pages::document(content_type, self.objects.documents.len(), self.surrounding.clone());
+        let document = Document::new(content_type, self.objects.documents.len(), self.surrounding.clone());
         self.objects.documents.push(make);
+        let route = document.route();
+        self.documents.push(document);
         self.add_native(Some(Method::GET), path, (path.to_owned(), route), settings)
     }
 
@@ -277,8 +283,9 @@ impl Draft {
     }
 
     /// Mounts another app at and below a path.
-    pub(super) fn add_app(&mut self, path: &str, name: &str, stack: Stack, settings: &str) -> Result<(), ConfigError> {
-        self.mount(path, name, Inside::Stack(stack), settings)
+    pub(super) fn add_app(&mut self, path: &str, name: &str, app: &Built, settings: &str) -> Result<(), ConfigError> {
+        self.documents.extend(app.documents.iter().cloned());
+        self.mount(path, name, Inside::Stack(app.stack.clone()), settings)
     }
 
     /// Mounts an application of another framework at and below a path.

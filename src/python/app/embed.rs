@@ -150,6 +150,7 @@ fn import(py: Python<'_>, module: &str, attribute: &str) -> PyResult<App> {
     }
     app.call_method0("start")?;
     let native = app.call_method0("build")?.cast_into::<NativeApp>()?;
+    native.get().make_documents()?;
     let stack = native.get().built()?.stack.clone();
     Ok(App { stack, running: Arc::new(Running(Mutex::new(Some(app.unbind())))) })
 }

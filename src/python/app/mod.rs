@@ -112,6 +112,14 @@ impl App {
         self.built.get().ok_or_else(|| PyRuntimeError::new_err("the app is not built yet"))
     }
 
+    /// Has the app described once it has time for that.
+    fn make_documents(&self) -> PyResult<()> {
+        let built = self.built()?;
+        let runtime = runtime().map_err(|error| io_error(&error))?;
+        pages::make_when_quiet(built.documents.clone(), &built.shared, runtime.handle());
+        Ok(())
+    }
+
     fn draft<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Draft) -> Result<R, ConfigError>) -> PyResult<R> {
         let mut draft = lock(&self.draft);
         let Some(draft) = draft.as_mut() else {
@@ -217,8 +225,8 @@ impl App {
 
     /// Mounts another app, which is built, at and below a path.
     fn add_app(&self, py: Python<'_>, path: &str, name: &str, app: &Bound<'_, App>, settings: &str) -> PyResult<()> {
-        let stack = app.get().built()?.stack.clone();
-        self.draft(py, |draft| draft.add_app(path, name, stack, settings))
+        let app = app.get().built()?;
+        self.draft(py, |draft| draft.add_app(path, name, app, settings))
     }
 
     /// Mounts an application of another framework at and below a path; requests get copies of `state`.
@@ -254,7 +262,7 @@ impl App {
         Ok(rows.map(|(rows, store)| Rows::new(rows, store)))
     }
 
-    /// Serves a text that `make` gives as bytes when it is first asked for.
+    /// Serves a text that `make` gives as bytes, once there is time for it or it is asked for.
     fn add_document(
         &self,
         py: Python<'_>,
@@ -517,6 +525,7 @@ impl App {
         let address = serving.address();
         let before = lock(&self.serving).replace(serving);
         drop(before);
+        self.make_documents()?;
         Ok((address.ip().to_string(), address.port()))
     }
 

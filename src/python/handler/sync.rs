@@ -19,10 +19,6 @@ pub(super) enum Work {
     Other(Box<dyn FnOnce(Python<'_>) + Send>),
 }
 
-/// Too many calls wait already, or no thread can be made.
-#[derive(Debug)]
-pub(in crate::python) struct Full;
-
 /// A bounded pool; its threads are made when they are first needed, and end with it.
 pub(in crate::python) struct SyncPool(Arc<Inner>);
 
@@ -63,14 +59,6 @@ impl SyncPool {
     /// Gives it back when too many wait already, or no thread can be made.
     pub(super) fn submit(&self, call: Work) -> Result<(), Work> {
         self.queue(call, MAX_WAITING)
-    }
-
-    /// Queues what is no call of a handler.
-    ///
-    /// # Errors
-    /// As those of calls.
-    pub(in crate::python) fn run(&self, work: Box<dyn FnOnce(Python<'_>) + Send>) -> Result<(), Full> {
-        self.submit(Work::Other(work)).map_err(|_| Full)
     }
 
     /// Queues what ends something that was begun, however many wait.

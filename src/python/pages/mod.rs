@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue};
 use crate::service::{Response, Route};
 
 pub(super) use docs::docs;
-pub(super) use document::document;
+pub(super) use document::{Document, make_when_quiet};
 pub(super) use error_pages::ErrorPages;
 pub(super) use live::{Live, Seen};
 
