@@ -1,20 +1,38 @@
 """Calls a handler with its dependencies: one function for each handler, compiled when the app is built.
 
-What depends on what is known by then, so the function is a straight line of calls, and `with` where a dependency yields:
+What depends on what is known by then, so the function is a straight line of calls, and a block where a dependency yields:
 
     async def drive(run, a0, a1):
         d0 = await f0(a0)
-        async with f1(d0) as d1:
+        g1 = f1(d0)
+        try:
+            d1 = await anext(g1)
+        except StopAsyncIteration:
+            raise not_begun() from None
+        try:
             waiting = run.answer(await handler(a1, d1))
             if waiting is not None:
                 await waiting
+        except BaseException as e1:
+            if not await thrown_async(g1, e1):
+                raise
+        else:
+            try:
+                await anext(g1)
+            except StopAsyncIteration:
+                pass
+            else:
+                await goes_on_async(g1)
 
-What is cleaned up before the answer stands inside of all else:
+That is `async with asynccontextmanager(f1)(d0) as d1:` without the object, the two coroutines and the calls that it takes. What an exception
+does to the generator is left to contextlib. What is cleaned up before the answer stands inside of all else:
 
             answered = False
-            async with f2() as d2:
+            g2 = f2()
+            ...
                 answer = await handler(a1, d1, d2)
                 answered = True
+            ...
             if answered:
                 waiting = run.answer(answer)
 """
@@ -26,7 +44,7 @@ import builtins
 import contextlib
 import functools
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -72,6 +90,11 @@ def compiled(
         "OnThread": OnThread,
         "AsyncExitStack": contextlib.AsyncExitStack,
         "ExitStack": contextlib.ExitStack,
+        "not_begun": not_begun,
+        "thrown": thrown,
+        "thrown_async": thrown_async,
+        "goes_on": goes_on,
+        "goes_on_async": goes_on_async,
     }
     # Calling a generator runs none of it.
     is_generator = handler.kind in ("generator", "asyncgen")
@@ -97,6 +120,11 @@ def compiled(
     # What is cleaned up before the answer, so that this may still be another one; nobody asks for it where there is none.
     ends_inside = answers and any(step.inner and step.kind in ("generator", "asyncgen") for step in steps)
     before_inside = indent
+    # The generators whose blocks are open, each with its indent and whether it is an asynchronous one.
+    opened: list[tuple[int, int, bool]] = []
+    opened_outside = 0
+    # Where an exception was kept quiet, that is None.
+    returns = mode in ("call", "run")
 
     def open_stack() -> None:
         say("with ExitStack() as stack:" if mode == "generator" else "async with AsyncExitStack() as stack:")
@@ -109,7 +137,7 @@ def compiled(
     outside = sum(not step.inner for step in steps)
     for place, (number, step) in enumerate(ordered):
         if ends_inside and place == outside:
-            before_inside = indent
+            before_inside, opened_outside = indent, len(opened)
             say("answered = False")
             if flat:
                 open_stack()
@@ -118,7 +146,7 @@ def compiled(
         names[function] = step.function
         call = f"{function}({', '.join(step.args)})"
         on_thread = on_loop and (step.thread or not is_async)
-        if step.kind in ("generator", "asyncgen"):
+        if step.kind in ("generator", "asyncgen") and (flat or (step.kind == "generator" and on_thread)):
             names[function] = (
                 contextlib.contextmanager if step.kind == "generator" else contextlib.asynccontextmanager
             )(step.function)
@@ -131,14 +159,44 @@ def compiled(
                     + (f"await stack.enter_async_context({call})" if waits else f"stack.enter_context({call})")
                 )
             else:
-                say(f"{'async with' if waits else 'with'} {call} as d{number}:")
+                say(f"async with {call} as d{number}:")
                 indent += 1
+        elif step.kind in ("generator", "asyncgen"):
+            is_asyncgen = step.kind == "asyncgen"
+            say(f"g{number} = {call}")
+            say("try:")
+            say(f"    d{number} = " + (f"await anext(g{number})" if is_asyncgen else f"next(g{number})"))
+            say(f"except {'StopAsyncIteration' if is_asyncgen else 'StopIteration'}:")
+            say("    raise not_begun() from None")
+            opened.append((number, indent, is_asyncgen))
+            say("try:")
+            indent += 1
         elif step.kind == "async":
             say(f"d{number} = await {call}")
         elif on_thread:
             say(f"d{number} = await threaded({', '.join(['run', function, *step.args])})")
         else:
             say(f"d{number} = {call}")
+
+    def close(down_to: int) -> None:
+        """Ends the blocks, the innermost first."""
+        nonlocal indent
+        while len(opened) > down_to:
+            number, indent, is_asyncgen = opened.pop()
+            end, awaits, kind = ("StopAsyncIteration", "await ", "_async") if is_asyncgen else ("StopIteration", "", "")
+            say(f"except BaseException as e{number}:")
+            say(f"    if not {awaits}thrown{kind}(g{number}, e{number}):")
+            say("        raise")
+            if returns:
+                say("    answer = None")
+            say("else:")
+            say("    try:")
+            say(f"        {awaits}{'anext' if is_asyncgen else 'next'}(g{number})")
+            say(f"    except {end}:")
+            say("        pass")
+            say("    else:")
+            say(f"        {awaits}goes_on{kind}(g{number})")
+
     names["handler"] = handler.function
     call = f"handler({', '.join(handler.args)})"
     is_coroutine = on_loop and (uses_run or yields > 0 or any(step.kind == "async" for step in steps))
@@ -147,6 +205,7 @@ def compiled(
     if ends_inside:
         say(f"answer = {call}")
         say("answered = True")
+        close(opened_outside)
         indent = before_inside
         # Else an exception was kept by what is cleaned up, and that there is no answer is told by those who called.
         say("if answered:")
@@ -156,8 +215,18 @@ def compiled(
         say(f"waiting = run.answer({call})")
         say("if waiting is not None:")
         say("    await waiting")
+    elif mode == "generator":
+        say(f"yield {call}")
+    elif opened:
+        # Not from within, which would leave out what ends the blocks.
+        say(f"answer = {call}")
     else:
-        say(f"{'yield' if mode == 'generator' else 'return'} {call}")
+        say(f"return {call}")
+    if opened:
+        close(0)
+        if returns:
+            indent = 1
+            say("return answer")
     head = f"{'async def' if is_coroutine else 'def'} drive({', '.join([*(['run'] if uses_run else []), *args])}):"
     code = _code("\n".join([head, *lines])).replace(co_filename=f"<{handler.name} and what it depends on>")
     return types.FunctionType(code, names, "drive"), mode, on_loop
@@ -169,6 +238,41 @@ def _code(source: str) -> types.CodeType:
     return next(
         made for made in compile(source, "<dependencies>", "exec").co_consts if isinstance(made, types.CodeType)
     )
+
+
+def not_begun() -> RuntimeError:
+    """What contextlib raises where a generator ends before it yields."""
+    return RuntimeError("generator didn't yield")
+
+
+_around = contextlib.contextmanager(lambda generator: generator)
+_around_async = contextlib.asynccontextmanager(lambda generator: generator)
+
+
+def thrown(generator: Generator[Any, None, None], error: BaseException) -> bool | None:
+    """Raises in a generator what was raised inside of its block; gives whether it is to be kept quiet there, by contextlib's rules."""
+    return _around(generator).__exit__(type(error), error, error.__traceback__)
+
+
+async def thrown_async(generator: AsyncGenerator[Any, None], error: BaseException) -> bool | None:
+    """The same of an asynchronous one."""
+    return await _around_async(generator).__aexit__(type(error), error, error.__traceback__)
+
+
+def goes_on(generator: Generator[Any, None, None]) -> None:
+    """Ends a generator that yields once more, and raises what contextlib does."""
+    try:
+        raise RuntimeError("generator didn't stop")
+    finally:
+        generator.close()
+
+
+async def goes_on_async(generator: AsyncGenerator[Any, None]) -> None:
+    """The same of an asynchronous one."""
+    try:
+        raise RuntimeError("generator didn't stop")
+    finally:
+        await generator.aclose()
 
 
 async def threaded(run: Run, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
