@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._returns import IncEx, Options
 from .responses import Response
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._specs import RouteSpec
 
 Json = dict[str, Any]
+Key = TypeVar("Key")
 
 
 def success(route: RouteSpec, schema: Json) -> Json:
@@ -37,12 +38,22 @@ def success(route: RouteSpec, schema: Json) -> Json:
     return made
 
 
-def of_structs(model: Any, ref: str) -> tuple[Json, dict[str, Json]]:
-    """The schema of a type with `msgspec.Struct`s in it, and those that it names."""
+def of_msgspec(models: Mapping[Key, Any], ref: str) -> tuple[dict[Key, Json], dict[str, Json]]:
+    """The schemas of types that msgspec reads or writes, and those that they name, with a name for each class.
+
+    What has none, as a class that only a hook can make, is left out: it is shown as any JSON value.
+    """
+    if not models:
+        return {}, {}
     import msgspec
 
-    (schema,), found = msgspec.json.schema_components((model,), ref_template=ref.replace("{model}", "{name}"))
-    return schema, found
+    known = {}
+    for key, model in models.items():
+        with contextlib.suppress(TypeError):
+            msgspec.json.schema(model)
+            known[key] = model
+    made, found = msgspec.json.schema_components(known.values(), ref_template=ref.replace("{model}", "{name}"))
+    return dict(zip(known, made, strict=True)), found
 
 
 def other(status: int | str, said: Mapping[str, Any], known: Json | None, schema: Json) -> Json:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import re
 import types
+import typing
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, is_typeddict
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, i
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from ._param_models import is_attrs
 from ._ziggurat import Response
 from .exceptions import ConfigError, ResponseValidationError
 from .params import MISSING, Plan
@@ -98,7 +100,7 @@ def _written(plan: Plan, annotation: Any, response_model: Any, options: Options)
                 location=location,
             )
         return Returned(MISSING if response_model is None else annotation)
-    write = _by_msgspec(model, options, name, location) if has_struct(model) else None
+    write = _by_msgspec(model, options, name, location) if is_of_msgspec(model) else None
     return Returned(model, options, write or _by_pydantic(model, options, name, location))
 
 
@@ -133,7 +135,10 @@ def _is_model(annotation: Any) -> bool:
     if _is_typeddict(annotation):
         return True
     return isinstance(annotation, type) and (
-        issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation) or _is_struct(annotation)
+        issubclass(annotation, BaseModel)
+        or dataclasses.is_dataclass(annotation)
+        or _is_struct(annotation)
+        or is_attrs(annotation)
     )
 
 
@@ -153,10 +158,11 @@ def _declares(annotation: Any) -> bool:
     return _is_model(get_origin(annotation) or annotation) or any(map(_declares, _members(annotation)))
 
 
-def has_struct(annotation: Any) -> bool:
-    """Whether there is a `msgspec.Struct` in it."""
+def is_of_msgspec(annotation: Any) -> bool:
+    """Whether there is a `msgspec.Struct` or a class of attrs in it, which msgspec writes."""
     annotation = _bare(annotation)
-    return _is_struct(get_origin(annotation) or annotation) or any(map(has_struct, _members(annotation)))
+    kind = get_origin(annotation) or annotation
+    return _is_struct(kind) or is_attrs(kind) or any(map(is_of_msgspec, _members(annotation)))
 
 
 # By pydantic
@@ -262,13 +268,19 @@ def _all_fit(kind: type, item: Check | None, items: Callable[[Any], Any]) -> Che
 
 
 def _by_msgspec(model: Any, options: Options, name: str, location: str) -> Write:
-    import msgspec
-
+    try:
+        import msgspec
+    except ImportError:
+        raise ConfigError(
+            f"{name}: it returns {_spelled(model)}, and classes of attrs are written by msgspec",
+            cure="run `pip install msgspec`",
+            location=location,
+        ) from None
     if options.given():
         option = next(iter(options.given()))
         raise ConfigError(
-            f"{name}: response_model_{option} is not for a msgspec.Struct",
-            cure="say it of the Struct, as class Item(Struct, omit_defaults=True, rename=...), or return a pydantic model",
+            f"{name}: response_model_{option} is not for a msgspec.Struct or a class of attrs",
+            cure="say it of a Struct, as class Item(Struct, omit_defaults=True, rename=...), or return a pydantic model",
             location=location,
         )
     try:
@@ -283,7 +295,7 @@ def _by_msgspec(model: Any, options: Options, name: str, location: str) -> Write
     is_exact = _exact(model, {})
 
     def write(value: Any) -> bytes:
-        # A Struct is written with all that its own class has.
+        # What msgspec writes has all of its own class.
         if is_exact(value):
             return encode(value)
         try:
@@ -299,11 +311,11 @@ def _by_msgspec(model: Any, options: Options, name: str, location: str) -> Write
 
 
 def _exact(annotation: Any, known: dict[Any, Check]) -> Check:
-    """Tells whether the Structs in a value are of just the classes that were declared."""
+    """Tells whether the Structs and the classes of attrs in a value are just those that were declared."""
     annotation = _bare(annotation)
     origin, members = get_origin(annotation), get_args(annotation)
-    if _is_struct(origin or annotation):
-        return _exact_struct(annotation, known)
+    if _is_struct(origin or annotation) or is_attrs(annotation):
+        return _exact_class(annotation, known)
     if origin in _UNIONS:
         checks = [_exact(each, known) for each in members]
         return lambda value: any(check(value) for check in checks)
@@ -324,11 +336,11 @@ def _exact(annotation: Any, known: dict[Any, Check]) -> Check:
     return (
         (lambda value: isinstance(value, kind))
         if isinstance(kind, type)
-        else (lambda value: not _is_struct(type(value)))
+        else (lambda value: not _is_struct(type(value)) and not is_attrs(type(value)))
     )
 
 
-def _exact_struct(annotation: Any, known: dict[Any, Check]) -> Check:
+def _exact_class(annotation: Any, known: dict[Any, Check]) -> Check:
     import msgspec
 
     if annotation in known:
@@ -338,8 +350,12 @@ def _exact_struct(annotation: Any, known: dict[Any, Check]) -> Check:
     known[annotation] = check = lambda value: (
         type(value) is kind and all(inner(getattr(value, name)) for name, inner in checks)
     )
-    for each in msgspec.structs.fields(annotation):
-        checks.append((each.name, _exact(each.type, known)))
+    if _is_struct(kind):
+        fields = [(each.name, each.type) for each in msgspec.structs.fields(annotation)]
+    else:
+        hints = typing.get_type_hints(kind, include_extras=True)
+        fields = [(each.name, hints.get(each.name, Any)) for each in kind.__attrs_attrs__]
+    checks.extend((field, _exact(of, known)) for field, of in fields)
     return check
 
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
-from ._openapi_answers import as_written, of_structs, other, success
+from ._openapi_answers import as_written, of_msgspec, other, success
 from ._openapi_info import Contact, ExternalDocs, License, Server, ServerVariable, Tag
 from ._openapi_models import tell_of_model
 from ._openapi_params import FASTAPI_ERRORS, form_body, parameters, request_body
-from ._returns import has_struct
+from ._returns import is_of_msgspec
 from ._security import Security, add_problems, as_fastapi, problem
 from .exceptions import ConfigError
 from .params import MISSING, Compiled, path_names
@@ -312,7 +312,7 @@ class _Schemas:
             if model is not MISSING:
                 answers["returns"] = model
             for which, answered in answers.items():
-                if has_struct(answered):
+                if is_of_msgspec(answered):
                     structs[id(plan), which] = answered
                 else:
                     with _named(route):
@@ -320,13 +320,12 @@ class _Schemas:
         made, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)  # type: ignore[arg-type]
         self._made: dict[tuple[int, str], Json] = {key: value for (key, _), value in made.items()}
         self.definitions: dict[str, Json] = definitions.get("$defs", {})
-        for key, answered in structs.items():
-            schema, found = of_structs(answered, _REF)
-            # Where another model has the same name, it is shown as any JSON value.
-            if all(self.definitions.get(name, of) == of for name, of in found.items()):
-                self._made[key] = schema
-                self.definitions |= found
-        self._rename({name for name in self.definitions if name in taken or name in ("Problem", "Violation")})
+        schemas, found = of_msgspec(structs, _REF)
+        found, clashing = _told_apart(found, self.definitions)
+        names = {name: f"{name}-msgspec" for name in clashing}
+        self._made |= {key: _renamed(schema, names) for key, schema in schemas.items()}
+        self.definitions |= {names.get(name, name): _renamed(schema, names) for name, schema in found.items()}
+        self._give_way({name for name in self.definitions if name in taken or name in ("Problem", "Violation")})
 
     @staticmethod
     def _add(
@@ -340,24 +339,11 @@ class _Schemas:
             return
         inputs.append((key, mode, adapter))
 
-    def _rename(self, clashing: set[str]) -> None:
-        """Gives way to the native resources, which have a schema of the same name for another shape."""
-        if not clashing:
-            return
-        names = {_REF.format(model=name): _REF.format(model=f"{name}-Python") for name in clashing}
-
-        def walk(node: Any) -> Any:
-            if isinstance(node, dict):
-                return {
-                    key: names.get(value, value) if key == "$ref" and isinstance(value, str) else walk(value)
-                    for key, value in node.items()
-                }
-            return [walk(item) for item in node] if isinstance(node, list) else node
-
-        self._made = {key: walk(schema) for key, schema in self._made.items()}
-        self.definitions = {
-            (f"{name}-Python" if name in clashing else name): walk(schema) for name, schema in self.definitions.items()
-        }
+    def _give_way(self, clashing: set[str]) -> None:
+        """Leaves names to the native resources, which have a schema of the same name for another shape."""
+        names = {name: f"{name}-Python" for name in clashing}
+        self._made = {key: _renamed(schema, names) for key, schema in self._made.items()}
+        self.definitions = {names.get(name, name): _renamed(schema, names) for name, schema in self.definitions.items()}
 
     def body(self, compiled: Compiled) -> Json:
         """What the body of a request has to be."""
@@ -371,6 +357,36 @@ class _Schemas:
         """What the handler returns; `{}` is any JSON value."""
         schema = self._made.get((id(route.plan), "returns"), {})
         return as_written(schema, route.returned.options, self.definitions)
+
+
+def _told_apart(found: dict[str, Json], known: Mapping[str, Json]) -> tuple[dict[str, Json], set[str]]:
+    """Those of msgspec's definitions that pydantic's do not have, and the names of which the two mean different things."""
+
+    def same(one: Json, other: Json) -> bool:
+        # An enum that models of both hold has the same values; only pydantic tells of their type.
+        return one == other or ("enum" in one and one["enum"] == other.get("enum"))
+
+    shared = {name for name, of in found.items() if name in known and same(of, known[name])}
+    left = {name: of for name, of in found.items() if name not in shared}
+    return left, left.keys() & known.keys()
+
+
+def _renamed(node: Any, names: Mapping[str, str]) -> Any:
+    """A schema with references to other names."""
+    if not names:
+        return node
+    if isinstance(node, list):
+        return [_renamed(item, names) for item in node]
+    if not isinstance(node, dict):
+        return node
+    made = {key: _renamed(value, names) for key, value in node.items()}
+    refs = {_REF.format(model=name): _REF.format(model=name_now) for name, name_now in names.items()}
+    if isinstance(ref := made.get("$ref"), str):
+        made["$ref"] = refs.get(ref, ref)
+    if isinstance(tags := made.get("mapping"), dict):
+        # Of a discriminator: the schema that each tag stands for.
+        made["mapping"] = {tag: refs.get(ref, ref) if isinstance(ref, str) else ref for tag, ref in tags.items()}
+    return made
 
 
 _VIOLATION: Json = {

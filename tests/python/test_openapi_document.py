@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
 
+import attrs
 import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -209,6 +211,71 @@ class Part(msgspec.Struct):
 
     id: UUID
     name: Annotated[str, msgspec.Meta(description="What it is called", examples=["bolt"])]
+
+
+class Shade(Enum):
+    DARK = "dark"
+
+
+class Tile(msgspec.Struct):
+    shade: Shade
+    of: int | None = None
+
+
+class OfPydantic:
+    class Tile(BaseModel):
+        shade: Shade
+
+
+class OfAttrs:
+    @attrs.define
+    class Tile:
+        depth: int
+
+
+def test_models_of_two_libraries_may_share_a_name() -> None:
+    app = Ziggurat()
+
+    @app.post("/struct")
+    async def of_msgspec(tile: Tile) -> list[Tile]: ...
+
+    @app.post("/model")
+    async def of_pydantic(tile: OfPydantic.Tile) -> OfPydantic.Tile: ...
+
+    @app.post("/attrs")
+    async def of_attrs(tile: OfAttrs.Tile) -> OfAttrs.Tile: ...
+
+    made = document(app)
+    schemas = made["components"]["schemas"]
+
+    def named(path: str) -> Any:
+        operation = made["paths"][path]["post"]
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        assert answer.get("items", answer) == body
+        return schemas[body["$ref"].rpartition("/")[2]]
+
+    assert named("/model")["properties"] == {"shade": {"$ref": "#/components/schemas/Shade"}}
+    assert named("/struct")["properties"]["shade"] == {"$ref": "#/components/schemas/Shade"}
+    assert list(named("/attrs")["properties"]) == ["depth"]
+    assert schemas["Shade"]["enum"] == ["dark"]
+
+
+class Odd: ...
+
+
+class Holds(msgspec.Struct):
+    odd: Odd
+
+
+def test_a_struct_with_what_only_a_hook_makes_is_any_value() -> None:
+    app = Ziggurat()
+
+    @app.post("/")
+    async def handler(holds: Holds) -> None: ...
+
+    body = document(app)["paths"]["/"]["post"]["requestBody"]
+    assert body["content"]["application/json"]["schema"] == {}
 
 
 def test_models_say_what_they_are() -> None:

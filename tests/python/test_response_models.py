@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
+import attrs
 import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -95,6 +97,27 @@ class SecretOuter(Outer):
     secret: str = "secret"
 
 
+@attrs.define
+class Leaf:
+    a: int
+
+
+@attrs.define
+class SecretLeaf(Leaf):
+    secret: str = "secret"
+
+
+@attrs.define
+class Tree:
+    name: str
+    leaves: list[Leaf] = attrs.field(factory=list)
+
+
+@attrs.define
+class SecretTree(Tree):
+    secret: str = "secret"
+
+
 ITEM = {"name": "a", "unitPrice": 1.0, "part": None, "parts": [], "label": "A"}
 
 
@@ -145,6 +168,12 @@ def written(annotation: Any, value: Any, **options: Any) -> Any:
         (Outer, SecretOuter("a"), {"theName": "a", "inner": None, "many": []}),
         (Outer, Outer("a", SecretInner(1)), {"theName": "a", "inner": {"a": 1}, "many": []}),
         (Outer, Outer("a", many=[SecretInner(1)]), {"theName": "a", "inner": None, "many": [{"a": 1}]}),
+        (Tree, Tree("a", [Leaf(1)]), {"name": "a", "leaves": [{"a": 1}]}),
+        (Tree, SecretTree("a"), {"name": "a", "leaves": []}),
+        (Tree, Tree("a", [SecretLeaf(1)]), {"name": "a", "leaves": [{"a": 1}]}),
+        (Tree, {"name": "a", "leaves": [{"a": 1, "secret": "secret"}]}, {"name": "a", "leaves": [{"a": 1}]}),
+        (dict[str, Tree | None], {"x": SecretTree("a"), "y": None}, {"x": {"name": "a", "leaves": []}, "y": None}),
+        (dict[str, Any], {"x": Tree("a", [Leaf(1)])}, {"x": {"name": "a", "leaves": [{"a": 1}]}}),
         (Outer, {"theName": "a", "secret": "secret"}, {"theName": "a", "inner": None, "many": []}),
         (list[Inner], [SecretInner(1), {"a": 2, "secret": "secret"}], [{"a": 1}, {"a": 2}]),
         (dict[str, Inner | None], {"x": SecretInner(1), "y": None}, {"x": {"a": 1}, "y": None}),
@@ -334,6 +363,15 @@ def test_mistakes_are_told_at_registration(app: Ziggurat) -> None:
         with pytest.raises(ConfigError, match=words) as raised:
             register()
         assert raised.value.location is not None and "test_response_models.py" in raised.value.location
+
+
+def test_classes_of_attrs_need_msgspec(app: Ziggurat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "msgspec", None)
+
+    async def handler() -> list[Tree]: ...
+
+    with pytest.raises(ConfigError, match=r"classes of attrs are written by msgspec; run `pip install msgspec`"):
+        app.get("/")(handler)
 
 
 def test_a_list_of_many_is_what_pydantic_writes() -> None:

@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 200;
 
 /// Encodes `value`.
 ///
-/// A pydantic model encodes itself, by its aliases, as does a `msgspec.Struct`. NaN and the infinities, which JSON does not
+/// A pydantic model encodes itself, by its aliases, as does a `msgspec.Struct`; msgspec encodes classes of attrs, too. NaN and the infinities, which JSON does not
 /// have, become `null`, as pydantic writes them; `Decimal` becomes a string, so that no digit is lost.
 ///
 /// # Errors
@@ -122,7 +122,7 @@ impl Encoder<'_> {
             let fields = self.classes.dataclass_fields.bind(py).call1((value,))?;
             return self.dataclass(value, &fields);
         }
-        if class.hasattr(intern!(py, "__struct_fields__"))? {
+        if class.hasattr(intern!(py, "__struct_fields__"))? || class.hasattr(intern!(py, "__attrs_attrs__"))? {
             let json = py.import(intern!(py, "msgspec.json"))?.call_method1(intern!(py, "encode"), (value,))?;
             self.out.extend_from_slice(json.cast::<PyBytes>()?.as_bytes());
             return Ok(());
