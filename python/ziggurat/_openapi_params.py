@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ._param_bodies import BodyPlan
@@ -88,8 +89,8 @@ def form_body(params: tuple[Param, ...], name: str) -> Json:
 
 
 def _whole_schema(param: Param) -> Json:
-    schema = _schema(param)
-    if param.collection is not None:
+    schema = _schema(param) if param.told is MISSING else _schema_told(param)
+    if param.told is MISSING and param.collection is not None:
         schema = {"type": "array", "items": schema}
         if param.collection in ("set", "frozenset"):
             schema["uniqueItems"] = True
@@ -104,6 +105,29 @@ def _whole_schema(param: Param) -> Json:
     if param.docs.get("examples"):
         schema["examples"] = to_jsonable_python(list(param.docs["examples"]))
     return schema
+
+
+def _schema_told(param: Param) -> Json:
+    """What pydantic says of a value that it makes of a text."""
+    try:
+        schema = TypeAdapter(param.told).json_schema()
+    except Exception:  # pydantic has no common base for what it raises here
+        return {"type": "array", "items": {"type": "string"}} if param.collection else {"type": "string"}
+    within = schema.pop("$defs", {})
+
+    def whole(node: Any, inside: tuple[str, ...] = ()) -> Any:
+        """With what it refers to in its place, as enums; what stands in itself is any value there."""
+        if isinstance(node, list):
+            return [whole(item, inside) for item in node]
+        if not isinstance(node, dict):
+            return node
+        name = str(node.get("$ref", "")).rpartition("/")[2]
+        found = {} if name in inside else within.get(name, {})
+        inside = (*inside, name) if found else inside
+        return {key: whole(value, inside) for key, value in {**found, **node}.items() if key != "$ref"}
+
+    made: Json = whole(schema)
+    return made
 
 
 def _schema(param: Param) -> Json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import types
+from collections import abc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin
@@ -89,10 +90,10 @@ def is_body(annotation: Any) -> bool:
     inner, _ = optional(annotation)
     origin = get_origin(inner)
     if origin in (Union, types.UnionType):
-        return all(is_body(a) for a in get_args(inner) if a is not types.NoneType)
+        return any(is_body(a) for a in get_args(inner))
     if origin is Annotated:
         return is_body(get_args(inner)[0])
-    if origin in (list, tuple, set, frozenset):
+    if origin in (list, tuple, set, frozenset, abc.Sequence, abc.Collection, abc.Iterable):
         return bool(get_args(inner)) and is_body(get_args(inner)[0])
     if origin is dict or inner is dict:
         return True

@@ -10,6 +10,7 @@ from ._param_bodies import media_types_of
 from ._param_markers import File, Form, Marker
 from ._param_models import ModelParam, is_model, is_upload, model
 from ._param_scalars import Param, alias_of, scalar
+from ._param_texts import value
 from ._param_unwrap import Unwrapped, optional
 
 __all__ = ["form", "is_form"]
@@ -35,9 +36,9 @@ def form(name: str, given: Unwrapped, default: object, in_path: list[str], wrong
             f"{name!r} is a file, and has the type {spell(given.annotation)}",
             "annotate it with UploadFile or bytes, or write Form() for a text",
         )
-    param = scalar(name, given, "form", alias_of(name, given, marker), default, wrong)
     if not isinstance(marker, File):
-        return param
+        return value(name, given, "form", alias_of(name, given, marker), default, wrong)
+    param = scalar(name, given, "form", alias_of(name, given, marker), default, wrong)
     return dataclasses.replace(param, media_types=media_types_of(marker.media_type, wrong))
 
 

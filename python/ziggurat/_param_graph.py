@@ -16,7 +16,8 @@ from ._param_driver import Kind, Step
 from ._param_forms import form, is_form
 from ._param_markers import MISSING, Body, Marker, Path
 from ._param_models import ModelParam, is_model, model
-from ._param_scalars import Param, alias_of, scalar, source_of
+from ._param_scalars import Param, alias_of, source_of
+from ._param_texts import value
 from ._param_unwrap import Unwrapped, optional, unwrap
 from ._state import Claims, State
 from ._ziggurat import Request, Response, WebSocket
@@ -179,8 +180,8 @@ def _from_request(
         # The same function may serve a path that has it and one that has not, so only what says that it is there is refused.
         if given.default_factory is not None or (default is not MISSING and marker is not None):
             raise wrong(f"{name!r} is a path parameter, which is always there", "take its default away")
-        return scalar(name, given, "path", alias, MISSING, wrong)
-    return scalar(name, given, source_of(marker), alias_of(name, given, marker), default, wrong)
+        return value(name, given, "path", alias, MISSING, wrong)
+    return value(name, given, source_of(marker), alias_of(name, given, marker), default, wrong)
 
 
 def _dependency(name: str, annotation: Any, default: object, wrong: Wrong) -> Wanted | None:

@@ -143,7 +143,8 @@ def _param(each: _Field, source: Source, alias: str, wrong: Wrong) -> Param:
         inner = optional(unwrap(each.name, each.annotation, wrong).annotation)[0]
         several = inner in (list, set, frozenset, tuple) or get_origin(inner) in (list, set, frozenset, tuple)
         wanted = Unwrapped(list[str] if several else str, docs=dict(each.docs))
-        return scalar(each.name, wanted, source, alias, MISSING, wrong)
+        read = scalar(each.name, wanted, source, alias, MISSING, wrong)
+        return dataclasses.replace(read, told=each.annotation)
 
     given = unwrap(each.name, each.annotation, wrong)
     if each.as_text and not is_upload(given.annotation):

@@ -17,7 +17,7 @@ from ._param_markers import LIMITS, MISSING, PLACES, Body, Header, Marker
 from ._param_unwrap import Unwrapped, optional, unwrap
 from ._ziggurat import UploadFile
 
-__all__ = ["Param", "Source", "alias_of", "scalar", "source_of"]
+__all__ = ["Param", "Source", "alias_of", "is_scalar", "scalar", "source_of"]
 
 Source = Literal["path", "query", "header", "cookie", "form"]
 Kind = Literal[
@@ -96,6 +96,8 @@ class Param:
     """What a file may be; any where none is given."""
     omitted: bool = False
     """Whether it is a field of a model, which is told nothing of one that is not there."""
+    told: Any = MISSING
+    """What the document says that it is, where that is made of the text which is read."""
 
     @property
     def required(self) -> bool:
@@ -200,6 +202,11 @@ def _items(
         _check_length(name, collection, limit, value, wrong)
         items[limit.replace("_length", "_items")] = value
     return item, collection, of_items.limits, items
+
+
+def is_scalar(annotation: Any) -> bool:
+    """Whether Rust reads it as one value."""
+    return _kind(annotation)[0] is not None
 
 
 def _kind(inner: Any) -> tuple[Kind | None, tuple[tuple[str, object], ...]]:

@@ -59,6 +59,9 @@ def unwrap(name: str, annotation: Any, wrong: Wrong) -> Unwrapped:
 def _take(name: str, extras: list[Any], found: Unwrapped, wrong: Wrong) -> None:
     while extras:
         extra = extras.pop(0)
+        if extra is None:
+            # As `pydantic.conint(...)` leaves them.
+            continue
         if isinstance(extra, type) and issubclass(extra, Marker):
             extra = extra()
         if isinstance(extra, Marker):

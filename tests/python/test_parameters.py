@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import pathlib
 import re
-from collections.abc import Callable
-from datetime import time, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal, NewType
 
+import msgspec
 import pytest
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Discriminator, Field, HttpUrl, StringConstraints, conint
 
-from ziggurat import ConfigError, Cookie, Header, Path, Query, Ziggurat
+from ziggurat import ConfigError, Cookie, Depends, Form, Header, Path, Query, WebSocket, Ziggurat
 from ziggurat.testing import TestClient
 
 pytestmark = pytest.mark.usefixtures("mode")
@@ -24,6 +26,19 @@ UserId = NewType("UserId", int)
 class Truth(Enum):
     NO = False
     YES = True
+
+
+class Item(BaseModel):
+    name: str
+
+
+def odd(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError("has to be odd")
+    return number
+
+
+Odd = Annotated[int, AfterValidator(odd)]
 
 
 def codes(answer: Any) -> list[tuple[str, str]]:
@@ -290,7 +305,13 @@ def test_the_document_shows_parameters() -> None:
         (Annotated[int, Query(pattern="a")], ..., "limit pattern='a' cannot be checked"),
         (Annotated[str, Query(pattern="(?=a)")], ..., "look-around"),
         (Annotated[str, Query(pattern=re.compile("a", re.IGNORECASE))], ..., "has flags"),
-        (Annotated[str, StringConstraints(to_lower=True, min_length=1)], ..., "which is not understood"),
+        (Annotated[int, Discriminator("kind")], ..., "what 'a' is annotated with cannot be checked"),
+        (Annotated[str, msgspec.Meta(title="a")], ..., "which is not understood"),
+        (list[int] | int, ..., "cannot be read from the query"),
+        (Annotated[Item | int, Query()], ..., "cannot be read from the query"),
+        (Annotated[list[Item], Query()], ..., "cannot be read from the query"),
+        (type[int], ..., "cannot be read from the query"),
+        (Callable[[], int], ..., "cannot be read from the query"),
         (Annotated[int, Field(strict=True)], ..., "which is not understood"),
         (Annotated[int, Field(5)], ..., "has a default"),
         (Annotated[list[int], Query(ge=1)], ..., r"write list[Annotated[int, Field(ge=1)]]"),
@@ -315,3 +336,127 @@ def test_what_cannot_be_checked_is_refused(annotation: Any, default: Any, told: 
     with pytest.raises(ConfigError, match=re.escape(told)) as caught:
         Ziggurat().get("/{x}" if "always" in told else "/")(handler)
     assert "test_parameters.py:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "query", "expected"),
+    [
+        (int | float, "a=1", 1),
+        (int | float, "a=1.5", 1.5),
+        (int | float, "a=b", ["int_parsing", "float_parsing"]),
+        (int | float, "", ["missing"]),
+        (int | str, "a=1", "1"),
+        (Annotated[int | str, Field(union_mode="left_to_right")], "a=1", 1),
+        (int | datetime | None, "", None),
+        (Truth | int, "a=7", 7),
+        (IPv4Address | IPv6Address, "a=::1", IPv6Address("::1")),
+        (HttpUrl, "a=http://b.example/", HttpUrl("http://b.example/")),
+        (HttpUrl, "a=b", ["url_parsing"]),
+        (Annotated[HttpUrl | None, Query(alias="b")], "b=http://b.example/", HttpUrl("http://b.example/")),
+        (Annotated[HttpUrl, Field(alias="b")], "b=http://b.example/", HttpUrl("http://b.example/")),
+        (Annotated[HttpUrl, Field(alias="b")], "b=a", ["url_parsing"]),
+        (pathlib.Path, "a=b/c", pathlib.Path("b/c")),
+        (AwareDatetime, "a=2026-01-01T00:00:00", ["timezone_aware"]),
+        (conint(ge=3), "a=2", ["greater_than_equal"]),
+        (Annotated[str, StringConstraints(to_lower=True, min_length=2)], "a=AB", "ab"),
+        (Annotated[str, StringConstraints(to_lower=True, min_length=2)], "a=A", ["string_too_short"]),
+        (Odd, "a=3", 3),
+        (Odd, "a=4", ["value_error"]),
+        (Annotated[Odd, Query(ge=5)], "a=3", ["greater_than_equal"]),
+        (list[Odd], "a=3&a=5", [3, 5]),
+        (list[Odd], "a=2&a=3&a=4", ["value_error", "value_error"]),
+        (list[int | float] | None, "", None),
+        (Annotated[list[HttpUrl], Query(default_factory=list)], "", []),
+        (Sequence[int], "a=1&a=2", [1, 2]),
+    ],
+)
+def test_what_rust_does_not_know_is_made_by_pydantic(
+    annotation: Any, query: str, expected: Any, app: Ziggurat, client: Callable[[], TestClient]
+) -> None:
+    got: list[Any] = []
+
+    async def handler(a: Any) -> None:
+        got.append(a)
+
+    handler.__annotations__["a"] = annotation
+    app.get("/")(handler)
+    answer = client().get(f"/?{query}")
+    if got:
+        assert (got[0], type(got[0])) == (expected, type(expected))
+    else:
+        assert [code for _, code in codes(answer)] == expected
+
+
+def test_pydantic_makes_values_wherever_they_stand(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    def dependency(odd: Annotated[Odd, Query(alias="o")] = 1) -> int:
+        return odd
+
+    @app.post("/{number}")
+    async def handler(
+        number: Odd,
+        size: Annotated[int, Depends(dependency)],
+        link: Annotated[HttpUrl, Header(alias="x-link")],
+        flag: Annotated[int | bool, Cookie()],
+        field: Annotated[Odd, Form()] = 9,
+    ) -> list[object]:
+        return [number, size, str(link), flag, field]
+
+    @app.websocket("/socket")
+    async def socket(ws: WebSocket, number: Odd) -> None:
+        await ws.accept()
+        await ws.send_json(number)
+
+    started = client()
+    headers = {"x-link": "http://a.example", "cookie": "flag=true"}
+    answer = started.post("/5?o=3", data={"field": "7"}, headers=headers)
+    assert answer.json() == [5, 3, "http://a.example/", True, 7]
+    assert started.post("/5", data={}, headers=headers).json() == [5, 1, "http://a.example/", True, 9]
+    assert codes(started.post("/4", data={}, headers=headers)) == [("number", "value_error")]
+    assert codes(started.post("/5?o=4", data={}, headers=headers)) == [("o", "value_error")]
+    assert codes(started.post("/5", data={}, headers={**headers, "x-link": "a"})) == [("x-link", "url_parsing")]
+    answer = started.post("/5", data={"field": "8"}, headers=headers)
+    assert answer.json()["errors"] == [
+        {"pointer": "/field", "code": "value_error", "detail": "Value error, has to be odd"}
+    ]
+    with started.websocket_connect("/socket?number=3") as ws:
+        assert ws.receive_json() == 3
+
+    shown = {each["name"]: each for each in app.openapi()["paths"]["/{number}"]["post"]["parameters"]}
+    assert shown["x-link"]["schema"]["format"] == "uri"
+    assert shown["flag"]["schema"] == {"anyOf": [{"type": "integer"}, {"type": "boolean"}]}
+    assert shown["o"] == {"name": "o", "in": "query", "required": False, "schema": {"type": "integer", "default": 1}}
+
+
+def test_a_union_that_holds_a_model_is_the_body(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.post("/either")
+    async def either(given: Item | list[int]) -> str:
+        return type(given).__name__
+
+    @app.post("/many")
+    async def many(items: Sequence[Item]) -> int:
+        return len(items)
+
+    started = client()
+    assert started.post("/either", json={"name": "a"}).text == "Item"
+    assert started.post("/either", json=[1]).text == "list"
+    assert started.post("/many", json=[{"name": "a"}]).json() == 1
+
+
+def test_models_of_parameters_show_what_pydantic_makes() -> None:
+    class Tree(BaseModel):
+        within: list[Tree] = []
+
+    class Hook(BaseModel):
+        url: HttpUrl
+        kind: Truth | int
+        tree: Tree | None = None
+
+    app = Ziggurat()
+
+    @app.get("/")
+    async def handler(hook: Annotated[Hook, Query()]) -> None: ...
+
+    shown = {each["name"]: each["schema"] for each in app.openapi()["paths"]["/"]["get"]["parameters"]}
+    assert shown["url"]["format"] == "uri"
+    assert shown["kind"]["anyOf"][0]["enum"] == [False, True]
+    assert "$ref" not in str(shown["tree"])
