@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._returns import IncEx, Options
+from ._returns import WITHOUT_CONTENT, IncEx, Options
 from .responses import Response
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ def success(route: RouteSpec, schema: Json) -> Json:
     """The answer with what the handler returns, which `schema` is of."""
     made: Json = {"description": "Success"}
     returns, stream = route.returned.model, route.returned.stream
+    if route.status in WITHOUT_CONTENT:
+        return made
     if stream is not None:
         # OpenAPI 3.1 has no word for one after the other: it is the schema of each.
         each = schema if stream.form == "lines" else {}

@@ -26,6 +26,8 @@ IncEx = Set[str] | Set[int] | Mapping[str, Any] | Mapping[int, Any]
 """Which fields: their names, or a mapping from them to those of what they hold, as pydantic takes it."""
 
 Write = Callable[[Any], bytes]
+WITHOUT_CONTENT = frozenset((204, 205, 304))
+"""The statuses whose answers have none (RFC 9110, 15.3.5, 15.3.6 and 15.4.5)."""
 _UNIONS = (Union, types.UnionType)
 _LISTS = (list, tuple, set, frozenset)
 
@@ -84,6 +86,21 @@ def returned_by(plan: Plan, response_model: Any, options: Options, media_type: s
             location=location,
         )
     return _written(plan, plan.returns, response_model, options)
+
+
+def check_status(plan: Plan, response_model: Any, status: int) -> None:
+    """Raises `ConfigError` where something is said to be returned that cannot be sent."""
+    if status not in WITHOUT_CONTENT:
+        return
+    model = _without_responses(plan.returns if response_model is MISSING else response_model)
+    may_be_none = model in (MISSING, None, types.NoneType, Any, object) or types.NoneType in get_args(model)
+    if plan.yields or not may_be_none:
+        what = "yields" if plan.yields else f"returns {_spelled(model)}"
+        raise ConfigError(
+            f"{plan.name}: it {what}, and an answer with the status {status} has no content",
+            cure="return None, or give it another status",
+            location=plan.location,
+        )
 
 
 def _written(plan: Plan, annotation: Any, response_model: Any, options: Options) -> Returned:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 from ._forms import FormLimits, body_size, form_limits
 from ._location import user_location
 from ._param_depends import checked
-from ._returns import IncEx, Options, returned_by
+from ._returns import IncEx, Options, check_status, returned_by
 from ._specs import (
     CORE,
     METHODS,
@@ -179,6 +179,7 @@ class Routes:
                 function, path, localns=localns, prefix=prefix, dependencies=before, calls=self._calls
             )
             returned = returned_by(plan, response_model, options, media_type)
+            check_status(plan, response_model, status)
             doc = (plan.doc or "").strip()
             head, _, rest = doc.partition("\n\n")
             return [

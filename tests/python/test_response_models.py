@@ -311,6 +311,9 @@ def test_the_document_shows_it() -> None:
     @app.get("/page")
     async def page() -> HTMLResponse: ...
 
+    @app.get("/nothing", status=204)
+    async def nothing() -> None: ...
+
     document = app.openapi()
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
     paths = document["paths"]
@@ -334,6 +337,7 @@ def test_the_document_shows_it() -> None:
     assert schema("/struct")["items"] == {"$ref": "#/components/schemas/Outer"}
     assert "theName" in document["components"]["schemas"]["Outer"]["properties"]
     assert list(paths["/page"]["get"]["responses"]["200"]["content"]) == ["text/html"]
+    assert paths["/nothing"]["get"]["responses"]["204"] == {"description": "Success"}
 
 
 def _title(schema: dict[str, Any]) -> dict[str, Any]:
@@ -358,6 +362,8 @@ def test_mistakes_are_told_at_registration(app: Ziggurat) -> None:
         (registers(Any, response_model=Iterator[object].__class__), "cannot be written"),
         (registers(Mixed), "cannot be written as Mixed"),
         (registers(Item, responses={"abc": {}}), "responses names 'abc'"),
+        (registers(Item, status=204), "it returns Item, and an answer with the status 204 has no content"),
+        (registers(None, response_model=int, status=304), "it returns int, and an answer with the status 304 has no"),
         (registers(Item, responses={404: "gone"}), "says 'gone' of 404"),
     ]:
         with pytest.raises(ConfigError, match=words) as raised:
