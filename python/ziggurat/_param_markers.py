@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
+
+from ._location import user_location
+from .exceptions import ConfigError
 
 __all__ = ["MISSING", "Body", "Cookie", "File", "Form", "Header", "Marker", "Path", "Query"]
 
@@ -114,6 +118,28 @@ class File(Marker):
     media_type: str | Sequence[str] | None = None
     """The content types that it may have, as `image/png` or `image/*`; another one is answered 422. It is what the client says, and need not
     be true. Any unless given."""
+
+
+def _refuse_defaults(marker: type[Marker]) -> None:
+    """Has who writes `= Query(10)` told what is written here, where the signature alone would say that there are too many arguments."""
+    made = marker.__init__
+
+    @functools.wraps(made)
+    def init(self: Marker, *default: object, **said: Any) -> None:
+        if default:
+            given, plain = ("...", "") if default[0] is ... else (repr(default[0]), f" = {default[0]!r}")
+            raise ConfigError(
+                f"{marker.__name__}({given}) is given a default",
+                cure=f"write name: Annotated[type, {marker.__name__}()]{plain}",
+                location=user_location(),
+            )
+        made(self, **said)
+
+    setattr(marker, "__init__", init)  # noqa: B010 - which mypy would not let be assigned
+
+
+for _marker in (Path, Query, Header, Cookie, Body, Form, File):
+    _refuse_defaults(_marker)
 
 
 PLACES = "Path, Query, Header, Cookie, Form, File and Body"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import json
+import re
 import socket
 import threading
 import time
@@ -421,6 +423,19 @@ def refuse(path: str, handler: Callable[..., Any]) -> str:
     message = str(caught.value)
     assert "test_handlers.py:" in message
     return message
+
+
+def test_a_default_in_a_marker_is_refused_with_what_to_write() -> None:
+    marker: Any = Query
+    for given, cure in [
+        (10, "write name: Annotated[type, Query()] = 10"),
+        (None, "write name: Annotated[type, Query()] = None"),
+        (..., "write name: Annotated[type, Query()] (at "),
+    ]:
+        with pytest.raises(ConfigError, match=re.escape(cure)) as caught:
+            marker(given, ge=1)
+        assert "test_handlers.py:" in str(caught.value)
+    assert next(iter(inspect.signature(Query).parameters)) == "alias"
 
 
 def test_parameters_that_cannot_be_filled_are_named() -> None:
