@@ -84,7 +84,7 @@ class ApiKey(Layer):
     """Asks for a key; handlers find whom it was given to in `request.auth`, as they find the claims of a token.
 
     A bad key is a 401 on every route. A missing one is a 401 where `required`, unless a layer further out has found out who the
-    caller is, and on routes with `auth=`.
+    caller is, and on routes with `auth=`. Where none is needed so, a bad one from a cookie counts as missing.
 
     `replace`, `add` and `revoke` change the keys while the app serves, from any thread: from the next request on, in all apps of this
     process that are built with this object. Each process, as those of `workers`, has to be told.

@@ -35,6 +35,9 @@ class FromCookie(Settings):
 
     Browsers send it along with what other sites have them ask for. Set it with `SameSite=Lax` or `Strict`, `Secure` and
     `HttpOnly`, let nothing be changed by GET, and refuse writes of foreign origins.
+
+    They also send it until it is deleted or too old, whatever became of what is in it. Where no credential is required, one that is
+    no good counts as none here; in any other place it is refused.
     """
 
     cookie: str
@@ -198,7 +201,8 @@ class Issuer(_Keys):
 class Jwt(Layer, _Keys):
     """Checks the bearer token of a request; handlers find its claims in `request.auth`.
 
-    A bad token is a 401 on every route. A missing one is a 401 where `required`, and on routes with `auth=`.
+    A bad token is a 401 on every route. A missing one is a 401 where `required`, and on routes with `auth=`. Where it is not
+    `required`, one from a cookie that does not verify counts as missing.
     `exp` must be there and hold; `nbf`, `iss` and `aud` are checked as set. The algorithm is never taken from the token.
     """
 

@@ -90,6 +90,29 @@ async fn keys_are_found_where_it_was_said() {
 }
 
 #[tokio::test]
+async fn a_bad_key_in_a_cookie_is_none_where_none_is_needed() {
+    let sources =
+        || [CredentialSource::cookie("key").unwrap(), CredentialSource::header(HeaderName::from_static("x-key"))];
+    let layer = || layer().sources(sources()).unwrap();
+    for (cookie, fault) in [("key=no", Fault::Unknown), ("key=", Fault::Malformed), ("key=a; key=b", Fault::Malformed)]
+    {
+        let lax = || layer().required(false);
+        assert_eq!(text(send(lax(), get("/", &[("cookie", cookie)])).await).await, "nobody");
+        assert!(text(send(lax(), get("/", &[("cookie", cookie), ("x-key", KEY)])).await).await.contains("ann"));
+        assert_eq!(refused(lax(), get("/", &[("cookie", cookie), ("x-key", "no")])).await, Fault::Unknown);
+        assert_eq!(refused(layer(), get("/", &[("cookie", cookie)])).await, fault);
+        // Nor is one needed of who is known by a token.
+        let bearer = format!("Bearer {}", crate::support::token(json!({})));
+        let known =
+            crate::jwt::layer().layer(layer().layer(service_fn(|_: Request| async {
+                Ok::<Response, std::convert::Infallible>(Response::default())
+            })));
+        let response = known.oneshot(get("/", &[("cookie", cookie), ("authorization", &bearer)])).await.unwrap();
+        assert_eq!(response.status(), 200, "{cookie}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_known_already_needs_no_key() {
     let stack = |key: ApiKeyLayer| {
         let jwt = crate::jwt::layer().required(false);

@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
+use http::header::COOKIE;
 use jsonwebtoken::{Algorithm as Signed, Header};
 use serde_json::json;
 use ziggurat::layers::JwtLayer;
-use ziggurat::layers::jwt::{Algorithm, Fault, Issuer, Jwks};
+use ziggurat::layers::jwt::{Algorithm, CredentialSource, Fault, Issuer, Jwks};
 
 use crate::jwt::{RSA_PUBLIC, accepts, bearer, refusal, send};
 use crate::jwt_keys::{by, ec, ed, jwk, rsa, set};
 use crate::provider::{COOLDOWN, Provider, Says, first};
-use crate::support::{SECRET, claims, problem, signed};
+use crate::support::{SECRET, claims, problem, signed, text};
 
 fn with(jwks: Jwks) -> JwtLayer {
     JwtLayer::issuers([Issuer::default().jwks(jwks)]).unwrap()
@@ -33,6 +35,15 @@ async fn status(layer: &JwtLayer, token: &str) -> u16 {
     send(layer.clone(), bearer(token)).await.status().as_u16()
 }
 
+/// Of a browser that may be signed in; it has the keys fetched itself.
+fn optional(layer: &JwtLayer) -> JwtLayer {
+    layer.clone().sources([CredentialSource::cookie("session").unwrap()]).unwrap().required(false)
+}
+
+fn cookie(token: &str) -> HeaderMap {
+    HeaderMap::from_iter([(COOKIE, format!("session={token}").parse().unwrap())])
+}
+
 async fn until(what: impl Fn() -> bool) {
     let began = Instant::now();
     while !what() {
@@ -45,7 +56,7 @@ async fn until(what: impl Fn() -> bool) {
 async fn keys_are_fetched_once_at_the_first_token() {
     let provider = Provider::new(Says::Late(Duration::from_millis(50), first())).await;
     let layer = provider.layer();
-    assert_eq!(send(layer.clone().required(false), http::HeaderMap::new()).await.status(), 200);
+    assert_eq!(send(layer.clone().required(false), HeaderMap::new()).await.status(), 200);
     assert_eq!(provider.asked(), 0, "nobody has needed a key");
     // However many ask, and through however many services: each `send` makes one.
     let token = one("1");
@@ -68,6 +79,9 @@ async fn keys_are_rotated_without_a_restart() {
     assert_eq!(provider.asked(), 2);
     // What was taken back does not count any more.
     assert_eq!(refusal(layer.clone(), bearer(&one("1"))).await, Fault::Key);
+    // In a cookie it is none then, which is known when the keys are there.
+    assert_eq!(text(send(optional(&layer), cookie(&one("1"))).await).await, "no claims");
+    assert_eq!(provider.asked(), 3);
 }
 
 #[tokio::test]
@@ -106,11 +120,18 @@ async fn without_any_keys_there_is_no_access() {
     // At once, until it is time to ask again.
     assert_eq!(status(&layer, &one("1")).await, 503);
     assert_eq!(provider.asked(), 1);
-    assert_eq!(send(layer.clone(), http::HeaderMap::new()).await.status(), 401);
+    assert_eq!(send(layer.clone(), HeaderMap::new()).await.status(), 401);
     // And it comes up by itself.
     provider.says(Says::Document(first()));
     tokio::time::sleep(COOLDOWN).await;
     assert_eq!(status(&layer, &one("1")).await, 200);
+}
+
+#[tokio::test]
+async fn a_token_in_a_cookie_that_cannot_be_checked_does_not_count_as_none() {
+    let provider = Provider::new(Says::Nothing).await;
+    let response = send(optional(&provider.layer()), cookie(&one("1"))).await;
+    assert_eq!((response.status().as_u16(), response.extensions().get()), (503, Some(&Fault::Unavailable)));
 }
 
 #[tokio::test]

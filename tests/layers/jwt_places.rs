@@ -1,11 +1,19 @@
 //! Where tokens may be, how long they may be, and what is asked of all of them.
 
+use std::convert::Infallible;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use jsonwebtoken::Header;
 use serde_json::{Value, json};
-use ziggurat::layers::jwt::{CredentialSource, Fault, JwtLayer, Requirement};
+use tower::{ServiceBuilder, ServiceExt, service_fn};
+use tower_layer::Layer;
+use ziggurat::layers::jwt::{CredentialSource, Fault, JwtLayer, RequireAuth, Requirement};
+use ziggurat::{Body, Request, Response};
 
 use crate::jwt::{authorization, bearer, layer, refusal, send};
-use crate::support::{problem, text, token};
+use crate::support::{SECRET, claims, log, problem, signed, text, token};
 
 fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
     let pair =
@@ -28,11 +36,7 @@ fn of(subject: &str) -> String {
 
 #[tokio::test]
 async fn the_first_place_that_has_a_token_counts() {
-    let layer = || {
-        let header = CredentialSource::header(HeaderName::from_static("x-token"));
-        let cookie = CredentialSource::cookie("session").unwrap();
-        layer().sources([cookie, header, CredentialSource::authorization()]).unwrap().required(false)
-    };
+    let layer = || anywhere().required(false);
     let (one, two, three) = (of("one"), of("two"), of("three"));
     let (cookie, bearer) = (format!("a=b; session={one}; c=d"), format!("Bearer {three}"));
     let all = [("authorization", &*bearer), ("x-token", &*two), ("cookie", &*cookie)];
@@ -42,15 +46,91 @@ async fn the_first_place_that_has_a_token_counts() {
     assert_eq!(subject(layer(), headers(&[("cookie", "a=b"), ("authorization", &bearer)])).await, "three");
     assert_eq!(subject(layer(), headers(&[("cookie", "a=b")])).await, "no claims");
     // What is bad there is not made good by what is elsewhere.
-    assert_eq!(
-        refusal(layer(), headers(&[("cookie", "session=a.b.c"), ("authorization", &bearer)])).await,
-        Fault::Malformed
-    );
-    assert_eq!(
-        refusal(layer(), headers(&[("cookie", "session="), ("authorization", &bearer)])).await,
-        Fault::Malformed
-    );
+    for cookie in ["session=a.b.c", "session="] {
+        let sent = || headers(&[("cookie", cookie), ("authorization", &bearer)]);
+        assert_eq!(refusal(anywhere(), sent()).await, Fault::Malformed);
+    }
     assert_eq!(refusal(layer(), headers(&[("x-token", " "), ("authorization", &bearer)])).await, Fault::Malformed);
+}
+
+/// Looks into a cookie, a header, and `Authorization`.
+fn anywhere() -> JwtLayer {
+    let header = CredentialSource::header(HeaderName::from_static("x-token"));
+    let cookie = CredentialSource::cookie("session").unwrap();
+    layer().sources([cookie, header, CredentialSource::authorization()]).unwrap()
+}
+
+#[tokio::test]
+async fn a_bad_token_in_a_cookie_is_none_where_none_is_required() {
+    let another = signed(&claims(json!({})), &Header::default(), b"another secret, which is as long as it has to be");
+    let unknown = Header { kid: Some("gone".into()), ..Header::default() };
+    let key = json!({"keys": [{"kty": "oct", "kid": "1", "k": URL_SAFE_NO_PAD.encode(SECRET)}]});
+    let of_a_set = JwtLayer::jwk_set(key.to_string()).unwrap();
+    let good = of("one");
+    let long = token(json!({"x": "y".repeat(10_000)}));
+    let cases = [
+        (layer(), token(json!({"exp": 1})), Fault::Expired),
+        (layer(), token(json!({"nbf": u32::MAX})), Fault::NotYetValid),
+        (layer(), another, Fault::Signature),
+        (layer().issuer("https://id.example"), good.clone(), Fault::Claim),
+        (of_a_set, signed(&claims(json!({})), &unknown, SECRET.as_bytes()), Fault::Key),
+        (layer(), long, Fault::TooLong),
+        (layer(), "what is left of an old session".into(), Fault::Malformed),
+        (layer(), String::new(), Fault::Malformed),
+        (layer(), format!("{good}; session={good}"), Fault::Malformed),
+    ];
+    for (layer, bad, fault) in cases {
+        let sources = [CredentialSource::cookie("session").unwrap(), CredentialSource::authorization()];
+        let strict = layer.sources(sources).unwrap();
+        let lax = strict.clone().required(false);
+        let cookie = ("cookie", &*format!("a=b; session={bad}"));
+        assert_eq!(subject(lax.clone(), headers(&[cookie])).await, "no claims", "{fault}");
+        assert_eq!(refusal(strict, headers(&[cookie])).await, fault);
+        // What a program sends by itself is refused, even beside such a cookie.
+        let refused = refusal(lax.clone(), headers(&[cookie, ("authorization", "Bearer a.b.c")])).await;
+        assert_eq!(refused, Fault::Malformed);
+        // Whoever is inside can tell, and a guard does.
+        let guarded = ServiceBuilder::new().layer(lax.clone()).layer(RequireAuth::new());
+        let response = send(guarded, headers(&[cookie])).await;
+        assert_eq!(response.status(), 401, "{fault}");
+        assert_eq!(response.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
+        assert_eq!(problem(response).await["detail"], "this needs a bearer token");
+        let seen = service_fn(|request: Request| async move {
+            let fault = request.extensions().get::<Fault>().map(Fault::to_string);
+            Ok::<Response, Infallible>(Response::new(Body::from(fault.unwrap_or_default())))
+        });
+        let mut request = Request::new(Body::empty());
+        *request.headers_mut() = headers(&[cookie]);
+        assert_eq!(text(lax.layer(seen).oneshot(request).await.unwrap()).await, fault.to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_token_beside_a_bad_cookie_counts_where_none_is_required() {
+    let bearer = format!("Bearer {}", of("three"));
+    for cookie in ["session=a.b.c", "session=", &format!("session={}", token(json!({"exp": 1})))] {
+        let sent = headers(&[("cookie", cookie), ("authorization", &bearer)]);
+        assert_eq!(subject(anywhere().required(false), sent).await, "three", "{cookie}");
+    }
+    let bad = headers(&[("cookie", "session=a.b.c"), ("x-token", "a.b.c"), ("authorization", &bearer)]);
+    assert_eq!(refusal(anywhere().required(false), bad).await, Fault::Malformed, "another header is no cookie");
+}
+
+#[tokio::test]
+async fn a_good_token_in_a_cookie_that_lacks_what_is_required_of_all_is_refused() {
+    let layer = anywhere().required(false).require(Requirement::role("staff"));
+    let response = send(layer, headers(&[("cookie", &format!("session={}", of("ann")))])).await;
+    assert_eq!((response.status().as_u16(), response.extensions().get()), (403, Some(&Fault::Requirement)));
+}
+
+#[tokio::test]
+async fn a_bad_token_in_a_cookie_is_told_in_the_log() {
+    let (lines, _guard) = log(tracing::Level::DEBUG);
+    let cookie = format!("session={}", token(json!({"exp": 1})));
+    assert_eq!(subject(anywhere().required(false), headers(&[("cookie", &cookie)])).await, "no claims");
+    let told = lines.take_of("ziggurat::layers::jwt");
+    let told: Vec<_> = told.iter().map(|line| (&line["level"], &line["message"], &line["fault"])).collect();
+    assert_eq!(told, [(&json!("DEBUG"), &json!("a token in a cookie counts as none"), &json!("expired"))]);
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@
 //! - A key that is not known, one that is there twice, and an empty one are answered alike: 401 with `WWW-Authenticate: ApiKey`. Hashes
 //!   are compared in constant time.
 //! - Without a key a request is refused, or passes without claims when the layer is not [`required`](ApiKeyLayer::required). One that a
-//!   layer further out has authenticated already passes in any case: so either of two credentials will do.
+//!   layer further out has authenticated already passes in any case: so either of two credentials will do. Where none is needed so, a bad
+//!   key in a [cookie](CredentialSource::cookie) counts as none, since a browser sends it until it is deleted.
 //!
 //! # Limits
 //! - A key is a bearer's: whoever sees it has it. Send it over TLS, and rather not in query strings.

@@ -7,6 +7,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 
 use super::{ApiKeys, Claims, CredentialSource};
 use crate::Problem;
+use crate::layers::credential::Malformed;
 use crate::layers::guard::Challenges;
 
 const CHALLENGE: HeaderValue = HeaderValue::from_static("ApiKey");
@@ -20,7 +21,8 @@ pub struct ApiKey<S> {
     pub(super) required: bool,
 }
 
-/// Why a request was refused. An extension of the answer, for layers outside; clients are not told.
+/// Why a request was refused. An extension of the answer, for layers outside; clients are not told. Where the key of a cookie counts
+/// as none it is an extension of the request, for services inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -32,27 +34,53 @@ pub enum Fault {
     Unknown,
 }
 
+/// Who sent a request.
+enum Caller {
+    Known(Claims),
+    /// There is no key, or one in a cookie that counts as none.
+    Unknown(Option<Fault>),
+}
+
 impl<S> ApiKey<S> {
     crate::layers::inner_accessors!();
 
     fn answer<ReqBody, ResBody: From<Bytes>>(&self, request: &mut Request<ReqBody>) -> Option<Response<ResBody>> {
-        match self.judge(request) {
-            Ok(Some(claims)) => drop(request.extensions_mut().insert(claims)),
-            Ok(None) => Challenges::add(request.extensions_mut(), CHALLENGE),
+        let caller = match self.judge(request) {
+            Ok(caller) => caller,
             Err(fault) => return Some(fault.into_response()),
+        };
+        let extensions = request.extensions_mut();
+        match caller {
+            Caller::Known(claims) => drop(extensions.insert(claims)),
+            Caller::Unknown(passed_over) => {
+                Challenges::add(extensions, CHALLENGE);
+                if let Some(fault) = passed_over {
+                    extensions.insert(fault);
+                }
+            }
         }
         None
     }
 
-    fn judge<B>(&self, request: &Request<B>) -> Result<Option<Claims>, Fault> {
+    fn judge<B>(&self, request: &Request<B>) -> Result<Caller, Fault> {
+        let is_needed = self.required && request.extensions().get::<Claims>().is_none();
+        let mut passed_over = None;
         for source in &*self.sources {
-            let found = source.find(request.uri(), request.headers()).map_err(|_| Fault::Malformed)?;
-            if let Some(key) = found {
-                return self.keys.find(&key).map(Some).ok_or(Fault::Unknown);
+            let checked = match source.find(request.uri(), request.headers()) {
+                Ok(None) => continue,
+                Ok(Some(key)) => self.keys.find(&key).ok_or(Fault::Unknown),
+                Err(Malformed) => Err(Fault::Malformed),
+            };
+            match checked {
+                Ok(claims) => return Ok(Caller::Known(claims)),
+                Err(fault) if !is_needed && source.is_cookie() => {
+                    tracing::debug!(?fault, "a key in a cookie counts as none");
+                    passed_over = passed_over.or(Some(fault));
+                }
+                Err(fault) => return Err(fault),
             }
         }
-        let is_known = request.extensions().get::<Claims>().is_some();
-        if self.required && !is_known { Err(Fault::Missing) } else { Ok(None) }
+        if is_needed { Err(Fault::Missing) } else { Ok(Caller::Unknown(passed_over)) }
     }
 }
 

@@ -11,7 +11,7 @@ pub use source::CredentialSource;
 
 /// It is there twice, or empty.
 #[derive(Debug)]
-pub(super) struct Malformed;
+pub(in crate::layers) struct Malformed;
 
 /// The value of a header that may be there once.
 fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, Malformed> {

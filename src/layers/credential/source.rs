@@ -35,6 +35,9 @@ impl CredentialSource {
     /// Browsers send it along with what other sites have them ask for. Set it with `SameSite=Lax` or `Strict`, `Secure` and
     /// `HttpOnly`, let nothing be changed by GET, and refuse writes of foreign origins.
     ///
+    /// They also send it until it is deleted or too old, whatever became of what is in it. Where no credential is required, one that is
+    /// no good counts as none here; in any other place it is refused.
+    ///
     /// # Errors
     /// When `name` cannot be one of a cookie (RFC 6265, 4.1.1).
     pub fn cookie(name: impl Into<String>) -> Result<Self, ConfigError> {
@@ -57,6 +60,11 @@ impl CredentialSource {
             return Err(ConfigError::new("the name of a query parameter is empty").cure("name it, as api_key"));
         }
         Ok(Self(Place::Query(name.into())))
+    }
+
+    /// Whether it is a cookie: a browser sends it whatever is in there.
+    pub(in crate::layers) fn is_cookie(&self) -> bool {
+        matches!(self.0, Place::Cookie(_))
     }
 
     /// Whether it is a part of the address.

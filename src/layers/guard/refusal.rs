@@ -47,7 +47,7 @@ impl Refusal {
         tracing::debug!(refusal = ?self, "a request was refused");
         let problem = match self {
             Self::Unknown => Problem::of(StatusCode::UNAUTHORIZED).detail(match &challenges {
-                Some(all) if all.0.iter().any(|challenge| challenge.as_bytes() != b"Bearer") => {
+                Some(all) if all.0.iter().any(|challenge| !challenge.as_bytes().starts_with(b"Bearer")) => {
                     "this needs credentials of a caller who is known"
                 }
                 _ => "this needs a bearer token",

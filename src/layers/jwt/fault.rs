@@ -12,7 +12,14 @@ use crate::service::Requirement;
 /// By then it has been tried again.
 const RETRY_AFTER: u32 = 10;
 
-/// Why a request was refused. An extension of the answer, for layers outside; clients are not told.
+/// What is answered to a request without a token.
+pub(super) const NO_TOKEN: HeaderValue = HeaderValue::from_static("Bearer");
+
+/// What is answered to one whose token is no good.
+pub(super) const BAD_TOKEN: HeaderValue = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+
+/// Why a request was refused. An extension of the answer, for layers outside; clients are not told. Where the token of a cookie
+/// [counts as none](super#tokens-in-cookies) it is an extension of the request, for services inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -64,18 +71,23 @@ impl Fault {
         }
     }
 
+    /// Whether the token itself is no good. Otherwise there is none, it cannot be checked now, or it is good and not enough.
+    pub(super) fn is_of_a_bad_token(self) -> bool {
+        !matches!(self, Self::Missing | Self::Unavailable | Self::Scope | Self::Requirement)
+    }
+
     /// The refusal: 401 alike for every fault of a token, 403 for a missing scope (RFC 6750, 3.1) or another requirement.
     pub(super) fn into_response<B: From<Bytes>>(self, requirements: &[Requirement]) -> Response<B> {
         tracing::debug!(fault = %self, "a request was refused");
         let problem = match self {
-            Self::Missing => unauthorized("this needs a bearer token", "Bearer"),
+            Self::Missing => unauthorized("this needs a bearer token", NO_TOKEN),
             Self::Unavailable => Problem::unavailable(
                 "the keys that tokens are checked with cannot be had; try again later",
                 RETRY_AFTER,
             ),
             Self::Requirement => Problem::forbidden("the token does not have what is required here"),
             Self::Scope => insufficient_scope(requirements),
-            _ => unauthorized("the bearer token is not valid", "Bearer error=\"invalid_token\""),
+            _ => unauthorized("the bearer token is not valid", BAD_TOKEN),
         };
         let mut response = problem.into_response();
         response.extensions_mut().insert(self);
@@ -83,8 +95,8 @@ impl Fault {
     }
 }
 
-fn unauthorized(detail: &'static str, challenge: &'static str) -> Problem {
-    Problem::of(StatusCode::UNAUTHORIZED).detail(detail).header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+fn unauthorized(detail: &'static str, challenge: HeaderValue) -> Problem {
+    Problem::of(StatusCode::UNAUTHORIZED).detail(detail).header(WWW_AUTHENTICATE, challenge)
 }
 
 impl fmt::Display for Fault {

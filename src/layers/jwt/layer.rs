@@ -170,7 +170,8 @@ impl JwtLayer {
         self.changed()
     }
 
-    /// Whether requests without a token are refused; they are by default.
+    /// Whether requests without a token are refused; they are by default. Otherwise a bad token in a cookie
+    /// [counts as none](super#tokens-in-cookies).
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
         self.changed()

@@ -6,8 +6,8 @@
 //!
 //! # When it applies
 //! A token is checked on every request that has one. Without one, the request is refused, or passes without claims when
-//! the layer is not [`required`](JwtLayer::required); then `RequireAuth` decides route by route. A *bad* token is always
-//! refused.
+//! the layer is not [`required`](JwtLayer::required); then `RequireAuth` decides route by route. A *bad* token is
+//! refused, unless it is in a [cookie](#tokens-in-cookies) and none is required.
 //!
 //! Every fault is answered alike, with a 401 problem and `WWW-Authenticate: Bearer error="invalid_token"` (just `Bearer`
 //! when no token came). Which fault it was goes to the log at `DEBUG`, and as [`Fault`] into the response's extensions.
@@ -35,8 +35,17 @@
 //!
 //! # Where the token is
 //! In [several places](JwtLayer::sources), if it is asked for: `Authorization`, another header, a cookie. The first that is
-//! there counts, and when it is bad the request is refused. A [cookie](CredentialSource::cookie) needs protection against requests
-//! that other sites forge.
+//! there counts, and when it is bad the request is refused.
+//!
+//! # Tokens in cookies
+//! A [cookie](CredentialSource::cookie) needs protection against requests that other sites forge. And a browser sends it with every
+//! request, the one that signs in included, until it is deleted. So where no token is [required](JwtLayer::required), one in a cookie
+//! that does not verify counts as none: expired, by a key that is gone, malformed, or there twice. The next place is looked at, and
+//! without a token there the request passes without claims. It carries the [`Fault`], by which a service may have the cookie deleted,
+//! and where `RequireAuth` refuses it the challenge says `error="invalid_token"`.
+//!
+//! A token that cannot be checked, as the keys of its issuer cannot be had, is still a 503: nobody is taken for signed out who is not.
+//! One that is good and lacks what is [required](JwtLayer::require) of every token is still a 403.
 //!
 //! # Limits
 //! - HMAC secrets need as many bytes as the hash has (32, 48 or 64; RFC 7518, 3.2), RSA keys 2048 bits. There is no way

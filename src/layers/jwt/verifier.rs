@@ -1,11 +1,13 @@
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, Uri};
+use http::{HeaderMap, Request, Uri};
 use tokio::sync::futures::OwnedNotified;
 
+use super::fault::{BAD_TOKEN, NO_TOKEN};
 use super::memo::{Known, Memo};
 use super::ring::{Head, Ring, issuer_of};
 use super::{Claims, CredentialSource, Fault};
+use crate::layers::credential::Malformed;
 use crate::layers::guard::Challenges;
 use crate::service::Requirement;
 
@@ -47,25 +49,47 @@ impl From<Fault> for Stop {
     }
 }
 
+/// Who sent a request.
+enum Caller {
+    Known(Claims),
+    /// There is no token, or one in a cookie that counts as none.
+    Unknown(Option<Fault>),
+}
+
 impl Verifier {
     /// Puts the claims of the request's token into it, if it has one or needs one. Only who may wait is told to.
     pub(super) fn admit<B>(&self, request: &mut Request<B>, may_wait: bool) -> Result<(), Stop> {
-        match self.verify(request.uri(), request.headers(), may_wait)? {
-            Some(claims) => {
-                request.extensions_mut().insert(claims);
+        let caller = self.verify(request.uri(), request.headers(), may_wait)?;
+        let extensions = request.extensions_mut();
+        match caller {
+            Caller::Known(claims) => drop(extensions.insert(claims)),
+            Caller::Unknown(None) => Challenges::add(extensions, NO_TOKEN),
+            Caller::Unknown(Some(fault)) => {
+                extensions.insert(fault);
+                Challenges::add(extensions, BAD_TOKEN);
             }
-            None => Challenges::add(request.extensions_mut(), HeaderValue::from_static("Bearer")),
         }
         Ok(())
     }
 
-    fn verify(&self, uri: &Uri, headers: &HeaderMap, may_wait: bool) -> Result<Option<Claims>, Stop> {
+    fn verify(&self, uri: &Uri, headers: &HeaderMap, may_wait: bool) -> Result<Caller, Stop> {
+        let mut passed_over = None;
         for source in &self.sources {
-            if let Some(token) = source.find(uri, headers).map_err(|_| Fault::Malformed)? {
-                return self.check(&token, may_wait).map(Some);
+            let checked = match source.find(uri, headers) {
+                Ok(None) => continue,
+                Ok(Some(token)) => self.check(&token, may_wait),
+                Err(Malformed) => Err(Fault::Malformed.into()),
+            };
+            match checked {
+                Ok(claims) => return Ok(Caller::Known(claims)),
+                Err(Stop::Refused(fault)) if !self.required && source.is_cookie() && fault.is_of_a_bad_token() => {
+                    tracing::debug!(%fault, "a token in a cookie counts as none");
+                    passed_over = passed_over.or(Some(fault));
+                }
+                Err(stop) => return Err(stop),
             }
         }
-        if self.required { Err(Fault::Missing.into()) } else { Ok(None) }
+        if self.required { Err(Fault::Missing.into()) } else { Ok(Caller::Unknown(passed_over)) }
     }
 
     fn check(&self, token: &[u8], may_wait: bool) -> Result<Claims, Stop> {

@@ -42,8 +42,6 @@ class Me(BaseModel):
     "/login",
     auth=PUBLIC,
     layers=[layers.RateLimit(limit=10, period=60, policy="login")],
-    # Who comes with a cookie that does not hold any more has to get in, too.
-    skip_layers=[layers.Jwt],
 )
 async def login(given: Credentials, shop: Shop, response: Response) -> Session:
     """Ten times a minute from one address. It takes as long for an address of mail that nobody has."""
@@ -56,7 +54,7 @@ async def login(given: Credentials, shop: Shop, response: Response) -> Session:
     return Session(access_token=token, expires_in=int(shop.sessions.lifetime.total_seconds()))
 
 
-@router.post("/logout", auth=PUBLIC, status=204, skip_layers=[layers.Jwt])
+@router.post("/logout", auth=PUBLIC, status=204)
 async def logout(shop: Shop, response: Response) -> None:
     """The browser forgets its cookie. A token that was copied holds until it expires."""
     shop.sessions.end(response)

@@ -48,10 +48,11 @@ def test_a_browser_has_a_cookie_that_scripts_cannot_read(client: TestClient) -> 
     assert client.get("/me").json() is None
 
 
-def test_who_comes_with_an_old_cookie_gets_in(client: TestClient) -> None:
+def test_who_comes_with_an_old_cookie_is_a_stranger_and_gets_in(client: TestClient) -> None:
     client.post("/customers", json=CLEO)
     client.cookies.set("bookshop", "what is left of an old session")
-    assert client.get("/me").status_code == 401
+    assert client.get("/me").json() is None
+    assert client.get("/orders").status_code == 401
     assert client.post("/login", json={"email": CLEO["email"], "password": PASSWORD}).status_code == 200
 
 

@@ -14,18 +14,15 @@ export async function call(method, path, body) {
   let answer;
   try {
     answer = await fetch(path, asked);
-    if (answer.status === 401 && path !== "/login") {
-      // A cookie that does not hold any more: whoever comes with it is a stranger from here on.
-      await fetch("/logout", { method: "POST" });
-      answer = await fetch(path, asked);
-    }
   } catch {
     told({ detail: "The shop does not answer. Try again." });
     return null;
   }
   if (answer.ok) return answer.status === 204 ? true : answer.json();
   const problem = await answer.json().catch(() => ({ title: answer.statusText }));
-  told(problem);
+  // With a cookie that does not hold any more, whoever comes is a stranger.
+  const isOver = answer.status === 401 && path !== "/login";
+  told(isOver ? { ...problem, detail: "You are not signed in any more." } : problem);
   return null;
 }
 

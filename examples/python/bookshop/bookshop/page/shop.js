@@ -16,7 +16,10 @@ function say(text) {
   message.hidden = !text;
 }
 
-failure((problem) => say(problemOf(problem)));
+failure((problem) => {
+  say(problemOf(problem));
+  if (problem.status === 401) begin();
+});
 
 // Books
 
