@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._ziggurat import Request, Response
-from .exceptions import ConfigError, HTTPException, RequestValidationError
+from .exceptions import STANDARD_MEMBERS, ConfigError, HTTPException, RequestValidationError
 from .params import describe_callable
 
 _logger = logging.getLogger("ziggurat")
@@ -152,4 +152,8 @@ class Catcher:
         kept = {name: value for name, value in headers if name not in ("content-type", "content-length")}
         if status == 422:
             return RequestValidationError(errors, detail, kept)
-        return HTTPException(status, detail, kept)
+        members = {name: value for name, value in document.items() if name not in STANDARD_MEMBERS}
+        error = HTTPException(status, detail, kept, title=document.get("title"), members=members)
+        # Whatever Rust calls it.
+        error.type = document.get("type")
+        return error

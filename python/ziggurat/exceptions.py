@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -42,10 +43,21 @@ class ConfigError(Exception):
 
 
 class HTTPException(Exception):
-    """Ends a request with this status; answered as a problem document.
+    """Ends a request with this status; answered as a problem document (RFC 9457).
 
     `detail` is shown to the client. `headers` are added to the answer. `status_code` is another name of `status`.
+
+    `type` is the address of what is wrong, by which programs tell it from other things (3.1.1), and `title` a phrase for it that
+    is always the same; left out, both are those of the status. `instance` is an address of this one occurrence. `members` are further
+    members of the document, whatever JSON can say: `members={"book": book.id, "left": 1}`.
+
+    What is none of that raises at once: a `TypeError`, or a `ValueError` where it is of the right type.
     """
+
+    # Of classes that are derived from this one and do not call its constructor.
+    type: str | None = None
+    instance: str | None = None
+    _title: str | None = None
 
     def __init__(
         self,
@@ -54,6 +66,10 @@ class HTTPException(Exception):
         headers: Mapping[str, str] | None = None,
         *,
         status_code: int | None = None,
+        type: str | None = None,
+        title: str | None = None,
+        instance: str | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         if status is not None and status_code is not None:
             raise TypeError("status and status_code are two names of one thing")
@@ -65,6 +81,15 @@ class HTTPException(Exception):
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
+        if type is not None:
+            self.type = _reference("type", type)
+        if instance is not None:
+            self.instance = _reference("instance", instance)
+        if title is not None:
+            if not isinstance(title, str):
+                raise TypeError(f"the title of an HTTPException is a string, not {title.__class__.__name__}")
+            self._title = title
+        self.members = {} if members is None else _members(members)
         super().__init__(status, detail)
 
     def __str__(self) -> str:
@@ -77,11 +102,48 @@ class HTTPException(Exception):
 
     @property
     def title(self) -> str:
-        """The standing phrase of the status."""
+        """What was given, or the standing phrase of the status."""
+        if self._title is not None:
+            return self._title
         try:
             return HTTPStatus(self.status).phrase
         except ValueError:
             return "Error"
+
+
+# Of problem documents (RFC 9457, 3.1).
+STANDARD_MEMBERS = ("type", "title", "status", "detail", "instance")
+# What stands in a URI reference (RFC 3986, 2).
+_REFERENCE = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+
+
+def _reference(name: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"the {name} of an HTTPException is a string, not {value.__class__.__name__}")
+    if not _REFERENCE.fullmatch(value):
+        raise ValueError(
+            f"the {name} of an HTTPException is an address, as https://example.org/sold-out, not {value!r}"
+        )
+    return value
+
+
+def _members(members: Mapping[str, Any]) -> dict[str, Any]:
+    # Here, so that the command starts without the native module.
+    from ._ziggurat import encode_json
+
+    if not isinstance(members, Mapping):
+        raise TypeError(f"members of an HTTPException are a dict, not {members.__class__.__name__}")
+    for name, value in members.items():
+        if not isinstance(name, str):
+            raise TypeError(f"members of an HTTPException are called by strings, not by {name!r}")
+        if name in STANDARD_MEMBERS:
+            raise ValueError(f"the member {name!r} is a standard one; write HTTPException(..., {name}=...)")
+        try:
+            encode_json(value)
+        except Exception as error:
+            error.add_note(f"this is the member {name!r} of an HTTPException")
+            raise
+    return dict(members)
 
 
 class RequestValidationError(HTTPException):

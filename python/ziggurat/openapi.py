@@ -406,14 +406,14 @@ _VIOLATION: Json = {
 }
 _PROBLEM: Json = {
     "type": "object",
-    "description": "A problem document (RFC 9457).",
+    "description": "A problem document (RFC 9457). It may have further members.",
     "required": ["type", "title", "status"],
     "properties": {
-        "type": {"type": "string", "format": "uri"},
+        "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string"},
-        "instance": {"type": "string"},
+        "instance": {"type": "string", "format": "uri-reference"},
         "errors": {"type": "array", "items": {"$ref": _REF.format(model="Violation")}},
     },
 }

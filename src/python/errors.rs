@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde_json::value::RawValue;
 
-use super::convert::classes;
+use super::convert::{classes, to_json};
 use super::headers::{header_name, header_value, text};
 use super::interrupt;
 use super::objects::{HasRaised, Objects};
 use super::pages::failures::{self, Noted};
 use crate::ConfigError;
-use crate::service::{ErrorFormat, Problem};
+use crate::service::{ErrorFormat, OwnWords, Problem};
 
 /// `ziggurat.ConfigError` with the words of `error`.
 pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
@@ -93,12 +94,32 @@ fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Problem> {
     if let Ok(Some(detail)) = value.getattr(intern!(py, "detail")).ok()?.extract::<Option<String>>() {
         problem = problem.detail(detail);
     }
+    problem = problem.in_own_words(own_words(value).ok()?);
     let headers = value.getattr(intern!(py, "headers")).ok()?.cast_into::<PyDict>().ok()?;
     for (name, text) in headers.iter() {
         let (name, text): (String, String) = (name.extract().ok()?, text.extract().ok()?);
         problem = problem.header(header_name(&name).ok()?, header_value(&name, &text).ok()?);
     }
     Some(problem)
+}
+
+/// What the app itself says of the problem.
+fn own_words(error: &Bound<'_, PyAny>) -> PyResult<OwnWords> {
+    let py = error.py();
+    let mut words = OwnWords {
+        kind: error.getattr(intern!(py, "type"))?.extract()?,
+        title: error.getattr(intern!(py, "_title"))?.extract()?,
+        instance: error.getattr(intern!(py, "instance"))?.extract()?,
+        members: Vec::new(),
+    };
+    // Whoever derives a class from it may not call its constructor.
+    let Some(members) = error.getattr_opt(intern!(py, "members"))? else { return Ok(words) };
+    for (name, value) in members.cast_into::<PyDict>().map_err(PyErr::from)?.iter() {
+        let json = String::from_utf8(to_json(&value)?).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let json = RawValue::from_string(json).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        words.members.push((name.extract()?, json));
+    }
+    Ok(words)
 }
 
 /// Tells Python's `ziggurat` logger about an exception, with its traceback, and keeps it where an app shows them.

@@ -39,6 +39,8 @@ pub(crate) use percent::decode as percent_decode;
 pub(crate) use percent::query_pairs;
 #[cfg(feature = "python")]
 pub(crate) use problem::IsProblem;
+#[cfg(feature = "python")]
+pub(crate) use problem::OwnWords;
 pub use problem::{ErrorFormat, Limit, Location, Problem, Violation};
 #[cfg(feature = "crud")]
 pub(crate) use problem::{position, push_token};

@@ -13,11 +13,15 @@ use crate::DecodeError;
 use crate::body::ReadError;
 
 mod fastapi;
+#[cfg(feature = "python")]
+mod own_words;
 
 pub use fastapi::ErrorFormat;
 use fastapi::Unread;
 #[cfg(feature = "crud")]
 pub(crate) use fastapi::position;
+#[cfg(feature = "python")]
+pub(crate) use own_words::OwnWords;
 
 /// Where problem types are described; a problem's `type` is this plus its code.
 const TYPE_BASE: &str = "https://ziggurat.dev/e/";
@@ -41,6 +45,8 @@ struct Parts {
     headers: HeaderMap,
     /// What FastAPI would say of the body instead.
     unread: Option<Unread>,
+    #[cfg(feature = "python")]
+    own: OwnWords,
 }
 
 /// One thing that was wrong with a request.
@@ -119,6 +125,8 @@ impl Problem {
             errors: Vec::new(),
             headers: HeaderMap::new(),
             unread: None,
+            #[cfg(feature = "python")]
+            own: OwnWords::default(),
         }))
     }
 
@@ -272,6 +280,14 @@ impl Problem {
         self.0.status
     }
 
+    /// Its `type`, where that is not one of the framework's.
+    fn own_type(&self) -> Option<&str> {
+        #[cfg(feature = "python")]
+        return self.0.own.kind.as_deref();
+        #[cfg(not(feature = "python"))]
+        None
+    }
+
     /// What this occurrence says, and its headers.
     #[cfg(feature = "python")]
     pub(crate) fn told(&self) -> (Option<&str>, &HeaderMap) {
@@ -312,7 +328,10 @@ fn marked<B>(response: Response<B>) -> Response<B> {
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("type", &format_args!("{TYPE_BASE}{}", self.0.code))?;
+        match self.own_type() {
+            Some(own) => map.serialize_entry("type", own)?,
+            None => map.serialize_entry("type", &format_args!("{TYPE_BASE}{}", self.0.code))?,
+        }
         map.serialize_entry("title", &self.0.title)?;
         map.serialize_entry("status", &self.0.status.as_u16())?;
         if let Some(detail) = &self.0.detail {
@@ -321,6 +340,8 @@ impl Serialize for Problem {
         if !self.0.errors.is_empty() {
             map.serialize_entry("errors", &self.0.errors)?;
         }
+        #[cfg(feature = "python")]
+        self.0.own.write(&mut map)?;
         map.end()
     }
 }

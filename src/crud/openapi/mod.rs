@@ -65,7 +65,7 @@ fn problem() -> Json {
         "description": "A problem document (RFC 9457)",
         "required": ["type", "title", "status"],
         "properties": {
-            "type": {"type": "string", "format": "uri"},
+            "type": {"type": "string", "format": "uri-reference"},
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "detail": {"type": "string"},

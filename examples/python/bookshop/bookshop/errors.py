@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from ziggurat import Request, Response
+from ziggurat import HTTPException
 
 
-class OutOfStock(Exception):
-    """There are fewer of a book than somebody wants."""
+class OutOfStock(HTTPException):
+    """There are fewer of a book than somebody wants: a problem document (RFC 9457) that a page can make something of."""
 
     def __init__(self, book: UUID, wanted: int, left: int) -> None:
-        super().__init__(f"{wanted} wanted, {left} left")
-        self.book = book
-        self.wanted = wanted
-        self.left = left
-
-
-async def out_of_stock(request: Request, error: OutOfStock) -> Response:
-    """A problem document (RFC 9457) that a page can make something of."""
-    return Response(
-        409,
-        content={
-            "type": "https://bookshop.example/problems/out-of-stock",
-            "title": "Out of stock",
-            "status": 409,
-            "detail": str(error),
-            "book": error.book,
-            "left": error.left,
-        },
-        media_type="application/problem+json",
-    )
+        super().__init__(
+            409,
+            f"{wanted} wanted, {left} left",
+            type="https://bookshop.example/problems/out-of-stock",
+            title="Out of stock",
+            members={"book": book, "left": left},
+        )

@@ -7,7 +7,6 @@ from pathlib import Path
 from ziggurat import Ziggurat, layers
 
 from . import auth, books, chat, covers, customers, feed, orders
-from .errors import OutOfStock, out_of_stock
 from .settings import Settings
 from .state import Shop
 
@@ -25,7 +24,6 @@ def create_app(settings: Settings) -> Ziggurat:
         state=shop,
         # Nothing is written by anybody unless the route says so.
         strict=True,
-        exception_handlers={OutOfStock: out_of_stock},
         # Outermost first; all of them are Rust.
         layers=[
             layers.HealthCheck(),
