@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import base64
 import hashlib
-import hmac
-import json
 import os
 import secrets
-import time
 from typing import Any
 
 from .exceptions import ConfigError
+from .security import sign_token
 
 __all__ = ["api_key", "token"]
 
@@ -22,20 +19,18 @@ def token(options: argparse.Namespace) -> int:
     secret = options.secret or os.environ.get("ZIGGURAT_JWT_SECRET", "")
     if len(secret.encode()) < 32:
         raise ConfigError("the secret has less than 32 bytes", cure="give the one of layers.Jwt with --secret")
-    now = int(time.time())
-    claims: dict[str, Any] = {"sub": options.sub, "iat": now, "exp": now + options.expires_in}
+    if options.expires_in <= 0:
+        raise ConfigError(
+            f"a token cannot hold for {options.expires_in} seconds", cure="give more than 0 with --expires-in"
+        )
+    claims: dict[str, Any] = {"sub": options.sub}
     if options.scope:
         claims["scope"] = " ".join(options.scope.replace(",", " ").split())
     if options.issuer:
         claims["iss"] = options.issuer
     if options.audience:
         claims["aud"] = options.audience
-
-    def part(value: bytes) -> str:
-        return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-    signed = ".".join(part(json.dumps(each).encode()) for each in ({"alg": "HS256", "typ": "JWT"}, claims))
-    print(f"{signed}.{part(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))}")
+    print(sign_token(claims, secret, expires_in=options.expires_in))
     return 0
 
 

@@ -175,7 +175,7 @@ class User(_Caller):
     name: str
     """The name, the `sub` of `request.auth`; where tokens are taken too, one that no token has."""
     hash: str = field(repr=False)
-    """The PHC string of the password's argon2id hash: `$argon2id$v=19$m=19456,t=2,p=1$...`."""
+    """The PHC string of the password's argon2id hash, as `ziggurat.security.hash_password` makes it: `$argon2id$v=19$m=19456,t=2,p=1$...`."""
     scopes: Sequence[str] = ()
     """What the user may do."""
     claims: Mapping[str, Any] = field(default_factory=dict)

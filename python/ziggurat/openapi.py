@@ -19,8 +19,8 @@ from ._openapi_answers import as_written, of_msgspec, other, success
 from ._openapi_info import Contact, ExternalDocs, License, Server, ServerVariable, Tag
 from ._openapi_models import tell_of_model
 from ._openapi_params import FASTAPI_ERRORS, form_body, parameters, request_body
+from ._openapi_security import Security, add_problems, as_fastapi, problem
 from ._returns import is_of_msgspec
-from ._security import Security, add_problems, as_fastapi, problem
 from .exceptions import ConfigError
 from .params import MISSING, Compiled, path_names
 from .routing import CrudSpec

@@ -35,6 +35,7 @@ mod release;
 mod request;
 mod response;
 mod rows;
+mod security;
 mod stream;
 mod unfinished;
 mod websocket;
@@ -61,6 +62,10 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::ServerSentEvent>()?;
     module.add_function(wrap_pyfunction!(response::encode_json, module)?)?;
     module.add_class::<rows::Rows>()?;
+    module.add_function(wrap_pyfunction!(security::sign_token, module)?)?;
+    module.add_function(wrap_pyfunction!(security::hash_password, module)?)?;
+    module.add_function(wrap_pyfunction!(security::verify_password, module)?)?;
+    module.add_function(wrap_pyfunction!(security::needs_rehash, module)?)?;
     module.add_class::<rows::Walk>()?;
     module.add_function(wrap_pyfunction!(rows::transact, module)?)?;
     module.add_function(wrap_pyfunction!(db::backup_store, module)?)?;

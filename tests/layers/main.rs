@@ -28,12 +28,14 @@ mod jwt;
 mod jwt_keys;
 mod jwt_memory;
 mod jwt_places;
+mod jwt_signer;
 mod load_shed;
 mod metrics;
 mod metrics_read;
 mod normalize_path;
 mod otel;
 mod otel_export;
+mod passwords;
 mod provider;
 mod rate_limit;
 #[cfg(all(feature = "redis", feature = "sqlite"))]

@@ -4,7 +4,8 @@
 //! and policies ask the same of both. For pages of administration and for machines that speak nothing else; the rest is better served
 //! by [`jwt`](super::jwt) or [`api_key`](super::api_key).
 //!
-//! - Passwords are known by their argon2id hash (RFC 9106), as a PHC string: `$argon2id$v=19$m=19456,t=2,p=1$...`.
+//! - Passwords are known by their argon2id hash (RFC 9106), as a PHC string: `$argon2id$v=19$m=19456,t=2,p=1$...`. [`hash_password`]
+//!   makes one, and [`verify_password`] is for apps that keep their users elsewhere and have them sign in.
 //! - That is slow and takes memory on purpose. It is done on threads for such work, [a few](BasicLayer::parallel) at a time; 64 more
 //!   wait, and who comes then is answered 503 with `Retry-After`. A password that was found good [counts](BasicLayer::remember) for a
 //!   minute without being checked again.
@@ -61,6 +62,7 @@
 mod fault;
 mod future;
 mod layer;
+mod password;
 mod service;
 mod user;
 mod users;
@@ -69,5 +71,6 @@ pub use crate::service::Claims;
 pub use fault::Fault;
 pub use future::ResponseFuture;
 pub use layer::BasicLayer;
+pub use password::{PasswordError, hash_password, needs_rehash, verify_password};
 pub use service::Basic;
 pub use user::KnownUser;

@@ -1,9 +1,10 @@
 use std::fmt;
 
+use argon2::Params;
 use argon2::password_hash::PasswordHashString;
-use argon2::{Algorithm, Params};
 use serde_json::Value;
 
+use super::password::{self, PasswordError};
 use crate::ConfigError;
 use crate::layers::caller::Caller;
 
@@ -19,7 +20,7 @@ pub struct KnownUser {
 }
 
 impl KnownUser {
-    /// The user with this name, and the PHC string of its password's argon2id hash.
+    /// The user with this name, and the PHC string of its password's argon2id hash, as [`hash_password`](super::hash_password) makes it.
     ///
     /// # Errors
     /// When the name is empty or has a colon, or `hash` is no such hash.
@@ -30,18 +31,11 @@ impl KnownUser {
                 .cure("leave out colons and control characters"));
         }
         // The hash is not told: it may be the password.
-        let wrong = |what| {
-            ConfigError::new(format!("Basic: the hash of {:?} {what}", caller.subject()))
+        let wrong = |error: PasswordError| {
+            ConfigError::new(format!("Basic: the hash of {:?} {}", caller.subject(), error.of_hash()))
                 .cure("give the PHC string of an argon2id hash, which begins with $argon2id$")
         };
-        let parsed = PasswordHashString::new(hash).map_err(|_| wrong("is no PHC string"))?;
-        if parsed.algorithm() != Algorithm::Argon2id.ident() {
-            return Err(wrong("is not of argon2id"));
-        }
-        if parsed.hash().is_none() || parsed.salt().is_none() || Params::try_from(&parsed.password_hash()).is_err() {
-            return Err(wrong("lacks salt, hash or good parameters"));
-        }
-        Ok(Self { hash: parsed, caller })
+        Ok(Self { hash: password::parse(hash).map_err(wrong)?, caller })
     }
 
     /// Allows one more thing.

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::password::MAX_PASSWORD;
 use super::user::Cost;
 use super::{Claims, Fault, KnownUser};
 use crate::ConfigError;
@@ -21,8 +22,6 @@ use crate::layers::credential;
 
 /// So many wait for their password to be checked, beside those whose is.
 const MAX_WAITING: usize = 64;
-/// No password is longer.
-const MAX_PASSWORD: usize = 1024;
 
 /// The users there are, and the checks of their passwords that are under way.
 pub(super) struct Users {

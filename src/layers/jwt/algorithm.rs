@@ -50,7 +50,7 @@ impl Algorithm {
     }
 
     /// What a token calls so. There is no `none`.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         use serde::de::IntoDeserializer;
         Self::deserialize(IntoDeserializer::<serde::de::value::Error>::into_deserializer(name)).ok()
     }

@@ -40,7 +40,11 @@ pub(super) fn from_secret(secret: &[u8]) -> Result<DecodingKey, ConfigError> {
         return Err(ConfigError::new("Jwt: secret holds a PEM key; who knows a public key could then sign tokens")
             .cure("give it as public_key_pem"));
     }
-    Ok(DecodingKey::from_secret(secret))
+    Ok(of_secret(secret))
+}
+
+pub(super) fn of_secret(secret: &[u8]) -> DecodingKey {
+    DecodingKey::from_secret(secret)
 }
 
 /// The public key in `pem`, and the algorithm that its kind is used with.
@@ -75,19 +79,13 @@ pub(super) fn from_pem(pem: &[u8]) -> Result<(DecodingKey, Algorithm), ConfigErr
 
 /// Whether `key` can be used with `algorithm`. Reading the key itself is otherwise put off to the first token.
 pub(super) fn check(key: &DecodingKey, algorithm: Algorithm) -> Result<(), ConfigError> {
-    let cure = match key.family() {
-        AlgorithmFamily::Hmac => "a shared secret goes with HS256, HS384 and HS512; give public_key_pem for others",
-        AlgorithmFamily::Rsa => "an RSA key goes with RS256, RS384, RS512, PS256, PS384 and PS512",
-        AlgorithmFamily::Ec => "a P-256 key goes with ES256, a P-384 key with ES384",
-        AlgorithmFamily::Ed => "an Ed25519 key goes with EdDSA",
-    };
     // Ed25519 keys are read without looking whether they are long enough.
     let is_whole = key.family() != AlgorithmFamily::Ed || key.try_get_as_bytes().is_ok_and(|key| key.len() == 32);
     let fits = is_whole
         && algorithm.is_for(key.family())
         && (rust_crypto::DEFAULT_PROVIDER.verifier_factory)(&algorithm.verified_as(), key).is_ok();
     if !fits {
-        return Err(ConfigError::new(format!("Jwt: {algorithm:?} cannot be used with the key")).cure(cure));
+        return Err(misfit(key.family(), algorithm));
     }
     let secret = key.try_get_as_bytes().map_or(0, <[u8]>::len);
     if key.family() == AlgorithmFamily::Hmac && secret < algorithm.least_secret() {
@@ -99,7 +97,18 @@ pub(super) fn check(key: &DecodingKey, algorithm: Algorithm) -> Result<(), Confi
     Ok(())
 }
 
-/// Settles which cryptography verifies.
+/// A key of this family is of no use to `algorithm`.
+pub(super) fn misfit(family: AlgorithmFamily, algorithm: Algorithm) -> ConfigError {
+    let cure = match family {
+        AlgorithmFamily::Hmac => "a shared secret goes with HS256, HS384 and HS512; give a PEM key for others",
+        AlgorithmFamily::Rsa => "an RSA key goes with RS256, RS384, RS512, PS256, PS384 and PS512",
+        AlgorithmFamily::Ec => "a P-256 key goes with ES256, a P-384 key with ES384",
+        AlgorithmFamily::Ed => "an Ed25519 key goes with EdDSA",
+    };
+    ConfigError::new(format!("Jwt: {algorithm:?} cannot be used with the key")).cure(cure)
+}
+
+/// Settles which cryptography verifies and signs.
 ///
 /// jsonwebtoken panics at the first token when another crate of the program has switched on its second provider. A
 /// provider that the program installed itself stays.

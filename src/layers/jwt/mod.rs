@@ -29,6 +29,9 @@
 //! With the feature `jwks` the keys of an issuer are [fetched](Issuer::jwks) from where it publishes them: at the first token,
 //! again before they are too old, and when a token names one that is not there. They are rotated without a restart.
 //!
+//! # Who signs
+//! An issuer, which is a program of its own or this one: [`Signer`] makes tokens of claims.
+//!
 //! # What it costs
 //! Tokens that were found good are [remembered](JwtLayer::remember), and their signature is not checked again. `exp` and what is
 //! [required](JwtLayer::require) are, and a key that was taken back takes them with it.
@@ -138,8 +141,10 @@ mod key;
 mod key_set;
 mod layer;
 mod memo;
+mod private_key;
 mod ring;
 mod service;
+mod signer;
 mod verifier;
 
 pub use super::credential::CredentialSource;
@@ -153,3 +158,4 @@ pub use issuer::Issuer;
 pub use jwks::Jwks;
 pub use layer::JwtLayer;
 pub use service::Jwt;
+pub use signer::{SignError, Signer};

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ziggurat import PUBLIC, Claim, F, HookContext, Policy, Router, layers
+from ziggurat.security import hash_password
 
 from .models import Customer
 from .sessions import STAFF
-from .state import Shop
 
 router = Router(tags=["customers"])
 
@@ -25,9 +25,9 @@ class Customers:
 
     async def before_create(self, ctx: HookContext[Customer], doc: Customer) -> None:
         """Somebody signs up."""
-        doc.password = await Shop.at(ctx.request).passwords.hashed(doc.password)
+        doc.password = await hash_password(doc.password)
 
     async def before_patch(self, ctx: HookContext[Customer], doc: Customer) -> None:
         """Somebody changes their name, or their password."""
         if ctx.stored is None or doc.password != ctx.stored.password:
-            doc.password = await Shop.at(ctx.request).passwords.hashed(doc.password)
+            doc.password = await hash_password(doc.password)

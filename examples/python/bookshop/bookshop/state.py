@@ -7,7 +7,6 @@ from uuid import UUID
 from ziggurat import Request, State, layers
 
 from .mail import Outbox
-from .passwords import Passwords
 from .rooms import Rooms
 from .sessions import Sessions
 from .settings import Settings
@@ -18,7 +17,6 @@ class Shop(State):
 
     settings: Settings
     sessions: Sessions
-    passwords: Passwords
     outbox: Outbox
     cache: layers.Cache
     rooms: Rooms
@@ -29,7 +27,6 @@ class Shop(State):
         return cls(
             settings=settings,
             sessions=Sessions(settings.secret.get_secret_value(), settings.session),
-            passwords=Passwords(),
             outbox=Outbox(settings.outbox),
             cache=layers.Cache(),
             rooms=Rooms(),

@@ -34,10 +34,11 @@ def settings(tmp_path: Path) -> Settings:
 
 
 ADA = Author(id=uuid7(), name="Ada Lovelace")
-# Nobody signs in with what is no hash; their tokens are made here.
-ANN = Customer(email="ann@example.org", name="Ann", password="no password")
-BEN = Customer(email="ben@example.org", name="Ben", password="no password")
-DESK = Customer(email="desk@bookshop.example", name="The desk", password="no password", roles=["staff"])
+# Of a password that nobody knows: their tokens are made here.
+UNKNOWN = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgb3duIHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+ANN = Customer(email="ann@example.org", name="Ann", password=UNKNOWN)
+BEN = Customer(email="ben@example.org", name="Ben", password=UNKNOWN)
+DESK = Customer(email="desk@bookshop.example", name="The desk", password=UNKNOWN, roles=["staff"])
 
 
 @pytest.fixture
