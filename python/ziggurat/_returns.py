@@ -117,8 +117,24 @@ def _written(plan: Plan, annotation: Any, response_model: Any, options: Options)
                 location=location,
             )
         return Returned(MISSING if response_model is None else annotation)
+    _check_places(model, options, name, location)
     write = _by_msgspec(model, options, name, location) if is_of_msgspec(model) else None
     return Returned(model, options, write or _by_pydantic(model, options, name, location))
+
+
+def _check_places(model: Any, options: Options, name: str, location: str) -> None:
+    """What is in a list has no name there, and with a name nothing of the list would be written."""
+    if get_origin(model) not in _LISTS:
+        return
+    for option in ("include", "exclude"):
+        given = getattr(options, option) or ()
+        named = next((each for each in given if isinstance(each, str) and each != "__all__"), None)
+        if named is not None:
+            raise ConfigError(
+                f"{name}: response_model_{option} names {named!r}, and what is returned is a list",
+                cure=f'say it of each that is in it, as response_model_{option}={{"__all__": {{{named!r}}}}}',
+                location=location,
+            )
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
@@ -240,12 +256,30 @@ def _check_names(model: Any, options: Options, name: str, location: str) -> None
         return
     for option in ("include", "exclude"):
         for given in getattr(options, option) or ():
-            if isinstance(given, str) and given not in model.model_fields | model.model_computed_fields:
+            if isinstance(given, str) and given not in {"__all__", *model.model_fields, *model.model_computed_fields}:
                 raise ConfigError(
                     f"{name}: response_model_{option} names {given!r}, which {model.__name__} does not have",
                     cure=f"choose from {', '.join(model.model_fields)}",
                     location=location,
                 )
+
+
+def names_in_json(model: Any) -> dict[str, str]:
+    """The names of the fields of a model by those that they have in JSON; none where it is no single model."""
+    if is_of_msgspec(model):
+        from ._struct_fields import struct_of
+
+        struct = struct_of(model)
+        return (
+            {} if struct is None else dict(zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True))
+        )
+    if get_origin(model) in _UNIONS:
+        left = [each for each in get_args(model) if each is not types.NoneType]
+        model = left[0] if len(left) == 1 else None
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return {}
+    known = {field.serialization_alias or field.alias or name: name for name, field in model.model_fields.items()}
+    return known | {field.alias or name: name for name, field in model.model_computed_fields.items()}
 
 
 Check = Callable[[Any], bool]
@@ -293,13 +327,6 @@ def _by_msgspec(model: Any, options: Options, name: str, location: str) -> Write
             cure="run `pip install msgspec`",
             location=location,
         ) from None
-    if options.given():
-        option = next(iter(options.given()))
-        raise ConfigError(
-            f"{name}: response_model_{option} is not for a msgspec.Struct or a class of attrs",
-            cure="say it of a Struct, as class Item(Struct, omit_defaults=True, rename=...), or return a pydantic model",
-            location=location,
-        )
     try:
         msgspec.json.schema(model)
     except TypeError as error:
@@ -309,6 +336,14 @@ def _by_msgspec(model: Any, options: Options, name: str, location: str) -> Write
             location=location,
         ) from error
     encode = msgspec.json.Encoder().encode
+    if options.given():
+        from ._struct_fields import shown
+
+        show, encode_all = shown(model, options, name, location), encode
+
+        def encode(value: Any) -> bytes:
+            return encode_all(show(value))
+
     is_exact = _exact(model, {})
 
     def write(value: Any) -> bytes:

@@ -109,11 +109,11 @@ class RouteOptions(TypedDict, total=False):
     """What the handler returns; its return annotation unless given. It is written as this type says: a value of another one is cut to the
     fields that are declared, or is a failure where it lacks some. None writes every value as it is."""
     response_model_include: IncEx | None
-    """The only fields of a pydantic model that are written."""
+    """The only fields of a model that are written; of one in a list `{"__all__": {...}}` says so."""
     response_model_exclude: IncEx | None
-    """Fields of a pydantic model that are not written."""
+    """Fields of a model that are not written."""
     response_model_exclude_unset: bool
-    """Whether fields are left out that were not set."""
+    """Whether fields of a pydantic model are left out that were not set."""
     response_model_exclude_defaults: bool
     """Whether fields are left out that hold their default."""
     response_model_exclude_none: bool

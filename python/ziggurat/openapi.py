@@ -356,7 +356,7 @@ class _Schemas:
     def returned(self, route: RouteSpec) -> Json:
         """What the handler returns; `{}` is any JSON value."""
         schema = self._made.get((id(route.plan), "returns"), {})
-        return as_written(schema, route.returned.options, self.definitions)
+        return as_written(schema, route.returned.model, route.returned.options, self.definitions)
 
 
 def _told_apart(found: dict[str, Json], known: Mapping[str, Json]) -> tuple[dict[str, Json], set[str]]:

@@ -308,6 +308,12 @@ def test_the_document_shows_it() -> None:
     @app.get("/struct")
     async def struct() -> list[Outer]: ...
 
+    @app.get("/some", response_model_include={"__all__": {"the_name", "many"}}, response_model_exclude_defaults=True)
+    async def some() -> list[Outer]: ...
+
+    @app.get("/own", response_model_include={"price", "name"}, response_model_by_alias=False)
+    async def own() -> Item: ...
+
     @app.get("/page")
     async def page() -> HTMLResponse: ...
 
@@ -336,6 +342,9 @@ def test_the_document_shows_it() -> None:
     assert schema("/items", "422") == {"$ref": "#/components/schemas/Inner"}
     assert schema("/struct")["items"] == {"$ref": "#/components/schemas/Outer"}
     assert "theName" in document["components"]["schemas"]["Outer"]["properties"]
+    assert set(schema("/some")["items"]["properties"]) == {"theName", "many"}
+    assert schema("/some")["items"]["required"] == ["theName"]
+    assert set(schema("/own")["properties"]) == {"name", "price"}
     assert list(paths["/page"]["get"]["responses"]["200"]["content"]) == ["text/html"]
     assert paths["/nothing"]["get"]["responses"]["204"] == {"description": "Success"}
 
@@ -354,11 +363,19 @@ def test_mistakes_are_told_at_registration(app: Ziggurat) -> None:
     class Mixed(msgspec.Struct):
         item: Item
 
+    class Row(msgspec.Struct, array_like=True):
+        a: int
+
     for register, words in [
         (registers(int, response_model_exclude_none=True), "response_model_exclude_none is given, but no model"),
         (registers(Item, response_model_exclude={"nmae"}), "names 'nmae', which Item does not have"),
         (registers(Item, response_model_include={"nmae"}), "names 'nmae', which Item does not have"),
-        (registers(Outer, response_model_exclude_none=True), "is not for a msgspec.Struct"),
+        (registers(Outer, response_model_exclude_unset=True), "is not for a msgspec.Struct"),
+        (registers(Outer, response_model_exclude={"theName"}), "names 'theName', which Outer does not have"),
+        (registers(Outer, response_model_include={"many": False}), "has False, which says of no field"),
+        (registers(Row, response_model_include={"a"}), "Row is written as an array"),
+        (registers(list[Outer], response_model_include={"many"}), "names 'many', and what is returned is a list"),
+        (registers(list[Item], response_model_exclude={"part"}), r"response_model_exclude=\{\"__all__\": \{'part'"),
         (registers(Any, response_model=Iterator[object].__class__), "cannot be written"),
         (registers(Mixed), "cannot be written as Mixed"),
         (registers(Item, responses={"abc": {}}), "responses names 'abc'"),
