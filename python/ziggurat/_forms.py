@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Value: TypeAlias = UploadFile | str
 
-__all__ = ["FormData", "FormLimits", "FormOpening", "UploadReader"]
+__all__ = ["FormData", "FormLimits", "FormOpening", "UploadBytes", "UploadReader"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,6 +151,25 @@ class FormOpening:
     ) -> None:
         if self._form is not None:
             await self._form.close()
+
+
+class UploadBytes(io.BytesIO):
+    """A file in memory for whoever reads it by himself: a copy, so that nothing that is written here would reach the file."""
+
+    def writable(self) -> bool:
+        return False
+
+    def write(self, data: Buffer, /) -> int:
+        """Refuses."""
+        raise io.UnsupportedOperation("this is for reading; await write() of the UploadFile")
+
+    def writelines(self, lines: Iterable[Buffer], /) -> None:
+        """Refuses."""
+        self.write(b"")
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Refuses."""
+        return self.write(b"")
 
 
 class UploadReader(io.RawIOBase):

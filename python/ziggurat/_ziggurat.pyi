@@ -182,6 +182,9 @@ class UploadFile:
         its own, apart from that of `read`."""
     async def read(self, size: int = -1) -> bytes:
         """The next `size` bytes, or all that are left."""
+    async def write(self, data: bytes | bytearray) -> None:
+        """Puts bytes where the next read would begin, and goes on behind them; the file grows where they reach beyond its end. What is in memory
+        stays there. A `file` that was asked for before does not know of it."""
     async def seek(self, offset: int, whence: int = 0) -> int:
         """Goes on at `offset`, from the beginning, or with `whence` 1 from here, or with 2 from the end."""
     async def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> None:

@@ -106,6 +106,68 @@ def test_reading(app: Ziggurat, client: Callable[[], TestClient], directory: Pat
 
 @pytest.mark.parametrize("content", [b"0123456789", BIG], ids=["memory", "disk"])
 def test_saving(app: Ziggurat, client: Callable[[], TestClient], tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"0123456789", BIG], ids=["memory", "disk"])
+def test_writing(app: Ziggurat, client: Callable[[], TestClient], tmp_path: Path, content: bytes) -> None:
+    """Side by side with a file of Python's."""
+    expected = io.BytesIO(content)
+
+    async def write(file: UploadFile, data: bytes | bytearray) -> None:
+        await file.write(data)
+        expected.write(data)
+        assert file.size == len(expected.getvalue())
+
+    async def seek(file: UploadFile, offset: int, whence: int = 0) -> None:
+        assert await file.seek(offset, whence) == expected.seek(offset, whence)
+
+    @app.post("/", max_body=10_000_000)
+    async def handler(file: UploadFile) -> None:
+        assert file.file.read(2) == content[:2]
+        await write(file, b"ab")
+        assert await file.read(3) == expected.read(3)
+        await write(file, b"")
+        await write(file, bytearray(b"cd"))
+        # Over its end, at it, and beyond.
+        await seek(file, -1, 2)
+        await write(file, b"efg")
+        await write(file, b"h" * 5000)
+        await seek(file, 10, 2)
+        await write(file, b"i")
+        assert await file.read() == b""
+        await file.seek(0)
+        assert await file.read() == expected.getvalue()
+        await seek(file, 0)
+        for number in range(200):
+            await write(file, bytes([number]) * 100)
+        # Each has a place of its own.
+        await file.seek(0)
+        await asyncio.gather(file.write(b"first"), file.write(b"second"))
+        expected.seek(0)
+        expected.write(b"firstsecond")
+        assert file.file.read() == expected.getvalue()
+        await file.save(tmp_path / "saved")
+        assert (tmp_path / "saved").read_bytes() == expected.getvalue()
+        for refused in (
+            lambda: file.file.write(b"x"),
+            lambda: file.file.writelines([b"x"]),
+            lambda: file.file.truncate(1),
+        ):
+            with pytest.raises(io.UnsupportedOperation):
+                refused()
+        assert file.file.readable() and not file.file.writable()
+        with pytest.raises(TypeError):
+            file.write("text")  # type: ignore[arg-type]
+        assert await file.seek(2**62) == 2**62
+        with pytest.raises(OSError, match=r"File too large|Invalid argument"):
+            await file.write(b"x")
+        await file.seek(0)
+        assert await file.read() == expected.getvalue()
+        await file.close()
+        with pytest.raises(ValueError, match="closed file"):
+            file.write(b"x")
+
+    assert client().post("/", files={"file": content}).status_code == 200
+
+
     kept = tmp_path / "kept.bin"
 
     @app.post("/", max_body=10_000_000)

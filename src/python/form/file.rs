@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use pyo3::exceptions::{PyOSError, PyStopAsyncIteration, PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
 use rustix::io::Errno;
@@ -29,18 +30,23 @@ pub(in crate::python) struct UploadFile {
     /// Where the next read begins. Never locked while Python runs.
     position: Mutex<u64>,
     headers: PyOnceLock<Py<Headers>>,
-    file: PyOnceLock<Py<PyAny>>,
+    /// Never locked while Python runs.
+    file: Mutex<Option<Py<PyAny>>>,
 }
 
 impl UploadFile {
     pub(in crate::python) fn new(upload: Arc<Upload>) -> Self {
-        Self { upload, position: Mutex::new(0), headers: PyOnceLock::new(), file: PyOnceLock::new() }
+        Self { upload, position: Mutex::new(0), headers: PyOnceLock::new(), file: Mutex::default() }
     }
 
     fn open(&self) -> PyResult<Content> {
         self.upload.content().ok_or_else(|| {
             PyValueError::new_err("I/O operation on closed file: an upload is closed when its request was answered")
         })
+    }
+
+    fn made_file(&self) -> MutexGuard<'_, Option<Py<PyAny>>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn position(&self) -> MutexGuard<'_, u64> {
@@ -50,7 +56,7 @@ impl UploadFile {
     /// Takes the next bytes, `most` at most: where they begin and how many there are.
     fn advance(&self, most: u64) -> PyResult<(u64, usize)> {
         let mut position = self.position();
-        let length = self.upload.size.saturating_sub(*position).min(most);
+        let length = self.upload.size().saturating_sub(*position).min(most);
         let taken = (*position, usize::try_from(length).map_err(|_| PyValueError::new_err("the file is too large"))?);
         *position += length;
         Ok(taken)
@@ -58,10 +64,7 @@ impl UploadFile {
 
     fn read_next(&self, py: Python<'_>, content: Content, at: u64, length: usize) -> PyResult<Py<PyAny>> {
         match content {
-            Content::Memory(bytes) => {
-                let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-                ready(py, PyBytes::new(py, &bytes[at..at + length]).into_any().unbind())
-            }
+            Content::Memory(bytes) => ready(py, PyBytes::new(py, within(&bytes, at, length)).into_any().unbind()),
             Content::Disk(_) if length == 0 => ready(py, PyBytes::new(py, b"").into_any().unbind()),
             Content::Disk(file) => {
                 let read = spawn_bringing(py, async move {
@@ -115,7 +118,7 @@ impl UploadFile {
 
     #[getter]
     fn size(&self) -> u64 {
-        self.upload.size
+        self.upload.size()
     }
 
     #[getter]
@@ -133,23 +136,26 @@ impl UploadFile {
     /// What libraries want that read a file by themselves; it blocks, and has a place of its own.
     #[getter]
     fn file(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        static BYTES: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         static READER: PyOnceLock<Py<PyType>> = PyOnceLock::new();
         let content = self.open()?;
-        let made = self.file.get_or_try_init(py, || {
-            let module = py.import(intern!(py, "io"))?;
-            match content {
-                Content::Memory(bytes) => {
-                    module.call_method1(intern!(py, "BytesIO"), (PyBytes::new(py, &bytes),)).map(Bound::unbind)
-                }
-                Content::Disk(_) => {
-                    // One of its own, so that neither holds the other.
-                    let reader = READER.import(py, "ziggurat._forms", "UploadReader")?;
-                    let raw = reader.call1((Self::new(self.upload.clone()),))?;
-                    module.call_method1(intern!(py, "BufferedReader"), (raw,)).map(Bound::unbind)
-                }
+        if let Some(made) = &*self.made_file() {
+            return Ok(made.clone_ref(py));
+        }
+        let made = match content {
+            Content::Memory(bytes) => {
+                BYTES.import(py, "ziggurat._forms", "UploadBytes")?.call1((PyBytes::new(py, &bytes),))?
             }
-        })?;
-        Ok(made.clone_ref(py))
+            Content::Disk(_) => {
+                // One of its own, so that neither holds the other.
+                let reader = READER.import(py, "ziggurat._forms", "UploadReader")?;
+                let raw = reader.call1((Self::new(self.upload.clone()),))?;
+                py.import(intern!(py, "io"))?.call_method1(intern!(py, "BufferedReader"), (raw,))?
+            }
+        };
+        // Whoever was first.
+        let made = self.made_file().get_or_insert(made.unbind()).clone_ref(py);
+        Ok(made)
     }
 
     #[pyo3(signature = (size = -1), text_signature = "($self, size=-1)")]
@@ -162,17 +168,44 @@ impl UploadFile {
     /// Reads from a place at once, for what blocks anyway.
     fn _read_at<'py>(&self, py: Python<'py>, at: u64, most: u64) -> PyResult<Bound<'py, PyBytes>> {
         let content = self.open()?;
-        let length = usize::try_from(self.upload.size.saturating_sub(at).min(most)).unwrap_or(usize::MAX);
+        let length = usize::try_from(self.upload.size().saturating_sub(at).min(most)).unwrap_or(usize::MAX);
         match content {
             Content::Disk(file) if length > 0 => {
                 let read = py.detach(|| read_at(&file, at, length));
                 Ok(PyBytes::new(py, &read.map_err(|error| os_error(&error, None))?))
             }
-            Content::Memory(bytes) if length > 0 => {
-                let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-                Ok(PyBytes::new(py, &bytes[at..at + length]))
-            }
+            Content::Memory(bytes) if length > 0 => Ok(PyBytes::new(py, within(&bytes, at, length))),
             _ => Ok(PyBytes::new(py, b"")),
+        }
+    }
+
+    /// Puts bytes where the next read would begin, and goes on behind them.
+    fn write(&self, py: Python<'_>, data: PyBackedBytes) -> PyResult<Py<PyAny>> {
+        let content = self.open()?;
+        let mut position = self.position();
+        let at = *position;
+        let end = i64::try_from(data.len()).ok().and_then(|length| at.checked_add_signed(length));
+        *position = end.ok_or_else(|| os_error(&io::ErrorKind::FileTooLarge.into(), None))?;
+        drop(position);
+        // What was made of it would go on with what it had.
+        let stale = self.made_file().take();
+        drop(stale);
+        match content {
+            Content::Memory(held) => {
+                drop(held);
+                self.upload.write_in_memory(at, &data).map_err(|error| os_error(&error, None))?;
+                ready(py, py.None())
+            }
+            Content::Disk(file) => {
+                let upload = self.upload.clone();
+                // `data` is Python's, and is let go of where that may be done.
+                let bytes = Bytes::copy_from_slice(&data);
+                let written = spawn_bringing(py, async move {
+                    let written = blocking(move || upload.write_on_disk(&file, at, &bytes)).await;
+                    move |py: Python<'_>| written.map(|()| py.None()).map_err(|error| os_error(&error, None))
+                })?;
+                Ok(written.into_any().unbind())
+            }
         }
     }
 
@@ -183,7 +216,7 @@ impl UploadFile {
         let from = match whence {
             0 => 0,
             1 => *position,
-            2 => self.upload.size,
+            2 => self.upload.size(),
             _ => return Err(PyValueError::new_err("whence is 0, 1 or 2")),
         };
         let to =
@@ -196,7 +229,7 @@ impl UploadFile {
     /// Copies it to `path`, where all of it is at once or nothing.
     #[pyo3(signature = (path, *, overwrite = true))]
     fn save(&self, py: Python<'_>, path: PathBuf, overwrite: bool) -> PyResult<Py<PyAny>> {
-        let (content, size) = (self.open()?, self.upload.size);
+        let (content, size) = (self.open()?, self.upload.size());
         let saved = spawn_bringing(py, async move {
             let to = path.clone();
             let saved = blocking(move || save(&content, size, &to, overwrite)).await;
@@ -251,8 +284,14 @@ impl UploadFile {
 
     fn __repr__(&self) -> String {
         let name = self.upload.filename.as_deref().map_or_else(|| "None".to_owned(), |name| format!("{name:?}"));
-        format!("UploadFile(filename={name}, size={})", self.upload.size)
+        format!("UploadFile(filename={name}, size={})", self.upload.size())
     }
+}
+
+/// The bytes from this place on, as far as there are so many.
+fn within(bytes: &[u8], at: u64, length: usize) -> &[u8] {
+    let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+    &bytes[at..at.saturating_add(length).min(bytes.len())]
 }
 
 /// Off the loop and off the workers.
@@ -269,6 +308,7 @@ fn number_of(error: &io::Error) -> Option<i32> {
             io::ErrorKind::NotADirectory => Errno::NOTDIR,
             io::ErrorKind::ReadOnlyFilesystem => Errno::ROFS,
             io::ErrorKind::StorageFull => Errno::NOSPC,
+            io::ErrorKind::FileTooLarge => Errno::FBIG,
             _ => return None,
         };
         Some(number.raw_os_error())

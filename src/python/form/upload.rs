@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,7 +18,8 @@ const PIECE: usize = 256 << 10;
 pub(in crate::python) struct Upload {
     pub(super) filename: Option<String>,
     pub(super) headers: HeaderMap,
-    pub(super) size: u64,
+    /// It grows where the app writes to it.
+    size: AtomicU64,
     /// None once it was closed.
     content: Mutex<Option<Content>>,
 }
@@ -31,12 +33,18 @@ pub(super) enum Content {
 
 impl Upload {
     pub(super) fn in_memory(filename: Option<String>, headers: HeaderMap, content: Bytes) -> Self {
-        let size = content.len() as u64;
+        let size = AtomicU64::new(content.len() as u64);
         Self { filename, headers, size, content: Mutex::new(Some(Content::Memory(content))) }
     }
 
     pub(super) fn on_disk(filename: Option<String>, headers: HeaderMap, size: u64, file: File) -> Self {
+        let size = AtomicU64::new(size);
         Self { filename, headers, size, content: Mutex::new(Some(Content::Disk(Arc::new(file)))) }
+    }
+
+    /// How many bytes it has.
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
     }
 
     /// What is in it, unless it was closed.
@@ -50,6 +58,35 @@ impl Upload {
             Some(Content::Memory(bytes)) => Some(bytes),
             _ => None,
         }
+    }
+
+    /// Puts bytes at this place of what is in memory, with zeros before them where it ended earlier.
+    ///
+    /// # Errors
+    /// When that is more than memory can hold.
+    pub(super) fn write_in_memory(&self, at: u64, data: &[u8]) -> io::Result<()> {
+        let too_much = || io::Error::from(io::ErrorKind::FileTooLarge);
+        let begin = usize::try_from(at).map_err(|_| too_much())?;
+        let end = begin.checked_add(data.len()).ok_or_else(too_much)?;
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Content::Memory(held)) = &mut *content else { return Ok(()) };
+        // Without a copy, unless somebody reads from it at this moment.
+        let mut bytes = Vec::from(std::mem::take(held));
+        let has_room = bytes.try_reserve(end.saturating_sub(bytes.len()));
+        if has_room.is_ok() {
+            bytes.resize(bytes.len().max(end), 0);
+            bytes[begin..end].copy_from_slice(data);
+            self.size.store(bytes.len() as u64, Ordering::Release);
+        }
+        *held = Bytes::from(bytes);
+        has_room.map_err(|_| too_much())
+    }
+
+    /// The same of what is on disk.
+    pub(super) fn write_on_disk(&self, file: &File, at: u64, data: &[u8]) -> io::Result<()> {
+        file.write_all_at(data, at)?;
+        self.size.fetch_max(at + data.len() as u64, Ordering::AcqRel);
+        Ok(())
     }
 
     pub(super) fn close(&self) {
@@ -71,7 +108,7 @@ impl PartialEq for Upload {
 
 impl fmt::Debug for Upload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upload").field("filename", &self.filename).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("Upload").field("filename", &self.filename).field("size", &self.size()).finish_non_exhaustive()
     }
 }
 
