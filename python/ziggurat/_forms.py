@@ -24,7 +24,7 @@ __all__ = ["FormData", "FormLimits", "FormOpening", "UploadBytes", "UploadReader
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FormLimits:
-    """How much a form may hold, of an app or a route: `Ziggurat(forms=FormLimits(max_files=10))`.
+    """How much a form may hold, of an app, a router or a route: `Ziggurat(forms=FormLimits(max_files=10))`.
 
     What is too much is refused while it comes in: 413. How large a body may be as a whole `max_body` of the route says, or `layers.BodyLimit`.
     """

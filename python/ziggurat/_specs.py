@@ -139,7 +139,7 @@ class RouteOptions(TypedDict, total=False):
     errors: Errors | None
     """How clients are told what was wrong; as the app says unless given."""
     forms: FormLimits | None
-    """What a form may hold; as the app says unless given."""
+    """What a form may hold; as its routers say unless given, or the app."""
     max_body: int | None
     """How many bytes a body may have, more or less than `layers.BodyLimit` of the app says of others."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ._forms import FormLimits, form_limits
 from ._location import user_location
 from ._param_depends import Dependency
 from ._param_depends import checked as dependencies_of
@@ -46,6 +47,7 @@ class Around:
     skip_layers: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
+    forms: FormLimits | None = None
     catches: tuple[Scope, ...] = ()
 
     @classmethod
@@ -57,6 +59,7 @@ class Around:
         skip_layers: Sequence[SkippedLayer],
         guards: Sequence[Guard],
         dependencies: Sequence[Any],
+        forms: FormLimits | None,
     ) -> Around:
         """Of what the user gave."""
         location = user_location()
@@ -76,6 +79,7 @@ class Around:
             skips_of(skip_layers, what, location),
             guards_of(guards, False, what, location),
             dependencies_of(dependencies, what, location),
+            form_limits(forms, what, location),
         )
 
     def outside_of(self, inner: Around) -> Around:
@@ -87,6 +91,7 @@ class Around:
             tuple(sorted({*self.skip_layers, *inner.skip_layers})),
             (*self.guards, *inner.guards),
             (*self.dependencies, *inner.dependencies),
+            inner.forms or self.forms,
             (*self.catches, *inner.catches),
         )
 
@@ -108,7 +113,8 @@ class Around:
             return replace(spec, path=self.prefix + spec.path, guards=guards, layers=layers, skip_layers=skips)
         before = (*self.dependencies, *spec.dependencies)
         tags = (*self.tags, *spec.tags)
-        return replace(spec, tags=tags, guards=guards, layers=layers, skip_layers=skips, dependencies=before)
+        spec = replace(spec, tags=tags, guards=guards, layers=layers, skip_layers=skips, dependencies=before)
+        return replace(spec, forms=spec.forms or self.forms)
 
 
 _NOTHING = Around()
@@ -128,7 +134,8 @@ class Router(Routes):
     `prefix` comes before each path, and may have parameters as `/teams/{team}`. `tags` are added to those of each route.
     `layers` stand around each, outside of its own and inside of those of the app and all of the app's middleware; `skip_layers`
     names layers of the app that no request to them passes. `guards` ask something of the caller of each that does not say
-    `auth=PUBLIC`. `dependencies` are called before each handler in Python, whatever they give. `exception_handlers` are those of its
+    `auth=PUBLIC`. `dependencies` are called before each handler in Python, whatever they give. `forms` says how much their forms may hold,
+    where no route does, nor a router further inside. `exception_handlers` are those of its
     routes, as `exception_handler` adds them.
 
     What is registered after it was included is there as well, until the app is built.
@@ -143,10 +150,11 @@ class Router(Routes):
         skip_layers: Sequence[SkippedLayer] = (),
         guards: Sequence[Guard] = (),
         dependencies: Sequence[Any] = (),
+        forms: FormLimits | None = None,
         exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
     ) -> None:
         super().__init__()
-        self._around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies)
+        self._around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies, forms)
         for kind, function in (exception_handlers or {}).items():
             self._catch(kind, function, user_location())
         self._included_in: list[Routes] = []

@@ -298,6 +298,7 @@ class Routes:
         skip_layers: Sequence[SkippedLayer] = (),
         guards: Sequence[Guard] = (),
         dependencies: Sequence[Any] = (),
+        forms: FormLimits | None = None,
     ) -> None:
         """Serves the routes of `router`, here at `prefix` and with what else is given, outside of what it has itself.
 
@@ -307,7 +308,7 @@ class Routes:
 
         location = user_location()
         self._refuse_when_built("a router", location)
-        around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies)
+        around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies, forms)
         self._entries.append(include(self, router, around, location))
 
     def native(

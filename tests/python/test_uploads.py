@@ -16,11 +16,13 @@ import pytest
 from ziggurat import (
     BackgroundTask,
     BackgroundTasks,
+    ConfigError,
     File,
     Form,
     FormLimits,
     Request,
     Response,
+    Router,
     StreamingResponse,
     UploadFile,
     Ziggurat,
@@ -105,8 +107,6 @@ def test_reading(app: Ziggurat, client: Callable[[], TestClient], directory: Pat
 
 
 @pytest.mark.parametrize("content", [b"0123456789", BIG], ids=["memory", "disk"])
-def test_saving(app: Ziggurat, client: Callable[[], TestClient], tmp_path: Path, content: bytes) -> None:
-@pytest.mark.parametrize("content", [b"0123456789", BIG], ids=["memory", "disk"])
 def test_writing(app: Ziggurat, client: Callable[[], TestClient], tmp_path: Path, content: bytes) -> None:
     """Side by side with a file of Python's."""
     expected = io.BytesIO(content)
@@ -168,6 +168,8 @@ def test_writing(app: Ziggurat, client: Callable[[], TestClient], tmp_path: Path
     assert client().post("/", files={"file": content}).status_code == 200
 
 
+@pytest.mark.parametrize("content", [b"0123456789", BIG], ids=["memory", "disk"])
+def test_saving(app: Ziggurat, client: Callable[[], TestClient], tmp_path: Path, content: bytes) -> None:
     kept = tmp_path / "kept.bin"
 
     @app.post("/", max_body=10_000_000)
@@ -329,6 +331,45 @@ def test_each_limit_is_told_of(app: Ziggurat, client: Callable[[], TestClient], 
     ]
     assert app.attach_counts() == before
     assert open_files(directory) == []
+
+
+def test_limits_of_what_is_nearest_count() -> None:
+    def routes(router: Router | Ziggurat, **options: Any) -> Router | Ziggurat:
+        @router.post("/form", **options)
+        async def form(request: Request) -> int:
+            return len((await request.form()).multi_items())
+
+        @router.post("/file", **options)
+        async def file(file: UploadFile) -> int:
+            return file.size
+
+        return router
+
+    app = Ziggurat(openapi_path=None, forms=FormLimits(max_fields=1))
+    inner, plain = Router("/inner", forms=FormLimits(max_fields=3)), Router("/plain")
+    outer = Router("/outer", forms=FormLimits(max_fields=2, max_file_size=5))
+    for router in (app, inner, plain):
+        routes(router)
+    own = Router("/own")
+    routes(own, forms=FormLimits(max_fields=4))
+    for router in (inner, plain, own):
+        outer.include_router(router)
+    app.include_router(outer)
+    app.include_router(plain)
+    app.include_router(plain, prefix="/again", forms=FormLimits(max_fields=5))
+    most = {"": 1, "/plain": 1, "/outer/plain": 2, "/outer/inner": 3, "/outer/own": 4, "/again/plain": 5}
+    with TestClient(app) as client:
+        for path, fields in most.items():
+            for count, status in ((fields, 200), (fields + 1, 413)):
+                answer = client.post(f"{path}/form", data={"a": ["x"] * count})
+                assert answer.status_code == status, (path, count)
+        assert client.post("/outer/plain/file", files={"file": b"123456"}).status_code == 413
+        # Nothing is mixed.
+        assert client.post("/outer/inner/file", files={"file": b"123456"}).status_code == 200
+    with pytest.raises(ConfigError, match="the router /a: forms=10 is not understood"):
+        Router("/a", forms=10)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="the router: forms=10 is not understood"):
+        Ziggurat().include_router(Router(), forms=10)  # type: ignore[arg-type]
 
 
 def test_bodies_of_a_route_may_be_larger_or_smaller(app: Ziggurat, client: Callable[[], TestClient]) -> None:
