@@ -95,7 +95,7 @@ class RouteOptions(TypedDict, total=False):
     guards: Sequence[Guard]
     """What else is asked of who calls it, as `[HasRole("editor")]`; see `ziggurat.guards`."""
     name: str | None
-    """What it is called in logs and documents; the function's name unless given."""
+    """What it is called in logs, lists, documents and by `url_for`; the function's name unless given."""
     tags: Sequence[str]
     summary: str | None
     """For the document; the first paragraph of the docstring unless given."""

@@ -97,24 +97,38 @@ class Request:
     """A request. Every part is made when it is first asked for."""
 
     @property
-    def method(self) -> str: ...
+    def method(self) -> str:
+        """`GET`, `POST` and so on."""
     @property
-    def http_version(self) -> str: ...
+    def http_version(self) -> str:
+        """`1.0`, `1.1` or `2`."""
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """As it was sent, percent-encoded, without what the app is mounted at and without the query."""
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """The whole, with the host that the client named, and `http` where a proxy in front has ended TLS."""
+    def url_for(self, name: str, /, **params: object) -> str:
+        """The URL of the route of the app that is called `name`, with `params` in its path: `request.url_for("user", id=7)`.
+
+        Scheme and host are those of `url`, so a client has a say in it; `app.url_path_for` is the path alone, and says what may be given.
+        `LookupError` when no route is called so and takes these parameters.
+        """
     @property
-    def query_string(self) -> str: ...
+    def query_string(self) -> str:
+        """As it was sent, percent-encoded; empty where there is none."""
     @property
-    def query(self) -> QueryParams: ...
+    def query(self) -> QueryParams:
+        """The parameters of the query, decoded."""
     @property
-    def headers(self) -> Headers: ...
+    def headers(self) -> Headers:
+        """Those that the client sent, whatever the letters of their names."""
     @property
     def cookies(self) -> dict[str, str]:
         """Those that the client sent, by name; of several that are called alike the first."""
     @property
-    def path_params(self) -> dict[str, str]: ...
+    def path_params(self) -> dict[str, str]:
+        """What stands in the path, decoded, as text."""
     @property
     def root_path(self) -> str:
         """Where the app is mounted in others: what of the path of `url` is not in `path`; empty unless it is."""
@@ -123,19 +137,25 @@ class Request:
         """Address and port of the other end of the connection, which may be a proxy. Behind `layers.ClientIp` those of the
         client, with port 0 when it is a proxy that tells of it."""
     @property
-    def auth(self) -> Claims | None: ...
+    def auth(self) -> Claims | None:
+        """Who calls, as a layer like `Jwt` has found out; None for nobody."""
     @property
-    def state(self) -> State: ...
+    def state(self) -> State:
+        """Room for what middleware, dependencies and the handler tell each other; it begins with what the lifespan yielded."""
     @property
-    def app(self) -> Ziggurat: ...
+    def app(self) -> Ziggurat:
+        """The app whose request it is."""
     @property
-    def request_id(self) -> str | None: ...
+    def request_id(self) -> str | None:
+        """What `layers.RequestId` calls it."""
     @property
     def trace_context(self) -> dict[str, str]:
         """The headers that make a request of yours a part of the trace of this one: `traceparent`, and `tracestate` where there is one.
         Empty without `layers.Otel`."""
-    async def body(self) -> bytes: ...
-    async def json(self) -> Any: ...
+    async def body(self) -> bytes:
+        """All of the body."""
+    async def json(self) -> Any:
+        """What the body is as JSON; an `HTTPException`, 400, for one that is none."""
     def form(
         self, *, max_files: int | None = None, max_fields: int | None = None, max_part_size: int | None = None
     ) -> FormOpening:
@@ -244,6 +264,8 @@ class WebSocket:
     def path(self) -> str: ...
     @property
     def url(self) -> str: ...
+    def url_for(self, name: str, /, **params: object) -> str:
+        """As `Request.url_for`."""
     @property
     def query_string(self) -> str: ...
     @property

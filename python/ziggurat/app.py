@@ -28,6 +28,7 @@ from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
 
 if TYPE_CHECKING:
     from ._catches import ExceptionHandler
+    from ._paths import Paths
     from .models import Model
 
 __all__ = ["CrudSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
@@ -170,6 +171,7 @@ class Ziggurat(Routes):
         self._native: _ziggurat.App | None = None
         self._handles: list[_ziggurat.LayerHandle] = []
         self._openapi: dict[str, Any] | None = None
+        self._known_paths: Paths | None = None
         self._crud_openapi: dict[str, Any] = {}
         self._open_writes: list[str] = []
         self._build_lock = threading.RLock()
@@ -338,6 +340,7 @@ class Ziggurat(Routes):
 
     def _native_plan(self, route: RouteSpec, catch: int | None) -> tuple[str, list[object]]:
         return self.compiled(route).to_native(
+            name=route.name,
             status=route.status,
             auth=self.asked(route),
             errors=self.errors_of(route),
@@ -408,6 +411,28 @@ class Ziggurat(Routes):
 
             return stacks_within(found, mounts, path)
         return found
+
+    def url_path_for(self, name: str, /, **params: object) -> str:
+        """The path of the route that is called `name`, with `params` in it: `app.url_path_for("user", id=7)` is `/users/7`.
+
+        A handler is called as its function is, unless the route has a `name=`; operations of `@app.crud(User)` are `User.list`, `User.get` and so
+        on. Values are written as they are read, and percent-encoded. `LookupError` when no route is called so and takes these parameters.
+        """
+        return self._paths().path(name, params)[0]
+
+    def _url_for(self, origin: str, name: str, params: Mapping[str, object]) -> str:
+        """The same as a URL, for a request to `origin`, which ends with where the app is mounted."""
+        path, is_socket = self._paths().path(name, params)
+        return f"ws{origin.removeprefix('http')}{path}" if is_socket else f"{origin}{path}"
+
+    def _paths(self) -> Paths:
+        from ._paths import Paths
+
+        if not self._is_built():
+            return Paths(self)
+        if self._known_paths is None:
+            self._known_paths = Paths(self)
+        return self._known_paths
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI 3.1 document of every route, as it is served at `openapi_path`."""

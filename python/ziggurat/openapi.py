@@ -206,10 +206,15 @@ def _operation(route: RouteSpec, compiled: Compiled, schemas: _Schemas, operatio
     return made
 
 
+def path_of(spec: CrudSpec, op: Op) -> str:
+    """Where an operation of a resource is."""
+    below = _OPERATIONS[op][1]
+    return spec.path.rstrip("/") + below if below else spec.path
+
+
 def _secure_resource(app: Ziggurat, spec: CrudSpec, paths: dict[str, Json], security: Security) -> None:
     for op in spec.auth:
-        method, below = _OPERATIONS[op]
-        path = spec.path.rstrip("/") + below if below else spec.path
+        method, path = _OPERATIONS[op][0], path_of(spec, op)
         if method in paths.get(path, {}):
             security.add(paths[path][method], app.asked_of(spec, op), spec)
 

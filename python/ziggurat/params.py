@@ -90,6 +90,7 @@ class Compiled:
     def to_native(
         self,
         *,
+        name: str | None = None,
         status: int = 200,
         auth: list[dict[str, Any]] | None = None,
         errors: str = "problem",
@@ -111,7 +112,7 @@ class Compiled:
             if model.forbids:
                 forbids[model.source] = [param.alias for param in self.params if param.source == model.source]
         plan = {
-            "name": self.name,
+            "name": name or self.name,
             "location": self.location,
             "async": self.is_async,
             "mode": self.mode,

@@ -191,6 +191,15 @@ impl Request {
         Ok(made.bind(py))
     }
 
+    /// Scheme and host of the request, and where the app is mounted.
+    fn base(&self) -> String {
+        let uri = &self.head.uri;
+        let host = uri.authority().map(|authority| authority.as_str().to_owned());
+        let host = host.or_else(|| self.head.headers.get(HOST).map(text)).unwrap_or_default();
+        let root = self.head.root.as_ref().map_or("", MountedAt::raw);
+        format!("{}://{host}{root}", uri.scheme_str().unwrap_or("http"))
+    }
+
     /// What the answer with a file depends on.
     pub(super) fn asked(&self) -> (Method, HeaderMap) {
         (self.head.method.clone(), self.head.headers.clone())
@@ -228,12 +237,15 @@ impl Request {
 
     #[getter]
     fn url(&self) -> String {
-        let uri = &self.head.uri;
-        let host = uri.authority().map(|authority| authority.as_str().to_owned());
-        let host = host.or_else(|| self.head.headers.get(HOST).map(text)).unwrap_or_default();
-        let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        let root = self.head.root.as_ref().map_or("", MountedAt::raw);
-        format!("{}://{host}{root}{target}", uri.scheme_str().unwrap_or("http"))
+        let target = self.head.uri.path_and_query().map_or("/", |target| target.as_str());
+        format!("{}{target}", self.base())
+    }
+
+    /// The URL of the route of the app that is called so, with these parameters in its path.
+    #[pyo3(signature = (name, /, **params))]
+    fn url_for(&self, py: Python<'_>, name: &str, params: Option<&Bound<'_, PyDict>>) -> PyResult<Py<PyAny>> {
+        let params = params.cloned().unwrap_or_else(|| PyDict::new(py));
+        self.app(py)?.call_method1(py, intern!(py, "_url_for"), (self.base(), name, params))
     }
 
     /// What of the path of `url` is not in `path`: where the app is mounted in others.

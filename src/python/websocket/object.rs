@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString, PyType};
+use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 use tungstenite::Utf8Bytes;
 
 use super::close::{self, Close};
@@ -221,6 +221,17 @@ impl WebSocket {
     fn url(&self, py: Python<'_>) -> PyResult<String> {
         let url: String = self.of_request(py, intern!(py, "url"))?.extract()?;
         Ok(url.strip_prefix("http").map(|rest| format!("ws{rest}")).unwrap_or(url))
+    }
+
+    /// The URL of the route of the app that is called so, with these parameters in its path.
+    #[pyo3(signature = (name, /, **params))]
+    fn url_for<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        params: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.of_request(py, intern!(py, "url_for"))?.call((name,), params)
     }
 
     #[getter]
