@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from . import _openapi_info, _ziggurat
@@ -35,7 +35,7 @@ __all__ = ["CrudSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggur
 
 Hook = Callable[[], Awaitable[None] | None]
 HookT = TypeVar("HookT", bound=Hook)
-Lifespan = Callable[["Ziggurat"], AbstractAsyncContextManager[None]]
+Lifespan = Callable[["Ziggurat"], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
 
 class _Kept(NamedTuple):
@@ -164,7 +164,9 @@ class Ziggurat(Routes):
         self._strict = strict
         self._int64 = int64
         self._naive = naive
-        self._lifespan = lifespan
+        self._lifespan = None if lifespan is None else _checked_lifespan(lifespan, user_location())
+        self._lifespan_state: Mapping[str, Any] | None = None
+        """What it gave, with which `request.state` begins."""
         self._kept: dict[type[Model], _Kept] = {}
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
@@ -543,11 +545,14 @@ class Ziggurat(Routes):
         """Start-up hooks, a pause while the app serves, and shutdown hooks; inside of that those of what is mounted."""
         context = self._lifespan(self) if self._lifespan is not None else None
         if context is not None:
-            await context.__aenter__()
+            if not isinstance(context, AbstractAsyncContextManager):
+                raise ConfigError(f"the lifespan gave {context!r}, which {_NO_CONTEXT}", cure=_LIFESPAN)
+            self._lifespan_state = await context.__aenter__()
         try:
+            _check_state(self._lifespan_state)
             for hook in self._startup:
                 waiting = hook()
-                if isawaitable(waiting):
+                if inspect.isawaitable(waiting):
                     await waiting
             try:
                 async with AsyncExitStack() as inside:
@@ -558,11 +563,31 @@ class Ziggurat(Routes):
                 # Also when serving failed, as on a port that is taken: what the start-up hooks opened is closed.
                 for hook in reversed(self._shutdown):
                     waiting = hook()
-                    if isawaitable(waiting):
+                    if inspect.isawaitable(waiting):
                         await waiting
         finally:
             if context is not None:
                 await context.__aexit__(None, None, None)
+            self._lifespan_state = None
+
+
+_NO_CONTEXT = "is no async context manager"
+_LIFESPAN = "write @contextlib.asynccontextmanager above `async def lifespan(app)`, which yields once"
+
+
+def _checked_lifespan(lifespan: Lifespan, location: str) -> Lifespan:
+    if not callable(lifespan):
+        raise ConfigError(f"lifespan={lifespan!r} is no function", cure=_LIFESPAN, location=location)
+    kinds = (inspect.isasyncgenfunction, inspect.isgeneratorfunction, inspect.iscoroutinefunction)
+    if any(is_of(lifespan) for is_of in kinds):
+        name = getattr(lifespan, "__name__", repr(lifespan))
+        raise ConfigError(f"lifespan={name} gives what {_NO_CONTEXT}", cure=_LIFESPAN, location=location)
+    return lifespan
+
+
+def _check_state(given: object) -> None:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"the lifespan yielded {given!r}; yield a dict for request.state, or nothing")
 
 
 def _lifecycle_of(mount: MountSpec) -> AbstractAsyncContextManager[None]:

@@ -186,7 +186,14 @@ impl Request {
 
     pub(super) fn state_dict<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyDict>> {
         let made = self.state.get_or_try_init(py, || {
-            PyResult::Ok(classes(py)?.state.bind(py).call0()?.cast_into::<PyDict>()?.unbind())
+            let state = classes(py)?.state.bind(py).call0()?.cast_into::<PyDict>()?;
+            if let Some(app) = &self.app {
+                let given = app.bind(py).getattr(intern!(py, "_lifespan_state"))?;
+                if !given.is_none() {
+                    state.call_method1(intern!(py, "update"), (given,))?;
+                }
+            }
+            PyResult::Ok(state.unbind())
         })?;
         Ok(made.bind(py))
     }
