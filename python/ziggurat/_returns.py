@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
+import inspect
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from datetime import date, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, is_typeddict
+from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -30,6 +35,8 @@ WITHOUT_CONTENT = frozenset((204, 205, 304))
 """The statuses whose answers have none (RFC 9110, 15.3.5, 15.3.6 and 15.4.5)."""
 _UNIONS = (Union, types.UnionType)
 _LISTS = (list, tuple, set, frozenset)
+_KNOWN = (str, int, float, bytes, *_LISTS, dict, types.NoneType, enum.Enum, UUID, Decimal, date, time, Response)
+"""What the encoder writes by itself; a datetime is a date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +125,8 @@ def _written(plan: Plan, annotation: Any, response_model: Any, options: Options)
             )
         return Returned(MISSING if response_model is None else annotation)
     _check_places(model, options, name, location)
-    write = _by_msgspec(model, options, name, location) if is_of_msgspec(model) else None
-    return Returned(model, options, write or _by_pydantic(model, options, name, location))
+    by = _by_msgspec if is_of_msgspec(model) else _by_pydantic
+    return Returned(model, options, by(model, options, plan))
 
 
 def _check_places(model: Any, options: Options, name: str, location: str) -> None:
@@ -186,9 +193,17 @@ def _is_struct(annotation: Any) -> bool:
 
 
 def _declares(annotation: Any) -> bool:
-    """Whether there are models in it, which say what may be told."""
+    """Whether there are models in it, which say what may be told, or what only pydantic may be able to write."""
     annotation = _bare(annotation)
-    return _is_model(get_origin(annotation) or annotation) or any(map(_declares, _members(annotation)))
+    kind = get_origin(annotation) or annotation
+    return _is_model(kind) or _is_strange(kind) or any(map(_declares, _members(annotation)))
+
+
+def _is_strange(kind: Any) -> bool:
+    """Whether it is a class that the encoder does not know. Values of one that is abstract may well be of another that it knows."""
+    if not isinstance(kind, type) or kind in (Any, object, types.UnionType) or inspect.isabstract(kind):
+        return False
+    return not issubclass(kind, _KNOWN) and not getattr(kind, "_is_protocol", False)
 
 
 def is_of_msgspec(annotation: Any) -> bool:
@@ -201,7 +216,8 @@ def is_of_msgspec(annotation: Any) -> bool:
 # By pydantic
 
 
-def _by_pydantic(model: Any, options: Options, name: str, location: str) -> Write:
+def _by_pydantic(model: Any, options: Options, plan: Plan) -> Write:
+    name, location = plan.name, plan.location
     try:
         if isinstance(model, type) and issubclass(model, BaseModel) and model.__pydantic_complete__:
             # What an adapter would find, which takes long to make.
@@ -212,7 +228,7 @@ def _by_pydantic(model: Any, options: Options, name: str, location: str) -> Writ
     except Exception as error:  # pydantic has no common base for what it raises here
         raise ConfigError(
             f"{name}: what it returns cannot be written as {_spelled(model)}: {error}",
-            cure="return a pydantic model, a dataclass, a TypedDict or a msgspec.Struct, or say response_model=None",
+            cure="return a pydantic model, a dataclass, a TypedDict, a msgspec.Struct or a class of attrs, or say response_model=None",
             location=location,
         ) from error
     _check_names(model, options, name, location)
@@ -235,19 +251,19 @@ def _by_pydantic(model: Any, options: Options, name: str, location: str) -> Writ
                 f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}"
                 for each in error.errors(include_url=False, include_input=False)[:10]
             )
-            raise _unfit(name, value, model, wrong, location) from None
+            raise _unfit(plan, value, model, wrong) from None
         except PydanticSerializationError as error:
             # What it holds is not for the log, either.
             wrong = re.sub(r"input_value=.*?, (?=input_type=)", "", str(error), flags=re.DOTALL)
-            raise _unfit(name, value, model, wrong, location) from None
+            raise _unfit(plan, value, model, wrong) from None
 
     return write
 
 
-def _unfit(name: str, value: Any, model: Any, wrong: str, location: str) -> ResponseValidationError:
+def _unfit(plan: Plan, value: Any, model: Any, wrong: str) -> ResponseValidationError:
     return ResponseValidationError(
-        f"{name} returned {_spelled(type(value))}, which is not the {_spelled(model)} that it declares: {wrong} "
-        f"(at {location})"
+        f"{plan.name} {'yielded' if plan.yields else 'returned'} {_spelled(type(value))}, which is not the {_spelled(model)} that it "
+        f"declares: {wrong} (at {plan.location})"
     )
 
 
@@ -318,7 +334,8 @@ def _all_fit(kind: type, item: Check | None, items: Callable[[Any], Any]) -> Che
 # By msgspec
 
 
-def _by_msgspec(model: Any, options: Options, name: str, location: str) -> Write:
+def _by_msgspec(model: Any, options: Options, plan: Plan) -> Write:
+    name, location = plan.name, plan.location
     try:
         import msgspec
     except ImportError:
@@ -357,7 +374,7 @@ def _by_msgspec(model: Any, options: Options, name: str, location: str) -> Write
                 plain = msgspec.to_builtins(msgspec.convert(value, model, from_attributes=True))
             return encode(msgspec.convert(plain, model))
         except (msgspec.ValidationError, TypeError) as error:
-            raise _unfit(name, value, model, str(error), location) from None
+            raise _unfit(plan, value, model, str(error)) from None
 
     return write
 

@@ -7,11 +7,14 @@ import json
 import logging
 import math
 import re
+from collections import deque
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from http import HTTPStatus
+from ipaddress import IPv4Network, IPv6Address
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -61,6 +64,10 @@ pytestmark = pytest.mark.usefixtures("mode")
             {"7": "a", "true": "c", "null": "b", "2": "d", "yes": "e", ID: "f", "1.5": "g"},
         ),
         ([b"text"], ["text"]),
+        ([timedelta(days=1, seconds=2)], ["P1DT2S"]),
+        ({"at": IPv6Address("::1"), "in": IPv4Network("10.0.0.0/8")}, {"at": "::1", "in": "10.0.0.0/8"}),
+        ([Path("/a")], ["/a"]),
+        (deque([1, math.nan]), [1, None]),
     ],
     ids=repr,
 )
@@ -162,6 +169,7 @@ def deep() -> list[Any]:
     ("value", "words"),
     [
         (object(), "object cannot be answered"),
+        ({"a": (n for n in (1, 2))}, "generator cannot be answered"),
         (cyclic(), "stands in itself"),
         (deep(), "more than 200 levels"),
         ({(1, 2): 3}, "cannot be a key"),
@@ -169,7 +177,7 @@ def deep() -> list[Any]:
         ("\ud800", "surrogates not allowed"),
         (iter([1]), "a generator or iterator, which is sent in pieces only as Response(body=...)"),
     ],
-    ids=["object", "cyclic", "deep", "key", "bytes", "surrogate", "iterator"],
+    ids=["object", "generator", "cyclic", "deep", "key", "bytes", "surrogate", "iterator"],
 )
 def test_what_cannot_be_json_is_a_500_and_a_line_in_the_log(
     value: object, words: str, caplog: pytest.LogCaptureFixture

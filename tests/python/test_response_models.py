@@ -6,14 +6,15 @@ import dataclasses
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from typing import Annotated, Any
 
 import attrs
 import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from pydantic import BaseModel, Field, computed_field
+from pydantic import BaseModel, Field, HttpUrl, computed_field
 from typing_extensions import TypedDict
 
 from ziggurat import ConfigError, HTMLResponse, HTTPException, Request, Response, ResponseValidationError, Ziggurat
@@ -168,6 +169,8 @@ def written(annotation: Any, value: Any, **options: Any) -> Any:
         (Outer, SecretOuter("a"), {"theName": "a", "inner": None, "many": []}),
         (Outer, Outer("a", SecretInner(1)), {"theName": "a", "inner": {"a": 1}, "many": []}),
         (Outer, Outer("a", many=[SecretInner(1)]), {"theName": "a", "inner": None, "many": [{"a": 1}]}),
+        (list[HttpUrl], [HttpUrl("http://a.example")], ["http://a.example/"]),
+        (timedelta | None, timedelta(days=1), "P1D"),
         (Tree, Tree("a", [Leaf(1)]), {"name": "a", "leaves": [{"a": 1}]}),
         (Tree, SecretTree("a"), {"name": "a", "leaves": []}),
         (Tree, Tree("a", [SecretLeaf(1)]), {"name": "a", "leaves": [{"a": 1}]}),
@@ -379,6 +382,8 @@ def test_mistakes_are_told_at_registration(app: Ziggurat) -> None:
         (registers(Any, response_model=Iterator[object].__class__), "cannot be written"),
         (registers(Mixed), "cannot be written as Mixed"),
         (registers(Item, responses={"abc": {}}), "responses names 'abc'"),
+        (registers(Object), "cannot be written as Object"),
+        (registers(dict[str, Object] | None), "cannot be written as dict"),
         (registers(Item, status=204), "it returns Item, and an answer with the status 204 has no content"),
         (registers(None, response_model=int, status=304), "it returns int, and an answer with the status 304 has no"),
         (registers(Item, responses={404: "gone"}), "says 'gone' of 404"),
@@ -400,3 +405,14 @@ def test_classes_of_attrs_need_msgspec(app: Ziggurat, monkeypatch: pytest.Monkey
 def test_a_list_of_many_is_what_pydantic_writes() -> None:
     items = [Item(name=f"item {number}", part=Part(size=number)) for number in range(100)]
     assert written(list[Item], items) == json.loads(json.dumps([each.model_dump(by_alias=True) for each in items]))
+
+
+def test_what_is_yielded_and_does_not_fit_is_told_as_that(
+    app: Ziggurat, client: Callable[[], TestClient], caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/", response_model=list[Part])
+    async def parts() -> AsyncIterator[Part]:
+        yield Part(size=1)
+
+    assert client().get("/").status_code == 500
+    assert "parts yielded Part, which is not the list[test_response_models.Part] that it declares" in caplog.text

@@ -37,6 +37,14 @@ struct Encoder<'a> {
     classes: &'a Classes,
 }
 
+/// The JSON of a type that pydantic knows by itself.
+fn pydantic_json<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = value.py();
+    let kwargs = PyDict::new(py);
+    kwargs.set_item(intern!(py, "inf_nan_mode"), intern!(py, "null"))?;
+    py.import(intern!(py, "pydantic_core"))?.call_method(intern!(py, "to_json"), (value,), Some(&kwargs))
+}
+
 impl Encoder<'_> {
     fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         // The exact types first: comparing one pointer tells them apart.
@@ -124,6 +132,13 @@ impl Encoder<'_> {
         }
         if class.hasattr(intern!(py, "__struct_fields__"))? || class.hasattr(intern!(py, "__attrs_attrs__"))? {
             let json = py.import(intern!(py, "msgspec.json"))?.call_method1(intern!(py, "encode"), (value,))?;
+            self.out.extend_from_slice(json.cast::<PyBytes>()?.as_bytes());
+            return Ok(());
+        }
+        // What else pydantic knows, as it writes it in models: durations, addresses, paths, deques. A generator would be run to its end here.
+        if !class.hasattr(intern!(py, "__next__"))?
+            && let Ok(json) = pydantic_json(value)
+        {
             self.out.extend_from_slice(json.cast::<PyBytes>()?.as_bytes());
             return Ok(());
         }
