@@ -145,6 +145,11 @@ def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong
         elif name == "request":
             return Special("request")
         else:
+            if name == "self":
+                raise wrong(
+                    "it is a method, and nobody says of what",
+                    "register that of an object, as app.get(path)(Views().show)",
+                )
             raise wrong(
                 f"the parameter {name!r} has no annotation",
                 f"write {name}: str, or annotate it with Request, a scalar or a model",

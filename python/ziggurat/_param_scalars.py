@@ -56,7 +56,7 @@ _SCALARS: dict[Any, Kind] = {
 }
 _SUPPORTED = (
     "int, float, Decimal, bool, str, UUID, datetime, date, time, timedelta, IPv4Address, IPv6Address, an Enum, a Literal, "
-    "one of them or None, or a list, set, frozenset or tuple[..., ...] of them"
+    "one of them or None, a list, set, frozenset or tuple[..., ...] of them, and what pydantic makes of a text"
 )
 _FILES: dict[Any, Kind] = {bytes: "bytes", UploadFile: "upload"}
 """What may stand in a form alone."""
