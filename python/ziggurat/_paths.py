@@ -78,8 +78,10 @@ def _filled(template: str, params: Mapping[str, object]) -> str:
             continue
         text = _text(params[name])
         segments = text.split("/") if star or rest else [text]
-        if any(segment in (".", "..") for segment in segments) or (text == "" and not (star or rest)):
+        if any(segment in (".", "..") for segment in segments):
             raise ValueError(f"{name}={text!r} cannot stand in the path {template}: clients would leave it out")
+        if not text:
+            raise ValueError(f"{name}='' cannot stand in the path {template}: no parameter is empty")
         made += "/".join(quote(segment, safe=_SAFE) for segment in segments)
     return made + quote(template[end:], safe=f"/%{_SAFE}")
 

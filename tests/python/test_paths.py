@@ -98,6 +98,7 @@ def test_urls_of_an_app_that_is_mounted_begin_with_where_it_is(app: Ziggurat) ->
         ("Book.get", {}, LookupError, "with id, and none is given"),
         ("member", {"team": "..", "number": 1}, ValueError, "team='..' cannot stand in the path"),
         ("member", {"team": "", "number": 1}, ValueError, "team='' cannot stand in the path"),
+        ("rest", {"rest": ""}, ValueError, "rest='' cannot stand in the path"),
         ("rest", {"rest": "a/../b"}, ValueError, "rest='a/../b' cannot stand in the path"),
     ],
 )
