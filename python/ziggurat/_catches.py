@@ -57,8 +57,8 @@ class Handler:
             raise
 
 
-def handler_of(kind: object, function: object, location: str) -> Handler:
-    """The handler of what the user has given, checked."""
+def check_kind(kind: object, location: str) -> None:
+    """Raises `ConfigError` for what is no class of exceptions and no status of one."""
     if isinstance(kind, bool) or not isinstance(kind, (int, type)):
         raise ConfigError(
             f"{kind!r} is no exception that could be handled",
@@ -75,6 +75,11 @@ def handler_of(kind: object, function: object, location: str) -> Handler:
             cure="give a class that is derived from Exception",
             location=location,
         )
+
+
+def handler_of(kind: object, function: object, location: str) -> Handler:
+    """The handler of what the user has given, checked."""
+    check_kind(kind, location)
     if not callable(function):
         raise ConfigError(
             f"{function!r} cannot handle exceptions", cure="give a function of request and exception", location=location

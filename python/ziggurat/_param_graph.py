@@ -192,6 +192,8 @@ def _from_request(
 def _dependency(name: str, annotation: Any, default: object, wrong: Wrong) -> Wanted | None:
     found: Dependency | None = default if isinstance(default, Dependency) else None
     given = annotation
+    if isinstance(given, Dependency):
+        raise wrong(f"{name!r} is annotated with Depends(...) alone", f"write {name}: Annotated[type, Depends(...)]")
     while get_origin(given) is Annotated:
         given, *extras = get_args(given)
         for extra in extras:

@@ -97,6 +97,7 @@ class RouteOptions(TypedDict, total=False):
     name: str | None
     """What it is called in logs, lists, documents and by `url_for`; the function's name unless given."""
     tags: Sequence[str]
+    """Under which the document lists it, beside those of its routers."""
     summary: str | None
     """For the document; the first paragraph of the docstring unless given."""
     description: str | None
@@ -128,6 +129,7 @@ class RouteOptions(TypedDict, total=False):
     operation_id: str | None
     """What generated clients call it; made of the function's name unless given."""
     deprecated: bool
+    """Whether the document says that it should be used no more."""
     include_in_schema: bool
     """Whether the document shows it; it does unless given."""
     layers: Sequence[AnyLayer]
@@ -290,6 +292,23 @@ class MountSpec:
 
 def listed(methods: Sequence[str]) -> Sequence[str]:
     return [methods] if isinstance(methods, str) else methods
+
+
+def path_of(path: object, what: str, location: str) -> str:
+    """The path, or an error where `@app.get` stands without parentheses."""
+    if isinstance(path, str):
+        return path
+    written = getattr(path, "__name__", repr(path))
+    raise ConfigError(
+        f"{written} was given as a path", cure=f'write @app.{what}("/{written}") above it', location=location
+    )
+
+
+def tags_of(tags: Sequence[str], what: str, location: str) -> tuple[str, ...]:
+    """The tags, of which there may be several."""
+    if isinstance(tags, str):
+        raise ConfigError(f"{what}: tags is one text", cure=f"write tags=[{tags!r}]", location=location)
+    return tuple(tags)
 
 
 def layer_of(layer: object, what: str, location: str) -> Layer:

@@ -144,6 +144,12 @@ class Ziggurat(Routes):
         self.layers = [layer_of(layer, "", user_location()) for layer in layers]
         self._middleware: list[Middleware] = []
         self.guards = checked(guards, "the app", user_location())
+        if state is not None and not isinstance(state, State):
+            raise ConfigError(
+                f"state={state!r} is no State",
+                cure="derive a class from ziggurat.State, and give one of it",
+                location=user_location(),
+            )
         self.state = State() if state is None else state
         """What the app's code keeps, as attributes."""
         self._dependencies = dependencies_of(dependencies, "the app", user_location())

@@ -22,6 +22,7 @@ from ._specs import (
     layer_of,
     layers_of,
     skips_of,
+    tags_of,
 )
 from .exceptions import ConfigError
 from .guards import Guard
@@ -70,11 +71,9 @@ class Around:
                 cure=f'write "/{prefix.strip("/")}"' if prefix.strip("/") else "leave it out",
                 location=location,
             )
-        if isinstance(tags, str):
-            raise ConfigError(f"{what}: tags is one text", cure=f"write tags=[{tags!r}]", location=location)
         return cls(
             prefix,
-            tuple(tags),
+            tags_of(tags, what, location),
             layers_of(layers, what, location),
             skips_of(skip_layers, what, location),
             guards_of(guards, False, what, location),

@@ -34,9 +34,11 @@ from ._specs import (
     layers_of,
     listed,
     members,
+    path_of,
     scopes_of,
     skips_of,
     status_of,
+    tags_of,
 )
 from ._websocket_routes import WebSocketOptions, plan_of, settings_of, spec_of
 from .exceptions import ConfigError
@@ -138,6 +140,7 @@ class Routes:
         location = user_location()
         # Annotations may name what is local to the function in which the app is made.
         localns = sys._getframe(2).f_locals
+        path = path_of(path, next(iter(listed(methods)), "route").lower(), location)
         self._refuse_when_built(f"the route {path}", location)
         verbs = [method.upper() for method in listed(methods)]
         for verb in verbs:
@@ -166,6 +169,7 @@ class Routes:
                 location=location,
             )
         scopes = scopes_of(auth, path, location)
+        labels = tags_of(tags, path, location)
         around = layers_of(layers, path, location)
         skipped = skips_of(skip_layers, path, location)
         asks = guards_of(guards, auth, path, location)
@@ -191,7 +195,7 @@ class Routes:
                     guards=asks,
                     public=auth is PUBLIC,
                     name=name or plan.name,
-                    tags=tuple(tags),
+                    tags=labels,
                     summary=summary or " ".join(head.split()) or None,
                     description=description or rest.strip() or None,
                     status=status,
@@ -225,6 +229,7 @@ class Routes:
         """
         location = user_location()
         localns = sys._getframe(1).f_locals
+        path = path_of(path, "websocket", location)
         self._refuse_when_built(f"the route {path}", location)
         given: dict[str, Any] = dict(options)
         auth = given.pop("auth", False)
@@ -276,6 +281,10 @@ class Routes:
         """
         location = user_location()
         self._refuse_when_built("a handler of exceptions", location)
+        # At once, so that it is told of where the parentheses were left out.
+        from ._catches import check_kind
+
+        check_kind(kind, location)
 
         def decorator(function: CatchT) -> CatchT:
             self._catch(kind, function, location)
@@ -537,7 +546,7 @@ class Routes:
             },
             public=tuple(op for op, rule in given.items() if rule is PUBLIC),
             policy=policy,
-            tags=tuple(tags) or (model.__name__,),
+            tags=tags_of(tags, model.__name__, location) or (model.__name__,),
             client_id=client_id,
             default_limit=default_limit,
             max_limit=max_limit,

@@ -7,6 +7,7 @@ import gc
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from uuid import UUID
 
 import pytest
 
-from ziggurat import ConfigError, Model, Request, Response, Ziggurat, layers
+from ziggurat import ConfigError, Model, Request, Response, Router, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 # The same services answer in both modes.
@@ -81,7 +82,31 @@ def test_conflicting_routes_are_both_named() -> None:
     assert "first" in message and "second" in message and message.count("test_app.py:") == 2
 
 
+def test_decorators_without_parentheses_are_refused() -> None:
+    app: Any = Ziggurat()
+
+    async def show() -> None: ...
+
+    for decorate, cure in [
+        (app.get, '@app.get("/show")'),
+        (app.delete, '@app.delete("/show")'),
+        (Router("/a").post, '@app.post("/show")'),
+        (app.websocket, '@app.websocket("/show")'),
+        (app.exception_handler, "give a class of exceptions, or a status as 404"),
+    ]:
+        with pytest.raises(ConfigError, match=re.escape(cure) + r".*test_app\.py:"):
+            decorate(show)
+
+
 def test_mistakes_name_the_line_and_the_cure() -> None:
+    options: Any = {"tags": "users"}
+    with pytest.raises(ConfigError, match=r"write tags=\['users'\].*test_app.py:"):
+        Ziggurat().get("/", **options)
+    with pytest.raises(ConfigError, match=r"write tags=\['users'\].*test_app.py:"):
+        Ziggurat().crud(Thing, **options)
+    options = {"state": {}}
+    with pytest.raises(ConfigError, match=r"state=\{\} is no State.*test_app.py:"):
+        Ziggurat(**options)
     with pytest.raises(ConfigError, match=r"'FETCH' is not a method.*test_app.py:"):
         Ziggurat().route("/", methods=["FETCH"])
     with pytest.raises(ConfigError, match=r"auth=\[\] is not understood.*test_app.py:"):

@@ -330,6 +330,7 @@ def test_dependencies_that_cannot_be_called_are_refused() -> None:
     async def number(a: Annotated[int, Depends(5)]) -> None: ...  # type: ignore[arg-type]
     async def nothing(a: Annotated[int | str, Depends()]) -> None: ...
     async def bare(a: Annotated[int, Depends]) -> None: ...
+    async def alone(a: int) -> None: ...
     async def both(a: Annotated[int, Depends(page)] = 3) -> None: ...
     async def two(a: Annotated[int, Depends(page), Depends(token)]) -> None: ...
     async def bodies(a: Annotated[None, Depends(takes_item)], item: Annotated[int, Body()]) -> None: ...
@@ -340,6 +341,7 @@ def test_dependencies_that_cannot_be_called_are_refused() -> None:
     def pong(a: Any = Depends(ping)) -> None: ...  # noqa: B008
 
     ping.__defaults__ = (Depends(pong),)
+    alone.__annotations__["a"] = Depends(page)
 
     async def circle(a: Annotated[None, Depends(ping)]) -> None: ...
 
@@ -353,6 +355,7 @@ def test_dependencies_that_cannot_be_called_are_refused() -> None:
     assert "'a' depends on 5, which cannot be called" in refused(Ziggurat().post("/"), number)
     assert "write Depends(function)" in refused(Ziggurat().post("/"), nothing)
     assert "annotated with Depends" in refused(Ziggurat().post("/"), bare)
+    assert "write a: Annotated[type, Depends(...)]" in refused(Ziggurat().post("/"), alone)
     assert "take the default away" in refused(Ziggurat().post("/"), both)
     assert "has two Depends" in refused(Ziggurat().post("/"), two)
     assert "taken from the body as" in refused(Ziggurat().post("/"), bodies)
