@@ -640,3 +640,10 @@ def _check_responses(responses: Mapping[int | str, Mapping[str, Any]], path: str
                 cure='write {"description": ..., "model": ...}',
                 location=location,
             )
+        model = said.get("model")
+        if isinstance(model, str | int | Mapping | list | tuple):
+            raise ConfigError(
+                f"{path}: responses says that {status} has the model {model!r}, which is no type",
+                cure="give a model, or a type as list[Item]",
+                location=location,
+            )

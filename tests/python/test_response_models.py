@@ -387,6 +387,7 @@ def test_mistakes_are_told_at_registration(app: Ziggurat) -> None:
         (registers(Item, status=204), "it returns Item, and an answer with the status 204 has no content"),
         (registers(None, response_model=int, status=304), "it returns int, and an answer with the status 304 has no"),
         (registers(Item, responses={404: "gone"}), "says 'gone' of 404"),
+        (registers(Item, responses={404: {"model": "Part"}}), "404 has the model 'Part', which is no type"),
     ]:
         with pytest.raises(ConfigError, match=words) as raised:
             register()
