@@ -308,7 +308,12 @@ def tags_of(tags: Sequence[str], what: str, location: str) -> tuple[str, ...]:
     """The tags, of which there may be several."""
     if isinstance(tags, str):
         raise ConfigError(f"{what}: tags is one text", cure=f"write tags=[{tags!r}]", location=location)
-    return tuple(tags)
+    # A member of a StrEnum is its text, also where that is written as YAML.
+    found = tuple(tag.value if isinstance(tag, Enum) else tag for tag in tags)
+    for tag in found:
+        if not isinstance(tag, str):
+            raise ConfigError(f"{what}: {tag!r} is no tag", cure="give texts, or an Enum of them", location=location)
+    return found
 
 
 def layer_of(layer: object, what: str, location: str) -> Layer:

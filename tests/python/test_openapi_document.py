@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -302,3 +302,23 @@ def test_models_say_what_they_are() -> None:
     assert person["properties"]["made"]["readOnly"] is True
     assert schemas["Home"]["properties"]["city"]["examples"] == ["London"]
     assert schemas["Part"]["properties"]["name"]["description"] == "What it is called"
+
+
+class Area(StrEnum):
+    SHOP = "shop"
+
+
+def test_tags_may_be_members_of_an_enum() -> None:
+    app = Ziggurat()
+    router = Router(tags=[Area.SHOP])
+
+    @router.get("/", tags=[Area.SHOP])
+    async def handler() -> None: ...
+
+    app.include_router(router)
+    made = document(app)
+    tags = made["paths"]["/"]["get"]["tags"]
+    assert [type(tag) for tag in (*tags, made["tags"][0]["name"])] == [str, str, str]
+    odd: Any = [5]
+    with pytest.raises(ConfigError, match=r"/: 5 is no tag.*test_openapi_document\.py:"):
+        Ziggurat().get("/", tags=odd)
