@@ -166,6 +166,8 @@ pub use request_id::{RequestId, RequestIdLayer};
 pub use security_headers::SecurityHeadersLayer;
 #[cfg(feature = "sensitive-headers")]
 pub use sensitive_headers::SensitiveHeadersLayer;
+#[cfg(feature = "python")]
+pub(crate) use spec::check_order_around;
 #[cfg(feature = "layers")]
 pub use spec::{BuiltLayer, LayerSpec, check_order, foundation};
 #[cfg(feature = "static")]

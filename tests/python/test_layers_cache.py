@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import copy
 import dataclasses
 import gc
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,8 +15,8 @@ from typing import Any
 import pytest
 from tokens import SECRET, bearer
 
-from ziggurat import ConfigError, Model, Request, Response, Ziggurat, layers
-from ziggurat.testing import TestClient
+from ziggurat import ConfigError, Model, Request, Response, Router, WebSocket, Ziggurat, layers
+from ziggurat.testing import TestClient, WebSocketDenialResponse
 
 
 class Note(Model):
@@ -144,6 +146,99 @@ def test_who_may_not_pass_gets_nothing_that_was_kept(outer: layers.Layer, inner:
     Ziggurat(layers=[outer, layers.Cache()]).build()
     with pytest.raises(ConfigError, match=f"Cache stands outside of {inner}"):
         Ziggurat(layers=[layers.Cache(), outer]).build()
+
+
+def test_what_a_route_has_beside_a_cache_of_the_app_is_told_with_a_cure_that_can_be_followed() -> None:
+    def app(skips: list[str], *of_route: layers.Layer) -> Ziggurat:
+        made = Ziggurat(layers=[layers.Trace(), layers.Cache(ttl=60)])
+
+        @made.get("/report", layers=of_route, skip_layers=skips)
+        async def report() -> str:
+            return "a report"
+
+        return made
+
+    limit = layers.RateLimit(limit=2, period=60)
+    with pytest.raises(ConfigError) as error:
+        app([], limit).build()
+    said = str(error.value)
+    assert "Cache stands outside of RateLimit, and has to stand inside of it: who may not pass" in said
+    told = re.search(r"give this route skip_layers=(\[.*?\]) and layers in this order, .*: ([\w, ]+) \(at", said)
+    assert told is not None
+    skips, order = ast.literal_eval(told[1]), told[2].split(", ")
+    assert (skips, order) == (["Cache"], ["RateLimit", "Cache"])
+    given = {"RateLimit": limit, "Cache": layers.Cache(ttl=60)}
+    with TestClient(app(skips, *(given[name] for name in order))) as client:
+        answers = [client.get("/report") for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert status(answers[1]) == "hit"
+    # Or without one.
+    with TestClient(app(skips, limit)) as client:
+        assert [client.get("/report").status_code for _ in range(3)] == [200, 200, 429]
+        assert "cache-status" not in client.get("/report").headers
+
+
+def test_rows_that_are_read_are_kept_as_well() -> None:
+    app = Ziggurat(layers=[layers.Cache()], store="sqlite:///:memory:")
+
+    @app.crud(Note, ops={"create", "list"}, client_id=True, layers=[layers.RateLimit(limit=1)])
+    class Notes: ...
+
+    with pytest.raises(
+        ConfigError, match=r'give this route skip_layers=\["Cache"\].*: RateLimit, Cache \(at .*test_layers_cache'
+    ):
+        app.build()
+
+
+def test_the_cure_for_layers_of_a_router_can_be_followed() -> None:
+    def app(of_router: list[layers.Layer], of_route: list[layers.Layer]) -> Ziggurat:
+        router = Router("/a", layers=of_router)
+
+        @router.get("/b", layers=of_route)
+        async def b() -> None: ...
+
+        made = Ziggurat()
+        made.include_router(router)
+        return made
+
+    limit, cache = layers.RateLimit(limit=2), layers.Cache()
+    with pytest.raises(ConfigError, match="those of its router first, in this order: RateLimit, Cache"):
+        app([cache], [limit]).build()
+    app([], [limit, cache]).build()
+
+
+def test_what_answers_no_get_has_nothing_kept_and_may_have_any_layer() -> None:
+    app = Ziggurat(layers=[layers.Cache(ttl=60)], store="sqlite:///:memory:")
+    made: list[str] = []
+
+    @app.get("/books")
+    async def books() -> int:
+        return len(made)
+
+    @app.post("/books", layers=[layers.RateLimit(limit=1, period=60), layers.Jwt(secret=SECRET)], status=201)
+    async def add(request: Request) -> None:
+        made.append("a book")
+
+    @app.crud(Note, "/notes", ops={"create"}, client_id=True, layers=[layers.RateLimit(limit=1, period=60)])
+    class Notes: ...
+
+    @app.websocket("/chat", layers=[layers.RateLimit(limit=1, period=60)])
+    async def chat(ws: WebSocket) -> None:
+        await ws.accept()
+
+    with TestClient(app) as client:
+        assert [client.get("/books").json() for _ in range(2)] == [0, 0]
+        assert client.post("/books", headers=bearer(sub="ann")).status_code == 201
+        assert client.post("/books", headers=bearer(sub="ann")).status_code == 429
+        assert client.get("/books").json() == 1, "it was made anew"
+        # Those who may not write leave what is kept as it is.
+        assert client.post("/books").status_code == 429
+        assert status(client.get("/books")) == "hit"
+        assert [client.post("/notes", json={"id": id}).status_code for id in (1, 2)] == [201, 429]
+        with client.websocket_connect("/chat"):
+            pass
+        with pytest.raises(WebSocketDenialResponse), client.websocket_connect("/chat"):
+            pass
 
 
 def test_a_route_that_asks_who_calls_is_kept_for_nobody() -> None:

@@ -43,6 +43,8 @@ use serde_json::value::RawValue;
 pub use build::BuiltLayer;
 pub use handle::LayerHandle;
 pub use order::check_order;
+#[cfg(feature = "python")]
+pub(crate) use order::check_order_around;
 pub use registry::register_layer;
 pub use settings::*;
 

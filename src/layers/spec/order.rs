@@ -26,6 +26,12 @@ impl Rule {
     ) -> Self {
         Self { outer: outer.into(), inner: inner.into(), why: why.into() }
     }
+
+    /// That it is not kept.
+    fn broken(&self) -> ConfigError {
+        let Self { outer, inner, why } = self;
+        ConfigError::new(format!("{inner} stands outside of {outer}, and has to stand inside of it: {why}"))
+    }
 }
 
 const PREFLIGHT: &str =
@@ -71,8 +77,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
 /// # Errors
 /// When one stands outside of another that has to be outside of it; the error says why, and names the right order.
 pub fn check_order(layers: &[&BuiltLayer]) -> Result<(), ConfigError> {
-    let known = KNOWN.iter().map(|(outer, inner, why)| Rule::new(*outer, *inner, *why));
-    let rules: Vec<Rule> = known.chain(layers.iter().flat_map(|layer| layer.rules.iter().cloned())).collect();
+    let rules = rules(layers.iter().copied(), true);
     let mut order: Vec<&str> = layers.iter().map(|layer| layer.name()).collect();
     let Some((_, _, first)) = misplaced(&order, &rules) else { return Ok(()) };
     // Each move sets one pair right; rules that contradict each other would go on for ever.
@@ -81,12 +86,69 @@ pub fn check_order(layers: &[&BuiltLayer]) -> Result<(), ConfigError> {
         let moved = order.remove(outer);
         order.insert(inner, moved);
     }
-    let Rule { outer, inner, why } = first;
-    let error = ConfigError::new(format!("{inner} stands outside of {outer}, and has to stand inside of it: {why}"));
     Err(match misplaced(&order, &rules) {
-        None => error.cure(format!("give them in this order: {}", order.join(", "))),
-        Some(_) => error.cure("leave one of the two out; the layers contradict each other"),
+        None => first.broken().cure(format!("give them in this order: {}", order.join(", "))),
+        Some(_) => first.broken().cure(CONTRADICTION),
     })
+}
+
+const CONTRADICTION: &str = "leave one of the two out; the layers contradict each other";
+
+/// The same of the layers that a route has inside of those of the app which it passes, each outermost first. What has to do with
+/// answers that are kept is asked of routes that `may_be_kept` alone.
+///
+/// # Errors
+/// When one stands outside of another that has to be outside of it. Since no order of its own puts a layer of the route outside of
+/// one of the app, the error says which of the app's to skip.
+#[cfg(feature = "python")]
+pub(crate) fn check_order_around(
+    of_app: &[&BuiltLayer],
+    of_route: &[BuiltLayer],
+    may_be_kept: bool,
+) -> Result<(), ConfigError> {
+    let rules = rules(of_app.iter().copied().chain(of_route), may_be_kept);
+    let mut of_app: Vec<&str> = of_app.iter().map(|layer| layer.name()).collect();
+    let mut of_route: Vec<&str> = of_route.iter().map(BuiltLayer::name).collect();
+    let Some((_, _, first)) = misplaced(&[&of_app[..], &of_route].concat(), &rules) else { return Ok(()) };
+    let mut skipped = Vec::new();
+    for _ in 0..(of_app.len() + of_route.len()).pow(2) {
+        let Some((inner, outer, _)) = misplaced(&[&of_app[..], &of_route].concat(), &rules) else { break };
+        // That of the app was checked by itself.
+        let Some(outer) = outer.checked_sub(of_app.len()) else { break };
+        match inner.checked_sub(of_app.len()) {
+            None => {
+                let name = of_app[inner];
+                of_app.retain(|other| *other != name);
+                skipped.push(name);
+                if !of_route.contains(&name) {
+                    of_route.insert(outer + 1, name);
+                }
+            }
+            Some(inner) => {
+                let moved = of_route.remove(outer);
+                of_route.insert(inner, moved);
+            }
+        }
+    }
+    let order = of_route.join(", ");
+    let cure = if misplaced(&[&of_app[..], &of_route].concat(), &rules).is_some() {
+        CONTRADICTION.to_owned()
+    } else if skipped.is_empty() {
+        format!("give the layers of the route, those of its router first, in this order: {order}")
+    } else {
+        format!(
+            "what a route has stands inside of what the app has: give this route skip_layers={skipped:?} and layers in this order, \
+             or without what it skips: {order}"
+        )
+    };
+    Err(first.broken().cure(cure))
+}
+
+/// What is asked of these layers.
+fn rules<'l>(layers: impl IntoIterator<Item = &'l BuiltLayer>, may_be_kept: bool) -> Vec<Rule> {
+    let known = KNOWN.iter().filter(|(_, inner, _)| may_be_kept || *inner != "Cache");
+    let known = known.map(|(outer, inner, why)| Rule::new(*outer, *inner, *why));
+    known.chain(layers.into_iter().flat_map(|layer| layer.rules.iter().cloned())).collect()
 }
 
 /// The places of an inner layer and of the outer one that comes after it.
@@ -154,6 +216,34 @@ mod tests {
         assert!(error.contains("what is refused further out is not counted"), "{error}");
         let error = check(&built(&["Timeout", "Metrics"])).unwrap_err();
         assert!(error.ends_with("give them in this order: Metrics, Timeout"), "{error}");
+    }
+
+    #[cfg(feature = "python")]
+    #[test]
+    fn layers_of_a_route_cannot_stand_outside_of_those_of_the_app() {
+        let around = |of_app: &[&str], of_route: &[&str], may_be_kept| {
+            let (of_app, of_route) = (built(of_app), built(of_route));
+            check_order_around(&of_app.iter().collect::<Vec<_>>(), &of_route, may_be_kept)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(around(&["Trace", "Compression"], &["Etag"], true), Ok(()));
+        let error = around(&["Trace", "Cache", "Etag"], &["Jwt", "Compression"], true).unwrap_err();
+        assert!(error.starts_with("Cache stands outside of Jwt"), "{error}");
+        assert!(
+            error.contains("give this route skip_layers=[\"Cache\", \"Etag\"] and layers in this order"),
+            "{error}"
+        );
+        assert!(error.ends_with(": Jwt, Compression, Etag, Cache"), "{error}");
+        // It can be followed.
+        assert_eq!(around(&["Trace"], &["Jwt", "Compression", "Etag", "Cache"], true), Ok(()));
+        assert_eq!(around(&["Trace"], &["Jwt", "Compression"], true), Ok(()));
+        // Nothing is kept of what a POST is answered.
+        assert_eq!(around(&["Cache"], &["Jwt", "Compression"], false), Ok(()));
+        let error = around(&["Cache"], &["Etag", "Compression"], false).unwrap_err();
+        assert!(error.ends_with("those of its router first, in this order: Compression, Etag"), "{error}");
+        // Of two of the app both are skipped.
+        let error = around(&["Cache", "Trace", "Cache"], &["Jwt"], true).unwrap_err();
+        assert!(error.contains("skip_layers=[\"Cache\"]") && error.ends_with(": Jwt, Cache"), "{error}");
     }
 
     #[test]

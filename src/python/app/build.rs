@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::built::{Built, Passed};
-use super::draft::{Declared, Draft, Inside, exports_of};
+use super::draft::{Declaration, Declared, Draft, Inside, exports_of};
 use super::guarded::surrounded;
 use super::migrate::{self, Migrate, Target};
 use super::{shown, unreached};
 use crate::ConfigError;
 use crate::crud::store::AnyStore;
 use crate::crud::{OpenError, References, Rows, Schema, Store};
-use crate::layers::{BuiltLayer, LayerSpec, check_order, foundation};
+use crate::layers::{BuiltLayer, LayerSpec, check_order, check_order_around, foundation};
 use crate::python::asgi::PyAsgiService;
 use crate::python::attach;
 use crate::python::handler::PyHandlerService;
@@ -203,9 +203,9 @@ impl Draft {
             built.push(spec.build().map_err(|error| error.at_if_known(&location))?);
         }
         check_order(&built.iter().collect::<Vec<_>>()).map_err(|error| error.at_if_known(&location))?;
-        for (around, location) in &arounds {
+        for Declaration { around, may_be_kept, location } in &arounds {
             let of_app = built.iter().filter(|layer| !around.skips.iter().any(|skipped| *skipped == layer.name()));
-            check_order(&of_app.chain(&around.layers).collect::<Vec<_>>())
+            check_order_around(&of_app.collect::<Vec<_>>(), &around.layers, *may_be_kept)
                 .map_err(|error| error.at_if_known(location))?;
         }
         let handle = |layer: &BuiltLayer| layer.handle().cloned();

@@ -42,8 +42,8 @@ pub(super) struct Draft {
     pub(super) made: Vec<BuiltLayer>,
     /// What of them is to be flushed.
     pub(super) exports: Vec<Arc<OnceLock<OtelHandle>>>,
-    /// What routes have of layers, and where they were declared: for the order of all that a request passes.
-    pub(super) arounds: Vec<(Around, String)>,
+    /// What routes have of layers: for the order of all that a request passes.
+    pub(super) arounds: Vec<Declaration>,
     /// Models whose rows are kept without being served.
     pub(super) kept: Vec<(Arc<Schema>, String)>,
     pub(super) middleware: Vec<Middleware>,
@@ -72,6 +72,14 @@ pub(super) struct Around {
     pub(super) layers: Vec<BuiltLayer>,
     /// Names of the app's that it does not pass.
     pub(super) skips: Vec<String>,
+}
+
+/// Layers as a route declares them.
+pub(super) struct Declaration {
+    pub(super) around: Around,
+    /// Whether an answer of the route could be kept: only one to GET is, and no handshake.
+    pub(super) may_be_kept: bool,
+    pub(super) location: String,
 }
 
 pub(super) enum Declared {
@@ -124,6 +132,11 @@ pub(super) enum Inside {
     Stack(Stack),
     /// An application of another framework, by its place among the objects, and what is said of its WebSockets.
     Asgi(usize, Arc<websocket::Settings>),
+}
+
+/// Whether a route of this method, or of all, answers GET.
+pub(super) fn is_read(method: Option<&Method>) -> bool {
+    method.is_none_or(|method| [Method::GET, Method::HEAD].contains(method))
 }
 
 /// What a layer has to be told of when the app stops.
@@ -189,11 +202,11 @@ impl Draft {
     }
 
     /// The layers with these places, and the names of others that are skipped.
-    pub(super) fn around(&mut self, layers: &[usize], skips: Vec<String>, location: &str) -> Around {
+    pub(super) fn around(&mut self, layers: &[usize], skips: Vec<String>, may_be_kept: bool, location: &str) -> Around {
         let around =
             Around { layers: layers.iter().filter_map(|index| self.made.get(*index).cloned()).collect(), skips };
         if !around.layers.is_empty() {
-            self.arounds.push((around.clone(), location.to_owned()));
+            self.arounds.push(Declaration { around: around.clone(), may_be_kept, location: location.to_owned() });
         }
         around
     }
@@ -206,7 +219,7 @@ impl Draft {
         callable: Callable,
         (layers, skips): (&[usize], Vec<String>),
     ) -> Result<(), ConfigError> {
-        let around = self.around(layers, skips, &plan.location);
+        let around = self.around(layers, skips, is_read(method.as_ref()), &plan.location);
         if plan.auth.is_some() {
             self.check_auth(&plan.name, &around, &plan.location)?;
         }
@@ -227,7 +240,7 @@ impl Draft {
         settings: websocket::Settings,
         (layers, skips): (&[usize], Vec<String>),
     ) -> Result<(), ConfigError> {
-        let around = self.around(layers, skips, &plan.location);
+        let around = self.around(layers, skips, false, &plan.location);
         if plan.auth.is_some() {
             self.check_auth(&plan.name, &around, &plan.location)?;
         }
@@ -274,7 +287,8 @@ impl Draft {
         settings: &str,
     ) -> Result<(), ConfigError> {
         let declared: NativeSettings = parse(settings, "settings of a native route")?;
-        let around = self.around(&declared.layers, declared.skip_layers.clone(), &declared.location);
+        let may_be_kept = is_read(method.as_ref());
+        let around = self.around(&declared.layers, declared.skip_layers.clone(), may_be_kept, &declared.location);
         if declared.auth.is_some() {
             self.check_auth(&name, &around, &declared.location)?;
         }
@@ -303,7 +317,7 @@ impl Draft {
 
     fn mount(&mut self, path: &str, name: &str, inside: Inside, settings: &str) -> Result<(), ConfigError> {
         let declared: NativeSettings = parse(settings, "settings of a mounted app")?;
-        let around = self.around(&declared.layers, declared.skip_layers.clone(), &declared.location);
+        let around = self.around(&declared.layers, declared.skip_layers.clone(), true, &declared.location);
         if declared.auth.is_some() {
             self.check_auth(name, &around, &declared.location)?;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::draft::Draft;
+use super::draft::{Draft, is_read};
 use super::guarded::{guard_name, guard_of};
 use super::settings::{CrudSettings, parse};
 use crate::ConfigError;
@@ -24,8 +24,9 @@ impl Draft {
         let given: CrudSettings<'_> = parse(options, "CRUD settings")?;
         let schema = Schema::from_description(description).map_err(|error| error.at_if_known(&given.location))?;
         self.check_shard_key(&schema, &given.location)?;
-        let around = self.around(&given.layers, given.skip_layers, &given.location);
         let ops = |names: &[String]| names.iter().map(|op| op.parse()).collect::<Result<Vec<Op>, _>>();
+        let may_be_kept = ops(&given.ops)?.iter().any(|op| is_read(Some(&op.method())));
+        let around = self.around(&given.layers, given.skip_layers, may_be_kept, &given.location);
         let errors: ErrorFormat =
             given.errors.parse().map_err(|error: ConfigError| error.at_if_known(&given.location))?;
         let mut options = ResourceOptions::new()
