@@ -15,7 +15,9 @@ from .layers import ApiKey, Basic, BodyLimit, Cache, Jwt, Layer, Middleware
 
 if TYPE_CHECKING:
     from ._catches import Scope
+    from ._specs import Op
     from .app import Ziggurat
+    from .hooks import Hooks
 
 __all__ = ["Building"]
 
@@ -53,6 +55,7 @@ class Building:
         native.use_layers(json.dumps(around_all))
         app._compiled.clear()
         app._places.clear()
+        app._hook_places.clear()
         for route in app.route_specs:
             self._add_handler(route)
         for native_route in app.native_specs:
@@ -151,11 +154,36 @@ class Building:
             "closed": self._asks_everybody(crud),
             "hooks_of": "" if crud.hooks is None else crud.hooks.name,
             "hooks": [] if crud.hooks is None else crud.hooks.names,
+            "hook_plans": {} if crud.hooks is None else self._hook_plans(crud, crud.hooks),
             "catch": self._caught(crud.catches),
         }
         lax = crud.coerce == "pydantic"
         description = app._describe(crud.model, lax=lax, search=crud.search, shard_key=crud.shard_key)
         self.native.add_crud(description, json.dumps(options), crud.hooks)
+
+    def _hook_plans(self, crud: CrudSpec, hooks: Hooks) -> dict[str, int]:
+        """The places of what hooks take beside the context and the row, for those that take more."""
+        app = self.app
+        places: dict[str, int] = {}
+        for name, plan in hooks.plans.items():
+            made = plan.compile(app.dependency_overrides, app.state)
+            if made.wants_claims:
+                from ._hook_plans import callers
+
+                self._ask_who_calls(crud, plan.name, callers(name, crud.ops, upsert=crud.upsert))
+            places[name] = self.native.add_hook(*made.to_native(), made.function)
+            app._hook_places.append((places[name], plan))
+        return places
+
+    def _ask_who_calls(self, crud: CrudSpec, hook: str, ops: list[Op]) -> None:
+        """Refuses that a hook takes the claims of a caller who need not be known."""
+        for op in ops:
+            if self.app.asked_of(crud, op) is None and not self._asks_everybody(crud):
+                raise ConfigError(
+                    f"{hook} takes Claims, which are of a caller who is known, and {op} of {crud.model.__name__} asks for nobody",
+                    cure=f'write Claims | None, or auth={{"{op}": True}}',
+                    location=crud.location,
+                )
 
     def made(self, layer: Layer, location: str) -> int:
         """The place of a layer of routes; those that have the same object share what it keeps."""

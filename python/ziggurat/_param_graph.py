@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -24,7 +24,10 @@ from ._ziggurat import Request, Response, WebSocket
 from .background import BackgroundTasks
 from .exceptions import ConfigError
 
-__all__ = ["Argument", "Call", "Calls", "Graph", "Special", "Wanted", "call_of"]
+__all__ = ["Argument", "Call", "Calls", "Graph", "Role", "Special", "Wanted", "call_of"]
+
+Role = Literal["handler", "websocket", "hook"]
+"""What is called: what gives an answer, what speaks on a WebSocket, or what a native write passes through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +102,14 @@ Calls = dict[tuple[object, ...], tuple[Call, Mapping[str, object] | None]]
 
 
 def call_of(
-    function: Callable[..., Any], in_path: list[str], localns: Mapping[str, object] | None, *, is_handler: bool
+    function: Callable[..., Any],
+    in_path: list[str],
+    localns: Mapping[str, object] | None,
+    *,
+    is_handler: bool,
+    given: int = 0,
 ) -> Call:
-    """Finds out what fills each parameter of `function`."""
+    """Finds out what fills each parameter of `function`, but the first, of which so many are given by who calls it."""
     name, location, target = describe_callable(function)
 
     def wrong(what: str, cure: str) -> ConfigError:
@@ -118,7 +126,7 @@ def call_of(
         raise wrong("a class is not a handler", "give a function, or an instance whose class has __call__")
     parameters, returns = parameters_of(function, target, localns, wrong)
     arguments: list[Argument] = []
-    for parameter, annotation, default in parameters:
+    for parameter, annotation, default in parameters[given:]:
         filled = _fill(parameter.name, annotation, default, in_path, wrong)
         if isinstance(filled, Special) and filled.kind in _ONCE:
             taken = next((each.name for each in arguments if each.filled == filled), None)
@@ -225,8 +233,7 @@ class Graph:
     localns: Mapping[str, object] | None
     overrides: Mapping[Callable[..., Any], Callable[..., Any]]
     state: State | None
-    answers: bool = True
-    """Whether the handler gives an answer, or speaks on a WebSocket."""
+    role: Role = "handler"
     params: list[Param] = field(default_factory=list)
     models: list[ModelParam] = field(default_factory=list)
     bodies: list[BodyParam] = field(default_factory=list)
@@ -313,10 +320,15 @@ class Graph:
             self.models.append(filled)
             return self._arg({"model": len(self.models) - 1})
         if isinstance(filled, BodyParam):
-            if not self.answers:
+            if self.role == "websocket":
                 raise call.wrong(
                     f"{argument.name!r} is a body, and a WebSocket begins without one",
                     "receive it as a message, or take it from the path, the query, a header or a cookie",
+                )
+            if self.role == "hook":
+                raise call.wrong(
+                    f"{argument.name!r} is a body, and that of the request was read for the row",
+                    "use the row, or take it from the query, a header or a cookie",
                 )
             return self._arg({"field": self._body(filled, call)})
         if isinstance(filled, StateOf):
@@ -327,13 +339,18 @@ class Graph:
                 )
             self.objects.append(self.state)
             return self._arg({"object": len(self.objects) - 1})
-        if filled.kind == "websocket" and self.answers:
+        if filled.kind == "websocket" and self.role != "websocket":
             raise call.wrong(
                 f"{argument.name!r} is a WebSocket, which no request of another kind gets",
                 "register the handler with @app.websocket(...)",
             )
-        if filled.kind in ("response", "background") and not self.answers:
+        if filled.kind in ("response", "background") and self.role == "websocket":
             raise call.wrong(f"{argument.name!r} belongs to an answer, and a WebSocket has none", "take it out")
+        if filled.kind in ("response", "background") and self.role == "hook":
+            raise call.wrong(
+                f"{argument.name!r} belongs to an answer, and a hook gives none",
+                "raise an HTTPException, or do what is to run behind the answer in an after_ hook",
+            )
         if filled.kind == "claims" and filled.required:
             self.wants_claims = True
         return self._arg(filled.kind)

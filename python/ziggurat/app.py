@@ -28,6 +28,7 @@ from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
 
 if TYPE_CHECKING:
     from ._catches import ExceptionHandler
+    from ._hook_plans import HookPlan
     from ._paths import Paths
     from .models import Model
 
@@ -161,6 +162,8 @@ class Ziggurat(Routes):
         self._compiled: dict[tuple[int, tuple[Dependency, ...]], Compiled] = {}
         self._places: list[int | None] = []
         """Where the handlers of exceptions of each handler are."""
+        self._hook_places: list[tuple[int, HookPlan]] = []
+        """Where what hooks take stands among the handlers."""
         self._debug = is_debug(debug)
         self._pages = Pages(openapi_path=openapi_path, docs_path=docs_path, live_path=live_path, debug=self._debug)
         self._store = store
@@ -368,9 +371,15 @@ class Ziggurat(Routes):
             try:
                 specs = zip(self.route_specs, self._places, strict=True)
                 plans = [(route, *self._native_plan(route, catch)) for route, catch in specs]
+                hooks = [
+                    (place, plan.compile(self.dependency_overrides, self.state)) for place, plan in self._hook_places
+                ]
             except BaseException:
                 self._compiled = before
                 raise
+            for place, hook in hooks:
+                plan, objects = hook.to_native()
+                self._native.replace_handler(place, "/", plan, hook.function, objects)
             for index, (route, plan, objects) in enumerate(plans):
                 self._native.replace_handler(index, route.path, plan, self.compiled(route).function, objects)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
@@ -17,6 +17,8 @@ from .models import Model
 from .params import describe_callable
 
 if TYPE_CHECKING:
+    from ._hook_plans import HookPlan
+    from ._param_graph import Calls
     from .requests import Request
 
 __all__ = ["HookContext", "Hooks"]
@@ -45,8 +47,16 @@ class HookContext(Generic[Row]):
 class Hooks:
     """The hooks of one resource, as the native side calls them."""
 
-    def __init__(self, model: type[Any], name: str, methods: dict[str, Callable[..., Awaitable[Any]]]) -> None:
+    def __init__(
+        self,
+        model: type[Any],
+        name: str,
+        methods: dict[str, Callable[..., Awaitable[Any]]],
+        plans: dict[str, HookPlan],
+    ) -> None:
         self.name = name
+        self.plans = plans
+        """Those of hooks that take more than the context and the row."""
         self._model = model
         self._adapter: Any = _Structs(model) if is_struct(model) else TypeAdapter(model)
         # Rows of a TypedDict are dicts.
@@ -58,11 +68,19 @@ class Hooks:
         """As `before_create`."""
         return list(self._methods)
 
-    async def before(self, op: WriteOp, request: Request, stored: Stored | None, document: Stored) -> bytes:
-        """The document as it is to be written."""
+    async def before(
+        self,
+        op: WriteOp,
+        request: Request,
+        stored: Stored | None,
+        document: Stored,
+        call: Callable[..., Awaitable[Any]] | None = None,
+        taken: tuple[Any, ...] = (),
+    ) -> bytes:
+        """The document as it is to be written. `call` is called in the place of a hook that takes more, with what is `taken` of the request."""
         name = f"before_{op}"
         row = self._read(document)
-        given = await self._methods[name](self._context(op, request, stored), row)
+        given = await self._called(name, call, taken, self._context(op, request, stored), row)
         if op == "delete":
             return document[1]
         if given is None:
@@ -74,9 +92,36 @@ class Hooks:
         json: bytes = self._adapter.dump_json(given)
         return json
 
-    async def after(self, op: WriteOp, request: Request, stored: Stored | None, document: Stored) -> None:
-        """Tells what has happened."""
-        await self._methods[f"after_{op}"](self._context(op, request, stored), self._read(document))
+    async def after(
+        self,
+        op: WriteOp,
+        request: Request,
+        stored: Stored | None,
+        document: Stored,
+        call: Callable[..., Awaitable[Any]] | None = None,
+        taken: tuple[Any, ...] = (),
+    ) -> None:
+        """Tells what has happened; as `before`."""
+        await self._called(f"after_{op}", call, taken, self._context(op, request, stored), self._read(document))
+
+    async def _called(
+        self,
+        name: str,
+        call: Callable[..., Awaitable[Any]] | None,
+        taken: tuple[Any, ...],
+        ctx: HookContext[Any],
+        row: Any,
+    ) -> Any:
+        """What the hook gives."""
+        if call is None:
+            return await self._methods[name](ctx, row)
+        told: tuple[Any] | None = await call(*taken, ctx, row)
+        if told is None:
+            # What was meant as a refusal must not become a leave.
+            raise RuntimeError(
+                f"a dependency of {self.name}.{name} kept an exception to itself; raise it again after the yield, or raise an HTTPException"
+            )
+        return told[0]
 
     def _context(self, op: WriteOp, request: Request, stored: Stored | None) -> HookContext[Any]:
         return HookContext(op, request, None if stored is None else self._read(stored))
@@ -99,8 +144,17 @@ class _Structs:
         self.dump_json = msgspec.json.Encoder().encode
 
 
-def hooks_of(routes: type, model: type[Any], ops: Iterable[str], *, upsert: bool, location: str) -> Hooks | None:
-    """The hooks that the class has; None when it has none.
+def hooks_of(
+    routes: type,
+    model: type[Any],
+    ops: Iterable[str],
+    *,
+    upsert: bool,
+    location: str,
+    localns: Mapping[str, object] | None,
+    calls: Calls,
+) -> Hooks | None:
+    """The hooks that the class has; None when it has none. `calls` has what was read of the dependencies of handlers.
 
     Raises:
         ConfigError: a method is no hook, does not fit, or would never be called.
@@ -135,7 +189,13 @@ def hooks_of(routes: type, model: type[Any], ops: Iterable[str], *, upsert: bool
             f"{routes.__name__} cannot be made: {error}", cure="let its __init__ take no arguments", location=location
         ) from error
     methods = {name: _checked(getattr(instance, name), what, location) for name, what in found.items()}
-    return Hooks(model, routes.__name__, methods)
+    plans: dict[str, HookPlan] = {}
+    for name, method in methods.items():
+        if len(inspect.signature(method).parameters) > 2:
+            from ._hook_plans import plan_of
+
+            plans[name] = plan_of(method, found[name], localns, calls)
+    return Hooks(model, routes.__name__, methods, plans)
 
 
 def _checked(method: Callable[..., Any], what: str, location: str) -> Callable[..., Awaitable[Any]]:
@@ -144,10 +204,10 @@ def _checked(method: Callable[..., Any], what: str, location: str) -> Callable[.
     cure = f"write async def {name}(self, ctx, doc)"
     if not inspect.iscoroutinefunction(target):
         raise ConfigError(f"{what} is not an async function", cure=cure, location=where or location)
-    try:
-        inspect.signature(method).bind(None, None)
-    except TypeError as error:
+    parameters = list(inspect.signature(method).parameters.values())[:2]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if len(parameters) < 2 or any(parameter.kind not in positional for parameter in parameters):
         raise ConfigError(
-            f"{what} cannot be called with a context and a row: {error}", cure=cure, location=where or location
-        ) from error
+            f"{what} cannot be called with a context and a row, which come first", cure=cure, location=where or location
+        )
     return method

@@ -27,6 +27,7 @@ from .routing import CrudSpec
 
 if TYPE_CHECKING:
     from .app import Ziggurat
+    from .hooks import Hooks
     from .routing import NativeSpec, Op, RouteSpec
 
 __all__ = ["Contact", "ExternalDocs", "License", "Server", "ServerVariable", "Tag", "document", "text"]
@@ -66,6 +67,8 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     for spec in app.crud_specs:
         with _named(spec):
             _secure_resource(app, spec, paths, security)
+            if spec.hooks is not None and spec.hooks.plans:
+                _tell_of_hooks(app, spec, spec.hooks, paths)
             tell_of_model(spec.model, taken)
 
     routes = [route for route in app.route_specs if route.include_in_schema]
@@ -214,9 +217,32 @@ def path_of(spec: CrudSpec, op: Op) -> str:
 
 def _secure_resource(app: Ziggurat, spec: CrudSpec, paths: dict[str, Json], security: Security) -> None:
     for op in spec.auth:
-        method, path = _OPERATIONS[op][0], path_of(spec, op)
-        if method in paths.get(path, {}):
-            security.add(paths[path][method], app.asked_of(spec, op), spec)
+        if (operation := _native_of(spec, op, paths)) is not None:
+            security.add(operation, app.asked_of(spec, op), spec)
+
+
+def _tell_of_hooks(app: Ziggurat, spec: CrudSpec, hooks: Hooks, paths: dict[str, Json]) -> None:
+    """What hooks take of requests, in the operations that call them."""
+    from ._hook_plans import callers
+
+    for name, plan in hooks.plans.items():
+        taken = parameters(plan.compile(app.dependency_overrides, app.state).params)
+        for op in callers(name, spec.ops, upsert=spec.upsert) if taken else ():
+            operation = _native_of(spec, op, paths)
+            if operation is None:
+                continue
+            shown = operation.setdefault("parameters", [])
+            known = {(each["in"], each["name"]) for each in shown}
+            shown += [each for each in taken if (each["in"], each["name"]) not in known]
+            add_problems(operation, {"422"})
+            if spec.errors == "fastapi":
+                as_fastapi(operation)
+
+
+def _native_of(spec: CrudSpec, op: Op, paths: dict[str, Json]) -> Json | None:
+    """A native operation of a resource, if the document shows it."""
+    found: Json | None = paths.get(path_of(spec, op), {}).get(_OPERATIONS[op][0])
+    return found
 
 
 def _native_operation(spec: NativeSpec, used: set[str]) -> Json:

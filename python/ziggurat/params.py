@@ -28,7 +28,7 @@ from ._forms import FormLimits
 from ._param_bodies import BodyPlan, plan_of
 from ._param_depends import Dependency, Depends
 from ._param_driver import Mode, compiled
-from ._param_graph import Call, Calls, Graph, call_of, dependencies_first
+from ._param_graph import Call, Calls, Graph, Role, call_of, dependencies_first
 from ._param_markers import MISSING, Body, Cookie, File, Form, Header, Path, Query
 from ._param_models import ModelParam
 from ._param_scalars import Param
@@ -197,9 +197,8 @@ class Plan:
         as_declared = not dependencies and not overrides
         if self.plain is not None and as_declared and (state is None or not self.plain.objects):
             return self.plain
-        graph = Graph(
-            path_names(self.prefix + self.path), self.localns, overrides or {}, state, self.answers, calls=self.calls
-        )
+        role: Role = "handler" if self.answers else "websocket"
+        graph = Graph(path_names(self.prefix + self.path), self.localns, overrides or {}, state, role, calls=self.calls)
         dependencies_first(graph, (*dependencies, *self.dependencies))
         # What it yields is its answer.
         handler = graph.step(self.call, scope="function")

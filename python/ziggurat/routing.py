@@ -496,7 +496,8 @@ class Routes:
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
-        `patch` and `delete`. Only an operation that has a hook enters Python. `ctx` is a `HookContext`.
+        `patch` and `delete`. Only an operation that has a hook enters Python. `ctx` is a `HookContext`. What they take behind these two is
+        filled as the parameters of handlers are: `db: Annotated[Db, Depends(connect)]`, the app's `State`, a header.
         """
         location = user_location()
         ops = tuple(ops)
@@ -581,7 +582,15 @@ class Routes:
         def decorator(routes: Class) -> Class:
             from .hooks import hooks_of
 
-            hooks = hooks_of(routes, model, wanted, upsert=upsert, location=location)
+            hooks = hooks_of(
+                routes,
+                model,
+                wanted,
+                upsert=upsert,
+                location=location,
+                localns=sys._getframe(1).f_locals,
+                calls=self._calls,
+            )
             self._entries.append(replace(spec, hooks=hooks))
             return routes
 

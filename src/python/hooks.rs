@@ -9,6 +9,7 @@ use pyo3::types::PyBytes;
 use tokio::sync::oneshot;
 
 use super::catch::RaisedInside;
+use super::handler::{Refused as Unfit, Taken, Takes};
 use super::objects::{Objects, Shared, SurroundingsId};
 use super::pyloop::{Finish, Job, Refused, Started};
 use super::request::{BodySource, Head, Request};
@@ -28,6 +29,8 @@ pub(super) struct Hook {
     /// As a log is to call it: `UserRoutes.before_create`.
     pub(super) name: Arc<str>,
     pub(super) surrounding: Surrounding,
+    /// What it takes beside the context and the row, if it takes more.
+    pub(super) takes: Option<Takes>,
 }
 
 type Answer = Result<Bytes, Problem>;
@@ -38,10 +41,11 @@ impl Hook {
         let Some(event_loop) = self.shared().and_then(|shared| shared.event_loop()) else {
             return Err(refusal::not_running());
         };
+        let taken = self.taken(&event)?;
         let (reply, answer) = oneshot::channel();
         let watch = event.request.extensions.get::<Stopwatch>().cloned();
         Stopwatch::turn(watch.as_ref(), Part::Waiting);
-        let job = HookJob { watch: watch.clone(), ..self.job("before", event, reply) };
+        let job = HookJob { watch: watch.clone(), ..self.job("before", event, taken, reply) };
         // Dropped with this future when the client goes away, which cancels the coroutine.
         let _submitted = event_loop.submit(Box::new(job)).map_err(refusal::of_overload)?;
         let answer = answer.await;
@@ -52,31 +56,47 @@ impl Hook {
     /// Has it run; nobody waits but an app that stops.
     pub(super) fn after(&self, event: Event) {
         let Some(shared) = self.shared() else { return };
-        let missed = |why: &str| tracing::error!(hook = &*self.name, why, "a hook was not called");
-        let Some(event_loop) = shared.event_loop() else { return missed("the event loop does not run") };
+        let lost = |why: &str| tracing::error!(hook = &*self.name, why, "a hook was not called");
+        let Some(event_loop) = shared.event_loop() else { return lost("the event loop does not run") };
+        let taken = match self.taken(&event) {
+            Ok(taken) => taken,
+            Err(problem) => return missed(&self.name, &problem),
+        };
         let (reply, answer) = oneshot::channel();
-        match event_loop.submit(Box::new(self.clone().job("after", event, reply))) {
+        match event_loop.submit(Box::new(self.clone().job("after", event, taken, reply))) {
             Ok(submitted) => drop(shared.background.spawn(async move {
                 drop(answer.await);
                 drop(submitted);
             })),
-            Err(why) => missed(&why.to_string()),
+            Err(why) => lost(&why.to_string()),
         }
+    }
+
+    /// What it takes of the request.
+    fn taken(&self, event: &Event) -> Result<Option<Taken>, Problem> {
+        self.takes.as_ref().map(|takes| takes.read(&event.request)).transpose()
     }
 
     fn shared(&self) -> Option<&Arc<Shared>> {
         self.surrounding.get().map(|(_, shared)| shared)
     }
 
-    fn job(self, method: &'static str, event: Event, reply: oneshot::Sender<Answer>) -> HookJob {
-        HookJob { hook: self, method, event, reply, watch: None }
+    fn job(self, method: &'static str, event: Event, taken: Option<Taken>, reply: oneshot::Sender<Answer>) -> HookJob {
+        HookJob { hook: self, method, event, taken, reply, watch: None }
     }
+}
+
+/// A hook that nobody waits for does not get what it takes of the request.
+fn missed(hook: &str, problem: &Problem) {
+    let why = problem.to_bytes();
+    tracing::error!(hook, why = &*String::from_utf8_lossy(&why), "a hook was not called");
 }
 
 struct HookJob {
     hook: Hook,
     method: &'static str,
     event: Event,
+    taken: Option<Taken>,
     reply: oneshot::Sender<Answer>,
     /// Of a request that waits for the hook.
     watch: Option<Stopwatch>,
@@ -105,7 +125,7 @@ impl Job for HookJob {
 
 impl HookJob {
     fn begin(self, py: Python<'_>) -> Started {
-        let Self { hook, method, event, reply, watch } = self;
+        let Self { hook, method, event, taken, reply, watch } = self;
         Stopwatch::turn(watch.as_ref(), Part::Python);
         let objects = hook.surrounding.get().and_then(|(objects, _)| objects.upgrade());
         let Some(objects) = objects else {
@@ -115,7 +135,18 @@ impl HookJob {
         // After it was answered nobody can answer otherwise.
         let inside = event.request.extensions.get::<RaisedInside>().filter(|_| method == "before").cloned();
         let mut reply = HookReply { name: hook.name, inside, request: None, objects: Arc::downgrade(&objects), reply };
-        let called = call(py, &objects, hook.index, method, event, &mut reply.request);
+        let called = match call(py, &objects, hook.index, method, event, taken, &mut reply.request) {
+            Err(Unfit::Problem(problem)) => {
+                if method == "after" {
+                    missed(&reply.name, &problem);
+                }
+                // A client may be gone.
+                drop(reply.reply.send(Err(*problem)));
+                return Started::Finished;
+            }
+            Err(Unfit::Raised(error)) => Err(error),
+            Ok(coroutine) => Ok(coroutine),
+        };
         match interrupt::noting(py, called) {
             Ok(coroutine) => Started::Coroutine { coroutine, finish: Box::new(reply) },
             Err(error) => {
@@ -129,20 +160,26 @@ impl HookJob {
 /// Calls `method` of `ziggurat.hooks.Hooks`.
 fn call(
     py: Python<'_>,
-    objects: &Objects,
+    objects: &Arc<Objects>,
     index: usize,
     method: &str,
     event: Event,
+    taken: Option<Taken>,
     given: &mut Option<Py<Request>>,
-) -> PyResult<Py<PyAny>> {
+) -> Result<Py<PyAny>, Unfit> {
     let Event { op, request, stored, document, version } = event;
     let state = request.extensions.get::<SurroundingsId>().and_then(|id| objects.state(py, id.0));
     let request = Request::new(Head::of(&request), BodySource::Used).with_state(py, state).of_app(py, objects);
     let stored = stored.map(|Row { version, json }| (version, PyBytes::new(py, &json)));
     let document = (version, PyBytes::new(py, &document));
     let request = Bound::new(py, request)?;
-    *given = Some(request.clone().unbind());
-    objects.hooks[index].call_method1(py, method, (op.as_str(), request, stored, document))
+    let kept = given.insert(request.clone().unbind());
+    let hooks = &objects.hooks[index];
+    let Some(taken) = taken else {
+        return Ok(hooks.call_method1(py, method, (op.as_str(), request, stored, document))?);
+    };
+    let (function, taken) = taken.bring(py, objects, kept)?;
+    Ok(hooks.call_method1(py, method, (op.as_str(), request, stored, document, function, taken))?)
 }
 
 /// Waits for a hook's coroutine.

@@ -34,6 +34,11 @@ impl Invalid {
         self.problem.to_bytes()
     }
 
+    /// Without what tells names from numbers, for places in which parameters stand and no members of a body.
+    pub(super) fn into_problem(self) -> Problem {
+        self.problem
+    }
+
     pub(super) fn into_response(self, format: ErrorFormat) -> crate::Response {
         let Self { problem, names } = self;
         format.response_about(problem, |before: &[Cow<'_, str>], name| {

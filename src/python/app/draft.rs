@@ -232,6 +232,12 @@ impl Draft {
         Ok(())
     }
 
+    /// Keeps what a hook takes beside the context and the row; gives its place among the handlers.
+    pub(super) fn add_hook_plan(&mut self, callable: Callable) -> usize {
+        self.objects.handlers.push(callable);
+        self.objects.handlers.len() - 1
+    }
+
     pub(super) fn add_websocket(
         &mut self,
         path: &str,

@@ -188,6 +188,13 @@ impl App {
         all.stand_in(index, plan, callable).map_err(|_| PyRuntimeError::new_err("there is no such handler"))
     }
 
+    /// Takes what a hook is called with beside the context and the row; gives its place among the handlers, by which `add_crud` names it.
+    fn add_hook(&self, py: Python<'_>, plan: &str, objects: Vec<Py<PyAny>>, function: Py<PyAny>) -> PyResult<usize> {
+        let plan = Arc::new(Plan::parse(plan, "/").map_err(|error| config_error(py, &error))?);
+        let callable = handler::Callable::new(py, function, objects, plan)?;
+        self.draft(py, |draft| Ok(draft.add_hook_plan(callable)))
+    }
+
     /// As `add_handler`, for one that speaks on a WebSocket.
     #[expect(clippy::too_many_arguments, reason = "what Python hands over of a route, once")]
     fn add_websocket(

@@ -11,6 +11,7 @@ use crate::ConfigError;
 use crate::crud::schema::DefaultValue;
 use crate::crud::{Op, Policy, Resource, ResourceOptions, Schema};
 use crate::python::catch::CatchLayer;
+use crate::python::handler::Takes;
 use crate::python::hooks::Hook;
 use crate::service::ErrorFormat;
 
@@ -97,7 +98,7 @@ impl Draft {
             options = options.read_from(op.parse()?, members);
         }
         for name in &given.hooks {
-            options = self.add_hook(options, &given.hooks_of, name)?;
+            options = self.add_hook(options, &given.hooks_of, name, given.hook_plans.get(name).copied())?;
         }
         self.objects.hooks.extend(hooks);
         let resource = Resource::new(Arc::new(schema), options);
@@ -114,7 +115,13 @@ impl Draft {
     }
 
     /// Adds the hook of this name, as `before_create`, of the resource whose hooks come next among the objects.
-    fn add_hook(&self, options: ResourceOptions, class: &str, name: &str) -> Result<ResourceOptions, ConfigError> {
+    fn add_hook(
+        &self,
+        options: ResourceOptions,
+        class: &str,
+        name: &str,
+        plan: Option<usize>,
+    ) -> Result<ResourceOptions, ConfigError> {
         let Some((when, op)) = name.split_once('_') else {
             return Err(ConfigError::new(format!("{class}.{name} is not a hook")));
         };
@@ -123,6 +130,7 @@ impl Draft {
             index: self.objects.hooks.len(),
             name: format!("{class}.{name}").into(),
             surrounding: self.surrounding.clone(),
+            takes: plan.and_then(|place| Some(Takes::new(self.objects.handlers.get(place)?, place))),
         };
         let shown = hook.name.to_string();
         Ok(match when {

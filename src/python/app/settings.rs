@@ -84,6 +84,8 @@ pub(super) struct CrudSettings<'a> {
     /// What the class of hooks is called, and which it has, as `before_create`.
     pub(super) hooks_of: String,
     pub(super) hooks: Vec<String>,
+    /// Where what some of them take more stands among the handlers.
+    pub(super) hook_plans: std::collections::BTreeMap<String, usize>,
     /// The place of its handlers of exceptions.
     pub(super) catch: Option<usize>,
 }

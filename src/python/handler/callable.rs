@@ -103,6 +103,11 @@ impl Callable {
         self.objects.iter().try_for_each(|object| visit.call(object))
     }
 
+    /// What is called.
+    pub(super) fn function(&self, py: Python<'_>) -> Py<PyAny> {
+        self.function.clone_ref(py)
+    }
+
     /// Makes the arguments and calls the function; `run` comes first where there is one.
     pub(super) fn call<'py>(
         &self,
@@ -113,6 +118,21 @@ impl Callable {
         run: Option<&Bound<'py, Run>>,
         given: &mut Given,
     ) -> Result<Bound<'py, PyAny>, Failed> {
+        let args = self.arguments(py, input, surroundings, objects, run, given)?;
+        let keywords = self.keywords.as_ref().map(|names| names.bind(py));
+        Ok(attach::staying(|| vectorcall(self.function.bind(py), &args, keywords))?)
+    }
+
+    /// Makes the arguments; a request that is given already is taken as it is.
+    pub(super) fn arguments<'py>(
+        &self,
+        py: Python<'py>,
+        input: Input,
+        surroundings: Option<u64>,
+        objects: &Objects,
+        run: Option<&Bound<'py, Run>>,
+        given: &mut Given,
+    ) -> Result<Vec<Bound<'py, PyAny>>, Failed> {
         let Input { scalars, body, head, claims, socket } = input;
         let mut args = Vec::with_capacity(self.plan.args.len() + 1);
         args.extend(run.map(|run| run.as_any().clone()));
@@ -152,8 +172,7 @@ impl Callable {
                 }
             });
         }
-        let keywords = self.keywords.as_ref().map(|names| names.bind(py));
-        Ok(attach::staying(|| vectorcall(self.function.bind(py), &args, keywords))?)
+        Ok(args)
     }
 
     /// A model of parameters.

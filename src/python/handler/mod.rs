@@ -10,6 +10,7 @@ mod content;
 mod ending;
 mod form;
 mod given;
+mod hook;
 mod job;
 mod kept;
 mod param;
@@ -24,6 +25,7 @@ mod sync;
 mod yielding;
 
 pub(super) use callable::Callable;
+pub(super) use hook::{Refused, Taken, Takes};
 pub(super) use plan::Plan;
 pub(super) use read::cookies;
 pub(super) use run::Run;

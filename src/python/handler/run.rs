@@ -37,6 +37,12 @@ impl Run {
         Self { handler, objects: Arc::downgrade(objects), reply, answered }
     }
 
+    /// Of a call that is asked for no answer.
+    pub(super) fn unanswered(handler: usize, objects: &Arc<Objects>) -> Self {
+        let (reply, answered) = (Mutex::new(None), Answered::default());
+        Self { handler, objects: Arc::downgrade(objects), reply, answered }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<(Reply, Given)>> {
         self.reply.lock().unwrap_or_else(PoisonError::into_inner)
     }
