@@ -267,7 +267,7 @@ def versions() -> dict[str, str]:
     wanted |= {"pydantic_core", "orjson", "pymongo", "secantusdb", "sqlalchemy", "aiosqlite"}
     found = dict(line.split("==", 1) for line in said.splitlines() if "==" in line)
     found = {name: version for name, version in found.items() if name.lower() in wanted}
-    lock = (HERE / "axum" / "Cargo.lock").read_text().split("[[package]]")
+    lock = (ROOT / "Cargo.lock").read_text().split("[[package]]")
     for package in lock:
         lines = dict(line.split(" = ", 1) for line in package.splitlines() if " = " in line)
         name = lines.get("name", "").strip('"')

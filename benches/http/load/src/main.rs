@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
@@ -117,8 +117,7 @@ async fn run(kind: String, port: u16, path: String, clients: usize, length: Dura
         counts.wait(deadline, clients).await?;
     }
     println!("ready");
-    let mut line = String::new();
-    BufReader::new(tokio::io::stdin()).read_line(&mut line).await?;
+    tokio::task::spawn_blocking(|| io::stdin().read_line(&mut String::new())).await??;
     let begun = Instant::now();
     counts.counting.set(true);
     tokio::time::sleep(length).await;
