@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import inspect
 import ipaddress
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import httpx
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from ._ziggurat import Sent
     from .app import Ziggurat
 
-__all__ = ["AsyncTransport", "TestResponse", "Transport"]
+__all__ = ["AsyncTransport", "TestResponse", "Transport", "given"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 SHOWN = 2000
@@ -69,6 +71,42 @@ class _Transport:
             atexit.unregister(self.stop)
             self.app.stop()
 
+    def submit(
+        self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> Future[tuple[T | None, BaseException | None]]:
+        """Has a function run on the app's loop; gives what it gave, or what it raised.
+
+        That is handed over as a value, as a `SystemExit`, or a failure of pytest's, would end the loop.
+        """
+        if not callable(function):
+            if asyncio.iscoroutine(function):
+                function.close()
+            raise TypeError(f"run() takes an async function and its arguments, run(load, 1), and not {function!r}")
+        running = self.app._in_process
+        home = None if running is None else running.loop
+        if home is None:
+            raise RuntimeError(
+                "the app does not run, and its event loop with it; run() is for within `with TestClient(app) as client:`"
+            )
+        if asyncio._get_running_loop() is home:
+            raise RuntimeError("this runs on the app's event loop already; await the function instead")
+
+        async def outcome() -> tuple[T | None, BaseException | None]:
+            try:
+                waiting = function(*args, **kwargs)
+                if not inspect.isawaitable(waiting):
+                    raise TypeError(
+                        f"run() takes an async function, and {getattr(function, '__qualname__', function)} gave "
+                        f"{type(waiting).__name__}; call it without run(), or from an async function"
+                    )
+                return await waiting, None
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                return None, error
+
+        return asyncio.run_coroutine_threadsafe(outcome(), home)
+
     def begin(self, request: httpx.Request, body: Any) -> Sent:
         """Sends a request; nothing is waited for."""
         running = self.app._in_process
@@ -84,6 +122,18 @@ class _Transport:
             raising=self.raising,
             client=self.client,
         )
+
+
+def given(outcome: tuple[T | None, BaseException | None]) -> T:
+    """What a function that was submitted gave; raises what it raised, with its traceback."""
+    value, error = outcome
+    try:
+        if error is not None:
+            raise error
+    finally:
+        # The frames of the traceback hold this one.
+        del error, outcome
+    return value  # type: ignore[return-value]
 
 
 @contextmanager

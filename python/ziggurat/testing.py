@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 try:
     import httpx
@@ -18,7 +18,7 @@ except ModuleNotFoundError as missing:
         'ziggurat.testing needs httpx; install it with: pip install "ziggurat[testing]"', name=missing.name
     ) from None
 
-from ._in_process import AsyncTransport, TestResponse, Transport
+from ._in_process import AsyncTransport, TestResponse, Transport, given
 from ._testing_websockets import WebSocketDenialResponse, WebSocketTestSession
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .app import Ziggurat
 
 __all__ = ["AsyncTestClient", "TestClient", "TestResponse", "WebSocketDenialResponse", "WebSocketTestSession"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 AGENT = "testclient"
 
@@ -96,6 +99,20 @@ class TestClient(httpx.Client):
         answer = super().send(request, **options)
         assert isinstance(answer, TestResponse)
         return answer
+
+    def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls an async function on the app's own event loop, and waits for what it gives: `client.run(fill, "books.json")`.
+
+        It finds there what the app's code has: its state, models, connections and tasks. What it raises is raised here, and it is cancelled
+        when this is interrupted. The app has to run, as it does inside of `with`.
+        """
+        running = self._app.submit(function, *args, **kwargs)
+        try:
+            outcome = running.result()
+        except BaseException:
+            running.cancel()
+            raise
+        return given(outcome)
 
     def websocket_connect(
         self, url: httpx.URL | str, subprotocols: Sequence[str] = (), **parts: Any
@@ -173,6 +190,10 @@ class AsyncTestClient(httpx.AsyncClient):
     async def aclose(self) -> None:
         """Stops the app. The client may be used again, which starts it anew."""
         await asyncio.to_thread(self._app.stop)
+
+    async def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `TestClient.run`: calls an async function on the app's own event loop, which is not that of the test."""
+        return given(await asyncio.wrap_future(self._app.submit(function, *args, **kwargs)))
 
     async def send(self, request: httpx.Request, **options: Any) -> TestResponse:
         """Sends a request that was built before."""
