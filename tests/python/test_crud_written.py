@@ -239,6 +239,49 @@ class Event(Model):
     plain: datetime | None = None
 
 
+def test_handlers_write_the_same_time_as_pydantic_does(store_url: str) -> None:
+    """With other digits than rows, which sort as their texts do; whoever reads either finds the same, and may send either."""
+
+    class Moment(Model):
+        id: int
+        at: datetime
+
+    class Told(msgspec.Struct):
+        at: datetime
+
+    app = Ziggurat(store=store_url, openapi_path=None)
+    app.crud(Moment, path="/moments", client_id=True)(type("Moments", (), {}))
+
+    async def kept(id: int) -> Moment:
+        found = await Moment.get(id)
+        assert found is not None
+        return found
+
+    @app.get("/model/{id}")
+    async def model(id: int) -> Moment:
+        return await kept(id)
+
+    @app.get("/value/{id}")
+    async def value(id: int) -> dict[str, datetime]:
+        return {"at": (await kept(id)).at}
+
+    @app.get("/struct/{id}")
+    async def struct(id: int) -> Told:
+        return Told((await kept(id)).at)
+
+    times = {
+        "2024-05-01T12:00:00.398Z": "2024-05-01T12:00:00.398000Z",
+        "2024-05-01T12:00:00.000Z": "2024-05-01T12:00:00Z",
+    }
+    with TestClient(app) as client:
+        for id, (row, told) in enumerate(times.items()):
+            assert client.post("/moments", json={"id": id, "at": told}).json()["at"] == row
+            assert [client.get(f"/{path}/{id}").json()["at"] for path in ("model", "value", "struct")] == [told] * 3
+            assert datetime.fromisoformat(row) == datetime.fromisoformat(told)
+            for text in (row, told):
+                assert [item["id"] for item in client.get(f"/moments?at={text}").json()["items"]] == [id]
+
+
 def test_times_to_the_microsecond(store_url: str) -> None:
     with served(store_url, Event, dimensions=("hour(at)", "year(at)"), measures=("at",)) as client:
         begun = datetime.now(UTC)
