@@ -19,13 +19,20 @@ except ModuleNotFoundError as missing:
     ) from None
 
 from ._in_process import AsyncTransport, TestResponse, Transport, given
-from ._testing_websockets import WebSocketDenialResponse, WebSocketTestSession
+from ._testing_websockets import AsyncWebSocketTestSession, WebSocketDenialResponse, WebSocketTestSession
 
 if TYPE_CHECKING:
     from ._ziggurat import TestSocket
     from .app import Ziggurat
 
-__all__ = ["AsyncTestClient", "TestClient", "TestResponse", "WebSocketDenialResponse", "WebSocketTestSession"]
+__all__ = [
+    "AsyncTestClient",
+    "AsyncWebSocketTestSession",
+    "TestClient",
+    "TestResponse",
+    "WebSocketDenialResponse",
+    "WebSocketTestSession",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -121,22 +128,8 @@ class TestClient(httpx.Client):
 
         Entering raises `WebSocketDenialResponse` where the handshake is refused. `parts` are `params`, `headers` and `cookies`.
         """
-        request = self.build_request("GET", url, **parts)
-        if subprotocols:
-            request.headers["sec-websocket-protocol"] = ", ".join(subprotocols)
-
-        def connect() -> TestSocket | TestResponse:
-            self._start()
-            sent = request.headers.multi_items()
-            (status, fields, body), socket = self.app.connect(request.url.raw_path.decode("ascii"), sent)
-            answer = TestResponse(status, headers=fields, content=body, request=request)
-            self.cookies.extract_cookies(answer)
-            if socket is None:
-                return answer
-            session.headers = answer.headers
-            return socket
-
-        session = WebSocketTestSession(connect)
+        session = WebSocketTestSession(lambda: _connect(self, session, request))
+        request = _handshake(self.build_request("GET", url, **parts), subprotocols)
         self._sockets.add(session)
         return session
 
@@ -166,6 +159,7 @@ class AsyncTestClient(httpx.AsyncClient):
     ) -> None:
         self.app = app
         self._app = AsyncTransport(app, raise_server_exceptions, client)
+        self._sockets: weakref.WeakSet[AsyncWebSocketTestSession] = weakref.WeakSet()
         super().__init__(
             transport=self._app,
             base_url=base_url,
@@ -189,6 +183,8 @@ class AsyncTestClient(httpx.AsyncClient):
 
     async def aclose(self) -> None:
         """Stops the app. The client may be used again, which starts it anew."""
+        for socket in list(self._sockets):
+            await socket.close(1001)
         await asyncio.to_thread(self._app.stop)
 
     async def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -201,9 +197,44 @@ class AsyncTestClient(httpx.AsyncClient):
         assert isinstance(answer, TestResponse)
         return answer
 
+    def websocket_connect(
+        self, url: httpx.URL | str, subprotocols: Sequence[str] = (), **parts: Any
+    ) -> AsyncWebSocketTestSession:
+        """A WebSocket to the app: `async with client.websocket_connect("/chat") as ws:` opens it, and closes it at the end.
+
+        Entering raises `WebSocketDenialResponse` where the handshake is refused. `parts` are `params`, `headers` and `cookies`.
+        """
+        session = AsyncWebSocketTestSession(lambda: _connect(self, session, request))
+        request = _handshake(self.build_request("GET", url, **parts), subprotocols)
+        self._sockets.add(session)
+        return session
+
     def build_request(self, method: str, url: httpx.URL | str, **parts: Any) -> httpx.Request:
         """Builds a request, of `json`, `content`, and `data` with `files`, one at most."""
         return super().build_request(method, _with_query(url, parts), **parts)
+
+
+def _handshake(request: httpx.Request, subprotocols: Sequence[str]) -> httpx.Request:
+    if subprotocols:
+        request.headers["sec-websocket-protocol"] = ", ".join(subprotocols)
+    return request
+
+
+def _connect(
+    client: TestClient | AsyncTestClient,
+    session: WebSocketTestSession | AsyncWebSocketTestSession,
+    request: httpx.Request,
+) -> TestSocket | TestResponse:
+    """The app's end of what was opened, or its answer where it refused; on a thread that has no loop."""
+    client._app.start()
+    sent = request.headers.multi_items()
+    (status, fields, body), socket = client.app.connect(request.url.raw_path.decode("ascii"), sent)
+    answer = TestResponse(status, headers=fields, content=body, request=request)
+    client.cookies.extract_cookies(answer)
+    if socket is None:
+        return answer
+    session.headers = answer.headers
+    return socket
 
 
 def _headers(given: Any) -> httpx.Headers:

@@ -1,10 +1,11 @@
 //! Sockets within this process, for tests: the real stack, and the real protocol over a pipe.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use http::header::{CONNECTION, HOST, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http_body_util::BodyExt;
 use pyo3::exceptions::{PyRuntimeError, PyTimeoutError, PyValueError};
@@ -27,11 +28,33 @@ use crate::service::{Response, Stack};
 /// What the pipe holds, as the buffers of a socket would.
 const PIPE: usize = 64 * 1024;
 
-/// The client's end of a socket within this process. Its methods block, and are not for the thread of an event loop.
+/// The client's end of a socket within this process. Its methods block, and are not for the thread of an event loop. One thread may receive
+/// while another sends.
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
 pub(in crate::python) struct TestSocket {
     runtime: Handle,
     client: Mutex<Client>,
+    waiting: Arc<Waiting>,
+}
+
+/// Who waits for the pipe. It wakes only who looked last, and a receiver may have to write, as to answer a ping: so all look again.
+#[derive(Default)]
+struct Waiting {
+    receives: AtomicWaker,
+    sends: AtomicWaker,
+    closes: AtomicWaker,
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.receives.wake();
+        self.sends.wake();
+        self.closes.wake();
+    }
 }
 
 struct Client {
@@ -84,6 +107,7 @@ pub(in crate::python) fn connect<'py>(
     let socket = response.status().is_informational().then(|| TestSocket {
         runtime: runtime.clone(),
         client: Mutex::new(Client { io: ours, context: WebSocketContext::new(Role::Client, None), over: None }),
+        waiting: Arc::default(),
     });
     let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
     let bytes = response.body().as_bytes().map(|bytes| &bytes[..]).unwrap_or_default();
@@ -142,18 +166,23 @@ impl Client {
 }
 
 impl TestSocket {
-    /// Runs `poll` until it is ready, on this thread.
+    /// Runs `poll` until it is ready, on this thread, as the one who `waits`.
     fn wait<R: Send>(
         &self,
         py: Python<'_>,
+        waits: &AtomicWaker,
         seconds: Option<f64>,
         mut poll: impl FnMut(&mut Client, &mut Context<'_>) -> Poll<R> + Send,
     ) -> PyResult<R> {
         refuse_on_loop(py)?;
         let limit = seconds.map_or(Duration::MAX, |seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
         let done = py.detach(|| {
-            let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-            let polled = std::future::poll_fn(|cx| poll(&mut client, cx));
+            let all = Waker::from(self.waiting.clone());
+            let polled = std::future::poll_fn(|cx| {
+                waits.register(cx.waker());
+                let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+                poll(&mut client, &mut Context::from_waker(&all))
+            });
             self.runtime.block_on(async { tokio::time::timeout(limit, polled).await })
         });
         done.map_err(|_| PyTimeoutError::new_err("nothing came over the WebSocket in time"))
@@ -169,7 +198,7 @@ impl TestSocket {
             Ok(text) => Frame::text(text.to_str()?),
             Err(_) => Frame::binary(data.extract::<Vec<u8>>()?),
         });
-        self.wait(py, None, move |client, cx| {
+        self.wait(py, &self.waiting.sends, None, move |client, cx| {
             if let Some(frame) = frame.take() {
                 // What does not fit into the pipe yet is kept by the protocol.
                 let _ = client.step(cx, |context, io| context.write(io, frame));
@@ -181,7 +210,7 @@ impl TestSocket {
     /// The next message; none when the socket is over.
     #[pyo3(signature = (timeout = None))]
     fn receive<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(match self.wait(py, timeout, Client::poll_receive)? {
+        Ok(match self.wait(py, &self.waiting.receives, timeout, Client::poll_receive)? {
             Some(Frame::Text(text)) => Some(PyString::new(py, &text).into_any()),
             Some(Frame::Binary(bytes)) => Some(PyBytes::new(py, &bytes).into_any()),
             _ => None,
@@ -191,7 +220,7 @@ impl TestSocket {
     /// Closes it, and waits until the other side has, for up to so many seconds.
     fn close(&self, py: Python<'_>, code: u16, reason: String, timeout: f64) -> PyResult<()> {
         let mut frame = Some(CloseFrame { code: code.into(), reason: reason.into() });
-        let closed = self.wait(py, Some(timeout), move |client, cx| {
+        let closed = self.wait(py, &self.waiting.closes, Some(timeout), move |client, cx| {
             if let Some(frame) = frame.take() {
                 let _ = client.step(cx, |context, io| context.close(io, Some(frame)));
             }
@@ -199,6 +228,12 @@ impl TestSocket {
             while std::task::ready!(client.poll_receive(cx)).is_some() {}
             Poll::Ready(())
         });
+        py.detach(|| {
+            let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+            client.over.get_or_insert_with(|| Close::new(ABNORMAL, "the other side did not answer the close"));
+        });
+        // Who receives elsewhere learns of the end.
+        self.waiting.wake_by_ref();
         match closed {
             Err(error) if error.is_instance_of::<PyTimeoutError>(py) => Ok(()),
             closed => closed,
