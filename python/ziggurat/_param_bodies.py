@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from ._callables import Wrong, spell
+from ._param_defaults import copied
 from ._param_markers import LIMITS, MISSING, Body, Marker
 from ._param_models import is_attrs, is_model, is_struct, validator
 from ._param_unwrap import Unwrapped, optional
@@ -72,8 +73,11 @@ class BodyPlan:
     def to_native(self, keep: Callable[[object], int]) -> dict[str, Any]:
         """For the native side."""
 
-        def default(param: BodyParam) -> int | None:
-            return None if param.default is MISSING else keep(param.default)
+        def default(param: BodyParam) -> tuple[int, bool] | None:
+            if param.default is MISSING:
+                return None
+            made = copied(param.default)
+            return (keep(param.default), False) if made is None else (keep(made), True)
 
         return {
             "decode": None if self.decode is None else keep(self.decode),

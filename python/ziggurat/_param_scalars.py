@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
 from ._callables import Wrong, spell
+from ._param_defaults import copied
 from ._param_markers import LIMITS, MISSING, PLACES, Body, Header, Marker
 from ._param_unwrap import Unwrapped, optional, unwrap
 from ._ziggurat import UploadFile
@@ -106,13 +107,14 @@ class Param:
 
     def to_native(self, keep: Callable[[object], int]) -> dict[str, Any]:
         """For the native side; `keep` gives an object a number."""
+        factory = self.default_factory or copied(self.default)
         return {
             "alias": self.alias,
             "source": self.source,
             "kind": self.kind,
             "collection": self.collection,
-            "default": None if self.default is MISSING else keep(self.default),
-            "factory": None if self.default_factory is None else keep(self.default_factory),
+            "default": None if self.default is MISSING or factory is not None else keep(self.default),
+            "factory": None if factory is None else keep(factory),
             "omitted": self.omitted,
             "media_types": self.media_types,
             "members": [[text, keep(member)] for text, member in self.members],

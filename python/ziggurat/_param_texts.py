@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
 from ._callables import Wrong
+from ._param_defaults import copied
 from ._param_markers import LIMITS, MISSING
 from ._param_models import ModelParam, is_model
 from ._param_scalars import Param, Source, is_scalar, scalar
@@ -61,7 +62,7 @@ def value(name: str, given: Unwrapped, source: Source, alias: str, default: obje
     required = default is MISSING and given.default_factory is None
     docs = text.docs if default is MISSING else {**text.docs, "default": default}
     text = dataclasses.replace(text, omitted=not required, docs=docs, told=annotation)
-    otherwise = given.default_factory or (lambda: default)
+    otherwise = given.default_factory or copied(default) or (lambda: default)
     # What `Field` calls it is what pydantic looks for.
     names = (extra.validation_alias for extra in given.others if isinstance(extra, FieldInfo))
     key = next((each for each in names if isinstance(each, str)), name)

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Discriminator, Field, HttpUrl, StringConstraints, conint
 
-from ziggurat import ConfigError, Cookie, Depends, Form, Header, Path, Query, WebSocket, Ziggurat
+from ziggurat import Body, ConfigError, Cookie, Depends, Form, Header, Path, Query, WebSocket, Ziggurat
 from ziggurat.testing import TestClient
 
 pytestmark = pytest.mark.usefixtures("mode")
@@ -460,3 +460,48 @@ def test_models_of_parameters_show_what_pydantic_makes() -> None:
     assert shown["url"]["format"] == "uri"
     assert shown["kind"]["anyOf"][0]["enum"] == [False, True]
     assert "$ref" not in str(shown["tree"])
+
+
+def test_a_default_that_a_handler_changes_is_that_of_its_request_alone(
+    app: Ziggurat, client: Callable[[], TestClient]
+) -> None:
+    seen: list[object] = []
+
+    @app.post("/query")
+    async def query(
+        tags: Annotated[list[str], Query()] = [],  # noqa: B006 - which is what is tried
+        links: Annotated[list[HttpUrl], Query()] = [],  # noqa: B006
+        fields: Annotated[set[str], Form()] = {"a"},  # noqa: B006
+    ) -> None:
+        seen.append((list(tags), list(links), set(fields)))
+        tags.append("b")
+        links.append(HttpUrl("http://b.example"))
+        fields.add("b")
+
+    one, other = Item(name="a"), Item(name="b")
+
+    @app.post("/whole")
+    async def whole(item: Item = one) -> None:
+        seen.append(item.name)
+        item.name = "changed"
+
+    @app.post("/parts")
+    async def parts(item: Item = other, counts: Annotated[dict[str, list[int]], Body()] = {"a": [1]}) -> None:  # noqa: B006
+        seen.append((item.name, counts["a"][:]))
+        item.name = "changed"
+        counts["a"].append(2)
+
+    kept = object()
+
+    @app.post("/kept")
+    async def keeps(a: Annotated[str, Query()] = kept) -> None:  # type: ignore[assignment]
+        seen.append(a is kept)
+
+    started = client()
+    for path, expected in [("query", ([], [], {"a"})), ("whole", "a"), ("parts", ("b", [1])), ("kept", True)]:
+        seen.clear()
+        for _ in range(2):
+            answer = started.post(f"/{path}", data={}) if path == "query" else started.post(f"/{path}")
+            assert answer.status_code == 200, answer.text
+        assert seen == [expected, expected]
+    assert (one.name, other.name) == ("a", "b")

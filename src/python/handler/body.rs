@@ -10,7 +10,7 @@ use pyo3::types::{PyBytes, PyString};
 use serde::de::IgnoredAny;
 
 use super::callable::{Callable, Failed};
-use super::plan::{BodyPlan, Decoder};
+use super::plan::{BodyDefault, BodyPlan, Decoder};
 use super::scalar::is_media_type;
 use crate::python::{errors, invalid};
 use crate::service::{Location, Problem, Violation};
@@ -72,6 +72,12 @@ fn missing() -> Problem {
     Problem::validation(vec![Violation::new(Location::Pointer(String::new()), "missing", "a JSON body is needed")])
 }
 
+/// A default, made anew where a handler might change it.
+fn made<'py>(py: Python<'py>, of: &Callable, (index, is_maker): BodyDefault) -> Result<Bound<'py, PyAny>, Failed> {
+    let object = of.objects[index].bind(py);
+    Ok(if is_maker { object.call0()? } else { object.clone() })
+}
+
 /// The body of one request, read once.
 pub(super) struct Decoded<'a, 'py> {
     bytes: &'a Bytes,
@@ -89,7 +95,7 @@ impl<'a, 'py> Decoded<'a, 'py> {
         if self.bytes.is_empty()
             && let Some(default) = plan.default
         {
-            return Ok(of.objects[default].bind(py).clone());
+            return made(py, of, default);
         }
         self.decode(py, of, plan)
     }
@@ -108,7 +114,7 @@ impl<'a, 'py> Decoded<'a, 'py> {
         };
         match (found, default) {
             (Some(found), _) => Ok(found),
-            (None, Some(default)) => Ok(of.objects[*default].bind(py).clone()),
+            (None, Some(default)) => made(py, of, *default),
             (None, None) => Err(errors::bug("a member that is needed was missed").into()),
         }
     }

@@ -130,15 +130,18 @@ pub(super) struct StreamPlan {
     pub(super) media_type: String,
 }
 
+/// Index of a default among the plan's objects, and whether it is what makes one.
+pub(super) type BodyDefault = (usize, bool);
+
 #[derive(Debug, Deserialize)]
 pub(super) struct BodyPlan {
     /// Index among the plan's objects of what reads the bytes; none where they are taken as they come.
     pub(super) decode: Option<usize>,
     pub(super) decoder: Decoder,
     pub(super) media_types: Vec<String>,
-    pub(super) default: Option<usize>,
+    pub(super) default: Option<BodyDefault>,
     /// The members of it that are wanted, each with its default.
-    pub(super) fields: Option<Vec<(String, Option<usize>)>>,
+    pub(super) fields: Option<Vec<(String, Option<BodyDefault>)>>,
     pub(super) required: bool,
 }
 
