@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 from tokens import SECRET
 
-from ziggurat import Model, Query, Request, Ziggurat, layers
+from ziggurat import Model, Query, Request, WebSocket, Ziggurat, layers
 
 
 class Item(Model):
@@ -64,6 +64,13 @@ async def order(order: Order) -> Order:
 @app.get("/reports", deprecated=True)
 def reports() -> list[int]:
     return [1, 2, 3]
+
+
+@app.websocket("/prices")
+async def prices(ws: WebSocket) -> None:
+    await ws.accept()
+    async for item in ws.iter_text():
+        await ws.send_json({item: 1})
 
 
 def look_up(key: str) -> str:

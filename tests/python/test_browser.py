@@ -121,6 +121,7 @@ def test_the_live_page_draws_towers_and_shows_what_happens(browser: Chromium, sh
             client.get(f"/hello/{number}")
             client.get("/item")
             client.get("/reports")
+            client.get("/prices")
         assert client.get("/broken").status_code == 500
     hello = "[data-route='GET /hello/{name}']"
     page.wait(f"parseFloat(document.querySelector(`{hello} .number`).textContent) > 0")
@@ -129,6 +130,9 @@ def test_the_live_page_draws_towers_and_shows_what_happens(browser: Chromium, sh
     page.wait(f"document.querySelector(`{hello} .facts dd`).textContent.startsWith('30')")
     grown = page.run(f"[...document.querySelectorAll(`{hello} .split i`)].map((part) => Number(part.style.flexGrow))")
     assert abs(sum(grown) - 1) < 0.01 and grown[2] > 0, "some of it was in Python"
+    prices = "[data-route='WEBSOCKET /prices']"
+    assert page.run(f"document.querySelector(`{prices} .method`).textContent") == "WS"
+    page.wait(f"parseFloat(document.querySelector(`{prices} .number`).textContent) > 0")
     stored = page.run(
         "[...document.querySelectorAll(`[data-route='GET /item'] .split i`)].map((part) => Number(part.style.flexGrow))"
     )
@@ -145,6 +149,8 @@ def test_the_live_page_draws_towers_and_shows_what_happens(browser: Chromium, sh
         page.resize(width, 900)
         page.screenshot(tmp_path / f"live-{name}.png", whole=True)
         assert fits(page)
+        numbers = "[...document.querySelectorAll('.route > summary .number')]"
+        assert page.run(f"{numbers}.every((one) => one.scrollWidth <= one.clientWidth)"), "they keep to their columns"
     check(page, shop)
 
 

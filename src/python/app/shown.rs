@@ -71,7 +71,7 @@ pub(super) fn routes(built: &Built, live: &Live) -> Bytes {
     let routes = leaves.map(|leaf| {
         let passes = built.passes(leaf, None).map(|(name, python)| json!({"name": name, "python": python}));
         json!({
-            "method": leaf.method.as_ref().map(|method| method.as_str()),
+            "method": super::method_of(leaf),
             "path": &*leaf.path,
             "name": leaf.name,
             "kind": leaf.kind.as_str(),

@@ -107,7 +107,7 @@ function rowOf(route) {
   const [every, middle, slow] = ["number", "number", "number"].map((name) => make("span", name));
   const split = make("span", "split", ...["layers", "waiting", "python", "store"].map((part) => make("i", part)));
   split.setAttribute("role", "img");
-  const method = make("span", `method ${route.method ?? ""}`, route.method ?? "ANY");
+  const method = make("span", `method ${route.method ?? ""}`, { WEBSOCKET: "WS" }[route.method] ?? route.method ?? "ANY");
   const path = make("span", "path", route.path, make("small", "", route.name === route.path ? route.kind : `${route.kind} · ${route.name}`));
   const summary = make("summary", "", method, path, every, split, middle, slow);
   const box = make("details", "route idle", summary);
@@ -129,9 +129,15 @@ function rowOf(route) {
   return { box, facts, route, every, split, middle, slow };
 }
 
+// The keys under which its requests are counted: a WebSocket begins with a GET.
+function countedAs(route) {
+  const method = route.method === "WEBSOCKET" ? "GET" : route.method;
+  return new Set([`${method} ${route.path}`, ...(route.method === "GET" ? [`HEAD ${route.path}`] : [])]);
+}
+
 function update(row) {
   const { box, facts, route } = row;
-  const named = route.method ? new Set([`${route.method} ${route.path}`, ...(route.method === "GET" ? [`HEAD ${route.path}`] : [])]) : null;
+  const named = route.method ? countedAs(route) : null;
   const wanted = (key) => (named ? named.has(key) : key.endsWith(` ${route.path}`) && !route.named.has(key));
   const last = since(RATE, wanted);
   const span = since(SPAN, wanted).sum;
@@ -157,7 +163,7 @@ function update(row) {
 async function showRoutes() {
   const routes = await ask("routes");
   for (const route of routes) {
-    route.named = new Set(routes.filter((other) => other.method && other.path === route.path).map((other) => `${other.method} ${other.path}`));
+    route.named = new Set(routes.filter((other) => other.method && other.path === route.path).flatMap((other) => [...countedAs(other)]));
   }
   rows = routes.map(rowOf);
   find("routes").replaceChildren(rows.length ? make("div", "list", ...rows.map((row) => row.box)) : make("p", "none", "The app has no routes yet."));
