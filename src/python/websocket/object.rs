@@ -74,7 +74,7 @@ pub(super) fn accepted(link: &Arc<Link>, subprotocol: Option<String>, headers: H
     if let Some(wanted) = &subprotocol
         && !link.offered.contains(wanted)
     {
-        let offered = link.offered.join(", ");
+        let offered = if link.offered.is_empty() { "none".to_owned() } else { link.offered.join(", ") };
         return Err(PyValueError::new_err(format!(
             "the client does not speak the subprotocol {wanted:?}, and would end the connection; it offers: {offered}"
         )));
