@@ -125,6 +125,7 @@ class PyLoop(_ziggurat.LoopCore, SocketCoroutines, Names, Executors, unix_events
         unix_events._UnixSelectorEventLoop.__init__(self, _CoreSelector(self))
 
     def set_debug(self, enabled: bool) -> None:
+        """Has asyncio, and the native core, look more closely at what is done wrong."""
         self._set_core_debug(bool(enabled))
         super().set_debug(enabled)
 

@@ -65,15 +65,22 @@ class Headers:
     def __len__(self) -> int: ...
     def __eq__(self, value: object, /) -> bool: ...
     @overload
-    def get(self, name: str, default: None = None) -> str | None: ...
+    def get(self, name: str, default: None = None) -> str | None:
+        """The value of the field of that name, the first of several; `default` where there is none."""
     @overload
     def get(self, name: str, default: str) -> str: ...
-    def getlist(self, name: str) -> list[str]: ...
-    def append(self, name: str, value: str) -> None: ...
-    def setdefault(self, name: str, value: str) -> str: ...
-    def keys(self) -> list[str]: ...
-    def values(self) -> list[str]: ...
-    def items(self) -> list[tuple[str, str]]: ...
+    def getlist(self, name: str) -> list[str]:
+        """The values of all fields of that name."""
+    def append(self, name: str, value: str) -> None:
+        """Adds a field beside those of that name."""
+    def setdefault(self, name: str, value: str) -> str:
+        """The value of the field of that name, which is added with `value` where there is none."""
+    def keys(self) -> list[str]:
+        """The names, in lower case, each once."""
+    def values(self) -> list[str]:
+        """The values of all fields."""
+    def items(self) -> list[tuple[str, str]]:
+        """Names and values of all fields."""
 
 @final
 class QueryParams:
@@ -84,13 +91,18 @@ class QueryParams:
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
     @overload
-    def get(self, name: str, default: None = None) -> str | None: ...
+    def get(self, name: str, default: None = None) -> str | None:
+        """The value of that name, the last of several; `default` where there is none."""
     @overload
     def get(self, name: str, default: str) -> str: ...
-    def getlist(self, name: str) -> list[str]: ...
-    def keys(self) -> list[str]: ...
-    def values(self) -> list[str]: ...
-    def items(self) -> list[tuple[str, str]]: ...
+    def getlist(self, name: str) -> list[str]:
+        """All values of that name."""
+    def keys(self) -> list[str]:
+        """The names, each once."""
+    def values(self) -> list[str]:
+        """The value of each name, the last of several."""
+    def items(self) -> list[tuple[str, str]]:
+        """Each name with its value, the last of several."""
 
 @final
 class Request:
@@ -195,7 +207,8 @@ class UploadFile:
     def size(self) -> int:
         """How many bytes it has."""
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """Whether it can be read no more."""
     @property
     def file(self) -> BinaryIO:
         """A file to read from, for libraries that do so by themselves. It blocks: use it in `def` handlers, or on a thread. It has a place of
@@ -210,7 +223,8 @@ class UploadFile:
     async def save(self, path: str | PathLike[str], *, overwrite: bool = True) -> None:
         """Copies it to `path` in Rust, off the loop. The file is there when all of it is, or not at all; with `overwrite=False` one that is
         there already raises `FileExistsError`."""
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Closes it before its request has ended, to be awaited."""
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any: ...
     @classmethod
@@ -236,13 +250,18 @@ class WebSocket:
         """The next message, parsed. A client that sends something else is let go with 1007."""
     def __aiter__(self) -> AsyncIterator[str | bytes]:
         """Messages, until the socket is over."""
-    def iter_text(self) -> AsyncIterator[str]: ...
-    def iter_bytes(self) -> AsyncIterator[bytes]: ...
-    def iter_json(self) -> AsyncIterator[Any]: ...
+    def iter_text(self) -> AsyncIterator[str]:
+        """Texts, until the socket is over: `async for text in ws.iter_text()`."""
+    def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Binary messages, until the socket is over."""
+    def iter_json(self) -> AsyncIterator[Any]:
+        """Messages, parsed, until the socket is over."""
     async def send(self, data: str | bytes | bytearray | memoryview) -> None:
         """Sends `str` as text and bytes as bytes. Waits while the client is behind by more than the route's `max_queued_bytes`."""
-    async def send_text(self, data: str) -> None: ...
-    async def send_bytes(self, data: bytes | bytearray | memoryview) -> None: ...
+    async def send_text(self, data: str) -> None:
+        """Sends a text. Waits while the client is behind, as `send` does."""
+    async def send_bytes(self, data: bytes | bytearray | memoryview) -> None:
+        """Sends a binary message. Waits while the client is behind, as `send` does."""
     async def send_json(self, data: Any, mode: Literal["text", "binary"] = "text") -> None:
         """Sends what a handler may return, as JSON: dicts, dataclasses, models and so on."""
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -261,36 +280,46 @@ class WebSocket:
     def application_state(self) -> WebSocketState:
         """How far the handler is: disconnected also once it has closed the socket."""
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """As `Request.path`."""
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """As `Request.url`, with `ws` for `http`."""
     def url_for(self, name: str, /, **params: object) -> str:
         """As `Request.url_for`."""
     @property
-    def query_string(self) -> str: ...
+    def query_string(self) -> str:
+        """As `Request.query_string`."""
     @property
-    def query(self) -> QueryParams: ...
+    def query(self) -> QueryParams:
+        """As `Request.query`."""
     @property
-    def headers(self) -> Headers: ...
+    def headers(self) -> Headers:
+        """Those of the handshake."""
     @property
     def cookies(self) -> dict[str, str]:
         """Those that the client sent, by name; of several that are called alike the first."""
     @property
-    def path_params(self) -> dict[str, str]: ...
+    def path_params(self) -> dict[str, str]:
+        """As `Request.path_params`."""
     @property
     def client(self) -> tuple[str, int] | None:
         """As `Request.client`."""
     @property
-    def auth(self) -> Claims | None: ...
+    def auth(self) -> Claims | None:
+        """As `Request.auth`."""
     @property
-    def state(self) -> State: ...
+    def state(self) -> State:
+        """As `Request.state`."""
     @property
     def app(self) -> Ziggurat:
         """The app whose socket it is."""
     @property
-    def request_id(self) -> str | None: ...
+    def request_id(self) -> str | None:
+        """As `Request.request_id`."""
     @property
-    def trace_context(self) -> dict[str, str]: ...
+    def trace_context(self) -> dict[str, str]:
+        """As `Request.trace_context`."""
 
 @final
 class TestSocket:
@@ -319,7 +348,8 @@ class Response:
     ) -> Self:
         """`status` is 200 unless given; `status_code` is another name of it."""
     @property
-    def status(self) -> int: ...
+    def status(self) -> int:
+        """The status of the answer, from 200 to 599; it may be set."""
     @status.setter
     def status(self, value: int) -> None: ...
     @property
@@ -328,7 +358,8 @@ class Response:
     @status_code.setter
     def status_code(self, value: int) -> None: ...
     @property
-    def headers(self) -> Headers: ...
+    def headers(self) -> Headers:
+        """The header fields of the answer, which may be changed."""
     @property
     def background(self) -> BackgroundTask | BackgroundTasks | None:
         """What runs once the answer was handed over."""
@@ -377,11 +408,13 @@ class Response:
     ) -> None:
         """Has the client forget a cookie that was set with this path and domain."""
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> bytes:
+        """The bytes of the body; it may be set to `str` or `bytes`. A body in pieces is `body_iterator`."""
     @body.setter
     def body(self, value: bytes | str) -> None: ...
     @property
-    def body_iterator(self) -> AsyncIterator[bytes]: ...
+    def body_iterator(self) -> AsyncIterator[bytes]:
+        """The chunks of the body, as they come. Whoever asks has it: it is sent only if it is set again."""
     @body_iterator.setter
     def body_iterator(self, value: AsyncIterable[bytes | str] | Iterator[bytes | str]) -> None: ...
 
@@ -404,15 +437,20 @@ class ServerSentEvent:
         comment: str | None = None,
     ) -> Self: ...
     @property
-    def data(self) -> Any: ...
+    def data(self) -> Any:
+        """What is told; `str` as it is, anything else as JSON."""
     @property
-    def event(self) -> str | None: ...
+    def event(self) -> str | None:
+        """The type that a client listens for."""
     @property
-    def id(self) -> str | None: ...
+    def id(self) -> str | None:
+        """What comes back as `Last-Event-ID`."""
     @property
-    def retry(self) -> int | None: ...
+    def retry(self) -> int | None:
+        """After how many milliseconds a client that lost its connection comes again."""
     @property
-    def comment(self) -> str | None: ...
+    def comment(self) -> str | None:
+        """For people who look at the connection."""
 
 def encode_json(value: object) -> bytes: ...
 def sign_token(claims: bytes, key: bytes, algorithm: str | None, expires_in: float | None, kid: str | None) -> str: ...

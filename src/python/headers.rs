@@ -133,34 +133,41 @@ impl Headers {
         format!("Headers({})", self.keys().join(", "))
     }
 
+    /// The value of the field of that name, the first of several; `default` where there is none.
     #[pyo3(signature = (name, default = None))]
     fn get(&self, name: &str, default: Option<String>) -> Option<String> {
         self.lock().get(name).map(text).or(default)
     }
 
+    /// The values of all fields of that name.
     fn getlist(&self, name: &str) -> Vec<String> {
         self.lock().get_all(name).iter().map(text).collect()
     }
 
+    /// Adds a field beside those of that name.
     fn append(&self, name: &str, value: &str) -> PyResult<()> {
         let (key, value) = (header_name(name)?, header_value(name, value)?);
         self.writable()?.append(key, value);
         Ok(())
     }
 
+    /// The value of the field of that name, which is added with `value` where there is none.
     fn setdefault(&self, name: &str, value: &str) -> PyResult<String> {
         let (key, value) = (header_name(name)?, header_value(name, value)?);
         Ok(text(self.writable()?.entry(key).or_insert(value)))
     }
 
+    /// The names, in lower case, each once.
     fn keys(&self) -> Vec<String> {
         self.lock().keys().map(|name| name.as_str().to_owned()).collect()
     }
 
+    /// The values of all fields.
     fn values(&self) -> Vec<String> {
         self.lock().values().map(text).collect()
     }
 
+    /// Names and values of all fields.
     fn items(&self) -> Vec<(String, String)> {
         self.lock().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
     }

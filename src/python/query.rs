@@ -57,15 +57,18 @@ impl QueryParams {
         format!("QueryParams({:?})", self.0)
     }
 
+    /// The value of that name, the last of several; `default` where there is none.
     #[pyo3(signature = (name, default = None))]
     fn get(&self, name: &str, default: Option<String>) -> Option<String> {
         self.last(name).map(str::to_owned).or(default)
     }
 
+    /// All values of that name.
     fn getlist(&self, name: &str) -> Vec<&str> {
         self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| &**value).collect()
     }
 
+    /// The names, each once.
     fn keys(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for (name, _) in &self.0 {
@@ -76,10 +79,12 @@ impl QueryParams {
         names
     }
 
+    /// The value of each name, the last of several.
     fn values(&self) -> Vec<&str> {
         self.keys().into_iter().filter_map(|name| self.last(name)).collect()
     }
 
+    /// Each name with its value, the last of several.
     fn items(&self) -> Vec<(&str, &str)> {
         self.keys().into_iter().filter_map(|name| Some((name, self.last(name)?))).collect()
     }

@@ -228,6 +228,7 @@ impl Request {
 
 #[pymethods]
 impl Request {
+    /// `GET`, `POST` and so on.
     #[getter]
     fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.head.method {
@@ -237,11 +238,13 @@ impl Request {
         }
     }
 
+    /// As it was sent, percent-encoded, without what the app is mounted at and without the query.
     #[getter]
     fn path(&self) -> &str {
         self.head.uri.path()
     }
 
+    /// The whole, with the host that the client named, and `http` where a proxy in front has ended TLS.
     #[getter]
     fn url(&self) -> String {
         let target = self.head.uri.path_and_query().map_or("/", |target| target.as_str());
@@ -261,17 +264,20 @@ impl Request {
         self.head.root.as_ref().map(|root| root.text().into_owned()).unwrap_or_default()
     }
 
+    /// As it was sent, percent-encoded; empty where there is none.
     #[getter]
     fn query_string(&self) -> &str {
         self.head.uri.query().unwrap_or_default()
     }
 
+    /// The parameters of the query, decoded.
     #[getter]
     fn query(&self, py: Python<'_>) -> PyResult<Py<QueryParams>> {
         let made = self.query.get_or_try_init(py, || Py::new(py, QueryParams::new(self.query_string())))?;
         Ok(made.clone_ref(py))
     }
 
+    /// Those that the client sent, whatever the letters of their names.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
         let made = self.headers.get_or_try_init(py, || Py::new(py, Headers::of_request(self.head.headers.clone())))?;
@@ -288,6 +294,7 @@ impl Request {
         Ok(cookies)
     }
 
+    /// What stands in the path, decoded, as text.
     #[getter]
     fn path_params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let params = PyDict::new(py);
@@ -314,7 +321,7 @@ impl Request {
         Ok(made.as_ref().map(|claims| claims.clone_ref(py)))
     }
 
-    /// Room for what a middleware wants to tell a handler.
+    /// Room for what middleware, dependencies and the handler tell each other; it begins with what the lifespan yielded.
     #[getter]
     fn state(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         Ok(self.state_dict(py)?.clone().unbind())
@@ -346,6 +353,7 @@ impl Request {
         Ok(headers)
     }
 
+    /// `1.0`, `1.1` or `2`.
     #[getter]
     fn http_version(&self) -> &'static str {
         match self.head.version {
@@ -355,6 +363,7 @@ impl Request {
         }
     }
 
+    /// All of the body, to be awaited.
     fn body(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.body {
             BodySource::Read(bytes, _) => ready(py, PyBytes::new(py, bytes).into_any().unbind()),
@@ -366,6 +375,7 @@ impl Request {
         }
     }
 
+    /// What the body is as JSON, to be awaited; an `HTTPException`, 400, for one that is none.
     fn json(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.body {
             BodySource::Read(bytes, _) => ready(py, body_json(py, bytes)?),

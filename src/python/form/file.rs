@@ -24,6 +24,9 @@ use crate::python::ready::{ready, ready_late};
 /// What `async for` gives at a time.
 const CHUNK: u64 = 256 << 10;
 
+/// A file of a form. Small ones are in memory, great ones in a temporary file that has no name.
+///
+/// It can be read while its request is answered, and by the tasks that run behind the answer; then it is closed, and gone.
 #[pyclass(frozen, module = "ziggurat")]
 pub(in crate::python) struct UploadFile {
     upload: Arc<Upload>,
@@ -106,21 +109,25 @@ impl UploadFile {
         Ok(Self::new(Arc::new(Upload::in_memory(filename, map, content))))
     }
 
+    /// As the client says it, without directories and control characters; None where that leaves nothing.
     #[getter]
     fn filename(&self) -> Option<&str> {
         self.upload.filename.as_deref()
     }
 
+    /// As the client says it, which need not be true.
     #[getter]
     fn content_type(&self) -> Option<&str> {
         self.upload.content_type()
     }
 
+    /// How many bytes it has.
     #[getter]
     fn size(&self) -> u64 {
         self.upload.size()
     }
 
+    /// Those of its part.
     #[getter]
     fn headers(&self, py: Python<'_>) -> PyResult<Py<Headers>> {
         let made =
@@ -128,6 +135,7 @@ impl UploadFile {
         Ok(made.clone_ref(py))
     }
 
+    /// Whether it can be read no more.
     #[getter]
     fn closed(&self) -> bool {
         self.upload.content().is_none()
@@ -158,6 +166,7 @@ impl UploadFile {
         Ok(made)
     }
 
+    /// The next `size` bytes, or all that are left, to be awaited.
     #[pyo3(signature = (size = -1), text_signature = "($self, size=-1)")]
     fn read(&self, py: Python<'_>, size: i64) -> PyResult<Py<PyAny>> {
         let content = self.open()?;
@@ -209,6 +218,7 @@ impl UploadFile {
         }
     }
 
+    /// Goes on at `offset`, from the beginning, or with `whence` 1 from here, or with 2 from the end; to be awaited.
     #[pyo3(signature = (offset, whence = 0))]
     fn seek(&self, py: Python<'_>, offset: i64, whence: u8) -> PyResult<Py<PyAny>> {
         self.open()?;
@@ -241,6 +251,7 @@ impl UploadFile {
         Ok(saved.into_any().unbind())
     }
 
+    /// Closes it before its request has ended, to be awaited.
     fn close(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.upload.close();
         ready(py, py.None())

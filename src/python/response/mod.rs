@@ -256,6 +256,7 @@ impl Response {
         Ok(Self { headers: Py::new(py, Headers::of_response(headers))?, state: Mutex::new(state) })
     }
 
+    /// The status of the answer, from 200 to 599; it may be set.
     #[getter]
     fn status(&self) -> u16 {
         self.lock().status.as_u16()
@@ -369,11 +370,13 @@ impl Response {
         Ok(())
     }
 
+    /// The header fields of the answer, which may be changed.
     #[getter]
     fn headers(&self, py: Python<'_>) -> Py<Headers> {
         self.headers.clone_ref(py)
     }
 
+    /// The bytes of the body; it may be set to `str` or `bytes`. A body in pieces is `body_iterator`.
     #[getter]
     fn body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         use http_body::Body as _;

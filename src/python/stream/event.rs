@@ -12,12 +12,16 @@ use super::form::json;
 #[pyclass(frozen, module = "ziggurat")]
 pub(in crate::python) struct ServerSentEvent {
     data: Option<Py<PyAny>>,
+    /// The type that a client listens for.
     #[pyo3(get)]
     event: Option<String>,
+    /// What comes back as `Last-Event-ID`.
     #[pyo3(get)]
     id: Option<String>,
+    /// After how many milliseconds a client that lost its connection comes again.
     #[pyo3(get)]
     retry: Option<u64>,
+    /// For people who look at the connection.
     #[pyo3(get)]
     comment: Option<String>,
 }
@@ -104,6 +108,7 @@ impl ServerSentEvent {
         Ok(Self { data, event, id, retry, comment })
     }
 
+    /// What is told; `str` as it is, anything else as JSON.
     #[getter]
     fn data(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.data.as_ref().map(|data| data.clone_ref(py))

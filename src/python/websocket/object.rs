@@ -120,14 +120,17 @@ impl WebSocket {
         Operation::receive(&self.link, Kind::Any, false)
     }
 
+    /// The next message. A client that sends bytes is let go with 1003.
     fn receive_text(&self) -> Operation {
         Operation::receive(&self.link, Kind::Text, false)
     }
 
+    /// The next message. A client that sends text is let go with 1003.
     fn receive_bytes(&self) -> Operation {
         Operation::receive(&self.link, Kind::Bytes, false)
     }
 
+    /// The next message, parsed. A client that sends something else is let go with 1007.
     fn receive_json(&self) -> Operation {
         Operation::receive(&self.link, Kind::Json, false)
     }
@@ -136,14 +139,17 @@ impl WebSocket {
         self.messages(Kind::Any)
     }
 
+    /// Texts, until the socket is over: `async for text in ws.iter_text()`.
     fn iter_text(&self) -> Messages {
         self.messages(Kind::Text)
     }
 
+    /// Binary messages, until the socket is over.
     fn iter_bytes(&self) -> Messages {
         self.messages(Kind::Bytes)
     }
 
+    /// Messages, parsed, until the socket is over.
     fn iter_json(&self) -> Messages {
         self.messages(Kind::Json)
     }
@@ -162,10 +168,12 @@ impl WebSocket {
         }
     }
 
+    /// Sends a text. Waits while the client is behind, as `send` does.
     fn send_text(&self, data: &Bound<'_, PyString>) -> PyResult<Operation> {
         Ok(self.sending(text_of(data)?))
     }
 
+    /// Sends a binary message. Waits while the client is behind, as `send` does.
     fn send_bytes(&self, data: &Bound<'_, PyAny>) -> PyResult<Operation> {
         match bytes_of(data)? {
             Some(message) => Ok(self.sending(message)),
@@ -173,6 +181,7 @@ impl WebSocket {
         }
     }
 
+    /// Sends what a handler may return, as JSON: dicts, dataclasses, models and so on.
     #[pyo3(signature = (data, mode = "text"))]
     fn send_json(&self, data: &Bound<'_, PyAny>, mode: &str) -> PyResult<Operation> {
         let json = Bytes::from(to_json(data)?);
@@ -202,21 +211,25 @@ impl WebSocket {
         self.link.offered.clone()
     }
 
+    /// How far the client is.
     #[getter]
     fn client_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         state_of(py, self.link.stages().0)
     }
 
+    /// How far the handler is: disconnected also once it has closed the socket.
     #[getter]
     fn application_state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         state_of(py, self.link.stages().1)
     }
 
+    /// As `Request.path`.
     #[getter]
     fn path<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "path"))
     }
 
+    /// As `Request.url`, with `ws` for `http`.
     #[getter]
     fn url(&self, py: Python<'_>) -> PyResult<String> {
         let url: String = self.of_request(py, intern!(py, "url"))?.extract()?;
@@ -234,56 +247,67 @@ impl WebSocket {
         self.of_request(py, intern!(py, "url_for"))?.call((name,), params)
     }
 
+    /// As `Request.query_string`.
     #[getter]
     fn query_string<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "query_string"))
     }
 
+    /// As `Request.query`.
     #[getter]
     fn query<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "query"))
     }
 
+    /// Those of the handshake.
     #[getter]
     fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "headers"))
     }
 
+    /// As `Request.cookies`.
     #[getter]
     fn cookies<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "cookies"))
     }
 
+    /// As `Request.path_params`.
     #[getter]
     fn path_params<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "path_params"))
     }
 
+    /// As `Request.client`.
     #[getter]
     fn client<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "client"))
     }
 
+    /// As `Request.auth`.
     #[getter]
     fn auth<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "auth"))
     }
 
+    /// As `Request.state`.
     #[getter]
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "state"))
     }
 
+    /// As `Request.request_id`.
     #[getter]
     fn request_id<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "request_id"))
     }
 
+    /// As `Request.trace_context`.
     #[getter]
     fn trace_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "trace_context"))
     }
 
+    /// The app whose socket it is.
     #[getter]
     fn app<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.of_request(py, intern!(py, "app"))
