@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 from collections.abc import Mapping, Set
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from ._returns import WITHOUT_CONTENT, IncEx, Options, names_in_json
 from .responses import Response
@@ -29,16 +30,41 @@ def success(route: RouteSpec, schema: Json) -> Json:
         each = schema if stream.form == "lines" else {}
         made["content"] = {stream.media_type.partition(";")[0]: {"schema": each}}
         return made
-    if returns is str:
-        made["content"] = {"text/plain": {"schema": {"type": "string"}}}
-    elif returns is bytes:
-        made["content"] = {"application/octet-stream": {"schema": {}}}
+    if route.returned.write is None and (content := _as_it_is(returns, schema)):
+        made["content"] = content
     elif not (isinstance(returns, type) and issubclass(returns, Response)):
         made["content"] = {"application/json": {"schema": schema}}
     elif media_type := getattr(returns, "media_type", None):
         as_text: Json = {"type": "string"} if media_type.startswith("text/") else {}
         made["content"] = {media_type.partition(";")[0]: {"schema": as_text}}
     return made
+
+
+def _as_it_is(returns: Any, schema: Json) -> Json | None:
+    """The content where a value may be a text or bytes, which are sent as they are and not as JSON; None where it cannot."""
+    members = get_args(returns) if get_origin(returns) in (Union, UnionType) else (returns,)
+    # A response says itself what it is.
+    members = tuple(each for each in members if not (isinstance(each, type) and issubclass(each, Response)))
+    texts = [member for member in members if member is str or _is_literal_text(member)]
+    if not texts and bytes not in members:
+        return None
+    content: Json = {}
+    if texts:
+        whole = schema if len(members) == 1 and str not in members else {"type": "string"}
+        content["text/plain"] = {"schema": whole}
+    if bytes in members:
+        content["application/octet-stream"] = {"schema": {}}
+    rest = [member not in texts and member is not bytes for member in members]
+    if any(rest):
+        each = schema.get("anyOf", ())
+        # In the order of the members, as pydantic writes them.
+        left = [of for of, is_json in zip(each, rest, strict=True) if is_json] if len(each) == len(rest) else [{}]
+        content["application/json"] = {"schema": left[0] if len(left) == 1 else {"anyOf": left}}
+    return content
+
+
+def _is_literal_text(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal and all(type(value) is str for value in get_args(annotation))
 
 
 def of_msgspec(models: Mapping[Key, Any], ref: str) -> tuple[dict[Key, Json], dict[str, Json]]:

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import attrs
 import msgspec
@@ -350,6 +350,36 @@ def test_the_document_shows_it() -> None:
     assert set(schema("/own")["properties"]) == {"name", "price"}
     assert list(paths["/page"]["get"]["responses"]["200"]["content"]) == ["text/html"]
     assert paths["/nothing"]["get"]["responses"]["204"] == {"description": "Success"}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "content"),
+    [
+        (str, {"text/plain": {"type": "string"}}),
+        (str | Response, {"text/plain": {"type": "string"}}),
+        (str | None, {"text/plain": {"type": "string"}, "application/json": {"type": "null"}}),
+        (Literal["a", "b"], {"text/plain": {"enum": ["a", "b"], "type": "string"}}),
+        (bytes | int, {"application/octet-stream": {}, "application/json": {"type": "integer"}}),
+        (
+            int | str | None,
+            {"text/plain": {"type": "string"}, "application/json": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
+        ),
+        (
+            Part | str,
+            {"application/json": {"anyOf": [{"$ref": "#/components/schemas/Part"}, {"type": "string"}]}},
+        ),
+        (Any, {"application/json": {}}),
+    ],
+)
+def test_the_document_tells_texts_from_json(annotation: Any, content: dict[str, Any]) -> None:
+    app = Ziggurat()
+
+    async def handler() -> Any: ...
+
+    handler.__annotations__["return"] = annotation
+    app.get("/")(handler)
+    answer = app.openapi()["paths"]["/"]["get"]["responses"]["200"]
+    assert {kind: said["schema"] for kind, said in answer["content"].items()} == content
 
 
 def _title(schema: dict[str, Any]) -> dict[str, Any]:
