@@ -71,6 +71,17 @@ class Routes:
         self._catches: dict[type[Exception] | int, _catches.Handler] = {}
         self._calls: Calls = {}
 
+    if not TYPE_CHECKING:  # which knows what there is
+
+        def __getattr__(self, name: str) -> Any:
+            from ._elsewhere import missing
+
+            own = getattr(type(self), name, None)
+            if isinstance(own, property):
+                # It is there, and something within it is not: which is what is told.
+                return own.fget(self)
+            raise missing(self, name)
+
     def route(
         self, path: str, *, methods: Sequence[str] = ("GET",), **options: Unpack[RouteOptions]
     ) -> Callable[[Handler], Handler]:

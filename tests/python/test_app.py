@@ -98,6 +98,22 @@ def test_decorators_without_parentheses_are_refused() -> None:
             decorate(show)
 
 
+def test_what_other_frameworks_call_otherwise_is_told() -> None:
+    app: Any = Ziggurat()
+    for name, cure in [
+        ("add_middleware", r"layers=\[layers.Cors\(...\)\]"),
+        ("on_event", "lifespan="),
+        ("api_route", r"write @app.route\(path, methods=\[...\]\)"),
+    ]:
+        with pytest.raises(AttributeError, match=f"'Ziggurat' object has no attribute '{name}'; .*{cure}"):
+            getattr(app, name)
+    with pytest.raises(AttributeError, match=r"^'Router' object has no attribute 'gte'$"):
+        getattr(Router(), "gte")  # noqa: B009 - which type checkers know to be missing
+    del app._pages
+    with pytest.raises(AttributeError, match="_pages"):
+        _ = app.docs_path
+
+
 def test_mistakes_name_the_line_and_the_cure() -> None:
     options: Any = {"tags": "users"}
     with pytest.raises(ConfigError, match=r"write tags=\['users'\].*test_app.py:"):
