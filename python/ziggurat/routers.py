@@ -183,6 +183,7 @@ class Router(Routes):
 
 def specs_of(routes: Routes, around: Around) -> Iterator[AnySpec]:
     """What was registered, in that order, with what is around it."""
+    routes._check_all_used()
     for entry in routes._entries:
         if isinstance(entry, Included):
             yield from entry.router._specs_within(around.outside_of(entry.around))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,6 +71,8 @@ class Routes:
         self._entries: list[Pending | CrudSpec | NativeSpec | MountSpec | Included] = []
         self._catches: dict[type[Exception] | int, _catches.Handler] = {}
         self._calls: Calls = {}
+        self._unused: list[tuple[str, str]] = []
+        """Decorators that have decorated nothing yet: what is written above what, and where."""
 
     if not TYPE_CHECKING:  # which knows what there is
 
@@ -226,7 +229,12 @@ class Routes:
                 for verb in verbs
             ]
 
+        unused = self._awaits(
+            f"@app.{verbs[0].lower() if len(verbs) == 1 else 'route'}({path!r}) above a function", location
+        )
+
         def decorator(function: Handler) -> Handler:
+            self._used(unused)
             self._add_handler(Pending(path, lambda *whole: specs(function, *whole)))
             return function
 
@@ -269,11 +277,28 @@ class Routes:
                 )
             ]
 
+        unused = self._awaits(f"@app.websocket({path!r}) above a function", location)
+
         def decorator(function: Handler) -> Handler:
+            self._used(unused)
             self._add_handler(Pending(path, lambda *whole: specs(function, *whole)))
             return function
 
         return decorator
+
+    def _awaits(self, written: str, location: str) -> tuple[str, str]:
+        """Notes a decorator, until it decorates something: alone it registers nothing, which nobody would be told of."""
+        self._unused.append((written, location))
+        return self._unused[-1]
+
+    def _used(self, noted: tuple[str, str]) -> None:
+        # One may decorate several.
+        with contextlib.suppress(ValueError):
+            self._unused.remove(noted)
+
+    def _check_all_used(self) -> None:
+        for written, location in self._unused:
+            raise ConfigError("a decorator decorates nothing", cure=f"write {written}", location=location)
 
     def _add_handler(self, handler: Pending) -> None:
         self._entries.append(handler)
@@ -296,8 +321,10 @@ class Routes:
         from ._catches import check_kind
 
         check_kind(kind, location)
+        unused = self._awaits("@app.exception_handler(...) above a function", location)
 
         def decorator(function: CatchT) -> CatchT:
+            self._used(unused)
             self._catch(kind, function, location)
             return function
 
@@ -590,7 +617,10 @@ class Routes:
             location=location,
         )
 
+        unused = self._awaits(f"@app.crud({model.__name__}, ...) above a class", location)
+
         def decorator(routes: Class) -> Class:
+            self._used(unused)
             from .hooks import hooks_of
 
             hooks = hooks_of(
@@ -623,9 +653,12 @@ class Routes:
         elsewhere is given in `layers=`. Instead of a function it may be an object with `async def __call__(self, request, call_next)`,
         or the class of one that is made without arguments.
         """
-        self._refuse_when_built("a middleware", user_location())
+        location = user_location()
+        self._refuse_when_built("a middleware", location)
+        unused = self._awaits("@app.middleware(...) above a function", location)
 
         def decorator(middleware: MiddlewareT) -> MiddlewareT:
+            self._used(unused)
             self._add_middleware(Middleware(middleware, paths=paths))
             return middleware
 

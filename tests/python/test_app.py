@@ -98,6 +98,29 @@ def test_decorators_without_parentheses_are_refused() -> None:
             decorate(show)
 
 
+def test_decorators_that_decorate_nothing_are_refused() -> None:
+    router = Router()
+    for register, cure in [
+        (lambda app: app.get("/a"), r"write @app\.get\('/a'\) above a function"),
+        (lambda app: app.websocket("/a"), r"write @app\.websocket\('/a'\) above a function"),
+        (lambda app: app.exception_handler(404), r"write @app\.exception_handler\(...\) above a function"),
+        (lambda app: app.middleware(paths=["/a"]), r"write @app\.middleware\(...\) above a function"),
+        (lambda app: app.crud(Thing), r"write @app\.crud\(Thing, ...\) above a class"),
+        (lambda app: (app.include_router(router), router.post("/b")), r"write @app\.post\('/b'\) above a function"),
+    ]:
+        app = Ziggurat(store="sqlite:///:memory:")
+        register(app)
+        with pytest.raises(ConfigError, match=r"a decorator decorates nothing; " + cure + r".*test_app\.py:"):
+            app.build()
+
+    app = Ziggurat()
+    both = app.get("/one")
+    with pytest.raises(ConfigError, match="is not a handler"):
+        both(5)  # type: ignore[type-var]
+    both(lambda: 1)
+    app.build()
+
+
 def test_what_other_frameworks_call_otherwise_is_told() -> None:
     app: Any = Ziggurat()
     for name, cure in [
