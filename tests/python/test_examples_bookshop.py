@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from chromium import Chromium, Page
+from helpers import until
 
 SHOP = Path(__file__).parents[2] / "examples/python/bookshop"
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -78,6 +79,8 @@ def test_somebody_buys_a_book(browser: Chromium, shop: tuple[str, dict[str, str]
     page.wait("document.querySelector('#message').textContent.includes('48.00')")
     page.wait("document.querySelector('.book [data-of=stock]').textContent === '1'")
     page.wait("document.querySelector('#orders li')?.textContent.includes('placed')")
+    # It is written behind the answer.
+    until(lambda: any((tmp_path / "outbox").glob("*.eml")))
     [mail] = (tmp_path / "outbox").glob("*.eml")
     assert b"2 x Sketch of the Analytical Engine" in mail.read_bytes()
     for name, width in SIZES.items():
