@@ -36,7 +36,7 @@ class WebSocketOptions(TypedDict, total=False):
     guards: Sequence[Guard]
     """What else is asked of who opens it; see `ziggurat.guards`."""
     name: str | None
-    """What it is called in logs; the function's name unless given."""
+    """What it is called in logs, lists and by `url_for`; the function's name unless given."""
     layers: Sequence[AnyLayer]
     """Layers around the handshake of this route alone, outermost first."""
     skip_layers: Sequence[SkippedLayer]
