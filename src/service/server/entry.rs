@@ -21,6 +21,7 @@ use super::IncomingBody;
 use super::activity::{Activity, InFlight};
 use super::bound::Serve;
 use super::builder::Settings;
+use super::gather::Gather;
 use crate::service::{Problem, Request, Response};
 use crate::{Body, BoxError};
 
@@ -159,12 +160,17 @@ fn send(mut response: Response, head: bool, in_flight: InFlight) -> Response<Sen
         }
         *response.body_mut() = Body::empty();
     }
-    response.map(|body| SentBody { body, in_flight })
+    response.map(|body| {
+        // What has a length comes in pieces of a good size; what has none is often made of small ones.
+        let gather = body.size_hint().exact().is_none().then(Gather::default);
+        SentBody { body, gather, in_flight }
+    })
 }
 
 /// A response body on its way out, which keeps its request in flight.
 pub(super) struct SentBody {
     body: Body,
+    gather: Option<Gather>,
     in_flight: InFlight,
 }
 
@@ -173,17 +179,25 @@ impl HttpBody for SentBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        self.in_flight.progress(matches!(frame, Poll::Ready(Some(Ok(_)))));
+        let this = &mut *self;
+        let frame = match &mut this.gather {
+            Some(gather) => gather.poll_frame(&mut this.body, cx),
+            None => Pin::new(&mut this.body).poll_frame(cx),
+        };
+        this.in_flight.progress(matches!(frame, Poll::Ready(Some(Ok(_)))));
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        match &self.gather {
+            Some(gather) => gather.is_over(&self.body),
+            None => self.body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        // What was joined is not the body's any more.
+        if self.gather.is_some() { SizeHint::default() } else { self.body.size_hint() }
     }
 }
 

@@ -51,6 +51,7 @@ mod bound;
 mod builder;
 mod connection;
 mod entry;
+mod gather;
 mod incoming;
 mod io;
 mod listener;
