@@ -80,8 +80,9 @@ pub(super) async fn serve<S: Serve>(
     let entry = Entry { service, activity: activity.clone(), info, settings };
     let run = async {
         let end = {
-            let connection = protocol.serve_connection_with_upgrades(io, entry);
-            drive(pin!(connection), &activity, watch, timer).await
+            // In a box, whose room is free again while the socket is somebody else's.
+            let mut connection = Box::pin(protocol.serve_connection_with_upgrades(io, entry));
+            drive(connection.as_mut(), &activity, watch, timer).await
         };
         outlive(gone, &activity).await;
         end
