@@ -1,7 +1,7 @@
 //! The answer with a file, as the request asks for it.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -12,13 +12,15 @@ use http::header::{
 use http::{HeaderValue, Response, StatusCode};
 
 use super::asked::Asked;
-use super::chunks::{Chunks, read};
+use super::chunks::Chunks;
+use super::disk::{Disk, would_wait};
+use super::piece::Piece;
 use super::range::Extent;
 use super::validators::{Kept, Validators, Verdict};
 use crate::Problem;
 
-/// Sent in one piece up to this length, and in pieces of it beyond: smaller ones cost more, as each is read on another thread.
-pub(super) const CHUNK: u64 = 256 * 1024;
+/// Sent in one piece up to this length, and in pieces of it beyond, in bytes: smaller ones cost more, as each may be read on another thread.
+pub(super) const CHUNK: usize = 256 * 1024;
 
 /// What is sent of a file.
 #[derive(Debug)]
@@ -52,8 +54,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Reads what is short; so it is called where one may wait for a disk.
-    pub(super) fn answer(self, manner: &Manner, asked: &Asked) -> io::Result<Response<Content>> {
+    /// Reads what is short.
+    pub(super) fn answer(self, manner: &Manner, asked: &Asked, disk: Disk) -> io::Result<Response<Content>> {
         let length = self.metadata.len();
         let known = Validators::new(Kept::of(&self.metadata), self.coding, SystemTime::now());
         let mut response = match known.check(&asked.headers) {
@@ -77,7 +79,7 @@ impl Source {
                         .header(CONTENT_RANGE, value(format!("bytes */{length}")))
                         .into_response());
                 }
-                self.send(extent, &known, asked.head)?
+                self.send(extent, &known, asked.head, disk)?
             }
         };
         let headers = response.headers_mut();
@@ -90,10 +92,10 @@ impl Source {
         Ok(response)
     }
 
-    fn send(self, extent: Extent, known: &Validators, head: bool) -> io::Result<Response<Content>> {
+    fn send(self, extent: Extent, known: &Validators, head: bool, disk: Disk) -> io::Result<Response<Content>> {
         let length = self.metadata.len();
         let (first, sent) = extent.span(length);
-        let content = if head { Bytes::new().into() } else { content(self.file, first, sent)? };
+        let content = if head { Bytes::new().into() } else { content(self.file, first, sent, disk)? };
         let mut response = Response::new(content);
         if let Extent::Part { first, last } = extent {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -113,14 +115,18 @@ impl Source {
     }
 }
 
-fn content(mut file: File, first: u64, length: u64) -> io::Result<Content> {
-    if first > 0 {
-        file.seek(SeekFrom::Start(first))?;
+fn content(mut file: File, first: u64, length: u64, disk: Disk) -> io::Result<Content> {
+    if length > CHUNK as u64 {
+        return Ok(Content::Chunks(Chunks::new(file, first, length)));
     }
-    if length <= CHUNK {
-        return read(&mut file, length).map(Content::Bytes);
+    let mut piece = Piece::new(first, length);
+    if !piece.read_cached(&file) {
+        match disk {
+            Disk::MayWait => piece.read(&mut file)?,
+            Disk::InMemory => return Err(would_wait()),
+        }
     }
-    Ok(Content::Chunks(Chunks::new(file, length)))
+    Ok(Content::Bytes(piece.into_bytes()))
 }
 
 /// Of text that is ASCII without control characters.

@@ -9,6 +9,7 @@ use http::{HeaderValue, Response, StatusCode, Uri};
 
 use super::answer::{Content, Manner, Source};
 use super::asked::Asked;
+use super::disk::Disk;
 use super::kind;
 use super::place::Place;
 use super::root::{Entry, Root};
@@ -30,8 +31,14 @@ pub(super) struct Directory {
 
 impl Directory {
     /// The answer with what is at `place`; none where there is nothing.
-    pub(super) fn answer(&self, place: &Place, uri: &Uri, asked: &Asked) -> io::Result<Option<Response<Content>>> {
-        self.find(place, uri, asked).map(|answer| answer.map(|answer| self.signed(answer)))
+    pub(super) fn answer(
+        &self,
+        place: &Place,
+        uri: &Uri,
+        asked: &Asked,
+        disk: Disk,
+    ) -> io::Result<Option<Response<Content>>> {
+        self.find(place, uri, asked, disk).map(|answer| answer.map(|answer| self.signed(answer)))
     }
 
     fn signed(&self, mut answer: Response<Content>) -> Response<Content> {
@@ -39,14 +46,14 @@ impl Directory {
         answer
     }
 
-    fn find(&self, place: &Place, uri: &Uri, asked: &Asked) -> io::Result<Option<Response<Content>>> {
-        match self.root.open(&place.within)? {
-            Some(entry @ Entry::File(..)) if !place.slash => self.send(&place.within, entry, asked),
+    fn find(&self, place: &Place, uri: &Uri, asked: &Asked, disk: Disk) -> io::Result<Option<Response<Content>>> {
+        match self.root.open(&place.within, disk)? {
+            Some(entry @ Entry::File(..)) if !place.slash => self.send(&place.within, entry, asked, disk),
             Some(Entry::Directory) => {
                 let Some(index) = &self.index else { return Ok(None) };
                 let within = place.within.join(index);
-                match self.root.open(&within)? {
-                    Some(entry @ Entry::File(..)) if place.slash => self.send(&within, entry, asked),
+                match self.root.open(&within, disk)? {
+                    Some(entry @ Entry::File(..)) if place.slash => self.send(&within, entry, asked, disk),
                     // Links of the page are relative to its address, so that has to end with a slash.
                     Some(Entry::File(..)) => Ok(slashed(uri)),
                     _ => Ok(None),
@@ -57,10 +64,10 @@ impl Directory {
     }
 
     /// The answer with the page that stands for all others.
-    pub(super) fn fall_back(&self, asked: &Asked) -> io::Result<Option<Response<Content>>> {
+    pub(super) fn fall_back(&self, asked: &Asked, disk: Disk) -> io::Result<Option<Response<Content>>> {
         let Some(within) = &self.fallback else { return Ok(None) };
-        let Some(entry) = self.root.open(within)? else { return Ok(None) };
-        let mut answer = self.send(within, entry, asked)?.map(|answer| self.signed(answer));
+        let Some(entry) = self.root.open(within, disk)? else { return Ok(None) };
+        let mut answer = self.send(within, entry, asked, disk)?.map(|answer| self.signed(answer));
         if let Some(answer) = &mut answer {
             // What is at this address may be something else soon.
             answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -70,12 +77,14 @@ impl Directory {
     }
 
     /// The file at `within`, or what holds it compressed for this client.
-    fn send(&self, within: &Path, entry: Entry, asked: &Asked) -> io::Result<Option<Response<Content>>> {
+    fn send(&self, within: &Path, entry: Entry, asked: &Asked, disk: Disk) -> io::Result<Option<Response<Content>>> {
         let Entry::File(file, metadata) = entry else { return Ok(None) };
         let content_type = kind::of(within);
         let source = Source { file, metadata, coding: None, content_type };
-        let open = |path: &Path| self.root.open(path);
-        compressed(source, self.precompressed.then_some(within), asked, open)?.answer(&self.manner, asked).map(Some)
+        let open = |path: &Path| self.root.open(path, disk);
+        compressed(source, self.precompressed.then_some(within), asked, open)?
+            .answer(&self.manner, asked, disk)
+            .map(Some)
     }
 }
 

@@ -78,7 +78,10 @@ where
                     let Fallback { directory, asked: Some(asked) } = fallback else {
                         return Poll::Ready(Ok(response.map(FileBody::plain)));
                     };
-                    State::FallingBack { job: Job::new(move || directory.fall_back(&asked)), nothing: Some(response) }
+                    State::FallingBack {
+                        job: Job::new(move |disk| directory.fall_back(&asked, disk)),
+                        nothing: Some(response),
+                    }
                 }
                 StateProj::FallingBack { job, nothing } => {
                     if let Some(file) = ready!(Pin::new(job).poll(cx)) {

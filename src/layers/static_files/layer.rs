@@ -7,6 +7,7 @@ use tower_layer::Layer;
 
 use super::answer::Manner;
 use super::directory::Directory;
+use super::disk::Disk;
 use super::place::Mount;
 use super::root::{Entry, Root};
 use super::{Nothing, Static, StaticFiles};
@@ -85,7 +86,7 @@ impl StaticLayer {
         if !is_relative(name) {
             return Err(wrong_name("fallback", name, "is no path within the directory").cure(cure));
         }
-        match self.directory.root.open(name) {
+        match self.directory.root.open(name, Disk::MayWait) {
             Ok(Some(Entry::File(..))) => Ok(self.change(|directory| directory.fallback = Some(file.into()))),
             Ok(_) => Err(wrong_name("fallback", name, "is no file of the directory").cure(cure)),
             Err(error) => Err(wrong_name("fallback", name, &format!("cannot be read: {error}")).cure(cure)),

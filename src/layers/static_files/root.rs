@@ -4,6 +4,7 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::disk::{Disk, would_wait};
 use crate::ConfigError;
 
 /// A directory below which files are opened.
@@ -41,6 +42,11 @@ impl Root {
         }
     }
 
+    /// The same, of which nobody has seen whether it is there.
+    pub(super) fn unchecked(path: &Path) -> Self {
+        Self { path: path.to_owned(), follow: false }
+    }
+
     /// Whether symbolic links are followed wherever they lead.
     pub(super) fn following(&self, follow: bool) -> Self {
         Self { path: self.path.clone(), follow }
@@ -49,41 +55,41 @@ impl Root {
     /// What is at `within`, a relative path of plain names; none where there is nothing that may be served.
     ///
     /// # Errors
-    /// When the system fails, for want of descriptors or by a broken disk.
-    pub(super) fn open(&self, within: &Path) -> io::Result<Option<Entry>> {
-        #[cfg(target_os = "linux")]
-        if !self.follow {
-            match beneath::open(&self.path, within) {
-                Err(error) if beneath::is_unknown(&error) => {}
-                opened => return served(opened),
-            }
+    /// When the system fails, for want of descriptors or by a broken disk; and when a disk would have to be waited for and may not.
+    pub(super) fn open(&self, within: &Path, disk: Disk) -> io::Result<Option<Entry>> {
+        if self.follow {
+            return served(open(&self.path.join(within), disk));
         }
-        served(self.open_resolved(within))
-    }
-
-    /// Whether nothing is at `within`, if that is known without waiting for a disk.
-    pub(super) fn surely_lacks(&self, within: &Path) -> bool {
         #[cfg(target_os = "linux")]
-        if !self.follow {
-            return beneath::surely_lacks(&self.path, within);
+        match openat2::beneath(&self.path, within, disk) {
+            Err(error) if openat2::is_unknown(&error) => {}
+            opened => return served(opened),
         }
-        let _ = within;
-        false
+        match disk {
+            Disk::MayWait => served(self.open_resolved(within)),
+            Disk::InMemory => Err(would_wait()),
+        }
     }
 
     /// Where the system cannot keep a path below a directory: where it leads is found first, and then opened.
     fn open_resolved(&self, within: &Path) -> io::Result<Entry> {
         let root = self.path.canonicalize()?;
         let path = root.join(within).canonicalize()?;
-        if !self.follow && !path.starts_with(&root) {
+        if !path.starts_with(&root) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        open(&path)
+        open(&path, Disk::MayWait)
     }
 }
 
 /// Opens the file at `path`, if it is one: what is no file is not opened, since that may wait for ever, or do something.
-pub(super) fn open(path: &Path) -> io::Result<Entry> {
+pub(super) fn open(path: &Path, disk: Disk) -> io::Result<Entry> {
+    if disk == Disk::InMemory {
+        #[cfg(target_os = "linux")]
+        return openat2::in_memory(path);
+        #[cfg(not(target_os = "linux"))]
+        return Err(would_wait());
+    }
     let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
         return Ok(Entry::Directory);
@@ -133,28 +139,48 @@ fn leads_out(error: &io::Error) -> bool {
     }
 }
 
-/// By `openat2`, which keeps every step below the directory.
+/// By `openat2`, which keeps every step below the directory, and can be kept from waiting for a disk.
 #[cfg(target_os = "linux")]
-mod beneath {
+mod openat2 {
     use std::fs::File;
     use std::io;
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::path::Path;
 
     use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
     use rustix::io::Errno;
 
-    use super::Entry;
+    use super::{Disk, Entry, would_wait};
 
     /// Whether it is not there: in a kernel before 5.6, or behind a filter of calls that does not know it.
     pub(super) fn is_unknown(error: &io::Error) -> bool {
         [Errno::NOSYS, Errno::PERM].iter().any(|unknown| error.raw_os_error() == Some(unknown.raw_os_error()))
     }
 
-    pub(super) fn open(root: &Path, within: &Path) -> io::Result<Entry> {
-        let root = directory(root, ResolveFlags::empty())?;
+    /// What is at `within`, below `root` and nowhere else.
+    pub(super) fn beneath(root: &Path, within: &Path, disk: Disk) -> io::Result<Entry> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let root = match disk {
+            Disk::MayWait => at(CWD, root, flags, ResolveFlags::empty())?,
+            // That it is not there is told by who may wait.
+            Disk::InMemory => at(CWD, root, flags, ResolveFlags::CACHED).map_err(|_| would_wait())?,
+        };
+        let within = if within.as_os_str().is_empty() { Path::new(".") } else { within };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        match disk {
+            Disk::MayWait => entry(root, within, resolve),
+            Disk::InMemory => entry(root, within, resolve | ResolveFlags::CACHED),
+        }
+    }
+
+    /// What is at `path`, if no disk has to be waited for.
+    pub(super) fn in_memory(path: &Path) -> io::Result<Entry> {
+        entry(CWD, path, ResolveFlags::CACHED)
+    }
+
+    fn entry(directory: impl AsFd, path: &Path, resolve: ResolveFlags) -> io::Result<Entry> {
         // A path is no more than a name: nothing is opened by it that could wait, or do something.
-        let metadata = File::from(at(&root, within, OFlags::PATH, ResolveFlags::empty())?).metadata()?;
+        let metadata = File::from(at(&directory, path, OFlags::PATH, resolve)?).metadata()?;
         if metadata.is_dir() {
             return Ok(Entry::Directory);
         }
@@ -162,33 +188,21 @@ mod beneath {
             return Err(io::ErrorKind::NotFound.into());
         }
         // Another thing may be there by now.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = File::from(at(&root, within, flags, ResolveFlags::empty())?);
+        let file = File::from(at(&directory, path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, resolve)?);
         let metadata = file.metadata()?;
         if metadata.is_file() { Ok(Entry::File(file, metadata)) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
-    pub(super) fn surely_lacks(root: &Path, within: &Path) -> bool {
-        // Asked for what is in memory only; it fails otherwise where a disk would have to be waited for.
-        let Ok(root) = directory(root, ResolveFlags::CACHED) else { return false };
-        let found = at(&root, within, OFlags::PATH, ResolveFlags::CACHED);
-        found.is_err_and(|error| {
-            [Errno::NOENT, Errno::NOTDIR].iter().any(|lacks| error.raw_os_error() == Some(lacks.raw_os_error()))
-        })
-    }
-
-    fn directory(root: &Path, resolve: ResolveFlags) -> io::Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(openat2(CWD, root, flags, Mode::empty(), resolve)?)
-    }
-
-    fn at(root: &OwnedFd, within: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
-        let within = if within.as_os_str().is_empty() { Path::new(".") } else { within };
-        let resolve = resolve | ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    fn at(directory: impl AsFd, path: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
+        let is_in_memory = resolve.contains(ResolveFlags::CACHED);
         // It asks to be called again where something was renamed meanwhile.
         for _ in 0..8 {
-            match openat2(root, within, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-                Err(Errno::AGAIN) if !resolve.contains(ResolveFlags::CACHED) => {}
+            match openat2(&directory, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+                Err(Errno::AGAIN) if !is_in_memory => {}
+                // Anything else may be for want of this flag, which kernels before 5.12 do not know.
+                Err(error) if is_in_memory && !matches!(error, Errno::NOENT | Errno::NOTDIR) => {
+                    return Err(would_wait());
+                }
                 opened => return Ok(opened?),
             }
         }
@@ -227,21 +241,43 @@ mod tests {
             ("none", false),
             ("a.txt/b", false),
         ] {
-            assert_eq!(root.open(Path::new(name)).unwrap().is_some(), found, "{name}");
+            assert_eq!(root.open(Path::new(name), Disk::MayWait).unwrap().is_some(), found, "{name}");
             assert_eq!(served(root.open_resolved(Path::new(name))).unwrap().is_some(), found, "{name}");
         }
         let following = root.following(true);
-        assert!(matches!(following.open(Path::new("out")).unwrap(), Some(Entry::File(..))));
-        assert!(matches!(following.open(Path::new("")).unwrap(), Some(Entry::Directory)));
+        assert!(matches!(following.open(Path::new("out"), Disk::MayWait).unwrap(), Some(Entry::File(..))));
+        assert!(matches!(following.open(Path::new(""), Disk::MayWait).unwrap(), Some(Entry::Directory)));
     }
 
     #[test]
-    fn what_may_be_there_is_looked_for() {
+    fn what_is_in_memory_is_the_same_as_on_disk() {
         let place = place().unwrap();
         let root = Root::new(&place.path().join("public")).unwrap();
-        for name in ["a.txt", "in", "out", "", "loop"] {
-            assert!(!root.surely_lacks(Path::new(name)), "{name}");
+        for root in [root.following(true), root] {
+            for name in ["a.txt", "in", "out", "", "loop", "none", "a.txt/b", "a\0b"] {
+                let name = Path::new(name);
+                match root.open(name, Disk::InMemory) {
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{name:?}"),
+                    Ok(found) => {
+                        let same = root.open(name, Disk::MayWait).unwrap();
+                        assert_eq!(found.is_some(), same.is_some(), "{name:?}");
+                    }
+                }
+            }
         }
-        assert!(!root.following(true).surely_lacks(Path::new("none")), "a link may lead anywhere");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_was_looked_for_just_now_is_in_memory() {
+        let place = place().unwrap();
+        let root = Root::new(&place.path().join("public")).unwrap();
+        assert!(root.open(Path::new("a.txt"), Disk::MayWait).unwrap().is_some());
+        assert!(matches!(root.open(Path::new("a.txt"), Disk::InMemory), Ok(Some(Entry::File(..)))));
+        assert!(root.open(Path::new("none"), Disk::MayWait).unwrap().is_none());
+        assert!(matches!(root.open(Path::new("none"), Disk::InMemory), Ok(None)));
+        let gone = Root { path: place.path().join("gone"), follow: false };
+        let error = gone.open(Path::new("a.txt"), Disk::InMemory).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "who may wait says that the directory is gone");
     }
 }

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use super::answer::{Manner, Source};
 use super::asked::Asked;
 use super::directory::compressed;
+use super::disk::Disk;
 use super::root::{Entry, Root, open, served};
 use super::{FileBody, kind};
 
@@ -112,28 +113,42 @@ impl ServeFile {
     ) -> impl Future<Output = io::Result<Response<FileBody<B>>>> + Send + use<B> {
         let file = self.clone();
         let asked = Asked::of(method, headers).unwrap_or_else(|| Asked { head: false, headers: HeaderMap::new() });
-        let work = spawn_blocking(move || {
+        let work = move |disk| {
             let entry = match &file.root {
-                Some(root) => below(root, &file.path)?,
-                None => open(&file.path)?,
+                Some(root) => below(root, &file.path, disk)?,
+                None => open(&file.path, disk)?,
             };
             let Entry::File(opened, metadata) = entry else {
                 return Err(io::ErrorKind::IsADirectory.into());
             };
-            let source = Source { file: opened, metadata, coding: None, content_type: file.content_type };
+            let source = Source { file: opened, metadata, coding: None, content_type: file.content_type.clone() };
             let path = file.precompressed.then_some(&*file.path);
-            compressed(source, path, &asked, |path| served(open(path)))?.answer(&file.manner, &asked)
-        });
-        async { Ok(work.await.map_err(io::Error::other)??.map(FileBody::of)) }
+            compressed(source, path, &asked, |path| served(open(path, disk)))?.answer(&file.manner, &asked, disk)
+        };
+        let found = match work(Disk::InMemory) {
+            Ok(response) => Ok(response),
+            // Who may wait knows better what is wrong.
+            Err(_) => Err(spawn_blocking(move || work(Disk::MayWait))),
+        };
+        async {
+            let response = match found {
+                Ok(response) => response,
+                Err(work) => work.await.map_err(io::Error::other)??,
+            };
+            Ok(response.map(FileBody::of))
+        }
     }
 }
 
 /// Opens what is at `within`, unless that leads out of `root`.
-fn below(root: &Path, within: &Path) -> io::Result<Entry> {
+fn below(root: &Path, within: &Path, disk: Disk) -> io::Result<Entry> {
     let is_plain = within.components().all(|step| matches!(step, Component::Normal(_)));
     if !is_plain || within.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let root = Root::new(root).map_err(io::Error::other)?;
-    root.open(within)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    let root = match disk {
+        Disk::MayWait => Root::new(root).map_err(io::Error::other)?,
+        Disk::InMemory => Root::unchecked(root),
+    };
+    root.open(within, disk)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }

@@ -63,11 +63,11 @@ where
             directory: self.directory.clone(),
             asked: accepts_page(request.headers()).then(|| asked.clone()),
         });
-        if self.directory.root.surely_lacks(&place.within) {
+        let (directory, uri) = (self.directory.clone(), request.uri().clone());
+        let job = Job::new(move |disk| directory.answer(&place, &uri, &asked, disk));
+        if job.has_found_nothing() {
             return ResponseFuture::inner(self.inner.call(request), fallback);
         }
-        let (directory, uri) = (self.directory.clone(), request.uri().clone());
-        let job = Job::new(move || directory.answer(&place, &uri, &asked));
         // The one that was made ready, as is proper, and not the clone.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
