@@ -49,7 +49,7 @@ pub(super) use driver::tokio_works;
 pub(crate) use inbox::{Delivery, LoopHandle, Submitted};
 pub(crate) use inline::{Looked, look};
 pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
-pub(crate) use outbox::{Answer, Reply, reply};
+pub(crate) use outbox::{Answer, Reply, hurry, reply, wake};
 
 /// Adds the classes of the loop to the native module.
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

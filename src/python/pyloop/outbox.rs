@@ -1,4 +1,4 @@
-//! Answers on their way from the loop thread to the runtime.
+//! Answers on their way from the loop thread to the runtime, and news for tasks there.
 //!
 //! Sending one wakes the task that waits for it, and from a thread outside the runtime that may take a system call, after
 //! which the woken worker often runs at once in the place of the loop thread. So what a turn finishes is gathered, and
@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::mem;
+use std::task::Waker;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -29,10 +30,15 @@ pub(crate) fn reply(watch: Option<Stopwatch>) -> (Reply, Answer) {
     (Reply { sender, watch }, receiver)
 }
 
-type Gathered = Vec<(oneshot::Sender<Response>, Response)>;
+enum Parcel {
+    Answer(oneshot::Sender<Response>, Response),
+    News(Waker),
+}
+
+type Gathered = Vec<Parcel>;
 
 thread_local! {
-    /// The answers of this turn; none when this thread runs no loop. Never borrowed while Python runs.
+    /// The parcels of this turn; none when this thread runs no loop. Never borrowed while Python runs.
     static OUTBOX: RefCell<Option<Gathered>> = const { RefCell::new(None) };
 }
 
@@ -45,14 +51,7 @@ impl Reply {
     /// Sends the answer: at the end of the turn from a loop thread, else at once.
     pub(crate) fn send(self, response: Response) {
         Stopwatch::turn(self.watch.as_ref(), Part::Layers);
-        let rest = OUTBOX.with_borrow_mut(|outbox| match outbox {
-            Some(gathered) => {
-                gathered.push((self.sender, response));
-                None
-            }
-            None => Some((self.sender, response)),
-        });
-        deliver(rest);
+        post(Parcel::Answer(self.sender, response));
     }
 
     /// Nobody waits for the answer any longer.
@@ -61,14 +60,46 @@ impl Reply {
     }
 }
 
-fn deliver(answers: impl IntoIterator<Item = (oneshot::Sender<Response>, Response)>) {
-    for (sender, response) in answers {
-        // The receiver is gone when the client is.
-        let _ = sender.send(response);
+/// Wakes a task of the runtime: at the end of the turn from a loop thread, else at once.
+pub(crate) fn wake(waker: Waker) {
+    post(Parcel::News(waker));
+}
+
+/// Sends what this thread has gathered: before the end of a turn that lasts long.
+pub(crate) fn hurry() {
+    let gathered = OUTBOX.with_borrow_mut(|outbox| match outbox {
+        Some(gathered) if !gathered.is_empty() => Some(mem::take(gathered)),
+        _ => None,
+    });
+    match (gathered, Handle::try_current()) {
+        (None, _) => {}
+        (Some(gathered), Ok(runtime)) if gathered.len() > 1 => drop(runtime.spawn(async move { deliver(gathered) })),
+        (Some(gathered), _) => deliver(gathered),
     }
 }
 
-/// Answers that were gathered and are yet to be handed over.
+fn post(parcel: Parcel) {
+    let rest = OUTBOX.with_borrow_mut(|outbox| match outbox {
+        Some(gathered) => {
+            gathered.push(parcel);
+            None
+        }
+        None => Some(parcel),
+    });
+    deliver(rest);
+}
+
+fn deliver(parcels: impl IntoIterator<Item = Parcel>) {
+    for parcel in parcels {
+        match parcel {
+            // The receiver is gone when the client is.
+            Parcel::Answer(sender, response) => drop(sender.send(response)),
+            Parcel::News(waker) => waker.wake(),
+        }
+    }
+}
+
+/// What was gathered and is yet to be handed over.
 pub(super) struct Answers(Gathered);
 
 impl Answers {
@@ -112,15 +143,7 @@ impl Outbox {
 
     /// Hands over what was gathered.
     pub(super) fn flush(&self) {
-        let gathered = OUTBOX.with_borrow_mut(|outbox| match outbox {
-            Some(gathered) if !gathered.is_empty() => Some(mem::take(gathered)),
-            _ => None,
-        });
-        let Some(gathered) = gathered else { return };
-        match (gathered.len(), Handle::try_current()) {
-            (2.., Ok(runtime)) => drop(runtime.spawn(async move { deliver(gathered) })),
-            _ => deliver(gathered),
-        }
+        hurry();
     }
 }
 
@@ -142,6 +165,10 @@ impl Drop for Outbox {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use super::*;
     use crate::Body;
 
@@ -167,6 +194,31 @@ mod tests {
         outbox.flush();
         assert!(first.blocking_recv().is_ok());
         assert!(second.blocking_recv().is_ok());
+    }
+
+    #[test]
+    fn news_are_told_at_the_end_of_the_turn_or_sooner() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let told = || count.0.load(Ordering::Relaxed);
+        wake(count.clone().into());
+        assert_eq!(told(), 1, "outside of a loop");
+        let outbox = Outbox::open();
+        wake(count.clone().into());
+        assert_eq!(told(), 1);
+        outbox.flush();
+        assert_eq!(told(), 2);
+        wake(count.clone().into());
+        wake(count.clone().into());
+        hurry();
+        assert_eq!(told(), 4);
+        hurry();
+        assert!(outbox.is_empty());
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl http_body::Body for Outgoing {
             self.0 = Self::begin(&event_loop, iterator);
         }
         if let State::Flowing { chunks, pump } = &mut self.0 {
-            if let Poll::Ready(Some(chunk)) = chunks.poll_recv(cx) {
+            if let Poll::Ready(chunk) = chunks.poll_recv(cx) {
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             let raised = ready!(pump.as_mut().poll(cx)).err();
