@@ -24,6 +24,9 @@ use tower_http::timeout::TimeoutLayer;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Serialize)]
 struct Message {
     message: &'static str,

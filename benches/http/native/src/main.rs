@@ -11,6 +11,9 @@ use ziggurat::service::server::{Server, runtime};
 use ziggurat::service::{Dispatcher, Leaf, LeafKind, Route, RouteTableBuilder, Stack};
 use ziggurat::{Body, ConfigError, Request, Response};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Serialize)]
 struct Message {
     message: &'static str,
