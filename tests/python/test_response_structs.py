@@ -126,7 +126,8 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+# Numbered, since sets have no order to be named by.
+@pytest.mark.parametrize("options", OPTIONS)
 def test_it_is_what_pydantic_writes(options: dict[str, Any]) -> None:
     for given in GIVEN:
         model, struct = Whole.model_validate(given), msgspec.convert(given, WholeStruct)
