@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast, get_args
 
 from ._forms import FormLimits
 from ._param_depends import Dependency
+from ._returns import Returned
 from .exceptions import ConfigError
 from .guards import Guard, checked
 from .layers import Layer, Middleware
@@ -21,7 +22,7 @@ from .responses import Response
 if TYPE_CHECKING:
     from ._asgi import ASGIApp
     from ._catches import Scope
-    from ._returns import IncEx, Returned
+    from ._returns import IncEx
     from ._ziggurat import NativeService
     from .app import Ziggurat
     from .hooks import Hooks
@@ -146,7 +147,7 @@ class RouteOptions(TypedDict, total=False):
     """How many bytes a body may have, more or less than `layers.BodyLimit` of the app says of others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteSpec:
     """A Python handler at a path, as it was declared."""
 
@@ -155,31 +156,31 @@ class RouteSpec:
     plan: Plan
     auth: list[str] | None
     """None is open, an empty list asks for any valid token."""
-    guards: tuple[Guard, ...]
+    guards: tuple[Guard, ...] = ()
     public: bool
     """Whether it is meant to be open."""
     name: str
-    tags: tuple[str, ...]
-    summary: str | None
-    description: str | None
-    status: int
-    operation_id: str | None
-    deprecated: bool
-    include_in_schema: bool
-    layers: tuple[Layer, ...]
-    skip_layers: tuple[str, ...]
-    dependencies: tuple[Dependency, ...]
+    tags: tuple[str, ...] = ()
+    summary: str | None = None
+    description: str | None = None
+    status: int = 200
+    operation_id: str | None = None
+    deprecated: bool = False
+    include_in_schema: bool = True
+    layers: tuple[Layer, ...] = ()
+    skip_layers: tuple[str, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
     """Those of routers; the plan has those of the route."""
-    errors: Errors | None
+    errors: Errors | None = None
     """None is what the app says."""
-    forms: FormLimits | None
+    forms: FormLimits | None = None
     """None is what the app says."""
-    max_body: int | None
+    max_body: int | None = None
     """None is what the layers say."""
     location: str
     """`file:line` of the decorator."""
-    returned: Returned
-    responses: Mapping[int | str, Mapping[str, Any]]
+    returned: Returned = field(default_factory=Returned)
+    responses: Mapping[int | str, Mapping[str, Any]] = field(default_factory=dict)
     """Other answers, for the document."""
     catches: tuple[Scope, ...] = ()
     """Handlers of exceptions, those of the app first."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from ._param_graph import Special
-from ._returns import Returned
 from ._specs import Auth, RouteSpec, listed
 from .exceptions import ConfigError
 from .params import Plan, inspect_handler
@@ -163,21 +162,9 @@ def spec_of(
         guards=guards,
         public=public,
         name=name or plan.name,
-        tags=(),
-        summary=None,
-        description=None,
-        status=200,
-        operation_id=None,
-        deprecated=False,
         include_in_schema=False,
         layers=layers,
         skip_layers=skip_layers,
-        dependencies=(),
-        errors=None,
-        forms=None,
-        max_body=None,
         location=plan.location or location,
-        returned=Returned(),
-        responses={},
         websocket=settings,
     )
