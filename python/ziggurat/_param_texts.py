@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import Field, Strict, TypeAdapter
+from pydantic import Field, Json, Strict, TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
@@ -27,6 +27,7 @@ __all__ = ["value"]
 
 _SEVERAL = (list, set, frozenset, tuple, collections.deque, abc.Sequence, abc.Set, abc.Collection, abc.Iterable)
 _UNIONS = (Union, types.UnionType)
+_JSON: Any = Json
 
 
 def value(name: str, given: Unwrapped, source: Source, alias: str, default: object, wrong: Wrong) -> Param | ModelParam:
@@ -57,7 +58,12 @@ def value(name: str, given: Unwrapped, source: Source, alias: str, default: obje
             f"what {name!r} is annotated with cannot be checked: {error}", "change it or take it away"
         ) from None
     text = scalar(
-        name, Unwrapped(list[str] if _is_several(inner) else str, docs=given.docs), source, alias, MISSING, wrong
+        name,
+        Unwrapped(list[str] if _is_several(inner) and not _is_json(given.unknown) else str, docs=given.docs),
+        source,
+        alias,
+        MISSING,
+        wrong,
     )
     required = default is MISSING and given.default_factory is None
     docs = text.docs if default is MISSING else {**text.docs, "default": default}
@@ -82,6 +88,8 @@ def _is_for_pydantic(name: str, given: Unwrapped, source: Source, wrong: Wrong) 
     """Whether Rust cannot read it, and pydantic may be able to."""
     inner, _ = optional(given.annotation)
     unknown, item = list(given.unknown), inner
+    if _is_json(unknown):
+        return True
     if _is_several(inner):
         args = get_args(inner)
         if source == "path" or (get_origin(inner) is tuple and (len(args) != 2 or args[1] is not Ellipsis)):
@@ -97,6 +105,11 @@ def _is_for_pydantic(name: str, given: Unwrapped, source: Source, wrong: Wrong) 
     if unknown:
         return all(map(_is_rule, unknown)) and not _holds_more(item)
     return not known and not _holds_more(item)
+
+
+def _is_json(extras: list[object]) -> bool:
+    """Whether it is `pydantic.Json[...]`: one text, whatever that holds."""
+    return any(extra is _JSON or isinstance(extra, _JSON) for extra in extras)
 
 
 def _is_several(annotation: Any) -> bool:

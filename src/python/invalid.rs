@@ -85,13 +85,13 @@ pub(super) fn of_model(
     py: Python<'_>,
     error: &PyErr,
     place: impl Fn(Option<&str>) -> Location,
-) -> PyResult<Option<Problem>> {
+) -> PyResult<Option<Vec<Violation>>> {
     let Some(Told::Wrong(found)) = Told::by(py, error)? else { return Ok(None) };
     let violations = found.into_iter().map(|Found { steps, code, message }| {
         let field = steps.first().map(Step::text);
         Violation::new(place(field), code, message)
     });
-    Ok(Some(Problem::validation(violations.collect())))
+    Ok(Some(violations.collect()))
 }
 
 /// A body that is no JSON: what is wrong with it, and where.
@@ -158,15 +158,16 @@ fn by_pydantic(value: &Bound<'_, PyAny>) -> PyResult<Told> {
     for error in errors.iter().take(MAX_TOLD) {
         let code: String = error.get_item("type")?.extract()?;
         let message: String = error.get_item("msg")?.extract()?;
-        if code == "json_invalid" {
-            return Ok(Told::NotJson(message));
-        }
         let mut steps = Vec::new();
         for step in error.get_item("loc")?.cast::<PyTuple>()?.iter() {
             steps.push(match step.cast::<PyString>() {
                 Ok(name) => Step::Name(name.to_str()?.to_owned()),
                 Err(_) => Step::Index(step.str()?.to_str()?.to_owned()),
             });
+        }
+        // A text within it that is to hold JSON is a member as any other.
+        if code == "json_invalid" && steps.is_empty() {
+            return Ok(Told::NotJson(message));
         }
         found.push(Found { steps, code: code.into(), message });
     }

@@ -13,7 +13,17 @@ from typing import Annotated, Any, Literal, NewType
 
 import msgspec
 import pytest
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Discriminator, Field, HttpUrl, StringConstraints, conint
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    Discriminator,
+    Field,
+    HttpUrl,
+    Json,
+    StringConstraints,
+    conint,
+)
 
 from ziggurat import Body, ConfigError, Cookie, Depends, Form, Header, Path, Query, WebSocket, Ziggurat
 from ziggurat.testing import TestClient
@@ -368,6 +378,9 @@ def test_what_cannot_be_checked_is_refused(annotation: Any, default: Any, told: 
         (list[int | float] | None, "", None),
         (Annotated[list[HttpUrl], Query(default_factory=list)], "", []),
         (Sequence[int], "a=1&a=2", [1, 2]),
+        (Annotated[Json[list[int]], Query()], "a=[1,2]", [1, 2]),
+        (Annotated[Json[dict[str, int]], Query()], "a=%7B%22b%22:1%7D", {"b": 1}),
+        (Annotated[Json[list[int]], Query()], "a=[", ["json_invalid"]),
     ],
 )
 def test_what_rust_does_not_know_is_made_by_pydantic(
@@ -425,6 +438,38 @@ def test_pydantic_makes_values_wherever_they_stand(app: Ziggurat, client: Callab
     assert shown["x-link"]["schema"]["format"] == "uri"
     assert shown["flag"]["schema"] == {"anyOf": [{"type": "integer"}, {"type": "boolean"}]}
     assert shown["o"] == {"name": "o", "in": "query", "required": False, "schema": {"type": "integer", "default": 1}}
+
+
+def test_all_that_pydantic_finds_wrong_is_told_at_once(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    class Page(BaseModel):
+        size: Odd = 1
+        after: HttpUrl | None = None
+
+    @app.post("/")
+    async def handler(
+        link: HttpUrl, number: Odd, page: Annotated[Page, Query()], item: Item, x_link: Annotated[HttpUrl, Header()]
+    ) -> None: ...
+
+    answer = client().post("/?link=a&number=2&size=4&after=b", json={}, headers={"x-link": "c"})
+    assert codes(answer) == [
+        ("link", "url_parsing"),
+        ("number", "value_error"),
+        ("size", "value_error"),
+        ("after", "url_parsing"),
+        ("x-link", "url_parsing"),
+    ]
+
+
+def test_a_member_that_is_to_hold_json_and_does_not_is_a_422(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    class Holds(BaseModel):
+        value: Json[int]
+
+    @app.post("/")
+    async def handler(given: Holds) -> None: ...
+
+    answer = client().post("/", json={"value": "["})
+    assert answer.status_code == 422
+    assert [(error["pointer"], error["code"]) for error in answer.json()["errors"]] == [("/value", "json_invalid")]
 
 
 def test_a_union_that_holds_a_model_is_the_body(app: Ziggurat, client: Callable[[], TestClient]) -> None:

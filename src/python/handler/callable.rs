@@ -22,7 +22,7 @@ use crate::python::objects::Objects;
 use crate::python::request::{Head, Request};
 use crate::python::websocket::{self, Link, WebSocket};
 use crate::python::{attach, catch, errors, interrupt};
-use crate::service::Claims;
+use crate::service::{Claims, Problem, Violation};
 
 /// The Python half of a handler.
 pub(in crate::python) struct Callable {
@@ -143,6 +143,7 @@ impl Callable {
             let request = Request::new(*head, body.source(limits)).of_app(py, objects);
             given.request = Some(Py::new(py, request.with_state(py, state))?);
         }
+        let models = self.models(py, &scalars)?;
         given.socket = socket;
         given.of_form(&body);
         let bytes = body.bytes();
@@ -152,7 +153,7 @@ impl Callable {
                 Arg::Param(index) => to_python(py, &scalars[*index], &self.objects)?,
                 Arg::Body => decoded.whole(py, self)?,
                 Arg::Field(index) => decoded.field(py, self, *index)?,
-                Arg::Model(index) => self.make(py, *index, &scalars)?,
+                Arg::Model(index) => models[*index].clone(),
                 Arg::Response => given.response(py, self.status)?,
                 Arg::Background => given.tasks(py)?,
                 Arg::Object(index) => self.objects[*index].bind(py).clone(),
@@ -175,8 +176,26 @@ impl Callable {
         Ok(args)
     }
 
-    /// A model of parameters.
-    fn make<'py>(&self, py: Python<'py>, index: usize, scalars: &[Scalar]) -> Result<Bound<'py, PyAny>, Failed> {
+    /// The models of parameters. What is wrong with any of them is told at once.
+    fn models<'py>(&self, py: Python<'py>, scalars: &[Scalar]) -> Result<Vec<Bound<'py, PyAny>>, Failed> {
+        let mut made = Vec::with_capacity(self.plan.models.len());
+        let mut wrong = Vec::new();
+        for index in 0..self.plan.models.len() {
+            match self.make(py, index, scalars)? {
+                Ok(model) => made.push(model),
+                Err(violations) => wrong.extend(violations),
+            }
+        }
+        if wrong.is_empty() { Ok(made) } else { Err(Failed::refused(Problem::validation(wrong))) }
+    }
+
+    /// A model of parameters, or what is wrong with it.
+    fn make<'py>(
+        &self,
+        py: Python<'py>,
+        index: usize,
+        scalars: &[Scalar],
+    ) -> PyResult<Result<Bound<'py, PyAny>, Vec<Violation>>> {
         let model = &self.plan.models[index];
         let values = PyDict::new(py);
         for ((_, place), name) in model.fields.iter().zip(&self.fields[index]) {
@@ -185,18 +204,16 @@ impl Callable {
                 values.set_item(name, to_python(py, scalar, &self.objects)?)?;
             }
         }
-        self.objects[model.make].bind(py).call1((values,)).map_err(|error| {
-            let place = |field: Option<&str>| {
-                let param = field.and_then(|field| model.fields.iter().find(|(name, _)| name == field));
-                let name = param.map(|(_, place)| self.plan.params[*place].alias.clone());
-                model.source.at(name.unwrap_or_default())
-            };
-            match invalid::of_model(py, &error, place) {
-                Ok(Some(problem)) => Failed::refused(problem),
-                Ok(None) => Failed::Raised(error),
-                Err(failure) => Failed::Raised(failure),
-            }
-        })
+        let error = match self.objects[model.make].bind(py).call1((values,)) {
+            Ok(made) => return Ok(Ok(made)),
+            Err(error) => error,
+        };
+        let place = |field: Option<&str>| {
+            let param = field.and_then(|field| model.fields.iter().find(|(name, _)| name == field));
+            let name = param.map(|(_, place)| self.plan.params[*place].alias.clone());
+            model.source.at(name.unwrap_or_default())
+        };
+        invalid::of_model(py, &error, place)?.map(Err).ok_or(error)
     }
 
     /// What the handler gave, as it is sent.
