@@ -33,6 +33,8 @@ pub(super) struct Activity {
     written: AtomicU64,
     /// A request body was given up before its end, so that the rest of it is still on its way.
     unread: AtomicBool,
+    /// The socket is, or is about to be, that of somebody else, as of a WebSocket: in flight for as long as it is open.
+    handed_over: AtomicBool,
     order: AtomicU8,
     waker: AtomicWaker,
     /// Of whoever reads from the socket.
@@ -72,7 +74,7 @@ impl Activity {
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Acquire)
+        self.in_flight.load(Ordering::Acquire) + usize::from(self.handed_over.load(Ordering::Acquire))
     }
 
     pub(super) fn requests(&self) -> u64 {
@@ -163,6 +165,12 @@ impl InFlight {
         // That there is a request shows that the rest of the one before has been read.
         activity.unread.store(false, Ordering::Relaxed);
         Self { activity: activity.clone(), sending: false }
+    }
+
+    /// Notes that the answer hands the connection over. It counts from then on, so that there is no moment in which a stop of the server finds
+    /// neither the request nor whoever took the connection.
+    pub(super) fn hands_over(&self) {
+        self.activity.handed_over.store(true, Ordering::Release);
     }
 
     /// Notes that the connection asked for more of the answer, and whether it was given some.
@@ -278,5 +286,20 @@ impl Watch {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_handed_over_stays_in_flight() {
+        let activity = Arc::new(Activity::default());
+        let request = InFlight::begin(&activity);
+        assert_eq!(activity.in_flight(), 1);
+        request.hands_over();
+        drop(request);
+        assert_eq!(activity.in_flight(), 1, "before whoever takes it has done so");
     }
 }

@@ -15,10 +15,10 @@ use futures_util::FutureExt;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::sync::oneshot;
 use tracing::{debug, error};
 
-use super::activity::{Activity, InFlight, Order, Phase, Watch};
+use super::activity::{Activity, Order, Phase, Watch};
 use super::bound::Serve;
 use super::builder::Settings;
 use super::entry::{ConnectInfo, Entry};
@@ -84,7 +84,7 @@ pub(super) async fn serve<S: Serve>(
             let mut connection = Box::pin(protocol.serve_connection_with_upgrades(io, entry));
             drive(connection.as_mut(), &activity, watch, timer).await
         };
-        outlive(gone, &activity).await;
+        outlive(gone).await;
         end
     };
     match AssertUnwindSafe(run).catch_unwind().await {
@@ -112,12 +112,9 @@ async fn proxied(stream: &mut TcpStream, activity: &Activity, within: Duration) 
 
 /// Waits for whoever took the socket over, as a WebSocket does: its connection is still open, and still one of those that count. It
 /// may go on until the server drops what is left; it is told to stop as all are, by [`ConnectInfo::stopping`].
-async fn outlive(mut gone: oneshot::Receiver<Infallible>, activity: &Arc<Activity>) {
-    if matches!(gone.try_recv(), Err(TryRecvError::Empty)) {
-        let _held = InFlight::begin(activity);
-        // It fails when the socket is dropped, which is all that it is for.
-        let _ = gone.await;
-    }
+async fn outlive(gone: oneshot::Receiver<Infallible>) {
+    // It fails when the socket is dropped, which is all that it is for.
+    let _ = gone.await;
 }
 
 enum End {

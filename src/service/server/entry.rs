@@ -160,6 +160,9 @@ fn send(mut response: Response, head: bool, in_flight: InFlight) -> Response<Sen
         }
         *response.body_mut() = Body::empty();
     }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        in_flight.hands_over();
+    }
     response.map(|body| {
         // What has a length comes in pieces of a good size; what has none is often made of small ones.
         let gather = body.size_hint().exact().is_none().then(Gather::default);
