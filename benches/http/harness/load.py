@@ -27,13 +27,13 @@ def drive(
     pipe = subprocess.PIPE
     client = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True, bufsize=1)
     assert client.stdin is not None and client.stdout is not None and client.stderr is not None
-    said, cpu, busy = "", 0.0, (0.0, 0.0)
+    said, cpu, kernel, busy = "", 0.0, 0.0, (0.0, 0.0)
     try:
         if client.stdout.readline().strip() == "ready":
-            cpu, before = process.cpu(), core_busy(server_core)
+            cpu, kernel, before = process.cpu(), process.kernel(), core_busy(server_core)
             client.stdin.write("\n")
             said = client.stdout.readline()
-            cpu = process.cpu() - cpu
+            cpu, kernel = process.cpu() - cpu, process.kernel() - kernel
             after = core_busy(server_core)
             busy = after[0] - before[0], after[1] - before[1]
     finally:
@@ -44,4 +44,4 @@ def drive(
         client.wait()
     if not said.startswith("{"):
         raise Failed(f"the client of {workload.name} failed: {why[-500:]}\n{process.tail()}")
-    return answered(said, process, workload, cpu, _children() - spent, busy)
+    return answered(said, process, workload, cpu, kernel, _children() - spent, busy)

@@ -74,11 +74,14 @@ class Process:
 
     def cpu(self) -> float:
         """Seconds of processor time, user and system, of the tree; children that ended count too."""
-        ticks = 0
-        for pid in self.pids():
-            if fields := _fields(pid):
-                ticks += sum(map(int, fields[11:15]))
-        return ticks / TICK
+        return self._ticks(slice(11, 15)) / TICK
+
+    def kernel(self) -> float:
+        """Those of them that were the system's."""
+        return self._ticks(slice(12, 15, 2)) / TICK
+
+    def _ticks(self, which: slice) -> int:
+        return sum(sum(map(int, fields[which])) for pid in self.pids() if (fields := _fields(pid)))
 
     def rss(self) -> float:
         """Resident MB (10^6 bytes) of the tree now. Shared pages count in each process that maps them."""

@@ -100,7 +100,7 @@ class Report:
     def _table(self, workload: str, row: dict[str, Cell]) -> list[str]:
         bases = [base for base in ("axum", "fastapi", "starlette", "sqlalchemy", "granian", "weft") if base in row]
         lines = [f"### {workload}", ""]
-        head = ["server", "CPU µs/request", "±", *(f"/ {base}" for base in bases)]
+        head = ["server", "CPU µs/request", "±", "kernel", *(f"/ {base}" for base in bases)]
         head += ["requests/s", "p50 ms", "p99 ms", "core", "errors"]
         lines += ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
         for server, cell in row.items():
@@ -109,7 +109,12 @@ class Report:
                 continue
             ratios = [self.ratio(workload, server, base) for base in bases]
             errors = sum(r.errors for r in cell.rounds)
-            line = [server, f"{cell.median('cpu_us'):.1f}", f"{cell.spread('cpu_us'):.0%}"]
+            line = [
+                server,
+                f"{cell.median('cpu_us'):.1f}",
+                f"{cell.spread('cpu_us'):.0%}",
+                f"{cell.median('kernel_us'):.1f}",
+            ]
             line += ["" if r is None else f"{r:.2f}" for r in ratios]
             line += [f"{cell.median('rps'):,.0f}"]
             line += [f"{cell.median('p50_us') / 1000:.2f}", f"{cell.median('p99_us') / 1000:.2f}"]

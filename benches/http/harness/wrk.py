@@ -17,6 +17,8 @@ class Round:
 
     rps: float
     cpu_us: float
+    # What of it was spent in the kernel.
+    kernel_us: float
     p50_us: float
     p99_us: float
     bytes_per_answer: float
@@ -73,16 +75,17 @@ def drive(
     argv += ["--timeout", "10s", "-s", str(HERE / "wrk.lua"), f"http://127.0.0.1:{port}{path}", "--"]
     argv += arguments(workload, seeded, scratch)
     process.settle()
-    cpu, busy, client, start = process.cpu(), core_busy(server_core), _children(), time.monotonic()
+    cpu, kernel = process.cpu(), process.kernel()
+    busy, client, start = core_busy(server_core), _children(), time.monotonic()
     done = subprocess.run(argv, capture_output=True, text=True)
     wall = time.monotonic() - start
-    cpu = process.cpu() - cpu
+    cpu, kernel = process.cpu() - cpu, process.kernel() - kernel
     client = _children() - client
     busy = tuple(after - before for after, before in zip(core_busy(server_core), busy, strict=True))
     lines = done.stdout.strip().splitlines()
     if done.returncode != 0 or not lines or not lines[-1].startswith("{"):
         raise Failed(f"wrk failed on {workload.name}: {done.stdout[-500:]}{done.stderr[-500:]}")
-    return answered(lines[-1], process, workload, cpu, client, busy, wall)
+    return answered(lines[-1], process, workload, cpu, kernel, client, busy, wall)
 
 
 def answered(
@@ -90,6 +93,7 @@ def answered(
     process: Process,
     workload: Workload,
     cpu: float,
+    kernel: float,
     client: float,
     busy: tuple[float, ...],
     wall: float | None = None,
@@ -102,6 +106,7 @@ def answered(
     return Round(
         rps=said["requests"] / (said["micros"] / 1e6),
         cpu_us=cpu * 1e6 / said["requests"],
+        kernel_us=kernel * 1e6 / said["requests"],
         p50_us=said["p50"],
         p99_us=said["p99"],
         bytes_per_answer=said["bytes"] / said["requests"],
