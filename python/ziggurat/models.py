@@ -105,8 +105,7 @@ class Model(BaseModel, metaclass=ModelMetaclass):
         """Adds all rows or none. On MongoDB that needs a replica set.
 
         Raises:
-            DuplicateValue: another row has the same id, the same value in a unique field, or the same values in fields that are unique
-                together.
+            DuplicateValue: another row has the same id, or the same values in a field, or fields together, that are unique.
         """
         rows = list(rows)
         stored = await cls._rows().insert_all([row._written() for row in rows])
@@ -117,8 +116,7 @@ class Model(BaseModel, metaclass=ModelMetaclass):
         """Adds this as a new row, and gives it back as it is kept.
 
         Raises:
-            DuplicateValue: another row has the same id, the same value in a unique field, or the same values in fields that are unique
-                together.
+            DuplicateValue: another row has the same id, or the same values in a field, or fields together, that are unique.
             InvalidRow: it breaks the rules of the model, as it may after assignments.
         """
         return self._become(*await self._rows().insert(self._written()))
