@@ -51,20 +51,14 @@ class HookPlan:
         args = [f"a{place}" for place in range(len(graph.args))]
         hook = replace(hook, function=_told(self.call.function), args=(*_GIVEN, *hook.args))
         function, mode, is_async = compiled(graph.steps, hook, [*args, *_GIVEN], answers=False)
-        return Compiled(
+        return Compiled.of(
+            graph,
             name=self.name,
             location=self.call.location,
             function=function,
             mode=mode,
             is_async=is_async,
             args=tuple(graph.args),
-            keywords=(),
-            params=tuple(graph.params),
-            models=tuple(graph.models),
-            model_params=tuple(tuple(graph.index_of(param) for _, param in model.fields) for model in graph.models),
-            body=None,
-            objects=tuple(graph.objects),
-            wants_claims=graph.wants_claims,
         )
 
 

@@ -21,7 +21,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from ._callables import describe_callable
 from ._forms import FormLimits
@@ -81,6 +81,37 @@ class Compiled:
     objects: tuple[object, ...]
     wants_claims: bool
     """Whether it is only for callers who are known."""
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        *,
+        name: str,
+        location: str,
+        function: Callable[..., Any],
+        mode: Mode,
+        is_async: bool,
+        args: tuple[object, ...],
+        keywords: tuple[str, ...] = (),
+        body: BodyPlan | None = None,
+    ) -> Self:
+        """What is called so, with what `graph` has found that it takes."""
+        return cls(
+            name=name,
+            location=location,
+            function=function,
+            mode=mode,
+            is_async=is_async,
+            args=args,
+            keywords=keywords,
+            params=tuple(graph.params),
+            models=tuple(graph.models),
+            model_params=tuple(tuple(graph.index_of(param) for _, param in model.fields) for model in graph.models),
+            objects=tuple(graph.objects),
+            body=body,
+            wants_claims=graph.wants_claims,
+        )
 
     @property
     def form(self) -> tuple[Param, ...]:
@@ -227,7 +258,8 @@ class Plan:
             keywords = tuple(each.name for each in self.call.arguments if each.by_name)
             order = [int(text.rpartition("=")[2][1:]) for text in handler.args]
         places = [_native(graph.args[place], body) for place in order]
-        return Compiled(
+        return Compiled.of(
+            graph,
             name=self.name,
             location=self.location,
             function=function,
@@ -235,12 +267,7 @@ class Plan:
             is_async=is_async,
             args=tuple(places),
             keywords=keywords,
-            params=tuple(graph.params),
-            models=tuple(graph.models),
-            model_params=tuple(tuple(graph.index_of(param) for _, param in model.fields) for model in graph.models),
             body=body,
-            objects=tuple(graph.objects),
-            wants_claims=graph.wants_claims,
         )
 
     def _check_form(self, graph: Graph) -> None:
