@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 _logger = logging.getLogger("ziggurat")
 _END: Any = object()
-_IN_A_ROW = 64
+_IN_A_ROW = 128
 
 
 class Sink(Protocol):

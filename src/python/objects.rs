@@ -19,6 +19,7 @@ use super::asgi::AsgiApp;
 use super::form::Limits;
 use super::handler::{Callable, Plan, SyncPool};
 use super::pyloop::LoopHandle;
+use super::stream::Pieces;
 
 /// Everything that Python gave the app.
 #[derive(Default)]
@@ -66,6 +67,11 @@ impl Objects {
     // Never locked while Python runs, nor while a reference is dropped.
     fn lent(&self) -> MutexGuard<'_, HashMap<u64, Surroundings>> {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What becomes of bodies in pieces: a middleware may look at each.
+    pub(super) fn pieces(&self) -> Pieces {
+        if self.middleware.is_empty() { Pieces::Joined } else { Pieces::Apart }
     }
 
     /// What forms may hold, where no route says otherwise.

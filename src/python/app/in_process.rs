@@ -26,7 +26,7 @@ use crate::python::bridge::{EventLoop, OnLoop};
 use crate::python::context;
 use crate::python::errors;
 use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
-use crate::python::stream::{Form, Outgoing, is_chunks};
+use crate::python::stream::{Form, Outgoing, Pieces, is_chunks};
 use crate::service::Stack;
 use crate::service::server::{ConnectInfo, runtime};
 
@@ -62,7 +62,7 @@ pub(super) fn request(
     let body = match body.cast::<PyBytes>() {
         Ok(bytes) => Bytes::copy_from_slice(bytes.as_bytes()).into(),
         Err(_) if is_chunks(body)? => {
-            Body::new(Outgoing::new(here.event_loop.clone(), body.clone().unbind(), Form::Chunks))
+            Body::new(Outgoing::new(here.event_loop.clone(), body.clone().unbind(), Form::Chunks, Pieces::Apart))
         }
         Err(_) => return Err(PyTypeError::new_err("a body is bytes, or an iterator of bytes")),
     };

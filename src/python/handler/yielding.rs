@@ -43,10 +43,11 @@ impl Callable {
         let home = objects.event_loop()?;
         let event_loop = EventLoop::new(home.clone(), context::copy_current(py)?.unbind());
         let is_events = matches!(form, Form::Events(_));
+        let pieces = objects.pieces();
         let body = match is_events {
             // The head of events is sent at once, so that the client knows that it is connected.
-            true => streamed(objects, Outgoing::new(event_loop, generator.unbind(), form), true, Some(KEEP_ALIVE)),
-            false => Body::new(Outgoing::awaited(event_loop, generator.unbind(), form)),
+            true => streamed(objects, Outgoing::new(event_loop, generator.unbind(), form, pieces), true, Some(KEEP_ALIVE)),
+            false => Body::new(Outgoing::awaited(event_loop, generator.unbind(), form, pieces)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;

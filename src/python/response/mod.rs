@@ -122,7 +122,7 @@ impl Response {
                     headers.remove(CONTENT_LENGTH);
                     let is_events = matches!(form, Form::Events(_));
                     let event_loop = EventLoop::new(objects.event_loop()?, context);
-                    streamed(objects, Outgoing::new(event_loop, chunks, form), is_events, keep_alive)
+                    streamed(objects, Outgoing::new(event_loop, chunks, form, objects.pieces()), is_events, keep_alive)
                 }
             },
         };

@@ -1,6 +1,5 @@
 //! Server-sent events (WHATWG HTML, 9.2).
 
-use bytes::Bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
@@ -27,7 +26,7 @@ pub(in crate::python) struct ServerSentEvent {
 }
 
 impl ServerSentEvent {
-    pub(super) fn encode(&self, py: Python<'_>) -> PyResult<Bytes> {
+    pub(super) fn encode(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
         let mut out = Vec::with_capacity(128);
         if let Some(comment) = &self.comment {
             field(&mut out, "", comment);
@@ -44,15 +43,15 @@ impl ServerSentEvent {
             write_data(&mut out, data.bind(py), None)?;
         }
         out.push(b'\n');
-        Ok(out.into())
+        Ok(out)
     }
 
     /// An event of nothing but data.
-    pub(super) fn encode_data(data: &Bound<'_, PyAny>, write: Option<&Py<PyAny>>) -> PyResult<Bytes> {
+    pub(super) fn encode_data(data: &Bound<'_, PyAny>, write: Option<&Py<PyAny>>) -> PyResult<Vec<u8>> {
         let mut out = Vec::with_capacity(128);
         write_data(&mut out, data, write)?;
         out.push(b'\n');
-        Ok(out.into())
+        Ok(out)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How what an iterator yields becomes bytes.
 
-use bytes::Bytes;
+use std::borrow::Cow;
+
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -38,7 +39,7 @@ impl Form {
     }
 
     /// The bytes of one thing that was yielded.
-    pub(super) fn bytes(&self, item: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    pub(super) fn bytes<'a>(&self, item: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
         match self {
             Self::Chunks => bytes_of(item),
             Self::Lines(write) => {
@@ -47,8 +48,8 @@ impl Form {
                 Ok(line.into())
             }
             Self::Events(write) => match item.cast::<ServerSentEvent>() {
-                Ok(event) => event.get().encode(item.py()),
-                Err(_) => ServerSentEvent::encode_data(item, write.as_ref()),
+                Ok(event) => event.get().encode(item.py()).map(Cow::Owned),
+                Err(_) => ServerSentEvent::encode_data(item, write.as_ref()).map(Cow::Owned),
             },
         }
     }
@@ -65,12 +66,12 @@ pub(super) fn json(item: &Bound<'_, PyAny>, write: Option<&Py<PyAny>>) -> PyResu
     }
 }
 
-fn bytes_of(chunk: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+fn bytes_of<'a>(chunk: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(bytes) = chunk.cast::<PyBytes>() {
-        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
+        return Ok(bytes.as_bytes().into());
     }
     if let Ok(text) = chunk.cast::<PyString>() {
-        return Ok(Bytes::copy_from_slice(text.to_str()?.as_bytes()));
+        return Ok(text.to_str()?.as_bytes().into());
     }
     if let Ok(buffer) = PyBuffer::<u8>::get(chunk) {
         return Ok(buffer.to_vec(chunk.py())?.into());

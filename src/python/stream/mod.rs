@@ -19,3 +19,4 @@ pub(super) use held::held;
 pub(super) use incoming::BodyIterator;
 pub(super) use keep_alive::Events;
 pub(super) use outgoing::{Outgoing, is_chunks};
+pub(super) use queue::Pieces;

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 
 use super::Form;
-use super::queue::{Receiver, Sender, queue};
+use super::queue::{Pieces, Receiver, Sender, queue};
 use crate::BoxError;
 use crate::python::attach;
 use crate::python::bridge::{EventLoop, OnLoop, Raised, spawn_bringing};
@@ -29,7 +29,7 @@ pub(in crate::python) struct Outgoing(State);
 type Pump = Pin<Box<dyn Future<Output = Result<(), Raised>> + Send>>;
 
 enum State {
-    Waiting(EventLoop, OnLoop<Source>),
+    Waiting(EventLoop, OnLoop<Source>, Pieces),
     Flowing {
         chunks: Receiver,
         pump: Pump,
@@ -52,22 +52,19 @@ struct Source {
 
 impl Outgoing {
     /// `chunks` is iterated on `event_loop`.
-    pub(in crate::python) fn new(event_loop: EventLoop, chunks: Py<PyAny>, form: Form) -> Self {
-        Self::of(event_loop, Source { chunks, form, is_awaited: false })
+    pub(in crate::python) fn new(event_loop: EventLoop, chunks: Py<PyAny>, form: Form, pieces: Pieces) -> Self {
+        let source = event_loop.keep(Source { chunks, form, is_awaited: false });
+        Self(State::Waiting(event_loop, source, pieces))
     }
 
     /// The same, where the first chunk is awaited before anything is sent.
-    pub(in crate::python) fn awaited(event_loop: EventLoop, chunks: Py<PyAny>, form: Form) -> Self {
-        Self::of(event_loop, Source { chunks, form, is_awaited: true })
+    pub(in crate::python) fn awaited(event_loop: EventLoop, chunks: Py<PyAny>, form: Form, pieces: Pieces) -> Self {
+        let source = event_loop.keep(Source { chunks, form, is_awaited: true });
+        Self(State::Waiting(event_loop, source, pieces))
     }
 
-    fn of(event_loop: EventLoop, source: Source) -> Self {
-        let source = event_loop.keep(source);
-        Self(State::Waiting(event_loop, source))
-    }
-
-    fn begin(event_loop: &EventLoop, source: OnLoop<Source>) -> State {
-        let (sender, chunks) = queue();
+    fn begin(event_loop: &EventLoop, source: OnLoop<Source>, pieces: Pieces) -> State {
+        let (sender, chunks) = queue(pieces);
         let pumped = event_loop.run(move |py| pump(py, source, sender), |_, _| Ok(()));
         State::Flowing { chunks, pump: Box::pin(pumped) }
     }
@@ -89,9 +86,9 @@ impl http_body::Body for Outgoing {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let State::Waiting(..) = self.0
-            && let State::Waiting(event_loop, iterator) = std::mem::replace(&mut self.0, State::Over)
+            && let State::Waiting(event_loop, iterator, pieces) = std::mem::replace(&mut self.0, State::Over)
         {
-            self.0 = Self::begin(&event_loop, iterator);
+            self.0 = Self::begin(&event_loop, iterator, pieces);
         }
         if let State::Flowing { chunks, pump } = &mut self.0 {
             if let Poll::Ready(chunk) = chunks.poll_recv(cx) {
@@ -136,7 +133,7 @@ impl Sink {
         self.is_quiet.store(false, Ordering::Relaxed);
         let Err(bytes) = self.sender.try_send(bytes) else { return Ok(None) };
         // Who takes none any more has the iteration cancelled, which is on its way: twice would break off what cleans up.
-        let sender = self.sender.clone();
+        let (sender, bytes) = (self.sender.clone(), bytes.into_owned());
         let sent = spawn_bringing(py, async move {
             sender.send(bytes).await;
             |py: Python<'_>| Ok(py.None())

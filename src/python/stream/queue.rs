@@ -1,34 +1,45 @@
-//! What was yielded and not sent yet: bounded by its size, so that pieces that are small go on their way together.
+//! What was yielded and not sent yet: bounded by its size, with pieces that are small joined to each other.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::python::pyloop;
 
 /// How much waits for the client at most, in bytes, before the iterator waits for it. One piece may be larger.
-const ROOM: usize = 64 << 10;
+const ROOM: usize = 128 << 10;
 
-/// What a piece takes of it beside its bytes.
+/// What is taken of it beside the bytes, for what is sent by itself.
 const OVERHEAD: usize = 256;
 
-/// How long pieces wait for others of the same turn of the loop. One that goes on for longer, as it computes or blocks, holds up no more
-/// than the piece that came last.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// Pieces are joined up to this length, in bytes.
+const ENOUGH: usize = 16 << 10;
+
+/// What becomes of small pieces that wait for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::python) enum Pieces {
+    /// They are joined up to 16 KiB: nobody may rely on where one ends (RFC 9112, 7.1), and each would be handed on by itself through all layers.
+    Joined,
+    /// They stay what was yielded, for those in Python who look at each.
+    Apart,
+}
 
 /// The two ends of an empty one.
-pub(super) fn queue() -> (Sender, Receiver) {
-    let state = State { pieces: VecDeque::new(), room: ROOM, is_gone: false, receiver: None, told: None, sender: None };
+pub(super) fn queue(kind: Pieces) -> (Sender, Receiver) {
+    let state = State { kind, pieces: VecDeque::new(), room: ROOM, is_gone: false, receiver: None, told: None, sender: None };
     let queue = Arc::new(Mutex::new(state));
     (Sender(queue.clone()), Receiver(queue))
 }
 
 struct State {
-    pieces: VecDeque<Bytes>,
+    kind: Pieces,
+    /// Only the last one has others joined to it.
+    pieces: VecDeque<BytesMut>,
     /// What is left of it.
     room: usize,
     /// Nobody takes any more.
@@ -36,31 +47,44 @@ struct State {
     /// Waits for a piece.
     receiver: Option<Waker>,
     /// When it was last told that there is one, if it did not look since.
-    told: Option<Instant>,
+    told: Option<Tick>,
     /// Waits for room.
     sender: Option<Waker>,
 }
 
+/// Whether nobody takes any more, or there is no room for it.
+struct Refused;
+
 impl State {
-    fn put(&mut self, piece: Bytes) -> Result<(), Bytes> {
-        let cost = cost(&piece);
+    fn put(&mut self, piece: &[u8]) -> Result<(), Refused> {
+        let joins = self.kind == Pieces::Joined;
+        let last = self.pieces.back_mut().filter(|last| joins && last.len().saturating_add(piece.len()) <= ENOUGH);
+        let cost = if last.is_some() { piece.len() } else { cost(piece.len()) };
         if self.is_gone || self.room < cost {
-            return Err(piece);
+            return Err(Refused);
         }
         self.room -= cost;
-        self.pieces.push_back(piece);
+        match last {
+            None => self.pieces.push_back(BytesMut::from(piece)),
+            Some(last) => {
+                if last.capacity() - last.len() < piece.len() {
+                    last.reserve(ENOUGH - last.len());
+                }
+                last.extend_from_slice(piece);
+            }
+        }
         Ok(())
     }
 
     fn take(&mut self) -> Option<Bytes> {
-        let piece = self.pieces.pop_front()?;
-        self.room += cost(&piece);
+        let piece = self.pieces.pop_front()?.freeze();
+        self.room += cost(piece.len());
         Some(piece)
     }
 }
 
-fn cost(piece: &Bytes) -> usize {
-    piece.len().saturating_add(OVERHEAD).min(ROOM)
+fn cost(length: usize) -> usize {
+    length.saturating_add(OVERHEAD).min(ROOM)
 }
 
 // Never locked while a waker is called.
@@ -68,15 +92,27 @@ fn lock(queue: &Mutex<State>) -> MutexGuard<'_, State> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells the receiver that there is something: at the end of the turn, when all is there that the turn yields.
+/// A moment on a clock that costs next to nothing to read, and goes on by some milliseconds at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Tick(i64, i64);
+
+impl Tick {
+    fn now() -> Self {
+        let now = clock_gettime(ClockId::MonotonicCoarse);
+        Self(now.tv_sec, now.tv_nsec)
+    }
+}
+
+/// Tells the receiver that there is something: at the end of the turn, when all is there that the turn yields. A turn that goes on for
+/// longer than a tick, as it computes or blocks, holds up no more than the piece that came last.
 fn tell(mut state: MutexGuard<'_, State>) {
     match (state.receiver.take(), state.told) {
         (Some(receiver), _) => {
-            state.told = Some(Instant::now());
+            state.told = Some(Tick::now());
             drop(state);
             pyloop::wake(receiver);
         }
-        (None, Some(told)) if told.elapsed() > PATIENCE => {
+        (None, Some(told)) if told != Tick::now() => {
             state.told = None;
             drop(state);
             pyloop::hurry();
@@ -90,26 +126,30 @@ pub(super) struct Sender(Arc<Mutex<State>>);
 
 impl Sender {
     /// Gives the piece back where there is no room, or nobody takes any more.
-    pub(super) fn try_send(&self, piece: Bytes) -> Result<(), Bytes> {
+    pub(super) fn try_send<'a>(&self, piece: Cow<'a, [u8]>) -> Result<(), Cow<'a, [u8]>> {
         let mut state = lock(&self.0);
-        state.put(piece)?;
-        tell(state);
-        Ok(())
+        match state.put(&piece) {
+            Ok(()) => {
+                tell(state);
+                Ok(())
+            }
+            Err(Refused) => {
+                drop(state);
+                Err(piece)
+            }
+        }
     }
 
     /// Waits for room; for ever when nobody takes any more.
-    pub(super) async fn send(&self, piece: Bytes) {
-        let mut unsent = Some(piece);
+    pub(super) async fn send(&self, piece: Vec<u8>) {
         poll_fn(|cx| {
             let mut state = lock(&self.0);
-            let Some(piece) = unsent.take() else { return Poll::Ready(()) };
-            match state.put(piece) {
+            match state.put(&piece) {
                 Ok(()) => {
                     tell(state);
                     Poll::Ready(())
                 }
-                Err(piece) => {
-                    unsent = Some(piece);
+                Err(Refused) => {
                     state.sender = Some(cx.waker().clone());
                     Poll::Pending
                 }
@@ -159,13 +199,14 @@ impl Drop for Receiver {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
+    use std::time::Duration;
 
     use futures_util::FutureExt;
 
     use super::*;
 
-    fn fill(sender: &Sender, piece: &Bytes) -> usize {
-        (0..).take_while(|_| sender.try_send(piece.clone()).is_ok()).take(10_000).count()
+    fn fill(sender: &Sender, piece: &[u8]) -> usize {
+        (0..).take_while(|_| sender.try_send(piece.into()).is_ok()).take(1_000_000).count()
     }
 
     fn recv(receiver: &mut Receiver) -> Option<Bytes> {
@@ -173,54 +214,80 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded_by_size_and_by_number() {
-        let (sender, _receiver) = queue();
-        assert_eq!(fill(&sender, &Bytes::from(vec![0; 1024])), 51);
-        let (sender, _receiver) = queue();
-        assert_eq!(fill(&sender, &Bytes::from_static(b"x")), 255);
-        let (sender, _receiver) = queue();
-        assert_eq!(fill(&sender, &Bytes::from(vec![0; 1 << 20])), 1, "a large one has it for itself");
+    fn it_is_bounded_by_size() {
+        for (length, times) in [(1 << 10, 126), (1, 129_024), (ENOUGH, 7), (1 << 20, 1)] {
+            let (sender, mut receiver) = queue(Pieces::Joined);
+            assert_eq!(fill(&sender, &vec![0; length]), times, "pieces of {length}");
+            let taken: usize = std::iter::from_fn(|| recv(&mut receiver)).map(|piece| piece.len()).sum();
+            assert_eq!(taken, times * length);
+            assert_eq!(lock(&receiver.0).room, ROOM, "what was taken is given back");
+        }
+    }
+
+    #[test]
+    fn small_pieces_that_wait_are_joined() {
+        let (sender, mut receiver) = queue(Pieces::Joined);
+        let pieces: Vec<Vec<u8>> = (0..=255_u8).map(|byte| vec![byte; usize::from(byte)]).collect();
+        for piece in &pieces {
+            assert!(sender.try_send(piece.into()).is_ok());
+        }
+        assert!(sender.try_send(vec![1; ENOUGH].into()).is_ok());
+        let taken: Vec<Bytes> = std::iter::from_fn(|| recv(&mut receiver)).collect();
+        let lengths: Vec<usize> = taken.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [16_290, 16_350, ENOUGH]);
+        assert_eq!(taken[..2].concat(), pieces.concat());
+        for piece in [b"a", b"b"] {
+            assert!(sender.try_send(piece.into()).is_ok());
+            assert_eq!(recv(&mut receiver).as_deref(), Some(&piece[..]), "nothing is held back");
+        }
+    }
+
+    #[test]
+    fn pieces_stay_apart_where_they_are_looked_at() {
+        let (sender, mut receiver) = queue(Pieces::Apart);
+        assert_eq!(fill(&sender, b"x"), ROOM / (1 + OVERHEAD));
+        assert_eq!(recv(&mut receiver).as_deref(), Some(&b"x"[..]));
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_has_room_in_time_or_waits_for_ever() {
-        let (sender, mut receiver) = queue();
-        let large = Bytes::from(vec![0; 1 << 20]);
+        let (sender, mut receiver) = queue(Pieces::Joined);
+        let large = vec![0; 1 << 20];
         sender.send(large.clone()).await;
         let waits = |sender: Sender, piece| {
             tokio::time::timeout(Duration::from_secs(1), async move { sender.send(piece).await })
         };
         assert!(waits(sender.clone(), large.clone()).await.is_err(), "it is full");
-        assert_eq!(recv(&mut receiver), Some(large.clone()));
+        assert_eq!(recv(&mut receiver).as_deref(), Some(&large[..]));
         assert!(waits(sender.clone(), large.clone()).await.is_ok());
         drop(receiver);
         assert!(waits(sender.clone(), large.clone()).await.is_err());
-        assert_eq!(sender.try_send(large.clone()), Err(large));
+        assert_eq!(sender.try_send((&large).into()), Err((&large).into()));
     }
 
     #[test]
     fn who_waits_for_room_is_woken_when_half_of_it_is_free() {
-        let (sender, mut receiver) = queue();
-        let piece = Bytes::from(vec![0; 1024]);
+        let (sender, mut receiver) = queue(Pieces::Joined);
+        let piece = vec![0; ENOUGH];
         let sent = fill(&sender, &piece);
-        let mut waiting = pin!(sender.send(piece.clone()));
+        let mut waiting = pin!(sender.send(piece));
         assert!(waiting.as_mut().now_or_never().is_none());
         let is_woken = |sender: &Sender| lock(&sender.0).sender.is_none();
         let taken = (1..).find(|_| recv(&mut receiver).is_none() || is_woken(&sender)).unwrap();
-        assert!((sent / 2 - 1..=sent / 2 + 1).contains(&taken), "{taken} of {sent}");
+        assert_eq!((sent, taken), (7, 4));
         assert!(waiting.now_or_never().is_some());
     }
 
     #[test]
     fn who_waits_for_a_piece_is_woken_once() {
-        let (sender, mut receiver) = queue();
+        let (sender, mut receiver) = queue(Pieces::Joined);
         assert_eq!(recv(&mut receiver), None);
         let is_waiting = |sender: &Sender| lock(&sender.0).receiver.is_some();
         assert!(is_waiting(&sender));
-        sender.try_send(Bytes::from_static(b"a")).unwrap();
+        sender.try_send(b"a".into()).unwrap();
         assert!(!is_waiting(&sender), "it was woken");
-        sender.try_send(Bytes::from_static(b"b")).unwrap();
-        assert_eq!((recv(&mut receiver), recv(&mut receiver)), (Some("a".into()), Some("b".into())));
+        sender.try_send(b"b".into()).unwrap();
+        assert_eq!((recv(&mut receiver), recv(&mut receiver)), (Some("ab".into()), None));
         assert_eq!(receiver.try_recv(), None);
     }
 }
