@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{OnLoop, Raised, asyncio, spawn};
 use crate::python::context;
 use crate::python::interrupt;
-use crate::python::pyloop::{Delivery, LoopCore, LoopHandle};
+use crate::python::pyloop::{self, Delivery, LoopCore, LoopHandle};
 use crate::python::release;
 
 /// Awaits a Python awaitable from Rust; see [`into_future_with`], which is to be preferred.
@@ -108,10 +108,53 @@ where
     A: for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
     M: for<'py> FnOnce(Python<'py>, Bound<'py, PyAny>) -> PyResult<T> + Send + 'static,
 {
+    let (awaited, begin) = awaiting(home, context, First::Queued, make, map);
+    drop_back(home.deliver(Box::new(begin)));
+    awaited
+}
+
+/// The same on the loop thread, which takes the first step at once.
+pub(super) fn await_here<T, A, M>(
+    py: Python<'_>,
+    home: &LoopHandle,
+    context: Arc<OnLoop<Py<PyAny>>>,
+    make: A,
+    map: M,
+) -> Awaited<T>
+where
+    T: Send + 'static,
+    A: for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
+    M: for<'py> FnOnce(Python<'py>, Bound<'py, PyAny>) -> PyResult<T> + Send + 'static,
+{
+    let (awaited, begin) = awaiting(home, context, First::AtOnce, make, map);
+    begin(py);
+    awaited
+}
+
+/// When a task takes its first step.
+#[derive(Clone, Copy)]
+enum First {
+    Queued,
+    AtOnce,
+}
+
+/// What waits for it, and what begins it on the loop thread.
+fn awaiting<T, A, M>(
+    home: &LoopHandle,
+    context: Arc<OnLoop<Py<PyAny>>>,
+    first: First,
+    make: A,
+    map: M,
+) -> (Awaited<T>, impl FnOnce(Python<'_>) + Send + use<T, A, M>)
+where
+    T: Send + 'static,
+    A: for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
+    M: for<'py> FnOnce(Python<'py>, Bound<'py, PyAny>) -> PyResult<T> + Send + 'static,
+{
     let (sender, receiver) = oneshot::channel::<Result<T, Raised>>();
     let id = home.next_id();
     let back = home.clone();
-    let told = home.deliver(Box::new(move |py| {
+    let run = move |py: Python<'_>| {
         if sender.is_closed() {
             // Dropped before it began. What was not begun is let go here, attached.
             return drop((make, map));
@@ -121,14 +164,13 @@ where
             let outcome = guarded(py, &finish_home, || result.and_then(|value| interrupt::noting(py, map(py, value))));
             drop(sender.send(outcome));
         });
-        match catch_unwind(AssertUnwindSafe(|| begin(py, &context, make))) {
+        match catch_unwind(AssertUnwindSafe(|| begin(py, &context, first, make))) {
             Ok(Ok((event_loop, task))) => wait(&event_loop, &task, id, finish),
             Ok(Err(error)) => finish(py, Err(error)),
             Err(_) => finish(py, Err(PyRuntimeError::new_err("a panic on the event loop"))),
         }
-    }));
-    drop_back(told);
-    Awaited { receiver, home: home.clone(), id, over: false }
+    };
+    (Awaited { receiver, home: home.clone(), id, over: false }, run)
 }
 
 /// Lets go of what a closed loop gave back.
@@ -153,12 +195,17 @@ fn guarded<T>(py: Python<'_>, home: &LoopHandle, f: impl FnOnce() -> PyResult<T>
 fn begin<'py>(
     py: Python<'py>,
     context: &OnLoop<Py<PyAny>>,
+    first: First,
     make: impl FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, LoopCore>, Bound<'py, PyAny>)> {
     let event_loop = spawn::running_pyloop(py)?;
     let context = context::copy(context.get(py).bind(py))?;
+    let awaitable = context::run(&context, || make(py))??;
+    if matches!(first, First::AtOnce) && is_coroutine(&awaitable)? {
+        let task = pyloop::begin(&event_loop, &awaitable, &context)?;
+        return Ok((event_loop, task));
+    }
     let task = context::run(&context, || {
-        let awaitable = make(py)?;
         if !is_coroutine(&awaitable)? {
             return asyncio::ensure_future(&awaitable, event_loop.as_any());
         }
@@ -172,6 +219,10 @@ fn begin<'py>(
 /// Has `finish` called when the task is done.
 fn wait(event_loop: &Bound<'_, LoopCore>, task: &Bound<'_, PyAny>, id: u64, finish: Finish) {
     let (py, core) = (event_loop.py(), event_loop.get());
+    let is_done = || task.call_method0(intern!(py, "done"))?.is_truthy();
+    if is_done().unwrap_or(false) {
+        return finish(py, task.call_method0(intern!(py, "result")));
+    }
     core.futures().expect(id, finish);
     core.jobs().insert(id, task.clone().unbind());
     let add = || {

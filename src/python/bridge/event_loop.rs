@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::awaiting::{Awaited, await_in, call_in};
+use super::awaiting::{Awaited, await_here, await_in, call_in};
 use super::{OnLoop, Raised, spawn};
 use crate::python::context;
 use crate::python::pyloop::LoopHandle;
@@ -83,6 +83,22 @@ impl EventLoop {
         M: for<'py> FnOnce(Python<'py>, Bound<'py, PyAny>) -> PyResult<T> + Send + 'static,
     {
         let awaited: Awaited<T> = await_in(&self.home, self.context.clone(), make, map);
+        awaited
+    }
+
+    /// The same on the loop thread: the task takes its first step before this returns, inside of whatever runs now.
+    pub(in crate::python) fn run_here<T, A, M>(
+        &self,
+        py: Python<'_>,
+        make: A,
+        map: M,
+    ) -> impl Future<Output = Result<T, Raised>> + Send + use<T, A, M>
+    where
+        T: Send + 'static,
+        A: for<'py> FnOnce(Python<'py>) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
+        M: for<'py> FnOnce(Python<'py>, Bound<'py, PyAny>) -> PyResult<T> + Send + 'static,
+    {
+        let awaited: Awaited<T> = await_here(py, &self.home, self.context.clone(), make, map);
         awaited
     }
 }

@@ -46,8 +46,10 @@ impl Callable {
         let pieces = objects.pieces();
         let body = match is_events {
             // The head of events is sent at once, so that the client knows that it is connected.
-            true => streamed(objects, Outgoing::new(event_loop, generator.unbind(), form, pieces), true, Some(KEEP_ALIVE)),
-            false => Body::new(Outgoing::awaited(event_loop, generator.unbind(), form, pieces)),
+            true => {
+                streamed(objects, Outgoing::new(event_loop, generator.unbind(), form, pieces), true, Some(KEEP_ALIVE))
+            }
+            false => Body::new(Outgoing::begun(py, &event_loop, generator.unbind(), form, pieces)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;

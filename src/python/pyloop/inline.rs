@@ -13,13 +13,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
 
 use super::core::LoopCore;
 use super::inbox::{Inbox, Queued};
 use super::outbox::Outbox;
-use super::task;
+use super::{spawn, task};
+use crate::python::interrupt;
 
 thread_local! {
     /// For whose loop this thread polls a future, and the job that it has submitted. Never borrowed while it is polled.
@@ -100,6 +103,29 @@ fn start(event_loop: &Bound<'_, LoopCore>, job: Queued) -> PyResult<()> {
     let outer = Interrupted::begin(event_loop)?;
     let started = task::start(event_loop, job);
     outer.end().and(started)
+}
+
+/// What `loop.create_task(coroutine, context=context)` gives, whose first step is taken at once, inside of whatever runs now.
+pub(crate) fn begin<'py>(
+    event_loop: &Bound<'py, LoopCore>,
+    coroutine: &Bound<'py, PyAny>,
+    context: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (py, core) = (event_loop.py(), event_loop.get());
+    if core.is_debug() || core.has_task_factory() {
+        let options = PyDict::new(py);
+        options.set_item(intern!(py, "context"), context)?;
+        return spawn::task(event_loop, coroutine, Some(&options));
+    }
+    let outer = Interrupted::begin(event_loop)?;
+    let stepped = task::first_step(event_loop, context, coroutine.clone().unbind());
+    outer.end()?;
+    let (task, interrupt) = interrupt::noting(py, stepped)?;
+    if let Some(error) = interrupt {
+        // What it raised otherwise is told by the task.
+        interrupt::note(py, &error);
+    }
+    Ok(task)
 }
 
 /// The task whose step is interrupted. A task that starts eagerly sees to that itself; before Python 3.12 there are none.

@@ -47,7 +47,7 @@ use pyo3::prelude::*;
 pub(crate) use self::core::LoopCore;
 pub(super) use driver::tokio_works;
 pub(crate) use inbox::{Delivery, LoopHandle, Submitted};
-pub(crate) use inline::{Looked, look};
+pub(crate) use inline::{Looked, begin, look};
 pub(crate) use job::{Finish, Job, Overloaded, Refused, Started};
 pub(crate) use outbox::{Answer, Reply, hurry, reply, wake};
 

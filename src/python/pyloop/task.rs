@@ -133,7 +133,7 @@ fn result_of<'py>(task: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 }
 
 /// Makes the task and lets it take its first step; beside it an exception that must leave the loop.
-fn first_step<'py>(
+pub(super) fn first_step<'py>(
     event_loop: &Bound<'py, LoopCore>,
     context: &Bound<'py, PyAny>,
     coroutine: Py<PyAny>,

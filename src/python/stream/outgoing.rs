@@ -57,10 +57,18 @@ impl Outgoing {
         Self(State::Waiting(event_loop, source, pieces))
     }
 
-    /// The same, where the first chunk is awaited before anything is sent.
-    pub(in crate::python) fn awaited(event_loop: EventLoop, chunks: Py<PyAny>, form: Form, pieces: Pieces) -> Self {
+    /// The same on the thread of `event_loop`, where the iterator begins at once: its first chunk is awaited before anything is sent.
+    pub(in crate::python) fn begun(
+        py: Python<'_>,
+        event_loop: &EventLoop,
+        chunks: Py<PyAny>,
+        form: Form,
+        pieces: Pieces,
+    ) -> Self {
         let source = event_loop.keep(Source { chunks, form, is_awaited: true });
-        Self(State::Waiting(event_loop, source, pieces))
+        let (sender, chunks) = queue(pieces);
+        let pumped = event_loop.run_here(py, move |py| pump(py, source, sender), |_, _| Ok(()));
+        Self(State::Flowing { chunks, pump: Box::pin(pumped) })
     }
 
     fn begin(event_loop: &EventLoop, source: OnLoop<Source>, pieces: Pieces) -> State {

@@ -31,7 +31,8 @@ pub(in crate::python) enum Pieces {
 
 /// The two ends of an empty one.
 pub(super) fn queue(kind: Pieces) -> (Sender, Receiver) {
-    let state = State { kind, pieces: VecDeque::new(), room: ROOM, is_gone: false, receiver: None, told: None, sender: None };
+    let state =
+        State { kind, pieces: VecDeque::new(), room: ROOM, is_gone: false, receiver: None, told: None, sender: None };
     let queue = Arc::new(Mutex::new(state));
     (Sender(queue.clone()), Receiver(queue))
 }
