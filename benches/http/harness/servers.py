@@ -49,7 +49,7 @@ def _venv(folder: Path, pins: Path, interpreter: Callable[[], str]) -> None:
 
 
 def _weft() -> None:
-    """Its wheel for CPython 3.11 cannot be loaded, so it has an interpreter of its own."""
+    """Its wheel for CPython 3.11 cannot be loaded, so it has an interpreter of its own, which is a quicker one."""
 
     def interpreter() -> str:
         if sys.version_info >= (3, 13):
@@ -81,7 +81,16 @@ def _cargo(package: str) -> Callable[[], None]:
 
 def _wheel() -> None:
     """Builds the wheel of this tree in the release profile and installs it into the virtual environment."""
-    out = target_dir() / "bench-wheels"
+    _wheel_for(PYTHON, target_dir() / "bench-wheels")
+
+
+def _wheel_313() -> None:
+    """The same for the interpreter that Weft has."""
+    _weft()
+    _wheel_for(WEFT / "bin" / "python", target_dir() / "bench-wheels-313")
+
+
+def _wheel_for(python: Path, out: Path) -> None:
     for old in out.glob("*.whl"):
         old.unlink()
     maturin = [
@@ -89,13 +98,13 @@ def _wheel() -> None:
         "build",
         "--release",
         "--interpreter",
-        str(PYTHON),
+        str(python),
         "--out",
         str(out),
     ]
-    _run("building the wheel", maturin, ROOT, {"CARGO_TARGET_DIR": str(target_dir())})
+    _run("building the wheel", maturin, ROOT, {"CARGO_TARGET_DIR": str(target_dir()), "PYO3_PYTHON": str(python)})
     wheels = [str(wheel) for wheel in out.glob("*.whl")]
-    install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", *wheels]
+    install = [str(python), "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", *wheels]
     _run("installing the wheel", install, ROOT)
 
 
@@ -144,6 +153,10 @@ def _of_weft(port: int) -> list[str]:
     return [str(WEFT / "bin" / "python"), "-m", "weft", *argv.split(), str(port)]
 
 
+def _on_313(port: int) -> list[str]:
+    return [str(WEFT / "bin" / "python"), "-m", "handlers.ziggurat_app"]
+
+
 AXUM = _cargo("axum")
 build_load = _cargo("load")
 
@@ -173,6 +186,23 @@ SERVERS = [
         build=_wheel,
         env=(("ZIGGURAT_IO_THREADS", "0"),),
         handlers=_python("-m", "handlers.ziggurat_app"),
+    ),
+    Server(
+        "ziggurat-313",
+        "the same as `ziggurat`, on the CPython 3.13 of Weft",
+        _on_313,
+        frozenset(),
+        build=_wheel_313,
+        handlers=_on_313,
+    ),
+    Server(
+        "ziggurat-fused-313",
+        "the same as `ziggurat-fused`, on the CPython 3.13 of Weft",
+        _on_313,
+        frozenset(),
+        build=_wheel_313,
+        env=(("ZIGGURAT_IO_THREADS", "0"),),
+        handlers=_on_313,
     ),
     Server(
         "granian",
