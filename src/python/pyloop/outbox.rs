@@ -2,12 +2,14 @@
 //!
 //! Sending one wakes the task that waits for it, and from a thread outside the runtime that may take a system call, after
 //! which the woken worker often runs at once in the place of the loop thread. So what a turn finishes is gathered, and
-//! handed over together: one wake-up for all, and the other wake-ups happen inside the runtime.
+//! handed over together: one wake-up for all, and the other wake-ups happen inside the runtime. In a turn that goes on for some
+//! milliseconds, they are handed over with the next thing that there is to tell.
 
 use std::cell::RefCell;
 use std::mem;
 use std::task::Waker;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -35,7 +37,26 @@ enum Parcel {
     News(Waker),
 }
 
-type Gathered = Vec<Parcel>;
+type Parcels = Vec<Parcel>;
+
+/// What a turn has gathered so far.
+#[derive(Default)]
+struct Gathered {
+    parcels: Parcels,
+    /// When the first of them came.
+    since: Tick,
+}
+
+/// A moment on a clock that costs next to nothing to read, and goes on by some milliseconds at once.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Tick(i64, i64);
+
+impl Tick {
+    fn now() -> Self {
+        let now = clock_gettime(ClockId::MonotonicCoarse);
+        Self(now.tv_sec, now.tv_nsec)
+    }
+}
 
 thread_local! {
     /// The parcels of this turn; none when this thread runs no loop. Never borrowed while Python runs.
@@ -65,28 +86,47 @@ pub(crate) fn wake(waker: Waker) {
     post(Parcel::News(waker));
 }
 
-/// Sends what this thread has gathered: before the end of a turn that lasts long.
+/// Sends what this thread has gathered, if the turn goes on for long: as it computes or blocks. To be called where there is more to
+/// tell somebody who was told, and did not look since.
 pub(crate) fn hurry() {
-    let gathered = OUTBOX.with_borrow_mut(|outbox| match outbox {
-        Some(gathered) if !gathered.is_empty() => Some(mem::take(gathered)),
-        _ => None,
+    let is_late = OUTBOX.with_borrow(|outbox| {
+        outbox.as_ref().is_some_and(|gathered| !gathered.parcels.is_empty() && gathered.since != Tick::now())
     });
-    match (gathered, Handle::try_current()) {
-        (None, _) => {}
-        (Some(gathered), Ok(runtime)) if gathered.len() > 1 => drop(runtime.spawn(async move { deliver(gathered) })),
-        (Some(gathered), _) => deliver(gathered),
+    if is_late {
+        flush();
+    }
+}
+
+/// Sends what this thread has gathered.
+fn flush() {
+    let parcels = OUTBOX.with_borrow_mut(|outbox| match outbox {
+        Some(gathered) => mem::take(&mut gathered.parcels),
+        None => Vec::new(),
+    });
+    match (parcels.len(), Handle::try_current()) {
+        (2.., Ok(runtime)) => drop(runtime.spawn(async move { deliver(parcels) })),
+        _ => deliver(parcels),
     }
 }
 
 fn post(parcel: Parcel) {
+    let mut is_late = false;
     let rest = OUTBOX.with_borrow_mut(|outbox| match outbox {
         Some(gathered) => {
-            gathered.push(parcel);
+            let now = Tick::now();
+            if gathered.parcels.is_empty() {
+                gathered.since = now;
+            }
+            is_late = gathered.since != now;
+            gathered.parcels.push(parcel);
             None
         }
         None => Some(parcel),
     });
     deliver(rest);
+    if is_late {
+        flush();
+    }
 }
 
 fn deliver(parcels: impl IntoIterator<Item = Parcel>) {
@@ -100,7 +140,7 @@ fn deliver(parcels: impl IntoIterator<Item = Parcel>) {
 }
 
 /// What was gathered and is yet to be handed over.
-pub(super) struct Answers(Gathered);
+pub(super) struct Answers(Parcels);
 
 impl Answers {
     /// Hands them over on this thread: inside the runtime that waits for them it takes no system call.
@@ -117,7 +157,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn open() -> Self {
-        Self { outer: OUTBOX.replace(Some(Vec::new())) }
+        Self { outer: OUTBOX.replace(Some(Gathered::default())) }
     }
 
     /// Until what this gives is dropped, answers of this thread are sent at once.
@@ -126,16 +166,16 @@ impl Outbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        OUTBOX.with_borrow(|outbox| outbox.as_ref().is_none_or(Vec::is_empty))
+        OUTBOX.with_borrow(|outbox| outbox.as_ref().is_none_or(|gathered| gathered.parcels.is_empty()))
     }
 
     /// What was gathered, for a park in which the connections are served that wait for it.
     pub(super) fn take(&self) -> Answers {
         Answers(OUTBOX.with_borrow_mut(|outbox| match outbox {
             // The next turn answers about as many.
-            Some(gathered) if !gathered.is_empty() => {
-                let room = Vec::with_capacity(gathered.len());
-                mem::replace(gathered, room)
+            Some(Gathered { parcels, .. }) if !parcels.is_empty() => {
+                let room = Vec::with_capacity(parcels.len());
+                mem::replace(parcels, room)
             }
             _ => Vec::new(),
         }))
@@ -143,7 +183,7 @@ impl Outbox {
 
     /// Hands over what was gathered.
     pub(super) fn flush(&self) {
-        hurry();
+        flush();
     }
 }
 
@@ -168,6 +208,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::Body;
@@ -214,11 +255,18 @@ mod tests {
         outbox.flush();
         assert_eq!(told(), 2);
         wake(count.clone().into());
-        wake(count.clone().into());
-        hurry();
-        assert_eq!(told(), 4);
+        let begun = Instant::now();
+        while told() == 2 && begun.elapsed() < Duration::from_secs(20) {
+            hurry();
+        }
+        assert_eq!(told(), 3, "the turn goes on for long");
         hurry();
         assert!(outbox.is_empty());
+        wake(count.clone().into());
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(told(), 3);
+        wake(count.clone().into());
+        assert_eq!(told(), 5);
     }
 
     #[test]

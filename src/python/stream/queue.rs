@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::python::pyloop;
 
@@ -31,8 +30,7 @@ pub(in crate::python) enum Pieces {
 
 /// The two ends of an empty one.
 pub(super) fn queue(kind: Pieces) -> (Sender, Receiver) {
-    let state =
-        State { kind, pieces: VecDeque::new(), room: ROOM, is_gone: false, receiver: None, told: None, sender: None };
+    let state = State { kind, pieces: VecDeque::new(), room: ROOM, is_gone: false, receiver: None, sender: None };
     let queue = Arc::new(Mutex::new(state));
     (Sender(queue.clone()), Receiver(queue))
 }
@@ -47,8 +45,6 @@ struct State {
     is_gone: bool,
     /// Waits for a piece.
     receiver: Option<Waker>,
-    /// When it was last told that there is one, if it did not look since.
-    told: Option<Tick>,
     /// Waits for room.
     sender: Option<Waker>,
 }
@@ -93,32 +89,13 @@ fn lock(queue: &Mutex<State>) -> MutexGuard<'_, State> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A moment on a clock that costs next to nothing to read, and goes on by some milliseconds at once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Tick(i64, i64);
-
-impl Tick {
-    fn now() -> Self {
-        let now = clock_gettime(ClockId::MonotonicCoarse);
-        Self(now.tv_sec, now.tv_nsec)
-    }
-}
-
-/// Tells the receiver that there is something: at the end of the turn, when all is there that the turn yields. A turn that goes on for
-/// longer than a tick, as it computes or blocks, holds up no more than the piece that came last.
+/// Tells the receiver that there is something: at the end of the turn, when all is there that the turn yields.
 fn tell(mut state: MutexGuard<'_, State>) {
-    match (state.receiver.take(), state.told) {
-        (Some(receiver), _) => {
-            state.told = Some(Tick::now());
-            drop(state);
-            pyloop::wake(receiver);
-        }
-        (None, Some(told)) if told != Tick::now() => {
-            state.told = None;
-            drop(state);
-            pyloop::hurry();
-        }
-        _ => {}
+    let receiver = state.receiver.take();
+    drop(state);
+    match receiver {
+        Some(receiver) => pyloop::wake(receiver),
+        None => pyloop::hurry(),
     }
 }
 
@@ -165,7 +142,6 @@ pub(super) struct Receiver(Arc<Mutex<State>>);
 impl Receiver {
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
         let mut state = lock(&self.0);
-        state.told = None;
         let Some(piece) = state.take() else {
             match &mut state.receiver {
                 Some(waker) => waker.clone_from(cx.waker()),

@@ -15,6 +15,7 @@ use super::message::{Decision, Message, Received, Stage, Unable};
 use super::settings::Settings;
 use super::waiter::Waiter;
 use crate::Response;
+use crate::python::pyloop;
 
 /// How many messages wait for the handler at most, before the socket is left alone.
 const WAITING: usize = 64;
@@ -172,7 +173,7 @@ impl Link {
             }
             drop(state);
             if catches_up {
-                self.pump.wake();
+                self.wake_pump();
             }
             return Ok(Received::Message(message));
         }
@@ -210,7 +211,7 @@ impl Link {
         state.outgoing_cost += message.cost();
         state.outgoing.push_back(message);
         drop(state);
-        self.pump.wake();
+        self.wake_pump();
         Ok(())
     }
 
@@ -258,8 +259,16 @@ impl Link {
         let receiver = state.receiver.take();
         let senders = mem::take(&mut state.senders);
         drop(state);
-        self.pump.wake();
+        self.wake_pump();
         receiver.into_iter().chain(senders).for_each(Waiter::wake);
+    }
+
+    /// Has the socket looked at: at the end of a turn of the loop, with all that the turn sends.
+    fn wake_pump(&self) {
+        match self.pump.take() {
+            Some(pump) => pyloop::wake(pump),
+            None => pyloop::hurry(),
+        }
     }
 
     // The side of the socket.
