@@ -295,6 +295,19 @@ def listed(methods: Sequence[str]) -> Sequence[str]:
     return [methods] if isinstance(methods, str) else methods
 
 
+def verbs_of(methods: Sequence[str], path: str, location: str) -> list[str]:
+    """The methods, in capitals."""
+    verbs = [method.upper() for method in listed(methods)]
+    for verb in verbs:
+        if verb not in METHODS:
+            raise ConfigError(
+                f"{path}: {verb!r} is not a method",
+                cure=f"choose from {', '.join(sorted(METHODS))}",
+                location=location,
+            )
+    return verbs
+
+
 def path_of(path: object, what: str, location: str) -> str:
     """The path, or an error where `@app.get` stands without parentheses."""
     if isinstance(path, str):

@@ -13,12 +13,14 @@ from ._websocket_routes import settings_of
 from .exceptions import ConfigError
 
 if TYPE_CHECKING:
-    from .routing import Routes
+    from ._routing_registry import Registry
 
 __all__ = ["mounted"]
 
 
-def mounted(routes: Routes, path: str, app: Any, name: str | None, sockets: dict[str, Any], location: str) -> MountSpec:
+def mounted(
+    routes: Registry, path: str, app: Any, name: str | None, sockets: dict[str, Any], location: str
+) -> MountSpec:
     """What is to be mounted, once it is known to be something that can be."""
     from .app import Ziggurat
 
@@ -56,7 +58,7 @@ def mounted(routes: Routes, path: str, app: Any, name: str | None, sockets: dict
     )
 
 
-def _holds(app: Any, routes: Routes) -> bool:
+def _holds(app: Any, routes: Registry) -> bool:
     from .app import Ziggurat
 
     inner = [mount.app for mount in app.mount_specs if isinstance(mount.app, Ziggurat)]

@@ -31,6 +31,7 @@ from .routing import Routes
 
 if TYPE_CHECKING:
     from ._catches import ExceptionHandler, Scope
+    from ._routing_registry import Registry
 
 __all__ = ["Router"]
 
@@ -156,7 +157,7 @@ class Router(Routes):
         self._around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies, forms)
         for kind, function in (exception_handlers or {}).items():
             self._catch(kind, function, user_location())
-        self._included_in: list[Routes] = []
+        self._included_in: list[Registry] = []
 
     @property
     def prefix(self) -> str:
@@ -181,7 +182,7 @@ class Router(Routes):
         return specs_of(self, outer.outside_of(around))
 
 
-def specs_of(routes: Routes, around: Around) -> Iterator[AnySpec]:
+def specs_of(routes: Registry, around: Around) -> Iterator[AnySpec]:
     """What was registered, in that order, with what is around it."""
     routes._check_all_used()
     for entry in routes._entries:
@@ -194,7 +195,7 @@ def specs_of(routes: Routes, around: Around) -> Iterator[AnySpec]:
             yield around.of(entry)
 
 
-def include(routes: Routes, router: Router, around: Around, location: str) -> Included:
+def include(routes: Registry, router: Router, around: Around, location: str) -> Included:
     """Includes it, unless it would be included in itself."""
     if not isinstance(router, Router):
         raise ConfigError(f"{router!r} is no router", cure='make one, as Router(prefix="/users")', location=location)
@@ -204,6 +205,6 @@ def include(routes: Routes, router: Router, around: Around, location: str) -> In
     return Included(router, around)
 
 
-def _holds(router: Router, routes: Routes) -> bool:
+def _holds(router: Router, routes: Registry) -> bool:
     inner = [entry.router for entry in router._entries if isinstance(entry, Included)]
     return any(one is routes or _holds(one, routes) for one in inner)
