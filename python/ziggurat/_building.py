@@ -53,9 +53,7 @@ class Building:
             self.made(layer, app._location) if isinstance(layer, Middleware) else layer.to_spec() for layer in layers
         ]
         native.use_layers(json.dumps(around_all))
-        app._compiled.clear()
-        app._places.clear()
-        app._hook_places.clear()
+        app._handlers.clear()
         for route in app.route_specs:
             self._add_handler(route)
         for native_route in app.native_specs:
@@ -91,8 +89,9 @@ class Building:
 
     def _add_handler(self, route: RouteSpec) -> None:
         app = self.app
-        app._places.append(self._caught(route.catches))
-        plan, objects = app._native_plan(route, app._places[-1])
+        catch = self._caught(route.catches)
+        app._handlers.places.append(catch)
+        plan, objects = app._handlers.native_plan(route, catch)
         around = [self.made(layer, route.location) for layer in route.layers]
         function, skips = app.compiled(route).function, list(route.skip_layers)
         if route.websocket is None:
@@ -172,7 +171,7 @@ class Building:
 
                 self._ask_who_calls(crud, plan.name, callers(name, crud.ops, upsert=crud.upsert))
             places[name] = self.native.add_hook(*made.to_native(), made.function)
-            app._hook_places.append((places[name], plan))
+            app._handlers.hook_places.append((places[name], plan))
         return places
 
     def _ask_who_calls(self, crud: CrudSpec, hook: str, ops: list[Op]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ._ending import AT_LEAST, end_tasks
 from ._held import Watch
 from ._info import Started
+from ._lifecycle import lifecycle
 from ._log import JsonFormatter, logs_json
 from ._loop import new_event_loop
 from ._settings import MAX_IO_THREADS
@@ -119,7 +120,7 @@ async def _serve(
     for mounted in inner:
         mounted.set_loop(loop)
     try:
-        async with contextlib.asynccontextmanager(app._lifecycle)():
+        async with lifecycle(app):
             try:
                 address = native.listen(host, port, json.dumps(settings))
                 warn_after, end_after = limits
@@ -267,7 +268,7 @@ class InProcess:
         for mounted in inner:
             mounted.set_loop(self._loop)
         try:
-            async with contextlib.asynccontextmanager(self._app._lifecycle)():
+            async with lifecycle(self._app):
                 watch = Watch(self._app, loop, warn_after=self._warn_after) if self._warn_after else None
                 self._ready.set()
                 try:

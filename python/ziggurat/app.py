@@ -2,51 +2,39 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from . import _openapi_info, _ziggurat
+from ._app_handlers import AppHandlers
+from ._declared import Declared
 from ._forms import FormLimits, form_limits
 from ._info import RouteInfo, StackInfo, Started
+from ._lifecycle import Hook, Lifespan, checked_lifespan
 from ._location import user_location
 from ._openapi_info import Contact, License, Server, Tag
 from ._pages import DOCS_PATH, LIVE_PATH, Page, Pages, is_debug
-from ._param_depends import Dependency, DependencyOverrides
+from ._param_depends import DependencyOverrides
 from ._param_depends import checked as dependencies_of
-from ._specs import AnyLayer, Errors, MountSpec, Pending, errors_of, layer_of
+from ._specs import AnyLayer, Errors, MountSpec, errors_of
 from ._state import State
 from .exceptions import ConfigError
 from .guards import Guard, asked, checked
-from .layers import Middleware
 from .params import Compiled
-from .routers import AnySpec, Around, specs_of
-from .routing import CrudSpec, NativeSpec, Op, Routes, RouteSpec
+from .routing import CrudSpec, NativeSpec, Op, RouteSpec
 
 if TYPE_CHECKING:
     from ._catches import ExceptionHandler
-    from ._hook_plans import HookPlan
     from ._paths import Paths
-    from .models import Model
 
 __all__ = ["CrudSpec", "RouteInfo", "RouteSpec", "StackInfo", "Started", "Ziggurat"]
 
-Hook = Callable[[], Awaitable[None] | None]
 HookT = TypeVar("HookT", bound=Hook)
-Lifespan = Callable[["Ziggurat"], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
 
-class _Kept(NamedTuple):
-    """How the rows of a model are kept that is not served."""
-
-    location: str
-    shard_key: str | None
-
-
-class Ziggurat(Routes):
+class Ziggurat(Declared):
     """An HTTP application.
 
     `layers` are given outermost first. Unless they are given, CatchPanic, RequestId, Timeout(60 s) and BodyLimit(1 MiB) stand
@@ -120,13 +108,9 @@ class Ziggurat(Routes):
         errors: Errors = "problem",
         forms: FormLimits | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(layers=layers, store=store, migrate=migrate, int64=int64, naive=naive)
         for kind, function in (exception_handlers or {}).items():
             self._catch(kind, function, user_location())
-        if int64 not in ("number", "string"):
-            raise ConfigError(f"int64={int64!r} is no way to write ints", cure='write "number" or "string"')
-        if naive not in ("refuse", "utc"):
-            raise ConfigError(f"naive={naive!r} says of no time where it is", cure='write "refuse" or "utc"')
         self.title = title
         self.version = version
         self.description = description
@@ -142,8 +126,6 @@ class Ziggurat(Routes):
         )
         self.servers = _openapi_info.servers(servers, user_location())
         self.openapi_tags = _openapi_info.tags(openapi_tags, user_location())
-        self.layers = [layer_of(layer, "", user_location()) for layer in layers]
-        self._middleware: list[Middleware] = []
         self.guards = checked(guards, "the app", user_location())
         if state is not None and not isinstance(state, State):
             raise ConfigError(
@@ -153,30 +135,20 @@ class Ziggurat(Routes):
             )
         self.state = State() if state is None else state
         """What the app's code keeps, as attributes."""
-        self._dependencies = dependencies_of(dependencies, "the app", user_location())
+        self._handlers = AppHandlers(self, dependencies_of(dependencies, "the app", user_location()))
         self._errors: Errors = errors_of(errors, "the app", user_location()) or "problem"
         self.forms = form_limits(forms, "the app", user_location()) or FormLimits()
         """What forms may hold, where no route says otherwise."""
-        self.dependency_overrides = DependencyOverrides(self._override)
+        self.dependency_overrides = DependencyOverrides(self._handlers.override)
         """What stands in for dependencies, as `app.dependency_overrides[get_db] = get_test_db` in tests."""
-        self._compiled: dict[tuple[int, tuple[Dependency, ...]], Compiled] = {}
-        self._places: list[int | None] = []
-        """Where the handlers of exceptions of each handler are."""
-        self._hook_places: list[tuple[int, HookPlan]] = []
-        """Where what hooks take stands among the handlers."""
         self._debug = is_debug(debug)
         self._pages = Pages(openapi_path=openapi_path, docs_path=docs_path, live_path=live_path, debug=self._debug)
-        self._store = store
-        self._migrate = migrate
         self._target: str | None = None
         self._sync_threads = sync_threads
         self._strict = strict
-        self._int64 = int64
-        self._naive = naive
-        self._lifespan = None if lifespan is None else _checked_lifespan(lifespan, user_location())
+        self._lifespan = None if lifespan is None else checked_lifespan(lifespan, user_location())
         self._lifespan_state: Mapping[str, Any] | None = None
         """What it gave, with which `request.state` begins."""
-        self._kept: dict[type[Model], _Kept] = {}
         self._startup: list[Hook] = []
         self._shutdown: list[Hook] = []
         self._native: _ziggurat.App | None = None
@@ -202,51 +174,8 @@ class Ziggurat(Routes):
         self._shutdown.append(hook)
         return hook
 
-    def layer(self, layer: AnyLayer) -> None:
-        """Adds a layer of the app, inside those that it has."""
-        location = user_location()
-        self._refuse_when_built("a layer", location)
-        self.layers.append(layer_of(layer, "", location))
-
-    def _add_middleware(self, middleware: Middleware) -> None:
-        self._middleware.append(middleware)
-
-    def _add_handler(self, handler: Pending) -> None:
-        # At once, so that what is wrong with it is told where it is written.
-        handler.at("")
-        super()._add_handler(handler)
-
-    def _specs(self) -> Iterator[AnySpec]:
-        return specs_of(self, Around(catches=(self._catches,) if self._catches else ()))
-
-    @property
-    def route_specs(self) -> list[RouteSpec]:
-        """The Python handlers, as they were declared, with what routers add."""
-        return [spec for spec in self._specs() if isinstance(spec, RouteSpec)]
-
-    @property
-    def crud_specs(self) -> list[CrudSpec]:
-        """The models that are served, as they were declared, with what routers add."""
-        return [spec for spec in self._specs() if isinstance(spec, CrudSpec)]
-
-    @property
-    def native_specs(self) -> list[NativeSpec]:
-        """The handlers in Rust, as they were declared, with what routers add."""
-        return [spec for spec in self._specs() if isinstance(spec, NativeSpec)]
-
-    @property
-    def mount_specs(self) -> list[MountSpec]:
-        """What is mounted, as it was declared, with what routers add."""
-        return [spec for spec in self._specs() if isinstance(spec, MountSpec)]
-
     def _is_built(self) -> bool:
         return self._native is not None
-
-    def use_store(self, url: str | None) -> None:
-        """Replaces the store, as a deployment or a test may want; before the app is built."""
-        if url != self._store:
-            self._refuse_when_built(f"the store {url}", user_location())
-            self._store = url
 
     @property
     def debug(self) -> bool:
@@ -268,60 +197,6 @@ class Ziggurat(Routes):
         """Where the page is that shows the app at work, if there is one."""
         return None if self._pages.live is None else self._pages.live.path
 
-    @property
-    def store(self) -> str | None:
-        """The URL of the store."""
-        return self._store
-
-    @property
-    def migrate(self) -> str:
-        """Whether the store is brought in line with the models when the app is built: `auto` or `never`."""
-        from . import _settings
-
-        return _settings.setting("migrate", self._migrate, _settings.migrate, "auto")
-
-    def models(self) -> list[type[Any]]:
-        """The models that are served or kept, each once."""
-        return list(dict.fromkeys([*(crud.model for crud in self.crud_specs), *self._kept]))
-
-    def _describe(
-        self, model: type[Any], *, lax: bool = False, search: Sequence[str] = (), shard_key: str | None = None
-    ) -> str:
-        from . import _schema
-
-        return _schema.describe(
-            model,
-            lax=lax,
-            int64=self._int64 == "string",
-            naive="utc" if self._naive == "utc" else None,
-            search=search,
-            shard_key=shard_key,
-        )
-
-    def descriptions(self) -> list[str]:
-        """What the native side is told of each of the models, for those who look after a store."""
-        served = {crud.model: crud for crud in reversed(self.crud_specs)}
-        found = []
-        for model in self.models():
-            crud = served.get(model)
-            search, shard_key = ((), self._kept[model].shard_key) if crud is None else (crud.search, crud.shard_key)
-            found.append(self._describe(model, search=search, shard_key=shard_key))
-        return found
-
-    def keep(self, *models: type[Model], shard_key: str | None = None) -> None:
-        """Keeps rows of `models` in the store for Python code, without serving them: `await Counter.get(1)`.
-
-        `shard_key` is that of `crud`, for each of them.
-        """
-        from .models import Model
-
-        location = user_location()
-        for model in models:
-            if not (isinstance(model, type) and issubclass(model, Model)):
-                raise TypeError(f"keep takes classes that are ziggurat.Model, not {model!r}")
-            self._refuse_when_built(f"the model {model.__name__}", location)
-            self._kept[model] = _Kept(location, shard_key)
-
     # What was built
 
     def build(self) -> _ziggurat.App:
@@ -339,49 +214,11 @@ class Ziggurat(Routes):
 
     def compiled(self, route: RouteSpec) -> Compiled:
         """The handler of a route with all that it depends on."""
-        how = (id(route.plan), route.dependencies)
-        if how not in self._compiled:
-            before = (*self._dependencies, *route.dependencies)
-            self._compiled[how] = route.plan.compile(before, self.dependency_overrides, self.state)
-        return self._compiled[how]
+        return self._handlers.compiled(route)
 
     def errors_of(self, route: RouteSpec) -> Errors:
         """How a route tells of what was wrong."""
         return route.errors or self._errors
-
-    def _native_plan(self, route: RouteSpec, catch: int | None) -> tuple[str, list[object]]:
-        return self.compiled(route).to_native(
-            name=route.name,
-            status=route.status,
-            auth=self.asked(route),
-            errors=self.errors_of(route),
-            catch=catch,
-            write=route.returned.write,
-            stream=None if route.returned.stream is None else route.returned.stream.to_spec(),
-            forms=route.forms or self.forms,
-            max_body=route.max_body,
-        )
-
-    def _override(self) -> None:
-        """Something stands in for other dependencies now."""
-        if self._native is None:
-            return
-        with self._build_lock:
-            before, self._compiled = self._compiled, {}
-            try:
-                specs = zip(self.route_specs, self._places, strict=True)
-                plans = [(route, *self._native_plan(route, catch)) for route, catch in specs]
-                hooks = [
-                    (place, plan.compile(self.dependency_overrides, self.state)) for place, plan in self._hook_places
-                ]
-            except BaseException:
-                self._compiled = before
-                raise
-            for place, hook in hooks:
-                plan, objects = hook.to_native()
-                self._native.replace_handler(place, "/", plan, hook.function, objects)
-            for index, (route, plan, objects) in enumerate(plans):
-                self._native.replace_handler(index, route.path, plan, self.compiled(route).function, objects)
 
     def asked(self, route: RouteSpec | NativeSpec | MountSpec) -> list[dict[str, Any]] | None:
         """What a route asks of its caller, with what the app does; None is nothing at all."""
@@ -555,59 +392,3 @@ class Ziggurat(Routes):
         """Opens a WebSocket through the real stack without a socket of the system; gives the answer, and the client's end if it was
         accepted. `ziggurat.testing` makes it comfortable."""
         return self.build().connect(target, list(headers))
-
-    async def _lifecycle(self) -> AsyncIterator[None]:
-        """Start-up hooks, a pause while the app serves, and shutdown hooks; inside of that those of what is mounted."""
-        context = self._lifespan(self) if self._lifespan is not None else None
-        if context is not None:
-            if not isinstance(context, AbstractAsyncContextManager):
-                raise ConfigError(f"the lifespan gave {context!r}, which {_NO_CONTEXT}", cure=_LIFESPAN)
-            self._lifespan_state = await context.__aenter__()
-        try:
-            _check_state(self._lifespan_state)
-            for hook in self._startup:
-                waiting = hook()
-                if inspect.isawaitable(waiting):
-                    await waiting
-            try:
-                async with AsyncExitStack() as inside:
-                    for mount in self.mount_specs:
-                        await inside.enter_async_context(_lifecycle_of(mount))
-                    yield
-            finally:
-                # Also when serving failed, as on a port that is taken: what the start-up hooks opened is closed.
-                for hook in reversed(self._shutdown):
-                    waiting = hook()
-                    if inspect.isawaitable(waiting):
-                        await waiting
-        finally:
-            if context is not None:
-                await context.__aexit__(None, None, None)
-            self._lifespan_state = None
-
-
-_NO_CONTEXT = "is no async context manager"
-_LIFESPAN = "write @contextlib.asynccontextmanager above `async def lifespan(app)`, which yields once"
-
-
-def _checked_lifespan(lifespan: Lifespan, location: str) -> Lifespan:
-    if not callable(lifespan):
-        raise ConfigError(f"lifespan={lifespan!r} is no function", cure=_LIFESPAN, location=location)
-    kinds = (inspect.isasyncgenfunction, inspect.isgeneratorfunction, inspect.iscoroutinefunction)
-    if any(is_of(lifespan) for is_of in kinds):
-        name = getattr(lifespan, "__name__", repr(lifespan))
-        raise ConfigError(f"lifespan={name} gives what {_NO_CONTEXT}", cure=_LIFESPAN, location=location)
-    return lifespan
-
-
-def _check_state(given: object) -> None:
-    if given is not None and not isinstance(given, Mapping):
-        raise TypeError(f"the lifespan yielded {given!r}; yield a dict for request.state, or nothing")
-
-
-def _lifecycle_of(mount: MountSpec) -> AbstractAsyncContextManager[None]:
-    if isinstance(mount.app, Ziggurat):
-        return asynccontextmanager(mount.app._lifecycle)()
-    from ._asgi import lifespan
-
-    return lifespan(mount.app, mount.state, mount.name)
