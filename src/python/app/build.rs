@@ -7,7 +7,7 @@ use super::built::{Built, Passed};
 use super::draft::{Declaration, Declared, Draft, Inside, exports_of};
 use super::guarded::surrounded;
 use super::migrate::{self, Migrate, Target};
-use super::{shown, unreached};
+use super::{listed, shown, unreached};
 use crate::ConfigError;
 use crate::crud::store::AnyStore;
 use crate::crud::{OpenError, References, Rows, Schema, Store};
@@ -238,7 +238,7 @@ impl Draft {
         let stack = builder.build(dispatcher)?;
         let built = Built { stack, shared, documents, store, rows, exports, handles, layers: passed, of_routes };
         if let Some(live) = live {
-            live.begin(built.shared.clone(), shown::routes(&built, &live));
+            live.begin(built.shared.clone(), listed::towers(&built, &live));
         }
         Ok(built)
     }

@@ -20,15 +20,16 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle};
 use tower::ServiceExt;
 
-use super::io_error;
+use super::runtime::runtime;
 use crate::Body;
 use crate::python::bridge::{EventLoop, OnLoop};
 use crate::python::context;
 use crate::python::errors;
+use crate::python::headers::text;
 use crate::python::objects::{HasRaised, Objects, Surroundings, SurroundingsId};
 use crate::python::stream::{Form, Outgoing, Pieces, is_chunks};
 use crate::service::Stack;
-use crate::service::server::{ConnectInfo, runtime};
+use crate::service::server::ConnectInfo;
 
 /// How long a wait may last before it is looked whether somebody wants to interrupt it.
 const SLICE: Duration = Duration::from_millis(100);
@@ -36,12 +37,49 @@ const SLICE: Duration = Duration::from_millis(100);
 /// Names and values of header fields, as bytes.
 pub(super) type Fields = Vec<(PyBackedBytes, PyBackedBytes)>;
 
+/// Status, headers and body.
+pub(super) type Answer<'py> = (u16, Vec<(String, String)>, Bound<'py, PyBytes>);
+
 /// What requests of this process are answered by.
 pub(super) struct Here {
     pub(super) stack: Stack,
     /// Where connections are served.
     pub(super) serves: Handle,
     pub(super) event_loop: EventLoop,
+}
+
+/// Sends a request and waits for the whole answer; `serves` is where connections are served.
+pub(super) fn answer<'py>(
+    py: Python<'py>,
+    stack: Stack,
+    serves: &Handle,
+    (method, target): (&str, &str),
+    headers: &[(String, String)],
+    body: &[u8],
+) -> PyResult<Answer<'py>> {
+    let mut request = Request::builder().method(method).uri(target);
+    for (name, value) in headers {
+        request = request.header(name, value.as_bytes());
+    }
+    let request = request
+        .body(Body::from(Bytes::copy_from_slice(body)))
+        .map_err(|error| PyValueError::new_err(format!("not a request: {error}")))?;
+    let runtime = runtime()?;
+    // Spawned, so that the services run where they always run and not on this thread.
+    let answer = async move {
+        let Ok(response) = stack.oneshot(request).await;
+        let (parts, body) = response.into_parts();
+        body.collect().await.map(|body| (parts, body.to_bytes()))
+    };
+    let (parts, bytes) = py
+        .detach(|| runtime.block_on(serves.spawn(answer)))
+        .map_err(|error| match error.is_cancelled() {
+            true => PyRuntimeError::new_err("the app was stopped before it answered"),
+            false => PyRuntimeError::new_err(format!("the stack panicked: {error}")),
+        })?
+        .map_err(|error| PyRuntimeError::new_err(format!("the answer broke off: {error}")))?;
+    let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    Ok((parts.status.as_u16(), headers, PyBytes::new(py, &bytes)))
 }
 
 /// A request of these parts, from that address if one is given; `body` is bytes, or yields its chunks.
@@ -117,7 +155,7 @@ impl Sent {
         }
         let end =
             seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).map(|time| Instant::now() + time);
-        let runtime = runtime().map_err(|error| io_error(&error))?;
+        let runtime = runtime()?;
         loop {
             let slice = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
             match py.detach(|| runtime.block_on(async { tokio::time::timeout(slice, &mut task).await })) {

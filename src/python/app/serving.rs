@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::prelude::*;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -9,7 +11,8 @@ use tokio::task::JoinHandle;
 use crate::service::Stack;
 use crate::service::server::{Drained, ServeError, Server};
 
-type Served = JoinHandle<Result<Drained, ServeError>>;
+/// What comes once it has drained.
+pub(super) type Served = JoinHandle<Result<Drained, ServeError>>;
 
 pub(super) struct Serving {
     address: SocketAddr,
@@ -51,5 +54,16 @@ impl Serving {
         if let Some(hurry) = self.hurry.take() {
             let _ = hurry.send(());
         }
+    }
+}
+
+/// An address that is taken is an `OSError` with the system's number, as for any socket.
+pub(super) fn refused(error: &ServeError) -> PyErr {
+    match error {
+        ServeError::Bind { source, .. } => match source.raw_os_error() {
+            Some(number) => PyOSError::new_err((number, error.to_string())),
+            None => PyOSError::new_err(error.to_string()),
+        },
+        _ => PyRuntimeError::new_err(error.to_string()),
     }
 }

@@ -2,10 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::json;
-
-use super::built::Built;
 use crate::ConfigError;
 use crate::layers::spec::{LayerHandle, MetricsSpec};
 use crate::layers::{BuiltLayer, LayerSpec};
@@ -63,22 +59,4 @@ pub(super) fn layers(
         ));
     }
     Ok(layers)
-}
-
-/// The towers of all routes but those of the page itself, as JSON.
-pub(super) fn routes(built: &Built, live: &Live) -> Bytes {
-    let leaves = built.stack.table().leaves().iter().filter(|leaf| !live.is_own(&leaf.path));
-    let routes = leaves.map(|leaf| {
-        let passes = built.passes(leaf, None).map(|(name, python)| json!({"name": name, "python": python}));
-        json!({
-            "method": super::method_of(leaf),
-            "path": &*leaf.path,
-            "name": leaf.name,
-            "kind": leaf.kind.as_str(),
-            "location": leaf.location,
-            "hooks": leaf.hooks.len(),
-            "passes": passes.collect::<Vec<_>>(),
-        })
-    });
-    serde_json::Value::from_iter(routes).to_string().into()
 }
