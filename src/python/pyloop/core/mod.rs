@@ -3,9 +3,17 @@
 //! It comes first in the order of bases, so what is defined here wins and everything else is the interpreter's code.
 //! Names that the base class stores on the instance (`_ready`, `_closed`, `_stopping`, `_thread_id`, `_debug`, …) stay
 //! the base's: nothing here may be called so.
+//!
+//! Here is what it holds, and what asyncio calls on it. [`calls`] and [`descriptors`] do what these ask for, [`running`] is what a turn
+//! needs, and [`parts`] what the rest of the loop reaches.
+
+mod calls;
+mod descriptors;
+mod parts;
+mod running;
 
 use std::process;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -13,14 +21,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyDict, PyTuple};
-use tokio::runtime;
 
 use super::call::Call;
-use super::driver::{self, Driver, Local};
+use super::driver::{Driver, Local};
 use super::flood::Progress;
 use super::guarded::Guarded;
 use super::handle::Handle;
-use super::inbox::{DEFAULT_CAPACITY, DEFAULT_IN_FLIGHT, Inbox, LoopHandle};
+use super::inbox::{DEFAULT_CAPACITY, DEFAULT_IN_FLIGHT, Inbox};
 use super::jobs::Jobs;
 use super::poller::Poller;
 use super::ready::{Entry, Ready};
@@ -32,7 +39,6 @@ use super::transport::Scratch;
 use super::watch::{Direction, Watches};
 use super::{clock, spawn, turn};
 use crate::python::bridge::Futures;
-use crate::python::context;
 
 /// Ready queue, timers, descriptors and inbox of one loop.
 ///
@@ -77,282 +83,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn closed_error() -> PyErr {
     PyRuntimeError::new_err("Event loop is closed")
-}
-
-impl LoopCore {
-    /// A way to hand jobs to this loop.
-    pub(crate) fn handle(&self) -> LoopHandle {
-        let local = self.fused().map(|local| local.runtime);
-        LoopHandle::new(self.inbox.clone(), local)
-    }
-
-    /// From now on connections may be served on the loop thread; gives the runtime that does.
-    ///
-    /// # Errors
-    ///
-    /// When the loop has none: it does not run yet, or was made in a forked child.
-    pub(crate) fn fuse(&self) -> PyResult<runtime::Handle> {
-        let local = lock(&self.local).clone().ok_or_else(|| {
-            PyRuntimeError::new_err(
-                "this event loop cannot serve connections on its own thread: it does not run, or was made in a forked child",
-            )
-        })?;
-        local.hold();
-        self.fused.store(true, Ordering::Relaxed);
-        Ok(local.runtime)
-    }
-
-    /// What runs on the loop thread while it parks, if connections are served there.
-    pub(super) fn fused(&self) -> Option<Local> {
-        if !self.fused.load(Ordering::Relaxed) {
-            return None;
-        }
-        lock(&self.local).clone()
-    }
-
-    pub(super) fn ready(&self) -> &Ready {
-        &self.ready
-    }
-
-    pub(super) fn timers(&self) -> &Timers {
-        &self.timers
-    }
-
-    pub(super) fn spares(&self) -> &Spares {
-        &self.spares
-    }
-
-    pub(super) fn watches(&self) -> &Watches {
-        &self.watches
-    }
-
-    /// The sources that write at the end of the turn.
-    pub(super) fn dirty(&self) -> &Dirty {
-        &self.dirty
-    }
-
-    /// Where descriptors are read into.
-    pub(super) fn scratch(&self) -> &Scratch {
-        &self.scratch
-    }
-
-    /// The number of the turn, which is another in the next one.
-    pub(super) fn turn(&self) -> u64 {
-        self.progress.turn()
-    }
-
-    /// Notes in `last` that something was written in this turn; true when that was so before, so that what is written now can wait
-    /// for the end of the turn. While the loop does not run there is no end to wait for.
-    pub(super) fn writes_again(&self, last: &AtomicU64) -> bool {
-        let turn = self.turn();
-        last.swap(turn, Ordering::Relaxed) == turn && self.is_turning()
-    }
-
-    pub(super) fn next_turn(&self) {
-        self.progress.next_turn();
-    }
-
-    /// Which turn it is, for another thread.
-    pub(super) fn progress(&self) -> &Arc<Progress> {
-        &self.progress
-    }
-
-    pub(in crate::python) fn jobs(&self) -> &Jobs {
-        &self.jobs
-    }
-
-    /// The Rust futures that something on this loop waits for.
-    pub(in crate::python) fn futures(&self) -> &Futures {
-        &self.futures
-    }
-
-    pub(super) fn inbox(&self) -> &Arc<Inbox> {
-        &self.inbox
-    }
-
-    pub(super) fn poller(&self) -> PyResult<Poller> {
-        lock(&self.poller).clone().ok_or_else(closed_error)
-    }
-
-    pub(super) fn is_debug(&self) -> bool {
-        self.debug.load(Ordering::Relaxed)
-    }
-
-    /// Whether the loop runs. What waits in it is hidden from the garbage collector meanwhile; see [`collect`](super::collect).
-    #[inline]
-    pub(super) fn is_turning(&self) -> bool {
-        self.progress.is_running()
-    }
-
-    pub(super) fn has_task_factory(&self) -> bool {
-        self.task_factory.load(Ordering::Relaxed)
-    }
-
-    /// `{"loop": self}`; to be passed and not to be changed.
-    pub(super) fn loop_keyword<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyDict>> {
-        let (py, place) = (slf.py(), &slf.get().loop_keyword);
-        if let Some(keyword) = place.with(py, |keyword| keyword.as_ref().map(|keyword| keyword.clone_ref(py))) {
-            return Ok(keyword.into_bound(py));
-        }
-        let keyword = PyDict::new(py);
-        keyword.set_item(intern!(py, "loop"), slf)?;
-        let before = place.with(py, |place| place.replace(keyword.clone().unbind()));
-        drop(before);
-        Ok(keyword)
-    }
-
-    pub(super) fn begin_turns(&self) {
-        self.progress.begin();
-    }
-
-    pub(super) fn end_turns(&self, py: Python<'_>) {
-        self.progress.end();
-        self.spares.clear(py);
-        self.ready.show(py);
-        self.timers.show(py);
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn clear_stop(&self) {
-        self.stopping.store(false, Ordering::Relaxed);
-    }
-
-    /// False in a child of the process that made the loop: the epoll set is shared with the parent there.
-    pub(super) fn is_of_this_process(&self) -> bool {
-        self.process == process::id()
-    }
-
-    pub(super) fn take_driver(&self) -> PyResult<Box<dyn Driver>> {
-        let driver = lock(&self.driver).take();
-        match driver {
-            Some(driver) => Ok(driver),
-            None => {
-                let driver = driver::choose(self.poller()?, self.park_in_tokio)?;
-                *lock(&self.local) = driver.local();
-                Ok(driver)
-            }
-        }
-    }
-
-    pub(super) fn put_driver(&self, driver: Box<dyn Driver>) {
-        *lock(&self.driver) = Some(driver);
-    }
-
-    /// Jobs start from copies of the context that is current now.
-    pub(super) fn remember_context(&self, py: Python<'_>) -> PyResult<()> {
-        let context = context::copy_current(py)?.unbind();
-        let before = lock(&self.base_context).replace(context);
-        drop(before);
-        Ok(())
-    }
-
-    /// A context for one job.
-    pub(super) fn job_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let base = lock(&self.base_context).as_ref().map(|context| context.clone_ref(py));
-        match base {
-            Some(base) => context::copy(base.bind(py)),
-            None => context::copy_current(py),
-        }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        !self.closed.load(Ordering::Relaxed)
-    }
-
-    fn check_open(&self) -> PyResult<()> {
-        if self.is_open() { Ok(()) } else { Err(closed_error()) }
-    }
-
-    /// What the base class checks in debug mode.
-    fn check_callback(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>, method: &str) -> PyResult<()> {
-        slf.call_method1(intern!(slf.py(), "_check_callback"), (callback, method)).map(drop)
-    }
-
-    /// Whether `call_soon` and its kin have nothing to look after but the call.
-    #[inline]
-    pub(super) fn is_plain(&self) -> bool {
-        !(self.closed.load(Ordering::Relaxed) || self.debug.load(Ordering::Relaxed))
-    }
-
-    #[inline]
-    pub(super) fn schedule<'py>(
-        slf: &Bound<'py, Self>,
-        call: Call,
-        context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, Handle>> {
-        let handle = Handle::new(slf, call, context)?;
-        slf.get().ready.push(slf.py(), Entry::Native(handle.clone().unbind()));
-        Ok(handle)
-    }
-
-    #[inline]
-    pub(super) fn schedule_at<'py>(
-        slf: &Bound<'py, Self>,
-        when: f64,
-        call: Call,
-        context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, TimerHandle>> {
-        let timer = TimerHandle::new(slf, when, call, context)?;
-        slf.get().timers.push(slf.py(), clock::deadline_ns(when), timer.clone().unbind());
-        Ok(timer)
-    }
-
-    /// Schedules a call from any thread. A thread that floods the loop lets it run now and then.
-    #[inline]
-    pub(super) fn schedule_threadsafe<'py>(
-        slf: &Bound<'py, Self>,
-        call: Call,
-        context: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, Handle>> {
-        let (py, this) = (slf.py(), slf.get());
-        let handle = Self::schedule(slf, call, context)?;
-        this.inbox.wake_attached(py);
-        if this.progress.is_flooded(this.ready.len(py)) {
-            py.detach(|| this.progress.give_way());
-        }
-        Ok(handle)
-    }
-
-    /// For `call_later` too: with asyncio it is `call_at` that complains.
-    fn check_timer(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        let this = slf.get();
-        this.check_open()?;
-        if this.is_debug() {
-            slf.call_method0(intern!(slf.py(), "_check_thread"))?;
-            Self::check_callback(slf, callback, "call_at")?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn watch<'py>(
-        slf: &Bound<'py, Self>,
-        fd: &Bound<'py, PyAny>,
-        direction: Direction,
-        callback: Bound<'py, PyAny>,
-        args: Bound<'py, PyTuple>,
-    ) -> PyResult<Bound<'py, Handle>> {
-        let (py, this) = (slf.py(), slf.get());
-        this.check_open()?;
-        let call = Call::with_tuple(callback, &args)?;
-        let handle = Handle::for_descriptor(slf, call)?;
-        if let Some(before) = this.watches.add(&this.poller()?, fd, direction, &handle)? {
-            before.call_method0(py, intern!(py, "cancel"))?;
-        }
-        Ok(handle)
-    }
-
-    fn unwatch(slf: &Bound<'_, Self>, fd: &Bound<'_, PyAny>, direction: Direction) -> PyResult<bool> {
-        let (py, this) = (slf.py(), slf.get());
-        let Some(poller) = lock(&this.poller).clone() else { return Ok(false) };
-        match this.watches.remove(&poller, fd, direction)? {
-            Some(handle) => handle.call_method0(py, intern!(py, "cancel")).map(|_| true),
-            // A transport of the interpreter's own making asks for its native half.
-            None => this.watches.silence(&poller, fd, direction),
-        }
-    }
 }
 
 #[pymethods]
