@@ -1,7 +1,9 @@
 //! Answers that Python makes.
 
+mod content;
 mod cookies;
 mod encode;
+mod sending;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,23 +11,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyBytes, PyString};
 
+use self::content::{Content, taken};
 use self::cookies::{Cookie, Expires};
-use self::encode::assemble;
 use self::encode::encode;
 pub(super) use self::encode::{answer, encode_json, written};
-use super::bridge::EventLoop;
+pub(super) use self::sending::streamed;
 use super::file::SendFile;
 use super::headers::{Headers, collect, header_value};
-use super::objects::Objects;
-use super::stream::{BodyIterator, Events, Form, Outgoing, is_chunks};
-use super::unfinished::Rest;
-use super::{background, context};
+use super::stream::{BodyIterator, Form, is_chunks};
 use crate::Body;
 
 /// An answer with its own status, headers and body.
@@ -44,30 +43,6 @@ struct State {
     background: Option<Py<PyAny>>,
 }
 
-/// Where the body is.
-enum Content {
-    Here(Body),
-    /// What yields it, and in which context.
-    Chunks {
-        chunks: Py<PyAny>,
-        context: Py<PyAny>,
-        form: Form,
-        /// Of server-sent events: how long nothing may be sent.
-        keep_alive: Option<Duration>,
-    },
-    /// In a file, which is opened when it is sent.
-    File(Box<SendFile>),
-    /// Whoever iterates over it has it, or it was sent.
-    Taken,
-}
-
-impl Content {
-    fn chunks(chunks: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let context = context::copy_current(chunks.py())?.unbind();
-        Ok(Self::Chunks { chunks: chunks.clone().unbind(), context, form: Form::Chunks, keep_alive: None })
-    }
-}
-
 impl Response {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -82,61 +57,6 @@ impl Response {
         Ok(Self { headers, state: Mutex::new(state) })
     }
 
-    /// What is sent. A body that is in memory can be sent again, a stream only once.
-    fn to_http(&self, py: Python<'_>, objects: &Objects) -> PyResult<crate::Response> {
-        let mut headers = self.headers.bind(py).get().snapshot();
-        // Framing is the connection's own business; code that sets it could only break it.
-        headers.remove(TRANSFER_ENCODING);
-        let (status, body) = {
-            let mut state = self.lock();
-            let kept = match &state.body {
-                Content::Here(body) => body.as_bytes().cloned(),
-                _ => None,
-            };
-            // Without a body it is the length that GET would have had, in the answer to HEAD from inside.
-            if kept.is_some() || !state.from_inside {
-                headers.remove(CONTENT_LENGTH);
-            }
-            let file = match &state.body {
-                Content::File(file) => Some(file.clone()),
-                _ => None,
-            };
-            let body = match (kept, file) {
-                (Some(bytes), _) => Content::Here(bytes.into()),
-                (None, Some(file)) => Content::File(file),
-                (None, None) => std::mem::replace(&mut state.body, Content::Taken),
-            };
-            (state.status, body)
-        };
-        let mut rest = None;
-        let body = match body {
-            Content::Here(body) => body,
-            Content::File(file) => {
-                rest = Some(Rest::File(file));
-                Body::empty()
-            }
-            Content::Taken => return Err(taken("and a stream is sent once")),
-            Content::Chunks { chunks, context, form, keep_alive } => match chunks.cast_bound::<BodyIterator>(py) {
-                Ok(unchanged) => unchanged.get().take().unwrap_or_default(),
-                Err(_) => {
-                    headers.remove(CONTENT_LENGTH);
-                    let is_events = matches!(form, Form::Events(_));
-                    let event_loop = EventLoop::new(objects.event_loop()?, context);
-                    streamed(objects, Outgoing::new(event_loop, chunks, form, objects.pieces()), is_events, keep_alive)
-                }
-            },
-        };
-        let mut response = assemble(status, headers, body);
-        if let Some(rest) = rest {
-            response = rest.of(response);
-        }
-        let background = self.lock().background.as_ref().map(|tasks| tasks.clone_ref(py));
-        match background {
-            Some(tasks) => background::after(objects, response, tasks),
-            None => Ok(response),
-        }
-    }
-
     /// For a handler to say what else is to be answered than what it returns.
     pub(super) fn beside(py: Python<'_>, status: StatusCode) -> PyResult<Py<Self>> {
         let headers = Py::new(py, Headers::of_response(http::HeaderMap::new()))?;
@@ -147,38 +67,6 @@ impl Response {
 
     pub(super) fn status_code(&self) -> StatusCode {
         self.lock().status
-    }
-
-    /// Adds what was said beside: to the answer that was made of a value all of it, and to one with headers of its own those that it
-    /// lacks. Cookies are added to both.
-    pub(super) fn add_to(
-        &self,
-        py: Python<'_>,
-        objects: &Objects,
-        mut answer: crate::Response,
-        is_own: bool,
-    ) -> PyResult<crate::Response> {
-        let headers = self.headers.bind(py).get().snapshot();
-        let kept = answer.headers_mut();
-        for name in headers.keys() {
-            if *name == TRANSFER_ENCODING
-                || *name == CONTENT_LENGTH
-                || (is_own && *name != SET_COOKIE && kept.contains_key(name))
-            {
-                continue;
-            }
-            if *name != SET_COOKIE {
-                kept.remove(name);
-            }
-            for value in headers.get_all(name) {
-                kept.append(name, value.clone());
-            }
-        }
-        let background = self.lock().background.as_ref().map(|tasks| tasks.clone_ref(py));
-        match background {
-            Some(tasks) => background::after(objects, answer, tasks),
-            None => Ok(answer),
-        }
     }
 
     /// What was counted or tagged before is not true of a new body.
@@ -193,18 +81,6 @@ impl Response {
         drop(before);
         Ok(())
     }
-}
-
-/// A body that an iterator yields. One of events ends when the app stops.
-pub(super) fn streamed(objects: &Objects, chunks: Outgoing, is_events: bool, keep_alive: Option<Duration>) -> Body {
-    match objects.shared.get() {
-        Some(shared) if is_events => Body::new(Events::new(chunks, keep_alive, shared.stopping())),
-        _ => Body::new(chunks),
-    }
-}
-
-fn taken(why: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("the body of this response was taken, {why}"))
 }
 
 fn status(number: u16) -> PyResult<StatusCode> {
