@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import enum
 import json
+import math
 import uuid
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
@@ -27,6 +28,9 @@ def jsonable(value: Any, form: str = "base64") -> Any:
     match value:
         case enum.Enum():
             return jsonable(value.value, form)
+        case float() | Decimal() if not math.isfinite(value):
+            # RFC 8259, section 6: no number of JSON is so.
+            raise TypeError(f"{value!r} is not JSON")
         case None | bool() | int() | float() | str():
             return value
         case uuid.UUID():

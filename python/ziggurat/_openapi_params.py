@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from decimal import Decimal
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -99,12 +100,19 @@ def _whole_schema(param: Param) -> Json:
     if default is not None and default is not MISSING:
         # A default without a JSON form works in Python and cannot be shown.
         with contextlib.suppress(PydanticSerializationError):
-            schema["default"] = to_jsonable_python(default)
+            schema["default"] = _number(default) if param.kind == "decimal" else to_jsonable_python(default)
     if param.docs.get("title"):
         schema["title"] = param.docs["title"]
     if param.docs.get("examples"):
         schema["examples"] = to_jsonable_python(list(param.docs["examples"]))
     return schema
+
+
+def _number(default: Any) -> Any:
+    """A Decimal, or several, as the number that its schema says it is."""
+    if isinstance(default, list | tuple | set | frozenset):
+        return [_number(each) for each in default]
+    return float(default) if isinstance(default, Decimal) else default
 
 
 def _schema_told(param: Param) -> Json:

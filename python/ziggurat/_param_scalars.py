@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -127,6 +128,8 @@ class Param:
 
 
 _BOUNDS = ("ge", "gt", "le", "lt", "multiple_of")
+_NO_BOUNDS = {"ge": -math.inf, "gt": -math.inf, "le": math.inf, "lt": math.inf}
+"""Bounds that every number keeps, since those that are read are finite."""
 
 
 def scalar(name: str, given: Unwrapped, source: Source, alias: str, default: object, wrong: Wrong) -> Param:
@@ -153,6 +156,7 @@ def scalar(name: str, given: Unwrapped, source: Source, alias: str, default: obj
             f"supported are {_SUPPORTED}; a JSON body is a pydantic model, a dataclass or Annotated[type, Body()]",
         )
     _check_limits(name, kind, limits, wrong)
+    limits = {limit: value for limit, value in limits.items() if limit not in _BOUNDS or value != _NO_BOUNDS.get(limit)}
     if default is not MISSING and given.default_factory is not None:
         raise wrong(f"{name!r} has a default and a default_factory", "keep one")
     if default is MISSING and given.default_factory is None and nullable and source != "path":
@@ -231,6 +235,8 @@ def _check_limits(name: str, kind: Kind, limits: Mapping[str, Any], wrong: Wrong
     for limit, value in limits.items():
         if limit in _BOUNDS:
             fits = kind in _NUMBERS and isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+            if fits and not math.isfinite(value) and value != _NO_BOUNDS.get(limit):
+                raise wrong(f"no number that is read for {name!r} keeps {limit}={value!r}", "give a finite bound")
             if fits and limit == "multiple_of":
                 fits = value > 0
         elif limit == "pattern":

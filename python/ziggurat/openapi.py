@@ -18,6 +18,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from ._openapi_answers import as_written, of_msgspec, other, success
 from ._openapi_info import Contact, ExternalDocs, License, Server, ServerVariable, Tag
 from ._openapi_models import tell_of_model
+from ._openapi_numbers import without_what_json_lacks
 from ._openapi_params import FASTAPI_ERRORS, form_body, parameters, request_body
 from ._openapi_security import Security, add_problems, as_fastapi, problem
 from ._returns import is_of_msgspec
@@ -103,7 +104,7 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
             tags.setdefault(tag, {"name": tag})
     if tags:
         made["tags"] = list(tags.values())
-    return made
+    return without_what_json_lacks(made)
 
 
 def text(app: Ziggurat) -> bytes:
@@ -126,7 +127,7 @@ def text(app: Ziggurat) -> bytes:
 
 
 def _written(made: Json) -> bytes:
-    return json.dumps(made, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(made, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _unwritable(app: Ziggurat, made: Json, error: Exception) -> ConfigError:
