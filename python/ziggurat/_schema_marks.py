@@ -110,14 +110,26 @@ class Marks:
                 self.refuse(place, "what holds no single value cannot be indexed", "remove Indexed()")
             if marker.unique_with != ():
                 self.unique_with(marker, description["name"], place)
-                continue
-            settings: Description = {
-                "case_insensitive": marker.case_insensitive or None,
-                "sparse": marker.sparse or None,
-                "ttl": self.ttl(marker.ttl, place),
-            }
-            given = {name: value for name, value in settings.items() if value is not None}
-            description["index"] = {"unique": marker.unique, **given}
+        alone = [marker for marker in markers if marker.unique_with == ()]
+        if not alone:
+            return
+        settings: Description = {
+            "case_insensitive": any(marker.case_insensitive for marker in alone) or None,
+            "sparse": any(marker.sparse for marker in alone) or None,
+            "ttl": self.ttl_of_all(alone, place),
+        }
+        given = {name: value for name, value in settings.items() if value is not None}
+        description["index"] = {"unique": any(marker.unique for marker in alone), **given}
+
+    def ttl_of_all(self, markers: list[Indexed], place: str) -> int | None:
+        """What the markers say of it that one field has, as that of its type and its own; in seconds."""
+        found = dict.fromkeys(ttl for marker in markers if (ttl := self.ttl(marker.ttl, place)) is not None)
+        if len(found) > 1:
+            said = " and ".join(map(str, found))
+            self.refuse(
+                place, f"is Indexed with a ttl of {said} seconds", "keep one Indexed(ttl=...), also in its type"
+            )
+        return next(iter(found), None)
 
     def unique_with(self, marker: Indexed, name: str, place: str) -> None:
         """Others that the field is unique with; whether there are such, the native side says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from ziggurat import CORE, ConfigError, DeletedAt, Indexed, Model, UnsupportedModelError, Ziggurat
+from ziggurat._schema import describe
 from ziggurat.testing import TestClient
 
 pytestmark = pytest.mark.usefixtures("mode")
@@ -149,3 +151,22 @@ def test_what_cannot_be_meant_fails_at_start_up() -> None:
     for ttl in (0, -1, 1.5, True, timedelta(milliseconds=5)):
         with pytest.raises(UnsupportedModelError, match="rows cannot expire after"):
             serve("sqlite:///:memory:", account(Annotated[datetime, Indexed(ttl=ttl)])).build()  # type: ignore[arg-type]
+
+
+def test_several_markers_say_together_what_the_index_is(store_url: str) -> None:
+    # That of a type which several models have, and that of the field.
+    address = Annotated[str, Indexed(unique=True)]
+    for email in (Annotated[address, Indexed(case_insensitive=True)], Annotated[address, Indexed(), Indexed()]):
+        described = json.loads(describe(account(email)))["fields"][1]["index"]
+        assert described["unique"] is True
+    app = serve(store_url, account(Annotated[address, Indexed(case_insensitive=True), Indexed()]))
+    with TestClient(app) as client:
+        assert client.post("/account", json={"id": 1, "email": "Ada@x.org"}).status_code == 201
+        assert client.post("/account", json={"id": 2, "email": "ada@X.ORG"}).status_code == 409
+
+    hour = Annotated[datetime, Indexed(ttl=timedelta(hours=1))]
+    of_hour = json.loads(describe(account(Annotated[hour, Indexed(ttl=3600), Indexed(sparse=True)])))["fields"][1]
+    assert of_hour["index"] == {"unique": False, "sparse": True, "ttl": 3600}
+    says = r"Account\.email: is Indexed with a ttl of 3600 and 60 seconds \(keep one Indexed\(ttl=...\), also in its type\)"
+    with pytest.raises(UnsupportedModelError, match=says):
+        serve(store_url, account(Annotated[hour, Indexed(ttl=60)])).build()
