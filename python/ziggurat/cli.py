@@ -125,6 +125,10 @@ def _parser() -> Parser:
     token.add_argument("--audience", help="the aud claim")
     token.add_argument("--expires-in", type=int, default=3600, metavar="SECONDS", help="lifetime [3600]")
     command("api-key", _api_key, "Make a key for layers.ApiKey, and print it with the hash that it is known by.")
+    hashed = command(
+        "hash-password", _hash_password, "Print the hash of a password, for layers.Basic and verify_password."
+    )
+    hashed.epilog = "The password is asked for twice, or read from standard input where that is no terminal."
     return parser
 
 
@@ -222,3 +226,9 @@ def _api_key(options: argparse.Namespace) -> int:
     from ._command_keys import api_key
 
     return api_key(options)
+
+
+def _hash_password(options: argparse.Namespace) -> int:
+    from ._command_keys import hashed_password
+
+    return hashed_password(options)
