@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._violations import Violation
 
 __all__ = [
     "ConfigError",
@@ -147,10 +150,14 @@ def _members(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class RequestValidationError(HTTPException):
-    """The values of a request break the rules of the route; 422.
+    """The values of a request break the rules of the route, or of the app; 422.
 
-    It is what handlers of exceptions are given. `errors` has one dict for each thing that was wrong, as the problem document tells
-    of it: where (`parameter`, `path`, `header` or `pointer`), `code`, `detail` and perhaps `limit`.
+    It is what handlers of exceptions are given, and an app may raise it: it is answered as what Rust finds is. `errors` has one dict for each
+    thing that was wrong, as the problem document tells of it: where (`parameter`, `path`, `header`, `cookie` or `pointer`), `code`, `detail` and
+    perhaps `limit`; or as FastAPI and pydantic do: `loc`, `type`, `msg` and perhaps `ctx`. A `loc` that begins with none of `body`, `query`,
+    `path`, `header` and `cookie`, as those of `pydantic.ValidationError.errors()`, is a place in the body; so is everything that says no place.
+
+    Raises `TypeError` for what is none of that.
     """
 
     def __init__(
@@ -159,8 +166,17 @@ class RequestValidationError(HTTPException):
         detail: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        from ._violations import violations
+
+        violations(errors)
         self.errors = [dict(error) for error in errors]
         super().__init__(422, detail, headers)
+
+    def _violations(self) -> list[Violation]:
+        """What the native side answers."""
+        from ._violations import violations
+
+        return violations(self.errors)
 
 
 class ResponseValidationError(Exception):

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::convert::{classes, to_json};
 use super::headers::{header_name, header_value, text};
 use super::interrupt;
+use super::invalid::{self, Invalid};
 use super::objects::{HasRaised, Objects};
 use super::pages::failures::{self, Noted};
 use crate::ConfigError;
@@ -31,8 +32,8 @@ pub(super) fn answer(py: Python<'_>, error: PyErr, whose: &str) -> crate::Respon
 
 /// The same in any format, and with what is kept of it for the layers outside.
 fn answer_outside(py: Python<'_>, error: &PyErr, whose: &str, format: ErrorFormat) -> crate::Response {
-    if let Some(problem) = http_exception(py, error) {
-        return format.response(problem);
+    if let Some(told) = http_exception(py, error) {
+        return told.into_response(format);
     }
     let mut response = format.response(Problem::internal());
     if let Some(noted) = noted(py, error, whose) {
@@ -61,8 +62,8 @@ pub(super) fn answer_as(
     format: ErrorFormat,
 ) -> crate::Response {
     let Some((objects, id)) = outside else { return answer_outside(py, &error, whose, format) };
-    if let Some(problem) = http_exception(py, &error) {
-        return format.response(problem);
+    if let Some(told) = http_exception(py, &error) {
+        return told.into_response(format);
     }
     match objects.keep_raised(id, error, whose) {
         Ok(()) => {
@@ -76,26 +77,43 @@ pub(super) fn answer_as(
 
 /// The same before it is an answer.
 pub(super) fn problem(py: Python<'_>, error: PyErr, whose: &str) -> Problem {
-    http_exception(py, &error).unwrap_or_else(|| {
-        log(py, &error, whose);
-        Problem::internal()
-    })
+    http_exception(py, &error).map_or_else(
+        || {
+            log(py, &error, whose);
+            Problem::internal()
+        },
+        Invalid::into_problem,
+    )
 }
 
-fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Problem> {
+/// What an exception says that is an answer; None for one that nobody expected, as which one counts that was tampered with until it no longer
+/// fits.
+fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Invalid> {
     let value = error.value(py);
-    if !value.is_instance(classes(py).ok()?.http_exception.bind(py)).ok()? {
+    let classes = classes(py).ok()?;
+    if !value.is_instance(classes.http_exception.bind(py)).ok()? {
         return None;
     }
-    // An exception that was tampered with until it no longer fits is one that nobody expected.
     let status: u16 = value.getattr(intern!(py, "status")).ok()?.extract().ok()?;
     let status = StatusCode::from_u16(status).ok().filter(|s| s.is_client_error() || s.is_server_error())?;
-    let mut problem = Problem::of(status);
-    if let Ok(Some(detail)) = value.getattr(intern!(py, "detail")).ok()?.extract::<Option<String>>() {
+    let told = if value.is_instance(classes.request_validation_error.bind(py)).ok()? {
+        // Its errors may have been changed since it was made.
+        let told = invalid::of_raised(value).map_err(|why| note(py, error, &format!("It cannot be answered: {why}")));
+        told.ok()?
+    } else {
+        Problem::of(status).into()
+    };
+    told.with(|problem| worded(problem, value))
+}
+
+/// `problem` in the words of an exception, with its headers.
+fn worded(mut problem: Problem, error: &Bound<'_, PyAny>) -> Option<Problem> {
+    let py = error.py();
+    if let Ok(Some(detail)) = error.getattr(intern!(py, "detail")).ok()?.extract::<Option<String>>() {
         problem = problem.detail(detail);
     }
-    problem = problem.in_own_words(own_words(value).ok()?);
-    let headers = value.getattr(intern!(py, "headers")).ok()?.cast_into::<PyDict>().ok()?;
+    problem = problem.in_own_words(own_words(error).ok()?);
+    let headers = error.getattr(intern!(py, "headers")).ok()?.cast_into::<PyDict>().ok()?;
     for (name, text) in headers.iter() {
         let (name, text): (String, String) = (name.extract().ok()?, text.extract().ok()?);
         problem = problem.header(header_name(&name).ok()?, header_value(&name, &text).ok()?);
@@ -145,10 +163,14 @@ pub(super) fn noted(py: Python<'_>, error: &PyErr, whose: &str) -> Option<Arc<No
 }
 
 /// The same exception, whose traceback says whose it is: for one that is raised where none of the user's code runs.
-pub(super) fn with_note(py: Python<'_>, error: PyErr, note: &str) -> PyErr {
-    // It is an exception all the same where it takes no note.
-    let _ = error.value(py).call_method1(intern!(py, "add_note"), (note,));
+pub(super) fn with_note(py: Python<'_>, error: PyErr, text: &str) -> PyErr {
+    note(py, &error, text);
     error
+}
+
+fn note(py: Python<'_>, error: &PyErr, text: &str) {
+    // It is an exception all the same where it takes no note.
+    let _ = error.value(py).call_method1(intern!(py, "add_note"), (text,));
 }
 
 /// Whether a task ended because it was cancelled.

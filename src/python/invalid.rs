@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use serde::de::IgnoredAny;
 
 use super::convert::classes;
-use crate::service::{ErrorFormat, Location, Problem, Violation, position, push_token};
+use crate::service::{ErrorFormat, Limit, Location, Problem, Violation, position, push_token};
 
 /// How much of what is wrong is told.
 const MAX_TOLD: usize = 100;
@@ -32,6 +32,11 @@ impl Invalid {
     /// The problem document, for handlers of exceptions.
     pub(super) fn document(&self) -> Bytes {
         self.problem.to_bytes()
+    }
+
+    /// The same, with what `more` says of the problem.
+    pub(super) fn with(self, more: impl FnOnce(Problem) -> Option<Problem>) -> Option<Self> {
+        Some(Self { problem: more(self.problem)?, names: self.names })
     }
 
     /// Without what tells names from numbers, for places in which parameters stand and no members of a body.
@@ -62,15 +67,7 @@ pub(super) fn of_body(py: Python<'_>, error: &PyErr, body: &[u8]) -> PyResult<Op
                 let mut names = HashSet::new();
                 let mut violations = Vec::with_capacity(found.len());
                 for Found { steps, code, message } in found {
-                    let mut pointer = String::new();
-                    for step in steps {
-                        push_token(&mut pointer, step.text());
-                        if let Step::Name(name) = &step
-                            && name.bytes().all(|byte| byte.is_ascii_digit())
-                        {
-                            names.insert(pointer.clone());
-                        }
-                    }
+                    let pointer = pointer(&steps, &mut names);
                     violations.push(Violation::new(Location::Pointer(pointer), code, message));
                 }
                 Ok(Some(Invalid { problem: Problem::validation(violations), names }))
@@ -78,6 +75,61 @@ pub(super) fn of_body(py: Python<'_>, error: &PyErr, body: &[u8]) -> PyResult<Op
         };
     }
     Ok(None)
+}
+
+/// What an app itself says is wrong, by a `RequestValidationError` that it raised.
+///
+/// # Errors
+/// Something was made of its `errors` that says nothing.
+pub(super) fn of_raised(error: &Bound<'_, PyAny>) -> PyResult<Invalid> {
+    type Said<'py> = (String, Bound<'py, PyAny>, String, String, Option<Bound<'py, PyAny>>);
+    let said = error.call_method0(intern!(error.py(), "_violations"))?.cast_into::<PyList>()?;
+    let mut names = HashSet::new();
+    let mut violations = Vec::with_capacity(said.len());
+    for each in said.iter() {
+        let (place, at, code, detail, limit): Said<'_> = each.extract()?;
+        let at = match &*place {
+            "parameter" => Location::Parameter(at.extract()?),
+            "path" => Location::Path(at.extract()?),
+            "header" => Location::Header(at.extract()?),
+            "cookie" => Location::Cookie(at.extract()?),
+            _ => {
+                let steps: PyResult<Vec<Step>> = at.cast::<PyList>()?.iter().map(|step| Step::of(&step)).collect();
+                Location::Pointer(pointer(&steps?, &mut names))
+            }
+        };
+        let violation = Violation::new(at, code, detail);
+        violations.push(match limit {
+            Some(limit) => violation.limit(limit_of(&limit)?),
+            None => violation,
+        });
+    }
+    Ok(Invalid { problem: Problem::validation(violations), names })
+}
+
+fn limit_of(limit: &Bound<'_, PyAny>) -> PyResult<Limit> {
+    if let Ok(whole) = limit.extract::<i64>() {
+        return Ok(Limit::Int(whole));
+    }
+    match limit.extract::<f64>() {
+        // What JSON has no number for stands as text.
+        Ok(float) if float.is_finite() => Ok(Limit::Float(float)),
+        _ => Ok(Limit::Text(limit.str()?.to_string())),
+    }
+}
+
+/// The JSON pointer of these steps; those of members whose names are numbers are added to `names`.
+fn pointer(steps: &[Step], names: &mut HashSet<String>) -> String {
+    let mut pointer = String::new();
+    for step in steps {
+        push_token(&mut pointer, step.text());
+        if let Step::Name(name) = step
+            && name.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            names.insert(pointer.clone());
+        }
+    }
+    pointer
 }
 
 /// The same of a model that is made of parameters; `place` says where what the model calls so stands.
@@ -119,6 +171,13 @@ enum Step {
 }
 
 impl Step {
+    fn of(step: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(match step.cast::<PyString>() {
+            Ok(name) => Self::Name(name.to_str()?.to_owned()),
+            Err(_) => Self::Index(step.str()?.to_str()?.to_owned()),
+        })
+    }
+
     fn text(&self) -> &str {
         match self {
             Self::Name(text) | Self::Index(text) => text,
@@ -158,13 +217,8 @@ fn by_pydantic(value: &Bound<'_, PyAny>) -> PyResult<Told> {
     for error in errors.iter().take(MAX_TOLD) {
         let code: String = error.get_item("type")?.extract()?;
         let message: String = error.get_item("msg")?.extract()?;
-        let mut steps = Vec::new();
-        for step in error.get_item("loc")?.cast::<PyTuple>()?.iter() {
-            steps.push(match step.cast::<PyString>() {
-                Ok(name) => Step::Name(name.to_str()?.to_owned()),
-                Err(_) => Step::Index(step.str()?.to_str()?.to_owned()),
-            });
-        }
+        let steps = error.get_item("loc")?.cast::<PyTuple>()?.iter().map(|step| Step::of(&step));
+        let steps: Vec<Step> = steps.collect::<PyResult<_>>()?;
         // A text within it that is to hold JSON is a member as any other.
         if code == "json_invalid" && steps.is_empty() {
             return Ok(Told::NotJson(message));
