@@ -68,41 +68,25 @@ class Hooks:
         """As `before_create`."""
         return list(self._methods)
 
-    async def before(
+    async def run(
         self,
+        when: Literal["before", "after"],
         op: WriteOp,
         request: Request,
         stored: Stored | None,
         document: Stored,
         call: Callable[..., Awaitable[Any]] | None = None,
         taken: tuple[Any, ...] = (),
-    ) -> bytes:
-        """The document as it is to be written. `call` is called in the place of a hook that takes more, with what is `taken` of the request."""
-        name = f"before_{op}"
+    ) -> bytes | None:
+        """Calls a hook; gives the document as it is to be written, and nothing where it is written already. `call` is called in the place of a hook
+        that takes more, with what is `taken` of the request."""
+        name = f"{when}_{op}"
         row = self._read(document)
-        given = await self._called(name, call, taken, self._context(op, request, stored), row)
-        if op == "delete":
-            return document[1]
-        if given is None:
-            given = row
-        elif not isinstance(given, self._class):
-            raise TypeError(
-                f"{self.name}.{name} gave {type(given).__name__}: give the {self._model.__name__} that is to be written, or nothing"
-            )
-        json: bytes = self._adapter.dump_json(given)
-        return json
-
-    async def after(
-        self,
-        op: WriteOp,
-        request: Request,
-        stored: Stored | None,
-        document: Stored,
-        call: Callable[..., Awaitable[Any]] | None = None,
-        taken: tuple[Any, ...] = (),
-    ) -> None:
-        """Tells what has happened; as `before`."""
-        await self._called(f"after_{op}", call, taken, self._context(op, request, stored), self._read(document))
+        ctx = HookContext(op, request, None if stored is None else self._read(stored))
+        given = await self._called(name, call, taken, ctx, row)
+        if when == "after":
+            return None
+        return document[1] if op == "delete" else self._written(name, row if given is None else given)
 
     async def _called(
         self,
@@ -123,8 +107,13 @@ class Hooks:
             )
         return told[0]
 
-    def _context(self, op: WriteOp, request: Request, stored: Stored | None) -> HookContext[Any]:
-        return HookContext(op, request, None if stored is None else self._read(stored))
+    def _written(self, name: str, row: Any) -> bytes:
+        if not isinstance(row, self._class):
+            raise TypeError(
+                f"{self.name}.{name} gave {type(row).__name__}: give the {self._model.__name__} that is to be written, or nothing"
+            )
+        json: bytes = self._adapter.dump_json(row)
+        return json
 
     def _read(self, row: Stored) -> Any:
         version, document = row

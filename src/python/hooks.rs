@@ -81,8 +81,8 @@ impl Hook {
         self.surrounding.get().map(|(_, shared)| shared)
     }
 
-    fn job(self, method: &'static str, event: Event, taken: Option<Taken>, reply: oneshot::Sender<Answer>) -> HookJob {
-        HookJob { hook: self, method, event, taken, reply, watch: None }
+    fn job(self, when: &'static str, event: Event, taken: Option<Taken>, reply: oneshot::Sender<Answer>) -> HookJob {
+        HookJob { hook: self, when, event, taken, reply, watch: None }
     }
 }
 
@@ -94,7 +94,8 @@ fn missed(hook: &str, problem: &Problem) {
 
 struct HookJob {
     hook: Hook,
-    method: &'static str,
+    /// `before` or `after`.
+    when: &'static str,
     event: Event,
     taken: Option<Taken>,
     reply: oneshot::Sender<Answer>,
@@ -113,7 +114,7 @@ impl Job for HookJob {
     }
 
     fn refused(self: Box<Self>, why: Refused) {
-        if self.method == "after" {
+        if self.when == "after" {
             tracing::error!(hook = &*self.hook.name, ?why, "a hook was not called");
         }
         if let Some(problem) = refusal::of_refusal(why) {
@@ -125,7 +126,7 @@ impl Job for HookJob {
 
 impl HookJob {
     fn begin(self, py: Python<'_>) -> Started {
-        let Self { hook, method, event, taken, reply, watch } = self;
+        let Self { hook, when, event, taken, reply, watch } = self;
         Stopwatch::turn(watch.as_ref(), Part::Python);
         let objects = hook.surrounding.get().and_then(|(objects, _)| objects.upgrade());
         let Some(objects) = objects else {
@@ -133,11 +134,11 @@ impl HookJob {
             return Started::Finished;
         };
         // After it was answered nobody can answer otherwise.
-        let inside = event.request.extensions.get::<RaisedInside>().filter(|_| method == "before").cloned();
+        let inside = event.request.extensions.get::<RaisedInside>().filter(|_| when == "before").cloned();
         let mut reply = HookReply { name: hook.name, inside, request: None, objects: Arc::downgrade(&objects), reply };
-        let called = match call(py, &objects, hook.index, method, event, taken, &mut reply.request) {
+        let called = match call(py, &objects, hook.index, when, event, taken, &mut reply.request) {
             Err(Unfit::Problem(problem)) => {
-                if method == "after" {
+                if when == "after" {
                     missed(&reply.name, &problem);
                 }
                 // A client may be gone.
@@ -157,12 +158,12 @@ impl HookJob {
     }
 }
 
-/// Calls `method` of `ziggurat.hooks.Hooks`.
+/// Calls `run` of `ziggurat.hooks.Hooks`.
 fn call(
     py: Python<'_>,
     objects: &Arc<Objects>,
     index: usize,
-    method: &str,
+    when: &str,
     event: Event,
     taken: Option<Taken>,
     given: &mut Option<Py<Request>>,
@@ -176,10 +177,10 @@ fn call(
     let kept = given.insert(request.clone().unbind());
     let hooks = &objects.hooks[index];
     let Some(taken) = taken else {
-        return Ok(hooks.call_method1(py, method, (op.as_str(), request, stored, document))?);
+        return Ok(hooks.call_method1(py, "run", (when, op.as_str(), request, stored, document))?);
     };
     let (function, taken) = taken.bring(py, objects, kept)?;
-    Ok(hooks.call_method1(py, method, (op.as_str(), request, stored, document, function, taken))?)
+    Ok(hooks.call_method1(py, "run", (when, op.as_str(), request, stored, document, function, taken))?)
 }
 
 /// Waits for a hook's coroutine.
