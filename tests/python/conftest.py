@@ -111,6 +111,14 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         assert code == 0, f"it ended with {code}:\n{served.output()}"
 
 
+@pytest.fixture
+def program(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The path of a file that holds `PROGRAM` of the test's module."""
+    path = tmp_path / "program.py"
+    path.write_text(request.module.PROGRAM)
+    return str(path)
+
+
 @pytest.fixture(params=["split", "fused"])
 def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Apps of the test, in this process and in others, are served by I/O threads, or on the thread of the loop."""

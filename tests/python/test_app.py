@@ -17,7 +17,6 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -433,13 +432,6 @@ if __name__ == "__main__":
     app.run(drain_timeout=float(os.environ.get("DRAIN", "10")), **json.loads(os.environ.get("SERVER", "{}")))
     print("returned", file=sys.stderr, flush=True)
 """
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> str:
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM)
-    return str(path)
 
 
 def connect(url: str) -> http.client.HTTPConnection:

@@ -92,13 +92,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> str:
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM)
-    return str(path)
-
-
 def line_of(program: str, comment: str) -> str:
     lines = Path(program).read_text().splitlines()
     return f"{program}:{next(number for number, line in enumerate(lines, 1) if line.endswith(f'# {comment}'))}"

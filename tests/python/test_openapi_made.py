@@ -48,13 +48,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> str:
-    path = tmp_path / "program.py"
-    path.write_text(PROGRAM)
-    return str(path)
-
-
 def at(path: str, text: str) -> str:
     lines = Path(path).read_text().splitlines()
     return f"{path}:{next(number for number, line in enumerate(lines, 1) if text in line)}"
