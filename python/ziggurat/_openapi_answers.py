@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from http import HTTPStatus
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from ._returns import WITHOUT_CONTENT, IncEx, Options, names_in_json
+from ._returns import WITHOUT_CONTENT
 from .responses import Response
 
 if TYPE_CHECKING:
@@ -95,47 +94,3 @@ def other(status: int | str, said: Mapping[str, Any], known: Json | None, schema
         with contextlib.suppress(ValueError):
             made["description"] = HTTPStatus(int(status)).phrase
     return made
-
-
-def as_written(schema: Json, model: Any, options: Options, definitions: Mapping[str, Json]) -> Json:
-    """The schema of a model without the fields that are left out, and without asking for those that may be."""
-    if not options.given():
-        return schema
-    if "items" in schema:
-        (each, *_) = (*get_args(model), None)
-        inner = dataclasses.replace(options, include=_of_each(options.include), exclude=_of_each(options.exclude))
-        return {**schema, "items": as_written(schema["items"], each, inner, definitions)}
-    whole = definitions.get(schema.get("$ref", "").rpartition("/")[2], schema)
-    if "properties" not in whole:
-        return schema
-    include, exclude, names = _names(options.include), _names(options.exclude, whole=True), names_in_json(model)
-    kept = {
-        field: of
-        for field, of in whole["properties"].items()
-        if (include is None or names.get(field, field) in include) and names.get(field, field) not in (exclude or ())
-    }
-    required = [field for field in whole.get("required", ()) if field in kept]
-    if options.may_lack:
-        required = [field for field in required if "default" not in kept[field]]
-    if not options.by_alias:
-        required = [names.get(field, field) for field in required]
-        kept = {names.get(field, field): of for field, of in kept.items()}
-    made = {**whole, "properties": kept, "required": required}
-    if not required:
-        del made["required"]
-    return made
-
-
-def _of_each(given: IncEx | None) -> IncEx | None:
-    """What is said of each thing in a list."""
-    of: IncEx | None = given.get("__all__") if isinstance(given, Mapping) else None  # type: ignore[call-overload]
-    return of if isinstance(of, Mapping | Set) else None
-
-
-def _names(given: IncEx | None, *, whole: bool = False) -> set[str] | None:
-    """The fields that are named, or only those of them that are meant as a whole."""
-    if given is None or "__all__" in given:
-        return None
-    if isinstance(given, Mapping):
-        return {str(name) for name, of in given.items() if not whole or of in (True, ...)}
-    return {str(name) for name in given}

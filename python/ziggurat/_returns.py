@@ -149,14 +149,14 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     return tuple(each for each in get_args(annotation) if each is not Ellipsis and each is not types.NoneType)
 
 
-def _bare(annotation: Any) -> Any:
+def bare(annotation: Any) -> Any:
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     return annotation
 
 
 def _is_response(annotation: Any) -> bool:
-    annotation = _bare(annotation)
+    annotation = bare(annotation)
     return isinstance(annotation, type) and issubclass(annotation, Response)
 
 
@@ -194,7 +194,7 @@ def _is_struct(annotation: Any) -> bool:
 
 def _declares(annotation: Any) -> bool:
     """Whether there are models in it, which say what may be told, or what only pydantic may be able to write."""
-    annotation = _bare(annotation)
+    annotation = bare(annotation)
     kind = get_origin(annotation) or annotation
     return _is_model(kind) or _is_strange(kind) or any(map(_declares, _members(annotation)))
 
@@ -208,7 +208,7 @@ def _is_strange(kind: Any) -> bool:
 
 def is_of_msgspec(annotation: Any) -> bool:
     """Whether there is a `msgspec.Struct` or a class of attrs in it, which msgspec writes."""
-    annotation = _bare(annotation)
+    annotation = bare(annotation)
     kind = get_origin(annotation) or annotation
     return _is_struct(kind) or is_attrs(kind) or any(map(is_of_msgspec, _members(annotation)))
 
@@ -303,7 +303,7 @@ Check = Callable[[Any], bool]
 
 def _fits(annotation: Any) -> Check | None:
     """Tells whether a value is what its type says as far as the serializer does not see to it: None is always."""
-    annotation = _bare(annotation)
+    annotation = bare(annotation)
     origin, members = get_origin(annotation), get_args(annotation)
     if _is_typeddict(annotation):
         required: frozenset[str] = annotation.__required_keys__
@@ -381,7 +381,7 @@ def _by_msgspec(model: Any, options: Options, plan: Plan) -> Write:
 
 def _exact(annotation: Any, known: dict[Any, Check]) -> Check:
     """Tells whether the Structs and the classes of attrs in a value are just those that were declared."""
-    annotation = _bare(annotation)
+    annotation = bare(annotation)
     origin, members = get_origin(annotation), get_args(annotation)
     if _is_struct(origin or annotation) or is_attrs(annotation):
         return _exact_class(annotation, known)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
+from ._selection import ALL, Tree, kept, tree_of
 from .exceptions import ConfigError
 
 if TYPE_CHECKING:
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["shown", "struct_of"]
 
-_ALL = "__all__"
 _FACTORIES = (list, dict, set)
 
-Tree: TypeAlias = "bool | dict[object, Tree]"
-"""What is meant: True is all of it, False nothing, and else these keys of it. `__all__` stands for each."""
 Field: TypeAlias = tuple[str, str, Callable[[Any], bool], Callable[[Any], bool]]
 """Its name, its name in JSON, and whether a value is left out by the class, or is its default."""
 
@@ -33,8 +31,8 @@ def shown(model: Any, options: Options, name: str, location: str) -> Callable[[A
             "response_model_exclude_unset is not for a msgspec.Struct, which does not know what was set",
             "say response_model_exclude_defaults=True, or have UNSET as the default of a field",
         )
-    include = True if options.include is None else _tree(options.include, "include", wrong)
-    exclude = False if options.exclude is None else _tree(options.exclude, "exclude", wrong)
+    include = True if options.include is None else tree_of(options.include, wrong.selection("include"))
+    exclude = False if options.exclude is None else tree_of(options.exclude, wrong.selection("exclude"))
     struct = struct_of(model)
     if struct is not None:
         if struct.__struct_config__.array_like and (include is not True or exclude is not False):
@@ -44,7 +42,7 @@ def shown(model: Any, options: Options, name: str, location: str) -> Callable[[A
             )
         for option, tree in (("include", include), ("exclude", exclude)):
             for key in tree if isinstance(tree, dict) else ():
-                if key != _ALL and key not in struct.__struct_fields__:
+                if key != ALL and key not in struct.__struct_fields__:
                     raise wrong(
                         f"response_model_{option} names {key!r}, which {struct.__name__} does not have",
                         f"choose from {', '.join(struct.__struct_fields__)}",
@@ -71,42 +69,16 @@ class _Wrong:
     def __call__(self, what: str, cure: str) -> ConfigError:
         return ConfigError(f"{self._name}: {what}", cure=cure, location=self._location)
 
+    def selection(self, option: str) -> Callable[[object], Tree]:
+        """Raises it for what is no selection of fields."""
 
-# What is meant
+        def raises(given: object) -> Tree:
+            raise self(
+                f"response_model_{option} has {given!r}, which says of no field whether it is meant",
+                "give names in a set, or in a dict with True or with what is meant of each",
+            )
 
-
-def _tree(given: object, option: str, wrong: _Wrong) -> Tree:
-    if given is True or given is ...:
-        return True
-    if isinstance(given, Mapping):
-        return {key: _tree(inner, option, wrong) for key, inner in given.items()}
-    if isinstance(given, Set):
-        return dict.fromkeys(given, True)
-    raise wrong(
-        f"response_model_{option} has {given!r}, which says of no field whether it is meant",
-        "give names in a set, or in a dict with True or with what is meant of each",
-    )
-
-
-def _both(one: Tree, other: Tree) -> Tree:
-    """What either means."""
-    if one is True or other is True:
-        return True
-    if not isinstance(one, dict):
-        return other
-    if not isinstance(other, dict):
-        return one
-    return one | {key: _both(one.get(key, False), inner) for key, inner in other.items()}
-
-
-def _within(tree: Tree, key: object, of: int | None = None) -> Tree:
-    """What is meant of this key, or of this place in a list of so many."""
-    if not isinstance(tree, dict):
-        return tree
-    found = _both(tree.get(key, False), tree.get(_ALL, False))
-    if of is not None and isinstance(key, int):
-        found = _both(found, tree.get(key - of, False))
-    return found
+        return raises
 
 
 # What is written
@@ -130,10 +102,10 @@ class _Walk:
         if dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__"):
             return self._fielded(value, include, exclude)
         if kind is dict:
-            return {key: self(each, *inner) for key, each in value.items() if (inner := _kept(include, exclude, key))}
+            return {key: self(each, *inner) for key, each in value.items() if (inner := kept(include, exclude, key))}
         if kind in (list, tuple):
             of = len(value)
-            return [self(each, *inner) for at, each in enumerate(value) if (inner := _kept(include, exclude, at, of))]
+            return [self(each, *inner) for at, each in enumerate(value) if (inner := kept(include, exclude, at, of))]
         if kind in (set, frozenset):
             # Of no order, so that nothing in it can be named.
             return [self(each, True, False) for each in value]
@@ -148,7 +120,7 @@ class _Walk:
                 continue
             if is_omitted(each) or (self._defaults and is_default(each)):
                 continue
-            if inner := _kept(include, exclude, name):
+            if inner := kept(include, exclude, name):
                 made[written if self._by_alias else name] = self(each, *inner)
         return made
 
@@ -174,12 +146,6 @@ def _of_class(kind: type[Any]) -> Iterator[Field]:
         # As msgspec leaves them out.
         if dataclasses.is_dataclass(kind) or not field.name.startswith("_"):
             yield field.name, field.encode_name, _never, _equals(field.default, field.default_factory)
-
-
-def _kept(include: Tree, exclude: Tree, key: object, of: int | None = None) -> tuple[Tree, Tree] | None:
-    """What is meant within, where it is there at all."""
-    included, excluded = _within(include, key, of), _within(exclude, key, of)
-    return None if included is False or excluded is True else (included, excluded)
 
 
 def _never(value: Any) -> bool:

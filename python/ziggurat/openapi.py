@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
-from ._openapi_answers import as_written, of_msgspec, other, success
+from ._openapi_answers import of_msgspec, other, success
 from ._openapi_info import Contact, ExternalDocs, License, Server, ServerVariable, Tag
 from ._openapi_models import tell_of_model
 from ._openapi_numbers import without_what_json_lacks
 from ._openapi_params import FASTAPI_ERRORS, form_body, parameters, request_body
+from ._openapi_refs import REF, ref_to, renamed
 from ._openapi_security import Security, add_problems, as_fastapi, problem
+from ._openapi_written import as_written
 from ._returns import is_of_msgspec
 from .exceptions import ConfigError
 from .params import MISSING, Compiled, path_names
@@ -35,7 +37,6 @@ __all__ = ["Contact", "ExternalDocs", "License", "Server", "ServerVariable", "Ta
 
 Json = dict[str, Any]
 
-_REF = "#/components/schemas/{model}"
 _SWITCH = 0.0005
 """Seconds after which the interpreter is left to others while the text is made, which takes long in an app of many routes."""
 _MAKING = threading.Lock()
@@ -349,14 +350,14 @@ class _Schemas:
                 else:
                     with _named(route):
                         self._add(inputs, (id(plan), which), "serialization", answered)
-        made, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REF)  # type: ignore[arg-type]
+        made, definitions = TypeAdapter.json_schemas(inputs, ref_template=REF)  # type: ignore[arg-type]
         self._made: dict[tuple[int, str], Json] = {key: value for (key, _), value in made.items()}
         self.definitions: dict[str, Json] = definitions.get("$defs", {})
-        schemas, found = of_msgspec(structs, _REF)
+        schemas, found = of_msgspec(structs, REF)
         found, clashing = _told_apart(found, self.definitions)
         names = {name: f"{name}-msgspec" for name in clashing}
-        self._made |= {key: _renamed(schema, names) for key, schema in schemas.items()}
-        self.definitions |= {names.get(name, name): _renamed(schema, names) for name, schema in found.items()}
+        self._made |= {key: renamed(schema, names) for key, schema in schemas.items()}
+        self.definitions |= {names.get(name, name): renamed(schema, names) for name, schema in found.items()}
         self._give_way({name for name in self.definitions if name in taken or name in ("Problem", "Violation")})
 
     @staticmethod
@@ -374,8 +375,8 @@ class _Schemas:
     def _give_way(self, clashing: set[str]) -> None:
         """Leaves names to the native resources, which have a schema of the same name for another shape."""
         names = {name: f"{name}-Python" for name in clashing}
-        self._made = {key: _renamed(schema, names) for key, schema in self._made.items()}
-        self.definitions = {names.get(name, name): _renamed(schema, names) for name, schema in self.definitions.items()}
+        self._made = {key: renamed(schema, names) for key, schema in self._made.items()}
+        self.definitions = {names.get(name, name): renamed(schema, names) for name, schema in self.definitions.items()}
 
     def body(self, compiled: Compiled) -> Json:
         """What the body of a request has to be."""
@@ -403,24 +404,6 @@ def _told_apart(found: dict[str, Json], known: Mapping[str, Json]) -> tuple[dict
     return left, left.keys() & known.keys()
 
 
-def _renamed(node: Any, names: Mapping[str, str]) -> Any:
-    """A schema with references to other names."""
-    if not names:
-        return node
-    if isinstance(node, list):
-        return [_renamed(item, names) for item in node]
-    if not isinstance(node, dict):
-        return node
-    made = {key: _renamed(value, names) for key, value in node.items()}
-    refs = {_REF.format(model=name): _REF.format(model=name_now) for name, name_now in names.items()}
-    if isinstance(ref := made.get("$ref"), str):
-        made["$ref"] = refs.get(ref, ref)
-    if isinstance(tags := made.get("mapping"), dict):
-        # Of a discriminator: the schema that each tag stands for.
-        made["mapping"] = {tag: refs.get(ref, ref) if isinstance(ref, str) else ref for tag, ref in tags.items()}
-    return made
-
-
 _VIOLATION: Json = {
     "type": "object",
     "description": "One thing that was wrong with a request.",
@@ -446,6 +429,6 @@ _PROBLEM: Json = {
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "detail": {"type": "string"},
         "instance": {"type": "string", "format": "uri-reference"},
-        "errors": {"type": "array", "items": {"$ref": _REF.format(model="Violation")}},
+        "errors": {"type": "array", "items": {"$ref": ref_to("Violation")}},
     },
 }

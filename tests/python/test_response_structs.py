@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
@@ -82,7 +83,23 @@ def written(annotation: Any, value: Any, **options: Any) -> str:
     with TestClient(app) as client:
         answer = client.get("/")
     assert answer.status_code == 200, answer.text
+    check_document(app.openapi(), answer.json())
     return answer.text
+
+
+def check_document(document: Any, answer: Any) -> None:
+    """The document shows what is answered: what it asks for is there, and nothing that it does not know."""
+
+    def closed(node: Any) -> Any:
+        if isinstance(node, list):
+            return [closed(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        made = {key: closed(each) for key, each in node.items()}
+        return {"additionalProperties": False, **made} if isinstance(made.get("properties"), dict) else made
+
+    schema = document["paths"]["/"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    Draft202012Validator(closed({**schema, "components": document["components"]})).validate(answer)
 
 
 GIVEN = [
