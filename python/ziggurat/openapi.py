@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
@@ -75,7 +75,7 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
 
     routes = [route for route in app.route_specs if route.include_in_schema]
     schemas = _Schemas([(route, app.compiled(route)) for route in routes], taken)
-    used = {op["operationId"] for op in _operations(paths) if "operationId" in op}
+    used = _named_once(app.crud_specs, paths)
     ids = _operation_ids(routes, used)
     for route in routes:
         compiled = app.compiled(route)
@@ -247,6 +247,11 @@ def _native_of(spec: CrudSpec, op: Op, paths: dict[str, Json]) -> Json | None:
     return found
 
 
+def _of_resource(spec: CrudSpec, paths: dict[str, Json]) -> list[Json]:
+    """The operations of a resource that are shown."""
+    return [operation for op in spec.ops if (operation := _native_of(spec, op, paths)) is not None]
+
+
 def _native_operation(spec: NativeSpec, used: set[str]) -> Json:
     """What is known of a handler in Rust: where it is."""
     made: Json = {"operationId": _unused(_candidates(spec.service.name, spec.method or "", spec.path), used)}
@@ -300,18 +305,32 @@ def _operation_ids(routes: list[RouteSpec], used: set[str]) -> dict[int, str]:
     return made
 
 
-def _candidates(name: str, method: str, path: str) -> Iterator[str]:
-    def slug(text: str) -> str:
-        return re.sub(r"\W+", "_", text).strip("_")
+def _named_once(resources: Iterable[CrudSpec], paths: dict[str, Json]) -> set[str]:
+    """Has operations of a model that is served several times called by their paths from the second on; gives all names."""
+    used: set[str] = set()
+    for spec in resources:
+        for operation in _of_resource(spec, paths):
+            name = operation["operationId"]
+            operation["operationId"] = _unused(chain([name], _numbered(f"{name}_{_slug(spec.path) or 'root'}")), used)
+    return used
 
-    short = slug(name)
+
+def _candidates(name: str, method: str, path: str) -> Iterator[str]:
+    short = _slug(name)
     yield short
     by_method = f"{short}_{method.lower()}"
     yield by_method
-    by_path = f"{by_method}_{slug(path) or 'root'}"
-    yield by_path
+    yield from _numbered(f"{by_method}_{_slug(path) or 'root'}")
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
     for number in count(2):
-        yield f"{by_path}_{number}"
+        yield f"{name}_{number}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "_", text).strip("_")
 
 
 def _unused(candidates: Iterator[str], used: set[str]) -> str:

@@ -116,6 +116,31 @@ def test_an_operation_keeps_its_name_when_others_come_after_it() -> None:
     assert ids == {"/a": "item", "/b": "item_get", "/c/x": "item_get_c_x", "/v2/c/x": "item_get_v2_c_x", "/d": "read_d"}
 
 
+def test_operations_of_a_model_that_is_served_twice_have_names_of_their_own() -> None:
+    class Author(Model):
+        id: UUID
+
+    app = Ziggurat(store="sqlite:///:memory:")
+    router = Router("/v1")
+    router.crud(Author, ops={"get", "query"})(type("Routes", (), {}))
+    app.crud(Author, ops={"get", "list"})(type("Routes", (), {}))
+    app.include_router(router)
+    app.include_router(router, prefix="/v2")
+
+    @app.get("/author_get_v1_author")
+    async def author_get_v1_author() -> None: ...
+
+    paths = document(app)["paths"]
+    assert {path: item["get"]["operationId"] for path, item in paths.items() if "get" in item} == {
+        "/author/{id}": "author_get",
+        "/author": "author_list",
+        "/v1/author/{id}": "author_get_v1_author",
+        "/v2/v1/author/{id}": "author_get_v2_v1_author",
+        "/author_get_v1_author": "author_get_v1_author_get",
+    }
+    assert paths["/v2/v1/author"]["x-query"]["operationId"] == "author_query_v2_v1_author"
+
+
 def test_an_operation_id_is_given_once() -> None:
     app = Ziggurat()
 
