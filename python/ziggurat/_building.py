@@ -69,7 +69,8 @@ class Building:
         for model, kept in app._kept.items():
             native.keep(app._describe(model, shard_key=kept.shard_key), kept.location)
         app._open_writes = self._find_open_writes()
-        app._crud_openapi = json.loads(native.crud_openapi())
+        hidden = [place for place, crud in enumerate(app.crud_specs) if not crud.shown.include_in_schema]
+        app._crud_openapi = json.loads(native.crud_openapi(hidden))
         _check_operations(app)
         app._pages.add(self)
         native.build(app)

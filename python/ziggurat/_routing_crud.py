@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from ._location import user_location
+from ._openapi_shown import Responses, Shown
 from ._routing_registry import Registry
 from ._specs import (
     CORE,
@@ -75,6 +76,9 @@ class CrudRoutes(Registry):
         errors: Literal["problem", "fastapi"] = "problem",
         layers: Sequence[AnyLayer] = (),
         skip_layers: Sequence[SkippedLayer] = (),
+        include_in_schema: bool = True,
+        deprecated: bool = False,
+        responses: Responses | None = None,
     ) -> Callable[[Class], Class]:
         """Serves the rows of `model` natively, and gives the decorated class back unchanged.
 
@@ -127,6 +131,9 @@ class CrudRoutes(Registry):
 
         `layers` stand around its operations alone, inside the layers and the middleware of the app and of its router, outermost first; `skip_layers` names layers of the
         app that requests to them do not pass.
+
+        With `include_in_schema=False` the document shows neither its operations nor its models. `deprecated` says of all of them that they should be
+        used no more, and `responses` tells of other answers, as for routes.
 
         Methods of the class are hooks: `async def before_create(self, ctx, doc)` may change the row that is to be written, or raise an
         `HTTPException`; `after_create` is told once it is written, and the client does not wait for it. So are the others of `replace`,
@@ -190,6 +197,7 @@ class CrudRoutes(Registry):
             skip_layers=skips_of(skip_layers, model.__name__, location),
             hooks=None,
             location=location,
+            shown=Shown.checked(include_in_schema, deprecated, responses, model.__name__, location),
         )
 
         unused = self._awaits(f"@app.crud({model.__name__}, ...) above a class", location)

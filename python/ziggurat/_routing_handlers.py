@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, Unpack
 
 from ._forms import FormLimits, body_size, form_limits
 from ._location import user_location
+from ._openapi_shown import Shown
 from ._param_depends import checked
 from ._returns import IncEx, Options, check_status, returned_by
 from ._routing_registry import Registry
@@ -127,7 +127,7 @@ class HandlerRoutes(Registry):
             response_model_exclude_none,
             response_model_by_alias,
         )
-        _check_responses(responses or {}, path, location)
+        Shown.checked(include_in_schema, deprecated, responses, path, location)
         if operation_id is not None and len(verbs) > 1:
             raise ConfigError(
                 f"{path}: operation_id={operation_id!r} would be that of {' and '.join(verbs)}",
@@ -191,24 +191,3 @@ class HandlerRoutes(Registry):
             return function
 
         return decorator
-
-
-def _check_responses(responses: Mapping[int | str, Mapping[str, Any]], path: str, location: str) -> None:
-    for status, said in responses.items():
-        if str(status) != "default" and not re.fullmatch(r"[1-5](\d\d|XX)", str(status)):
-            raise ConfigError(
-                f"{path}: responses names {status!r}", cure='write a status, "4XX" or "default"', location=location
-            )
-        if not isinstance(said, Mapping):
-            raise ConfigError(
-                f"{path}: responses says {said!r} of {status}",
-                cure='write {"description": ..., "model": ...}',
-                location=location,
-            )
-        model = said.get("model")
-        if isinstance(model, str | int | Mapping | list | tuple):
-            raise ConfigError(
-                f"{path}: responses says that {status} has the model {model!r}, which is no type",
-                cure="give a model, or a type as list[Item]",
-                location=location,
-            )

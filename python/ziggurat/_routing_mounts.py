@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._forms import FormLimits
 from ._location import user_location
+from ._openapi_shown import Responses, Shown
 from ._routing_registry import Registry
 from ._specs import (
     PUBLIC,
@@ -47,16 +48,21 @@ class MountedRoutes(Registry):
         guards: Sequence[Guard] = (),
         dependencies: Sequence[Any] = (),
         forms: FormLimits | None = None,
+        include_in_schema: bool = True,
+        deprecated: bool = False,
+        responses: Responses | None = None,
     ) -> None:
         """Serves the routes of `router`, here at `prefix` and with what else is given, outside of what it has itself.
 
         A router may be included several times, and in other routers. `dependencies` are called before each of its handlers in Python.
+        `include_in_schema`, `deprecated` and `responses` are those of `Router`.
         """
         from .routers import Around, include
 
         location = user_location()
         self._refuse_when_built("a router", location)
-        around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies, forms)
+        shown = Shown.checked(include_in_schema, deprecated, responses, "the router", location)
+        around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies, forms, shown)
         self._entries.append(include(self, router, around, location))
 
     def native(
@@ -69,10 +75,14 @@ class MountedRoutes(Registry):
         guards: Sequence[Guard] = (),
         layers: Sequence[AnyLayer] = (),
         skip_layers: Sequence[SkippedLayer] = (),
+        include_in_schema: bool = True,
+        deprecated: bool = False,
+        responses: Responses | None = None,
     ) -> None:
         """Mounts a handler of an extension module that is written in Rust: `app.native("/fast", my.fast)`.
 
-        It answers every method that no other route at the path names, or those of `methods`, and enters Python for none.
+        It answers every method that no other route at the path names, or those of `methods`, and enters Python for none. The document shows the
+        methods that are named, with `deprecated` and `responses` as for other routes, unless `include_in_schema` is False.
         """
         location = user_location()
         self._refuse_when_built(f"the route {path}", location)
@@ -94,6 +104,7 @@ class MountedRoutes(Registry):
                 layers=layers_of(layers, path, location),
                 skip_layers=skips_of(skip_layers, path, location),
                 location=location,
+                shown=Shown.checked(include_in_schema, deprecated, responses, path, location),
             )
             self._entries.append(spec)
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast, get_args
 
 from ._forms import FormLimits
+from ._openapi_shown import Responses, Shown
 from ._param_depends import Dependency
 from ._returns import Returned
 from .exceptions import ConfigError
@@ -124,7 +125,7 @@ class RouteOptions(TypedDict, total=False):
     """Whether fields are called by their aliases; they are unless told."""
     media_type: str | None
     """Of what a handler yields as chunks or lines."""
-    responses: Mapping[int | str, Mapping[str, Any]]
+    responses: Responses
     """Other answers for the document, by status: `{404: {"description": "No such item", "model": Problem}}`, and whatever OpenAPI
     has of an answer."""
     operation_id: str | None
@@ -180,12 +181,17 @@ class RouteSpec:
     location: str
     """`file:line` of the decorator."""
     returned: Returned = field(default_factory=Returned)
-    responses: Mapping[int | str, Mapping[str, Any]] = field(default_factory=dict)
+    responses: Responses = field(default_factory=dict)
     """Other answers, for the document."""
     catches: tuple[Scope, ...] = ()
     """Handlers of exceptions, those of the app first."""
     websocket: str | None = None
     """What the native side is told of its sockets, where it is a route of WebSockets."""
+
+    @property
+    def shown(self) -> Shown:
+        """What is said of it for the document, as of other operations."""
+        return Shown(self.include_in_schema, self.deprecated, self.responses)
 
 
 @dataclass(frozen=True)
@@ -249,6 +255,7 @@ class CrudSpec:
     location: str
     catches: tuple[Scope, ...] = ()
     """Handlers of exceptions, those of the app first."""
+    shown: Shown = field(default_factory=Shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +275,7 @@ class NativeSpec:
     location: str
     catches: tuple[Scope, ...] = ()
     """Handlers of exceptions, those of the app first."""
+    shown: Shown = field(default_factory=Shown)
 
 
 @dataclass(frozen=True, slots=True)

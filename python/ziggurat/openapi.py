@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, count
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,13 @@ from ._openapi_written import as_written
 from ._returns import is_of_msgspec
 from .exceptions import ConfigError
 from .params import MISSING, Compiled, path_names
-from .routing import CrudSpec
+from .routing import CrudSpec, NativeSpec
 
 if TYPE_CHECKING:
+    from ._openapi_shown import Shown
     from .app import Ziggurat
     from .hooks import Hooks
-    from .routing import NativeSpec, Op, RouteSpec
+    from .routing import Op, RouteSpec
 
 __all__ = ["Contact", "ExternalDocs", "License", "Server", "ServerVariable", "Tag", "document", "text"]
 
@@ -66,7 +67,8 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     security = Security(app)
     paths: dict[str, Json] = {path: dict(item) for path, item in crud.get("paths", {}).items()}
     taken = dict(crud.get("components", {}).get("schemas", {}))
-    for spec in app.crud_specs:
+    resources = app.crud_specs
+    for spec in resources:
         with _named(spec):
             _secure_resource(app, spec, paths, security)
             if spec.hooks is not None and spec.hooks.plans:
@@ -74,8 +76,12 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
             tell_of_model(spec.model, taken)
 
     routes = [route for route in app.route_specs if route.include_in_schema]
-    schemas = _Schemas([(route, app.compiled(route)) for route in routes], taken)
-    used = _named_once(app.crud_specs, paths)
+    others: list[CrudSpec | NativeSpec] = [
+        *(spec for spec in resources if spec.shown.include_in_schema),
+        *(spec for spec in app.native_specs if spec.shown.include_in_schema and spec.method is not None),
+    ]
+    schemas = _Schemas([(route, app.compiled(route)) for route in routes], others, taken)
+    used = _named_once(resources, paths)
     ids = _operation_ids(routes, used)
     for route in routes:
         compiled = app.compiled(route)
@@ -86,11 +92,13 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
             as_fastapi(operation)
             taken = {**FASTAPI_ERRORS, **taken}
         paths.setdefault(_template(route.path), {})[route.method.lower()] = operation
-    for native in app.native_specs:
-        if native.method is not None:
-            operation = _native_operation(native, used)
-            security.add(operation, app.asked(native), native)
-            paths.setdefault(_template(native.path), {})[native.method.lower()] = operation
+    for each in others:
+        if isinstance(each, NativeSpec):
+            operation = _native_operation(each, used)
+            security.add(operation, app.asked(each), each)
+            paths.setdefault(_template(each.path), {})[_method_of(each)] = operation
+        for operation in _operations_of(each, paths):
+            _tell(operation, each.shown, id(each), schemas)
 
     components: Json = {key: dict(value) for key, value in crud.get("components", {}).items()}
     components["schemas"] = {"Problem": _PROBLEM, "Violation": _VIOLATION, **taken, **schemas.definitions}
@@ -154,7 +162,7 @@ def _unwritable(app: Ziggurat, made: Json, error: Exception) -> ConfigError:
 
 
 @contextmanager
-def _named(spec: RouteSpec | CrudSpec) -> Iterator[None]:
+def _named(spec: RouteSpec | CrudSpec | NativeSpec) -> Iterator[None]:
     """Has what is raised by code of the user's, as by a model that describes itself, say of which route that was."""
     try:
         yield
@@ -181,8 +189,6 @@ def _operation(route: RouteSpec, compiled: Compiled, schemas: _Schemas, operatio
         made["summary"] = route.summary
     if route.description:
         made["description"] = route.description
-    if route.deprecated:
-        made["deprecated"] = True
     shown = parameters(compiled.params)
     if shown:
         made["parameters"] = shown
@@ -205,10 +211,24 @@ def _operation(route: RouteSpec, compiled: Compiled, schemas: _Schemas, operatio
     add_problems(made, problems)
     # Whatever a handler raises by itself, and what any route may answer: 500, 503, 504.
     made["responses"]["default"] = problem("Any other failure")
-    for status, said in route.responses.items():
-        known = made["responses"].get(str(status))
-        made["responses"][str(status)] = other(status, said, known, schemas.said(route, status))
+    _tell(made, route.shown, id(route.plan), schemas)
     return made
+
+
+def _tell(operation: Json, shown: Shown, whose: int, schemas: _Schemas) -> None:
+    """What the app says of it beside."""
+    if shown.deprecated:
+        operation["deprecated"] = True
+    answers = operation.setdefault("responses", {})
+    for status, said in shown.responses.items():
+        answers[str(status)] = other(status, said, answers.get(str(status)), schemas.said(whose, status))
+
+
+def _operations_of(spec: CrudSpec | NativeSpec, paths: dict[str, Json]) -> list[Json]:
+    """Those of a resource, or that of a handler in Rust."""
+    if isinstance(spec, NativeSpec):
+        return [paths[_template(spec.path)][_method_of(spec)]]
+    return _of_resource(spec, paths)
 
 
 def path_of(spec: CrudSpec, op: Op) -> str:
@@ -245,6 +265,11 @@ def _native_of(spec: CrudSpec, op: Op, paths: dict[str, Json]) -> Json | None:
     """A native operation of a resource, if the document shows it."""
     found: Json | None = paths.get(path_of(spec, op), {}).get(_OPERATIONS[op][0])
     return found
+
+
+def _method_of(spec: NativeSpec) -> str:
+    """Under which its operation stands."""
+    return (spec.method or "").lower()
 
 
 def _of_resource(spec: CrudSpec, paths: dict[str, Json]) -> list[Json]:
@@ -345,7 +370,12 @@ class _Schemas:
     They are made together so that pydantic can tell apart models of the same name, and the two forms of one model.
     """
 
-    def __init__(self, routes: list[tuple[RouteSpec, Compiled]], taken: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        routes: list[tuple[RouteSpec, Compiled]],
+        others: Sequence[CrudSpec | NativeSpec],
+        taken: Mapping[str, Any],
+    ) -> None:
         inputs: list[tuple[tuple[int, str], str, TypeAdapter[Any]]] = []
         structs: dict[tuple[int, str], Any] = {}
         for route, compiled in {id(compiled): (route, compiled) for route, compiled in routes}.values():
@@ -357,18 +387,11 @@ class _Schemas:
                 with _named(route):
                     self._add(inputs, (id(compiled), "body"), "validation", compiled.body.annotation)
         for route in {id(route.plan): route for route, _ in routes}.values():
-            plan, model = route.plan, route.returned.model
-            answers = {
-                f"responses {status}": said["model"] for status, said in route.responses.items() if "model" in said
-            }
-            if model is not MISSING:
-                answers["returns"] = model
-            for which, answered in answers.items():
-                if is_of_msgspec(answered):
-                    structs[id(plan), which] = answered
-                else:
-                    with _named(route):
-                        self._add(inputs, (id(plan), which), "serialization", answered)
+            model = route.returned.model
+            answers = _said(route.shown) | ({} if model is MISSING else {"returns": model})
+            self._add_answers(route, id(route.plan), answers, inputs, structs)
+        for spec in others:
+            self._add_answers(spec, id(spec), _said(spec.shown), inputs, structs)
         made, definitions = TypeAdapter.json_schemas(inputs, ref_template=REF)  # type: ignore[arg-type]
         self._made: dict[tuple[int, str], Json] = {key: value for (key, _), value in made.items()}
         self.definitions: dict[str, Json] = definitions.get("$defs", {})
@@ -378,6 +401,21 @@ class _Schemas:
         self._made |= {key: renamed(schema, names) for key, schema in schemas.items()}
         self.definitions |= {names.get(name, name): renamed(schema, names) for name, schema in found.items()}
         self._give_way({name for name in self.definitions if name in taken or name in ("Problem", "Violation")})
+
+    def _add_answers(
+        self,
+        spec: RouteSpec | CrudSpec | NativeSpec,
+        whose: int,
+        answers: Mapping[str, Any],
+        inputs: list[tuple[tuple[int, str], str, TypeAdapter[Any]]],
+        structs: dict[tuple[int, str], Any],
+    ) -> None:
+        for which, answered in answers.items():
+            if is_of_msgspec(answered):
+                structs[whose, which] = answered
+            else:
+                with _named(spec):
+                    self._add(inputs, (whose, which), "serialization", answered)
 
     @staticmethod
     def _add(
@@ -401,14 +439,19 @@ class _Schemas:
         """What the body of a request has to be."""
         return self._made.get((id(compiled), "body"), {})
 
-    def said(self, route: RouteSpec, status: int | str) -> Json:
+    def said(self, whose: int, status: int | str) -> Json:
         """What an answer is of which the app tells."""
-        return self._made.get((id(route.plan), f"responses {status}"), {})
+        return self._made.get((whose, f"responses {status}"), {})
 
     def returned(self, route: RouteSpec) -> Json:
         """What the handler returns; `{}` is any JSON value."""
         schema = self._made.get((id(route.plan), "returns"), {})
         return as_written(schema, route.returned.model, route.returned.options, self.definitions)
+
+
+def _said(shown: Shown) -> dict[str, Any]:
+    """The models of other answers."""
+    return {f"responses {status}": said["model"] for status, said in shown.responses.items() if "model" in said}
 
 
 def _told_apart(found: dict[str, Json], known: Mapping[str, Json]) -> tuple[dict[str, Json], set[str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ._forms import FormLimits, form_limits
 from ._location import user_location
+from ._openapi_shown import Responses, Shown
 from ._param_depends import Dependency
 from ._param_depends import checked as dependencies_of
 from ._specs import (
@@ -50,6 +51,7 @@ class Around:
     guards: tuple[Guard, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     forms: FormLimits | None = None
+    shown: Shown = field(default_factory=Shown)
     catches: tuple[Scope, ...] = ()
 
     @classmethod
@@ -62,6 +64,7 @@ class Around:
         guards: Sequence[Guard],
         dependencies: Sequence[Any],
         forms: FormLimits | None,
+        shown: Shown,
     ) -> Around:
         """Of what the user gave."""
         location = user_location()
@@ -80,6 +83,7 @@ class Around:
             guards_of(guards, False, what, location),
             dependencies_of(dependencies, what, location),
             form_limits(forms, what, location),
+            shown,
         )
 
     def outside_of(self, inner: Around) -> Around:
@@ -92,6 +96,7 @@ class Around:
             (*self.guards, *inner.guards),
             (*self.dependencies, *inner.dependencies),
             inner.forms or self.forms,
+            self.shown.outside_of(inner.shown),
             (*self.catches, *inner.catches),
         )
 
@@ -107,14 +112,24 @@ class Around:
         if isinstance(spec, CrudSpec):
             asked = {op: own if op in spec.public else (*self.guards, *own) for op, own in spec.guards.items()}
             path, tags = self.prefix + spec.path, (*self.tags, *spec.tags)
-            return replace(spec, path=path, tags=tags, guards=asked, layers=layers, skip_layers=skips)
+            shown = self.shown.outside_of(spec.shown)
+            return replace(spec, path=path, tags=tags, guards=asked, layers=layers, skip_layers=skips, shown=shown)
         guards = spec.guards if spec.public else (*self.guards, *spec.guards)
+        if isinstance(spec, NativeSpec):
+            spec = replace(spec, shown=self.shown.outside_of(spec.shown))
         if isinstance(spec, NativeSpec | MountSpec):
             return replace(spec, path=self.prefix + spec.path, guards=guards, layers=layers, skip_layers=skips)
         before = (*self.dependencies, *spec.dependencies)
         tags = (*self.tags, *spec.tags)
         spec = replace(spec, tags=tags, guards=guards, layers=layers, skip_layers=skips, dependencies=before)
-        return replace(spec, forms=spec.forms or self.forms)
+        shown = self.shown.outside_of(spec.shown)
+        return replace(
+            spec,
+            forms=spec.forms or self.forms,
+            include_in_schema=shown.include_in_schema,
+            deprecated=shown.deprecated,
+            responses=shown.responses,
+        )
 
 
 _NOTHING = Around()
@@ -138,6 +153,10 @@ class Router(Routes):
     where no route does, nor a router further inside. `exception_handlers` are those of its
     routes, as `exception_handler` adds them.
 
+    Three are for the OpenAPI document alone, and hold for handlers, handlers in Rust and CRUD: with `include_in_schema=False` it shows none
+    of its routes; `deprecated` says of all of them that they should be used no more; `responses` are other answers, by status, where no route
+    nor a router further inside says something of the same.
+
     What is registered after it was included is there as well, until the app is built.
     """
 
@@ -151,10 +170,16 @@ class Router(Routes):
         guards: Sequence[Guard] = (),
         dependencies: Sequence[Any] = (),
         forms: FormLimits | None = None,
+        include_in_schema: bool = True,
+        deprecated: bool = False,
+        responses: Responses | None = None,
         exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
     ) -> None:
         super().__init__()
-        self._around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies, forms)
+        shown = Shown.checked(
+            include_in_schema, deprecated, responses, f"the router {prefix}".rstrip(), user_location()
+        )
+        self._around = Around.checked(prefix, tags, layers, skip_layers, guards, dependencies, forms, shown)
         for kind, function in (exception_handlers or {}).items():
             self._catch(kind, function, user_location())
         self._included_in: list[Registry] = []

@@ -269,9 +269,9 @@ impl App {
         self.draft(py, |draft| draft.use_layers(layers))
     }
 
-    /// Fragments of the OpenAPI document for the CRUD routes, as JSON.
-    fn crud_openapi(&self, py: Python<'_>) -> PyResult<String> {
-        self.draft(py, |draft| Ok(draft.crud_openapi()))
+    /// Fragments of the OpenAPI document for the CRUD routes, as JSON. `hidden` are the resources that it does not tell of, by their places.
+    fn crud_openapi(&self, py: Python<'_>, hidden: Vec<usize>) -> PyResult<String> {
+        self.draft(py, |draft| Ok(draft.crud_openapi(&hidden)))
     }
 
     /// Method and path of every CRUD operation that changes rows for anybody who asks.

@@ -410,8 +410,10 @@ impl Draft {
             .at_if_known(location))
     }
 
-    pub(super) fn crud_openapi(&self) -> String {
-        openapi_of(self.resources.iter().map(|(resource, _)| resource)).to_string()
+    /// `hidden` are the resources that it does not tell of, by their places.
+    pub(super) fn crud_openapi(&self, hidden: &[usize]) -> String {
+        let shown = self.resources.iter().enumerate().filter(|(place, _)| !hidden.contains(place));
+        openapi_of(shown.map(|(_, (resource, _))| resource)).to_string()
     }
 
     /// The method and path of every CRUD operation that changes rows for anybody who asks.
