@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["missing"]
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+
+__all__ = ["missing", "unexpected"]
 
 _HERE = {
     "add_middleware": "give layers=[layers.Cors(...)] and the like, or decorate a function with @{}.middleware",
@@ -19,6 +23,35 @@ _HERE = {
     "before_request": "write @{}.middleware",
     "after_request": "write @{}.middleware",
 }
+
+_OPTIONS = {
+    "response_class": "annotate what is returned, as -> HTMLResponse, and return one",
+    "default_response_class": "annotate what handlers return, as -> HTMLResponse, and return one",
+    "response_description": 'write responses={200: {"description": ...}}',
+    "openapi_extra": "say it of models and answers, with Field(json_schema_extra=...) and responses=",
+    "docs_url": "write docs_path=",
+    "redoc_url": "leave it out; the page that shows the document is at docs_path=",
+    "openapi_url": "write openapi_path=",
+    "root_path": 'write servers=[{"url": "/prefix"}]',
+    "root_path_in_servers": "write servers=",
+    "redirect_slashes": "write layers=[layers.NormalizePath()]",
+    "middleware": "write layers=[layers.Cors(...), a_middleware]",
+    "on_startup": "decorate the function with @app.on_startup, or give lifespan=",
+    "on_shutdown": "decorate the function with @app.on_shutdown, or give lifespan=",
+    "swagger_ui_parameters": "leave it out; the page is served as it is",
+    "route_class": "decorate a function with @app.middleware",
+    "url_prefix": "write prefix=",
+}
+
+
+def unexpected(what: str, function: Callable[..., object], given: Iterable[str]) -> TypeError:
+    """The error for options that `function` does not have, with what is written here in the place of the first. `what` is what they are of."""
+    name = next(iter(given))
+    cure = _OPTIONS.get(name)
+    if cure is None:
+        close = difflib.get_close_matches(name, inspect.signature(function).parameters, n=1)
+        cure = f"did you mean {close[0]}=?" if close else "the reference has those that there are"
+    return TypeError(f"{what} has no option {name}; {cure}")
 
 
 def missing(owner: object, name: str) -> AttributeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, Unpack
+from typing import Any, Never, TypeVar, Unpack
 
 from ._forms import FormLimits, body_size, form_limits
 from ._location import user_location
@@ -109,7 +109,12 @@ class HandlerRoutes(Registry):
         errors: Errors | None = None,
         forms: FormLimits | None = None,
         max_body: int | None = None,
+        **others: Never,
     ) -> Callable[[Handler], Handler]:
+        if others:
+            from ._elsewhere import unexpected
+
+            raise unexpected("a route", self._route, others)
         location = user_location()
         # Annotations may name what is local to the function in which the app is made.
         localns = sys._getframe(2).f_locals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar
 
 from . import _openapi_info, _ziggurat
 from ._app_handlers import AppHandlers
@@ -107,7 +107,12 @@ class Ziggurat(Declared):
         state: State | None = None,
         errors: Errors = "problem",
         forms: FormLimits | None = None,
+        **others: Never,
     ) -> None:
+        if others:
+            from ._elsewhere import unexpected
+
+            raise unexpected("an app", type(self), others)
         super().__init__(layers=layers, store=store, migrate=migrate, int64=int64, naive=naive)
         for kind, function in (exception_handlers or {}).items():
             self._catch(kind, function, user_location())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from ._forms import FormLimits, form_limits
 from ._location import user_location
@@ -174,7 +174,12 @@ class Router(Routes):
         deprecated: bool = False,
         responses: Responses | None = None,
         exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
+        **others: Never,
     ) -> None:
+        if others:
+            from ._elsewhere import unexpected
+
+            raise unexpected("a router", type(self), others)
         super().__init__()
         shown = Shown.checked(
             include_in_schema, deprecated, responses, f"the router {prefix}".rstrip(), user_location()

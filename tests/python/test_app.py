@@ -120,6 +120,22 @@ def test_decorators_that_decorate_nothing_are_refused() -> None:
     app.build()
 
 
+@pytest.mark.parametrize(
+    ("registers", "says"),
+    [
+        (lambda: Ziggurat(docs_url=None), r"an app has no option docs_url; write docs_path="),  # type: ignore[arg-type]
+        (lambda: Ziggurat(opnapi_path=None), r"an app has no option opnapi_path; did you mean openapi_path="),  # type: ignore[arg-type]
+        (lambda: Ziggurat(colour=1), "an app has no option colour; the reference has those"),  # type: ignore[arg-type]
+        (lambda: Router(url_prefix="/a"), "a router has no option url_prefix; write prefix="),  # type: ignore[arg-type]
+        (lambda: Ziggurat().get("/", response_class=Response), "a route has no option response_class; annotate"),  # type: ignore[call-arg]
+        (lambda: Router().post("/", respones={}), "a route has no option respones; did you mean responses="),  # type: ignore[call-arg]
+    ],
+)
+def test_options_that_there_are_not_are_told_with_what_to_write(registers: Callable[[], Any], says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        registers()
+
+
 def test_what_other_frameworks_call_otherwise_is_told() -> None:
     app: Any = Ziggurat()
     for name, cure in [
