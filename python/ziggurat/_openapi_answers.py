@@ -84,9 +84,24 @@ def of_msgspec(models: Mapping[Key, Any], ref: str) -> tuple[dict[Key, Json], di
     return dict(zip(known, made, strict=True)), found
 
 
+def _merged(known: Mapping[str, Any], said: Mapping[str, Any]) -> Json:
+    """Both, as an example beside a schema, or another media type; of what is in both what is said."""
+
+    def both(key: str) -> Any:
+        one, other = known.get(key), said.get(key, known.get(key))
+        # One schema is not a part of the other.
+        return (
+            _merged(one, other)
+            if isinstance(one, Mapping) and isinstance(other, Mapping) and key != "schema"
+            else other
+        )
+
+    return {key: both(key) for key in {**known, **said}}
+
+
 def other(status: int | str, said: Mapping[str, Any], known: Json | None, schema: Json) -> Json:
     """An answer of which the app tells, over what is known of it; `schema` is that of its model."""
-    made: Json = {**(known or {}), **{key: value for key, value in said.items() if key != "model"}}
+    made = _merged(known or {}, {key: value for key, value in said.items() if key != "model"})
     if "model" in said:
         made["content"] = {"application/json": {"schema": schema}, **said.get("content", {})}
     if "description" not in made:

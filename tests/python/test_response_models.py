@@ -352,6 +352,31 @@ def test_the_document_shows_it() -> None:
     assert paths["/nothing"]["get"]["responses"]["204"] == {"description": "Success"}
 
 
+def test_what_is_said_of_an_answer_stands_beside_what_is_known() -> None:
+    app = Ziggurat()
+    image = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+    example = {"application/json": {"example": {"size": 3}}}
+
+    @app.get("/image", responses={200: {"description": "Either", "content": image}})
+    async def either() -> Part: ...
+
+    @app.get("/example", responses={200: {"content": example}, 422: {"headers": {"x-a": {"schema": {}}}}})
+    async def with_example(limit: int) -> Part: ...
+
+    @app.get("/own", responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}})
+    async def own() -> Part: ...
+
+    document = app.openapi()
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    told = {path: item["get"]["responses"] for path, item in document["paths"].items()}
+    part = {"schema": {"$ref": "#/components/schemas/Part"}}
+    assert told["/image"]["200"] == {"description": "Either", "content": {"application/json": part, **image}}
+    assert told["/example"]["200"]["content"] == {"application/json": {**part, "example": {"size": 3}}}
+    assert told["/example"]["422"]["headers"] == {"x-a": {"schema": {}}}
+    assert "application/problem+json" in told["/example"]["422"]["content"]
+    assert told["/own"]["200"]["content"] == {"application/json": {"schema": {"type": "object"}}}
+
+
 @pytest.mark.parametrize(
     ("annotation", "content"),
     [
