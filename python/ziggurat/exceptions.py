@@ -48,7 +48,8 @@ class ConfigError(Exception):
 class HTTPException(Exception):
     """Ends a request with this status; answered as a problem document (RFC 9457).
 
-    `detail` is shown to the client. `headers` are added to the answer. `status_code` is another name of `status`.
+    `detail` is shown to the client. What is no text, as a dict or a list, is the `detail` where `errors="fastapi"` tells of it, and else the member
+    `details`, since a problem document has a text there. `headers` are added to the answer. `status_code` is another name of `status`.
 
     `type` is the address of what is wrong, by which programs tell it from other things (3.1.1), and `title` a phrase for it that
     is always the same; left out, both are those of the status. `instance` is an address of this one occurrence. `members` are further
@@ -65,7 +66,7 @@ class HTTPException(Exception):
     def __init__(
         self,
         status: int | None = None,
-        detail: str | None = None,
+        detail: Any = None,
         headers: Mapping[str, str] | None = None,
         *,
         status_code: int | None = None,
@@ -93,6 +94,10 @@ class HTTPException(Exception):
                 raise TypeError(f"the title of an HTTPException is a string, not {title.__class__.__name__}")
             self._title = title
         self.members = {} if members is None else _members(members)
+        if detail is not None and not isinstance(detail, str):
+            _check_json(detail, "the detail")
+            if "details" in self.members:
+                raise ValueError("a detail that is no text is the member 'details', which is among members as well")
         super().__init__(status, detail)
 
     def __str__(self) -> str:
@@ -130,10 +135,19 @@ def _reference(name: str, value: str) -> str:
     return value
 
 
-def _members(members: Mapping[str, Any]) -> dict[str, Any]:
+def _check_json(value: object, what: str) -> None:
+    """Raises what keeps it from being JSON."""
     # Here, so that the command starts without the native module.
     from ._ziggurat import encode_json
 
+    try:
+        encode_json(value)
+    except Exception as error:
+        error.add_note(f"this is {what} of an HTTPException")
+        raise
+
+
+def _members(members: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(members, Mapping):
         raise TypeError(f"members of an HTTPException are a dict, not {members.__class__.__name__}")
     for name, value in members.items():
@@ -141,11 +155,7 @@ def _members(members: Mapping[str, Any]) -> dict[str, Any]:
             raise TypeError(f"members of an HTTPException are called by strings, not by {name!r}")
         if name in STANDARD_MEMBERS:
             raise ValueError(f"the member {name!r} is a standard one; write HTTPException(..., {name}=...)")
-        try:
-            encode_json(value)
-        except Exception as error:
-            error.add_note(f"this is the member {name!r} of an HTTPException")
-            raise
+        _check_json(value, f"the member {name!r}")
     return dict(members)
 
 

@@ -109,10 +109,14 @@ fn http_exception(py: Python<'_>, error: &PyErr) -> Option<Invalid> {
 /// `problem` in the words of an exception, with its headers.
 fn worded(mut problem: Problem, error: &Bound<'_, PyAny>) -> Option<Problem> {
     let py = error.py();
-    if let Ok(Some(detail)) = error.getattr(intern!(py, "detail")).ok()?.extract::<Option<String>>() {
-        problem = problem.detail(detail);
+    let mut words = own_words(error).ok()?;
+    let detail = error.getattr(intern!(py, "detail")).ok()?;
+    match detail.extract::<Option<String>>() {
+        Ok(Some(text)) => problem = problem.detail(text),
+        Ok(None) => {}
+        Err(_) => words.details = Some(raw(&detail).ok()?),
     }
-    problem = problem.in_own_words(own_words(error).ok()?);
+    problem = problem.in_own_words(words);
     let headers = error.getattr(intern!(py, "headers")).ok()?.cast_into::<PyDict>().ok()?;
     for (name, text) in headers.iter() {
         let (name, text): (String, String) = (name.extract().ok()?, text.extract().ok()?);
@@ -128,16 +132,21 @@ fn own_words(error: &Bound<'_, PyAny>) -> PyResult<OwnWords> {
         kind: error.getattr(intern!(py, "type"))?.extract()?,
         title: error.getattr(intern!(py, "_title"))?.extract()?,
         instance: error.getattr(intern!(py, "instance"))?.extract()?,
+        details: None,
         members: Vec::new(),
     };
     // Whoever derives a class from it may not call its constructor.
     let Some(members) = error.getattr_opt(intern!(py, "members"))? else { return Ok(words) };
     for (name, value) in members.cast_into::<PyDict>().map_err(PyErr::from)?.iter() {
-        let json = String::from_utf8(to_json(&value)?).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let json = RawValue::from_string(json).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        words.members.push((name.extract()?, json));
+        words.members.push((name.extract()?, raw(&value)?));
     }
     Ok(words)
+}
+
+/// A value as JSON.
+fn raw(value: &Bound<'_, PyAny>) -> PyResult<Box<RawValue>> {
+    let json = String::from_utf8(to_json(value)?).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    RawValue::from_string(json).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// Tells Python's `ziggurat` logger about an exception, with its traceback, and keeps it where an app shows them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -167,9 +168,38 @@ def test_as_fastapi_tells_of_errors_there_is_no_place_for_it() -> None:
         assert client.get("/title").json() == {"detail": "Out of stock"}
 
 
+def test_a_detail_may_be_more_than_a_text(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    details: list[Any] = [{"code": 7, "at": date(2027, 1, 2)}, ["a", 1], 7, False, Shelf(row=3)]
+
+    @app.get("/{which}")
+    async def problem(which: int) -> None:
+        raise HTTPException(409, details[which], members={"left": 1})
+
+    @app.get("/fastapi/{which}", errors="fastapi")
+    async def fastapi(which: int) -> None:
+        raise HTTPException(status_code=409, detail=details[which], headers={"x-why": "so"})
+
+    written = [{"code": 7, "at": "2027-01-02"}, ["a", 1], 7, False, {"row": 3}]
+    started = client()
+    for which, told in enumerate(written):
+        answer = started.get(f"/fastapi/{which}")
+        assert (answer.status_code, answer.json(), answer.headers["x-why"]) == (409, {"detail": told}, "so")
+        # A problem document has a text there, if anything.
+        answer = started.get(f"/{which}")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json() == {
+            "type": "https://ziggurat.dev/e/conflict",
+            "title": "Conflict",
+            "status": 409,
+            "details": told,
+            "left": 1,
+        }
+
+
 @pytest.mark.parametrize(
     ("given", "kind", "said"),
     [
+        ({"detail": {"a": 1}, "members": {"details": 1}}, ValueError, "which is among members as well"),
         ({"type": "out of stock"}, ValueError, "the type of an HTTPException is an address"),
         ({"type": ""}, ValueError, "not ''"),
         ({"type": "/a\n"}, ValueError, "the type of an HTTPException is an address"),
@@ -195,6 +225,9 @@ def test_what_json_cannot_say_is_refused_where_it_is_written() -> None:
     with pytest.raises(TypeError) as error:
         HTTPException(409, members={"left": 1, "shelf": object()})
     assert error.value.__notes__ == ["this is the member 'shelf' of an HTTPException"]
+    with pytest.raises(TypeError) as error:
+        HTTPException(409, {"shelf": object()})
+    assert error.value.__notes__ == ["this is the detail of an HTTPException"]
 
 
 def test_what_is_changed_until_it_cannot_be_said_is_a_failure(

@@ -117,6 +117,8 @@ struct Document<'p> {
 enum Detail<'p> {
     Text(Cow<'p, str>),
     Entries(Vec<Entry<'p>>),
+    #[cfg(feature = "python")]
+    Json(&'p serde_json::value::RawValue),
 }
 
 #[derive(Serialize)]
@@ -151,6 +153,10 @@ fn told(problem: &Problem, is_index: impl Fn(&[Cow<'_, str>], &str) -> bool) -> 
         }
         None => Vec::new(),
     };
+    #[cfg(feature = "python")]
+    if let Some(details) = parts.own.details.as_deref().filter(|_| entries.is_empty()) {
+        return (parts.status, Detail::Json(details));
+    }
     if entries.is_empty() {
         return (parts.status, Detail::Text(sentence(text, &parts.errors, parts.status, is_index)));
     }

@@ -13,6 +13,8 @@ pub(crate) struct OwnWords {
     pub(crate) title: Option<String>,
     /// `instance`, a URI reference (RFC 9457, 3.1.5).
     pub(crate) instance: Option<String>,
+    /// A `detail` that is no text, as JSON. A problem document has it under another name, since its `detail` is a text (RFC 9457, 3.1.4).
+    pub(crate) details: Option<Box<RawValue>>,
     /// Further members, none of which has the name of a standard one.
     pub(crate) members: Vec<(String, Box<RawValue>)>,
 }
@@ -35,6 +37,9 @@ impl OwnWords {
         if let Some(instance) = &self.instance {
             map.serialize_entry("instance", instance)?;
         }
+        if let Some(details) = &self.details {
+            map.serialize_entry("details", details)?;
+        }
         self.members.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))
     }
 }
@@ -44,6 +49,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::service::ErrorFormat;
 
     #[test]
     fn an_app_has_words_of_its_own() {
@@ -52,6 +58,7 @@ mod tests {
             kind: Some("/problems/sold-out".to_owned()),
             title: Some("Sold out".to_owned()),
             instance: Some("/orders/7".to_owned()),
+            details: None,
             members: vec![("left".to_owned(), left)],
         };
         let problem = Problem::of(StatusCode::CONFLICT).detail("no more").in_own_words(words);
@@ -62,5 +69,16 @@ mod tests {
                 r#""instance":"/orders/7","left":[1, 2.50]}"#
             )
         );
+    }
+
+    #[test]
+    fn a_detail_that_is_no_text_has_another_name() {
+        let details = RawValue::from_string(r#"{"code": 7}"#.to_owned()).unwrap();
+        let words = OwnWords { details: Some(details), ..OwnWords::default() };
+        let problem = Problem::of(StatusCode::CONFLICT).in_own_words(words);
+        let rest = r#""title":"Conflict","status":409,"details":{"code": 7}}"#;
+        assert_eq!(problem.to_bytes(), format!(r#"{{"type":"https://ziggurat.dev/e/conflict",{rest}"#));
+        let (status, document) = ErrorFormat::FastApi.document(&problem, |_, _| true);
+        assert_eq!((status.as_u16(), &document[..]), (409, &br#"{"detail":{"code": 7}}"#[..]));
     }
 }
