@@ -60,8 +60,12 @@ def stream_of(plan: Plan, media_type: str | None) -> tuple[Stream, Any]:
         left: Any = functools.reduce(lambda one, other: one | other, rest) if rest else MISSING
         return Stream("events", "text/event-stream"), MISSING if left is str else left
     if all(each in _CHUNKS for each in members):
-        kind = "text/plain; charset=utf-8" if item is str else "application/octet-stream"
-        return Stream("chunks", media_type or kind), MISSING
+        if item is not str:
+            return Stream("chunks", media_type or "application/octet-stream"), MISSING
+        kind = media_type or "text/plain"
+        # A text whose charset nobody names is taken for another one than UTF-8.
+        is_named = "charset=" in kind.lower() or not kind.lower().startswith("text/")
+        return Stream("chunks", kind if is_named else f"{kind}; charset=utf-8"), MISSING
     if any(each in _CHUNKS for each in members):
         raise wrong("it yields chunks and other things", "yield chunks alone, or what becomes lines of JSON")
     return Stream("lines", media_type or "application/x-ndjson"), item

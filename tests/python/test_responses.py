@@ -66,7 +66,44 @@ def test_kinds_of_responses() -> None:
             return ",".join(content)
 
     answer = answer_of(Csv(["a", "b"]))
-    assert (answer.headers["content-type"], answer.text) == ("text/csv", "a,b")
+    assert (answer.headers["content-type"], answer.text) == ("text/csv; charset=utf-8", "a,b")
+
+
+def test_texts_say_that_they_are_utf_8(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    async def chunks() -> AsyncIterator[str]:
+        yield "é"
+
+    answers: dict[str, Response] = {
+        "text/csv; charset=utf-8": Response(content="é", media_type="text/csv"),
+        "Text/Markdown; charset=utf-8": Response(content="é", media_type="Text/Markdown"),
+        "text/html; charset=utf-8": StreamingResponse(chunks(), media_type="text/html"),
+        # Whoever names one knows better, and bytes may be of any.
+        "text/plain;Charset=latin-1": Response(content="a", media_type="text/plain;Charset=latin-1"),
+        "text/plain": Response(content="é".encode("latin-1"), media_type="text/plain"),
+        "text/x-own": Response(content="a", headers={"content-type": "text/x-own"}),
+        "application/xml": Response(content="<é/>", media_type="application/xml"),
+        "text/event-stream": EventSourceResponse(chunks()),
+    }
+
+    @app.get("/{number}")
+    async def answer(number: int) -> Response:
+        return list(answers.values())[number]
+
+    @app.get("/yields/csv", media_type="text/csv")
+    async def csv() -> AsyncIterator[str]:
+        yield "é"
+
+    @app.get("/yields/bytes", media_type="text/csv")
+    async def of_bytes() -> AsyncIterator[bytes]:
+        yield b"a"
+
+    started = client()
+    for number, kind in enumerate(answers):
+        assert started.get(f"/{number}").headers["content-type"] == kind
+    assert started.get("/yields/csv").headers["content-type"] == "text/csv; charset=utf-8"
+    assert started.get("/yields/bytes").headers["content-type"] == "text/csv"
+    content = app.openapi()["paths"]["/yields/csv"]["get"]["responses"]["200"]["content"]
+    assert content.keys() == {"text/csv"}
 
 
 def test_redirects() -> None:

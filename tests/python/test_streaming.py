@@ -76,7 +76,7 @@ def test_iterators_of_every_kind_are_sent() -> None:
     with TestClient(app) as client:
         answer = client.get("/generator")
         assert (answer.content, answer.headers["x-kind"]) == (b"one zwei three", "generator")
-        assert answer.headers["content-type"] == "text/plain"
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
         assert "content-length" not in answer.headers
         assert client.get("/threads").text == "elsewhereelsewhere"
         assert client.get("/object").text == "210"

@@ -99,7 +99,11 @@ def test_what_is_yielded_is_sent_as_the_annotation_says() -> None:
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
         assert answer.text.startswith("ä") and "loop" not in answer.text
         answer = client.get("/csv")
-        assert (answer.status_code, answer.headers["content-type"], answer.text) == (203, "text/csv", "a,b\n")
+        assert (answer.status_code, answer.headers["content-type"], answer.text) == (
+            203,
+            "text/csv; charset=utf-8",
+            "a,b\n",
+        )
         answer = client.get("/models")
         assert answer.headers["content-type"] == "application/x-ndjson"
         assert answer.text == '{"name":"a"}\n{"name":"b"}\n{"name":"c"}\n'
@@ -301,7 +305,11 @@ def test_streaming_responses() -> None:
 
     with TestClient(app) as client:
         answer = client.get("/async")
-        assert (answer.status_code, answer.headers["x-a"], answer.headers["content-type"]) == (201, "b", "text/plain")
+        assert (answer.status_code, answer.headers["x-a"], answer.headers["content-type"]) == (
+            201,
+            "b",
+            "text/plain; charset=utf-8",
+        )
         assert answer.text == "ab"
         assert client.get("/list").content == b"cd"
     for whole in ("text", b"bytes", {"a": 1}):

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
@@ -83,6 +83,16 @@ impl Response {
     }
 }
 
+/// A text whose charset nobody names is taken for another one than UTF-8 by browsers and others.
+pub(super) fn content_type(media_type: &str, is_utf8: bool) -> PyResult<HeaderValue> {
+    let lower = media_type.to_ascii_lowercase();
+    // Events are UTF-8 in any case.
+    if is_utf8 && lower.starts_with("text/") && !lower.contains("charset=") && !lower.starts_with("text/event-stream") {
+        return header_value("content-type", &format!("{media_type}; charset=utf-8"));
+    }
+    header_value("content-type", media_type)
+}
+
 fn status(number: u16) -> PyResult<StatusCode> {
     StatusCode::from_u16(number)
         .ok()
@@ -124,7 +134,10 @@ impl Response {
             }
         };
         if let Some(media_type) = media_type {
-            headers.insert(CONTENT_TYPE, header_value("content-type", media_type)?);
+            // Bytes may be of any charset.
+            let is_utf8 =
+                matches!(body, Content::Chunks { .. }) || value.is_some_and(|value| value.is_instance_of::<PyString>());
+            headers.insert(CONTENT_TYPE, content_type(media_type, is_utf8)?);
         }
         // It is counted when it is sent; a wrong one would break the connection.
         headers.remove(CONTENT_LENGTH);
