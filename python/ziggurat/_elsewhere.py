@@ -39,6 +39,13 @@ _OPTIONS = {
     "on_startup": "decorate the function with @app.on_startup, or give lifespan=",
     "on_shutdown": "decorate the function with @app.on_shutdown, or give lifespan=",
     "swagger_ui_parameters": "leave it out; the page is served as it is",
+    "regex": "write pattern=",
+    "example": "write examples=[...]",
+    "validation_alias": "write alias=",
+    "serialization_alias": "write alias=",
+    "strict": "leave it out; what is read is a text, of which its type makes what it is",
+    "allow_inf_nan": "leave it out; numbers that are read are finite",
+    "json_schema_extra": "write title=, description=, examples= and limits, or give the model of the parameters one",
     "route_class": "decorate a function with @app.middleware",
     "url_prefix": "write prefix=",
 }

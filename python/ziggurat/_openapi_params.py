@@ -61,6 +61,8 @@ def _parameter(param: Param) -> Json:
         made["description"] = param.docs["description"]
     if param.docs.get("deprecated"):
         made["deprecated"] = True
+    if param.docs.get("openapi_examples"):
+        made["examples"] = to_jsonable_python(dict(param.docs["openapi_examples"]))
     return made
 
 
@@ -74,6 +76,10 @@ def form_body(params: tuple[Param, ...], name: str) -> Json:
         for told in ("description", "deprecated"):
             if param.docs.get(told):
                 properties[alias][told] = param.docs[told]
+        named = [each["value"] for each in param.docs.get("openapi_examples", {}).values() if "value" in each]
+        if named:
+            # A field of a form is a part of its schema, in which they have no names.
+            properties[alias].setdefault("examples", []).extend(to_jsonable_python(named))
     schema: Json = {"type": "object", "title": f"Form_{name}", "properties": properties}
     required = [alias for alias, param in fields.items() if param.required]
     if required:
@@ -166,10 +172,10 @@ def request_body(body: BodyPlan, schema: Json) -> Json:
             schema = {**schema, **to_jsonable_python(extra)}
         elif extra:
             schema = schema | to_jsonable_python(extra)
-    made: Json = {
-        "required": body.required,
-        "content": {media_type: {"schema": schema} for media_type in body.media_types},
-    }
+    told: Json = {"schema": schema}
+    if not body.embedded and body.params[0].docs.get("openapi_examples"):
+        told["examples"] = to_jsonable_python(dict(body.params[0].docs["openapi_examples"]))
+    made: Json = {"required": body.required, "content": {media_type: told for media_type in body.media_types}}
     if body.description:
         made["description"] = body.description
     return made

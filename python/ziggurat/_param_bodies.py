@@ -185,6 +185,11 @@ def plan_of(params: Sequence[BodyParam], name: str, wrong: Wrong) -> BodyPlan | 
         media_types = first.media_types or (("*/*",) if first.decoder == "bytes" else (_JSON,))
         return BodyPlan((first,), first.annotation, False, decode, first.decoder, media_types)
     for param in params:
+        if param.docs.get("openapi_examples"):
+            raise wrong(
+                f"{param.name!r} has openapi_examples, and is a part of the body, which as a whole has them",
+                "write Field(examples=[...]) in its model",
+            )
         if param.decoder in ("bytes", "str"):
             raise wrong(
                 f"{param.name!r} is the body as it comes, and {[p.name for p in params if p is not param]} are taken from it too",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -39,6 +39,8 @@ class Marker:
     """For the document."""
     examples: Sequence[Any] = ()
     """For the document."""
+    openapi_examples: Mapping[str, Mapping[str, Any]] | None = None
+    """For the document: examples that have names, `{"plain": {"summary": ..., "description": ..., "value": ...}}`."""
     deprecated: bool = False
     """Whether the document says so."""
     include_in_schema: bool = True
@@ -122,7 +124,7 @@ class File(Marker):
 
 def _refuse_defaults(marker: type[Marker]) -> None:
     """Has who writes `= Query(10)` told what is written here, where the signature alone would say that there are too many arguments."""
-    made = marker.__init__
+    made, known = marker.__init__, marker.__dataclass_fields__
 
     @functools.wraps(made)
     def init(self: Marker, *default: object, **said: Any) -> None:
@@ -133,9 +135,26 @@ def _refuse_defaults(marker: type[Marker]) -> None:
                 cure=f"write name: Annotated[type, {marker.__name__}()]{plain}",
                 location=user_location(),
             )
+        others = [name for name in said if name not in known]
+        if others:
+            from ._elsewhere import unexpected
+
+            raise unexpected(marker.__name__, marker, others)
         made(self, **said)
+        _check_examples(self)
 
     setattr(marker, "__init__", init)  # noqa: B010 - which mypy would not let be assigned
+
+
+def _check_examples(marker: Marker) -> None:
+    members = {"summary", "description", "value", "externalValue"}
+    for name, example in (marker.openapi_examples or {}).items():
+        if not isinstance(example, Mapping) or not example.keys() <= members:
+            raise ConfigError(
+                f"{type(marker).__name__}: openapi_examples has {name!r}: {example!r}",
+                cure='write {"name": {"summary": ..., "value": ...}}',
+                location=user_location(),
+            )
 
 
 for _marker in (Path, Query, Header, Cookie, Body, Form, File):

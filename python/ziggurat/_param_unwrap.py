@@ -96,6 +96,8 @@ def _described(extra: Any, found: Unwrapped) -> bool:
             found.docs[told] = getattr(extra, told)
     if isinstance(extra, Marker):
         found.docs["include_in_schema"] = extra.include_in_schema
+        if extra.openapi_examples:
+            found.docs["openapi_examples"] = extra.openapi_examples
     found.alias = found.alias or extra.alias
     found.default_factory = found.default_factory or typing.cast(Any, extra.default_factory)
     return True

@@ -23,7 +23,7 @@ from uuid import UUID
 
 import pytest
 
-from ziggurat import ConfigError, Model, Request, Response, Router, Ziggurat, layers
+from ziggurat import Body, ConfigError, Model, Query, Request, Response, Router, Ziggurat, layers
 from ziggurat.testing import TestClient
 
 # The same services answer in both modes.
@@ -126,6 +126,8 @@ def test_decorators_that_decorate_nothing_are_refused() -> None:
         (lambda: Ziggurat(docs_url=None), r"an app has no option docs_url; write docs_path="),  # type: ignore[arg-type]
         (lambda: Ziggurat(opnapi_path=None), r"an app has no option opnapi_path; did you mean openapi_path="),  # type: ignore[arg-type]
         (lambda: Ziggurat(colour=1), "an app has no option colour; the reference has those"),  # type: ignore[arg-type]
+        (lambda: Query(regex="a"), "Query has no option regex; write pattern="),
+        (lambda: Body(embeded=True), r"Body has no option embeded; did you mean embed="),
         (lambda: Router(url_prefix="/a"), "a router has no option url_prefix; write prefix="),  # type: ignore[arg-type]
         (lambda: Ziggurat().get("/", response_class=Response), "a route has no option response_class; annotate"),  # type: ignore[call-arg]
         (lambda: Router().post("/", respones={}), "a route has no option respones; did you mean responses="),  # type: ignore[call-arg]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 from enum import Enum, StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,7 +14,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, ConfigDict, Field
 
-from ziggurat import PUBLIC, ConfigError, Model, ReadOnly, Router, Ziggurat, layers
+from ziggurat import PUBLIC, Body, ConfigError, Form, Model, Path, Query, ReadOnly, Router, Ziggurat, layers
 from ziggurat.guards import ClaimIs, HasRole
 from ziggurat.layers import FromCookie, FromQuery
 
@@ -331,6 +332,43 @@ def test_models_say_what_they_are() -> None:
 
 class Area(StrEnum):
     SHOP = "shop"
+
+
+def test_examples_may_have_names() -> None:
+    class Bolt(BaseModel):
+        size: int
+
+    app = Ziggurat()
+    sizes: dict[str, Any] = {"small": {"summary": "A small one", "value": 3}, "far": {"externalValue": "/x.json"}}
+    whole: dict[str, Any] = {"plain": {"value": Bolt(size=3)}}
+
+    @app.post("/bolts/{size}")
+    async def bolts(
+        size: Annotated[int, Path(openapi_examples=sizes)],
+        bolt: Annotated[Bolt, Body(openapi_examples=whole)],
+        since: Annotated[date, Query(openapi_examples={"day": {"value": date(2027, 1, 2)}}, examples=[])],
+    ) -> None: ...
+
+    @app.post("/form")
+    async def form(size: Annotated[int, Form(openapi_examples=sizes, examples=[9])]) -> None: ...
+
+    paths = document(app)["paths"]
+    by_name = {each["name"]: each for each in paths["/bolts/{size}"]["post"]["parameters"]}
+    assert by_name["size"]["examples"] == sizes
+    assert by_name["since"]["examples"] == {"day": {"value": "2027-01-02"}}
+    content = paths["/bolts/{size}"]["post"]["requestBody"]["content"]["application/json"]
+    assert content["examples"] == {"plain": {"value": {"size": 3}}} and "$ref" in content["schema"]
+    content = paths["/form"]["post"]["requestBody"]["content"]["multipart/form-data"]
+    assert content["schema"]["properties"]["size"]["examples"] == [9, 3]
+
+    wrong: Any = {"small": 3}
+    with pytest.raises(ConfigError, match="Query: openapi_examples has 'small': 3; write") as failed:
+        Query(openapi_examples=wrong)
+    assert __file__ in str(failed.value)
+    with pytest.raises(ConfigError, match="'bolt' has openapi_examples, and is a part of the body"):
+
+        @Ziggurat().post("/both")
+        async def both(bolt: Annotated[Bolt, Body(openapi_examples=whole)], other: Bolt) -> None: ...
 
 
 def test_tags_may_be_members_of_an_enum() -> None:
