@@ -39,7 +39,13 @@ class BodyParam:
     embed: bool
     media_types: tuple[str, ...]
     decoder: Decoder
-    docs: dict[str, Any]
+    given: Unwrapped
+    marker: Body
+
+    @property
+    def docs(self) -> dict[str, Any]:
+        """What is said of it for the document."""
+        return self.given.docs
 
     @property
     def required(self) -> bool:
@@ -131,7 +137,8 @@ def body(name: str, given: Unwrapped, default: object, wrong: Wrong) -> BodyPara
         embed=marker.embed,
         media_types=media_types,
         decoder=decoder,
-        docs=given.docs,
+        given=given,
+        marker=marker,
     )
 
 
@@ -173,6 +180,24 @@ def _annotated(name: str, given: Unwrapped, marker: Marker, decoder: Decoder, wr
     return Annotated[(given.annotation, *extras)] if extras else given.annotation
 
 
+def _part(param: BodyParam, decoder: Decoder, wrong: Wrong) -> Any:
+    """One of several parameters, for the library that checks the whole, and with what is said of it for the document."""
+    annotation = param.annotation
+    if decoder != param.decoder:
+        annotation = _annotated(param.name, param.given, param.marker, decoder, wrong)
+    told = {key: param.docs[key] for key in ("title", "description", "examples", "deprecated") if param.docs.get(key)}
+    if not told:
+        return annotation
+    if decoder == "pydantic":
+        return Annotated[annotation, Field(**told)]
+    import msgspec
+
+    more = {"deprecated": told.pop("deprecated")} if "deprecated" in told else None
+    if "examples" in told:
+        told["examples"] = list(told["examples"])
+    return Annotated[annotation, msgspec.Meta(**told, extra_json_schema=more)]
+
+
 def plan_of(params: Sequence[BodyParam], name: str, wrong: Wrong) -> BodyPlan | None:
     """What the body as a whole has to be."""
     if not params:
@@ -204,7 +229,8 @@ def plan_of(params: Sequence[BodyParam], name: str, wrong: Wrong) -> BodyPlan | 
                     f"{param.name!r} is a pydantic model beside a msgspec.Struct, and one library reads the body",
                     "make both models of the same library",
                 )
-    fields = {param.alias: param.annotation if param.required else NotRequired[param.annotation] for param in params}
+    parts = {param.alias: (param.required, _part(param, decoder, wrong)) for param in params}
+    fields = {alias: part if required else NotRequired[part] for alias, (required, part) in parts.items()}
     title = re.sub(r"\W+", "_", name)
     whole = TypedDict(f"Body_{title}", fields)  # type: ignore[misc]
     media_types = tuple(dict.fromkeys(kind for param in params for kind in param.media_types)) or (_JSON,)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import attrs
 import msgspec
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from ziggurat import Body, ConfigError, Query, Ziggurat
 from ziggurat.testing import TestClient
@@ -165,6 +165,35 @@ def test_limits_of_bodies_are_checked(app: Ziggurat, client: Callable[[], TestCl
     assert pointers(started.post("/", json=[1])) == [("", "too_short")]
 
 
+def test_limits_beside_a_struct_are_checked(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    @app.post("/lines")
+    async def lines(
+        line: Line,
+        copies: Annotated[int, Body(ge=1), Field(le=3)] = 1,
+        notes: Annotated[list[str], Body(max_length=1)] = [],  # noqa: B006
+    ) -> int:
+        return copies
+
+    started = client()
+    line = {"item": "pen"}
+    assert started.post("/lines", json={"line": line, "copies": 3}).json() == 3
+    for wrong, code in (
+        ({"copies": 0}, "greater_than_equal"),
+        ({"copies": 4}, "less_than_equal"),
+        ({"notes": ["", ""]}, "too_long"),
+    ):
+        answer = started.post("/lines", json={"line": line, **wrong})
+        assert answer.status_code == 422
+        assert [each["code"] for each in answer.json()["errors"]] == [code]
+
+
+def test_a_validator_beside_a_struct_is_refused(app: Ziggurat) -> None:
+    async def lines(line: Line, copies: Annotated[int, Body(), AfterValidator(abs)]) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"'copies' is annotated with AfterValidator.*, which msgspec does not know"):
+        app.post("/lines")(lines)
+
+
 def test_bodies_as_they_come(app: Ziggurat, client: Callable[[], TestClient]) -> None:
     @app.post("/any")
     async def anything(data: Annotated[bytes, Body()]) -> int:
@@ -223,6 +252,30 @@ def test_the_document_shows_bodies() -> None:
         "description": "a picture",
         "content": {"image/*": {"schema": {}}},
     }
+
+
+def test_the_document_shows_what_is_said_of_each_parameter_of_a_body() -> None:
+    app = Ziggurat()
+    sizes: Any = {"title": "Size", "description": "how large", "examples": [3], "deprecated": True}
+
+    @app.post("/items")
+    async def items(
+        item: Annotated[Item, Body(description="what")], size: Annotated[int, Body(ge=1, **sizes)] = 1
+    ) -> None: ...
+
+    @app.post("/lines")
+    async def lines(
+        line: Annotated[Line, Body(description="what")], size: Annotated[int, Body(ge=1, **sizes)] = 1
+    ) -> None: ...
+
+    @app.post("/one")
+    async def one(item: Annotated[Item, Body(embed=True, description="what")]) -> None: ...
+
+    schemas = app.openapi()["components"]["schemas"]
+    for name, of in (("item", schemas["Body_items"]), ("line", schemas["Body_lines"])):
+        assert of["properties"]["size"] == {"type": "integer", "minimum": 1, **sizes}
+        assert of["properties"][name]["description"] == "what" and of["required"] == [name]
+    assert schemas["Body_one"]["properties"]["item"]["description"] == "what"
 
 
 def test_bodies_that_cannot_be_read_are_refused() -> None:
