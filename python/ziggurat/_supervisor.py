@@ -54,6 +54,8 @@ class Process:
         self._rest = b""
         # It is talked to over two pipes. That for orders stays open as long as this process lives.
         ends = json.dumps({"orders": orders, "told": told})
+        # It inherits that Ctrl-C waits, until it says what that does: in the midst of its first imports it would be a traceback.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process = subprocess.Popen(
                 [sys.executable, *subprocess._args_from_interpreter_flags(), "-m", "ziggurat._worker"],  # type: ignore[attr-defined]
@@ -61,6 +63,7 @@ class Process:
                 pass_fds=(orders, told, listener.fileno()),
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             os.close(orders)
             os.close(told)
         self.started: float | None = None

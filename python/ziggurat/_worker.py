@@ -40,6 +40,8 @@ def main() -> int:
     """Waits for its orders and carries them out."""
     # Ctrl-C is for all that run on the terminal; who waits has nothing to clean up.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # The supervisor has it wait until here.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     ends = json.loads(os.environ.pop(VARIABLE))
     told = _Told(ends["told"])
     from . import _extensions
@@ -54,12 +56,12 @@ def main() -> int:
     if not line:
         return 0
     plan = json.loads(line)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = plan["argv"]
     threading.Thread(
         target=_end_with, args=(ends["orders"], plan["drain"]), name="ziggurat-parent", daemon=True
     ).start()
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         loaded = _loading.load(plan["app"], factory=plan["factory"], app_dir=plan["app_dir"])
         _configured.prepare(loaded, plan["layers"])
 

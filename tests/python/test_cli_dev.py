@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from ziggurat._apology import answer
+from ziggurat._supervisor import Process
 from ziggurat._watching import Files
 
 APP = """
@@ -253,6 +254,16 @@ def test_control_c_on_a_terminal_ends_all_at_once(start: Callable[..., Running])
         assert time.monotonic() - begun < 3
     all_end(pids)
     assert "Traceback" not in dev.output()
+
+
+def test_control_c_is_no_traceback_while_a_process_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with socket.socket() as listener, contextlib.closing(Process(listener)) as process:
+        assert process.process.wait(timeout=30) == -signal.SIGINT
+    assert capfd.readouterr().err == ""
 
 
 def workers_of(running: Running, count: int) -> set[int]:
