@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -97,6 +97,15 @@ class DependencyOverrides(dict[Callable[..., Any], Callable[..., Any]]):
     def clear(self) -> None:
         before = dict(self)
         super().clear()
+        self._tell(before)
+
+    def replace(self, others: Mapping[Callable[..., Any], Callable[..., Any]]) -> None:
+        """Has others stand in, and no more of those before."""
+        before = dict(self)
+        # It may be these themselves.
+        wanted = dict(others)
+        super().clear()
+        super().update(wanted)
         self._tell(before)
 
     def _tell(self, before: dict[Callable[..., Any], Callable[..., Any]]) -> None:

@@ -144,8 +144,7 @@ class Ziggurat(Declared):
         self._errors: Errors = errors_of(errors, "the app", user_location()) or "problem"
         self.forms = form_limits(forms, "the app", user_location()) or FormLimits()
         """What forms may hold, where no route says otherwise."""
-        self.dependency_overrides = DependencyOverrides(self._handlers.override)
-        """What stands in for dependencies, as `app.dependency_overrides[get_db] = get_test_db` in tests."""
+        self._overrides = DependencyOverrides(self._handlers.override)
         self._debug = is_debug(debug)
         self._pages = Pages(openapi_path=openapi_path, docs_path=docs_path, live_path=live_path, debug=self._debug)
         self._target: str | None = None
@@ -181,6 +180,15 @@ class Ziggurat(Declared):
 
     def _is_built(self) -> bool:
         return self._native is not None
+
+    @property
+    def dependency_overrides(self) -> DependencyOverrides:
+        """What stands in for dependencies, as `app.dependency_overrides[get_db] = get_test_db` in tests; `app.dependency_overrides = {}` ends it."""
+        return self._overrides
+
+    @dependency_overrides.setter
+    def dependency_overrides(self, others: Mapping[Callable[..., Any], Callable[..., Any]]) -> None:
+        self._overrides.replace(others)
 
     @property
     def debug(self) -> bool:

@@ -280,6 +280,15 @@ def test_overrides_stand_in_while_they_are_set(app: Ziggurat, client: Callable[[
     assert started.get("/").text == "plain"
     app.dependency_overrides.clear()
     assert started.get("/", headers={"authorization": "Bearer ada"}).text == "user ada"
+    app.dependency_overrides = {user: plain}
+    assert started.get("/").text == "plain"
+    with pytest.raises(ConfigError, match="has no annotation"):
+        app.dependency_overrides = {user: lambda nothing: None}
+    assert app.dependency_overrides == {user: plain}
+    app.dependency_overrides = app.dependency_overrides
+    assert started.get("/").text == "plain"
+    app.dependency_overrides = {}
+    assert started.get("/", headers={"authorization": "Bearer ada"}).text == "user ada"
 
 
 def test_the_state_of_the_app(client: Callable[[], TestClient]) -> None:
