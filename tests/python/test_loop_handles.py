@@ -357,7 +357,7 @@ def test_a_busy_loop_fires_timers_in_time(loop: PyLoop) -> None:
         loop.run_until_complete(main(work))
         assert min(late) >= 0
         # The best of them, since the machine may be busy with something else.
-        assert sorted(late)[len(late) // 2] < work * 2 + 0.002
+        assert sorted(late)[len(late) // 4] < work * 2 + 0.002
 
 
 def test_a_thread_that_floods_the_loop_lets_it_run(loop: PyLoop) -> None:
