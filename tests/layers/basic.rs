@@ -117,23 +117,30 @@ async fn a_name_that_is_not_known_costs_as_much_whatever_others_cost() {
     let users = [KnownUser::new("ann", DEAR).unwrap(), KnownUser::new("bob", BOB).unwrap()];
     let layer = BasicLayer::new(users).unwrap();
     let mut times = [("ann", Duration::MAX), ("bob", Duration::MAX), ("nobody", Duration::MAX)];
-    for _ in 0..5 {
+    let are_alike = |times: &[(&str, Duration); 3]| {
+        let of = |place: usize| times[place].1.as_secs_f64();
+        [(0, 1), (1, 2), (2, 0)].iter().all(|&(one, other)| (0.5..2.0).contains(&(of(one) / of(other))))
+    };
+    // The least of each, which a busy machine takes some more rounds to find.
+    for round in 0..100 {
         for (name, time) in &mut times {
             *time = (*time).min(takes(&layer, name, "wrong", 401).await);
         }
+        if round >= 5 && are_alike(&times) {
+            break;
+        }
     }
-    let of = |place: usize| times[place].1.as_secs_f64();
-    for (one, other) in [(0, 1), (1, 2), (2, 0)] {
-        let ratio = of(one) / of(other);
-        assert!((0.5..2.0).contains(&ratio), "{times:?}");
-    }
+    assert!(are_alike(&times), "{times:?}");
     // What is good is checked once, and tells nothing to who does not know it.
     let never = layer.remember(Duration::ZERO);
     let mut good = Duration::MAX;
-    for _ in 0..5 {
+    for _ in 0..100 {
         good = good.min(takes(&never, "bob", "pässword:x", 200).await);
+        if good * 2 < times[1].1 {
+            return;
+        }
     }
-    assert!(good.as_secs_f64() < of(1) / 2.0, "{good:?} {times:?}");
+    panic!("{good:?} {times:?}");
 }
 
 #[tokio::test]
