@@ -71,7 +71,7 @@ impl LoopHandle {
             return Err(f);
         }
         self.inbox.tell(Notice::Deliver(f));
-        self.inbox.wake();
+        nudge(&self.inbox);
         Ok(())
     }
 
