@@ -40,7 +40,7 @@ NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 RUST_SOURCES := Cargo.toml Cargo.lock wheel/Cargo.toml $(shell find src wheel/src -name '*.rs' -o -name '*.lua')
 PYTHON_SOURCES := pyproject.toml README.md $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help run test test-rust test-python test-examples test-programs test-references test-extension fmt lint lint-rust lint-python lint-pyright docs features bench bench-crud bench-layers bench-loop bench-startup wheel clean
+.PHONY: help run test build-tests test-rust test-python test-examples test-programs test-references test-extension fmt lint lint-rust lint-python lint-pyright docs features bench bench-crud bench-layers bench-loop bench-startup wheel clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ else
 	cargo test --locked --features $(FEATURES) --tests --examples
 endif
 	cargo test --locked --features $(FEATURES) --doc
+
+build-tests: $(VENV)/.tools ## What test-rust runs, built and not run
+	$(if $(NEXTEST),cargo nextest run --no-run,cargo test --no-run --tests) --locked --features $(FEATURES)
+	cargo test --no-run --locked --features $(FEATURES) --examples
 
 test-python: $(VENV)/.wheel $(VENV)/.tools $(MONGO_VENV)/.ready ## Python tests against the wheel
 	$(BIN)/python -m pytest -n 2 --dist loadfile
