@@ -106,6 +106,15 @@ async fn two_of_them_are_none() {
     assert_eq!(layer.layer(inner).oneshot(request).await.unwrap().status(), 401);
 }
 
+/// The least of several: others may have computed meanwhile.
+async fn takes_at_least(layer: &BasicLayer, name: &str, password: &str, wanted: u16) -> Duration {
+    let mut least = Duration::MAX;
+    for _ in 0..20 {
+        least = least.min(takes(&layer.clone(), name, password, wanted).await);
+    }
+    least
+}
+
 async fn takes(layer: &BasicLayer, name: &str, password: &str, wanted: u16) -> Duration {
     let began = Instant::now();
     assert_eq!(send(layer, Some(&sent(name, password))).await.status(), wanted);
@@ -147,18 +156,23 @@ async fn a_name_that_is_not_known_costs_as_much_whatever_others_cost() {
 async fn a_good_password_is_not_checked_again_for_a_while() {
     let users = || [KnownUser::new("ann", DEAR).unwrap()];
     let layer = BasicLayer::new(users()).unwrap().remember(Duration::from_millis(1500));
-    let first = takes(&layer, "ann", "open sesame", 200).await;
+    let check = takes_at_least(&layer, "ann", "wrong", 401).await;
+    // A busy machine makes each of them longer, and none shorter.
+    let is_checked = |took: Duration| took * 3 > check;
+    assert!(is_checked(takes(&layer, "ann", "open sesame", 200).await));
     // Nor by the services of copies.
-    let second = takes(&layer.clone(), "ann", "open sesame", 200).await;
-    assert!(second * 8 < first, "{second:?} after {first:?}");
+    let again = takes_at_least(&layer, "ann", "open sesame", 200).await;
+    assert!(!is_checked(again), "{again:?} where a check takes {check:?}");
     // Another password is, and does not push the good one out.
-    assert!(takes(&layer, "ann", "wrong", 401).await * 8 > first);
-    assert!(takes(&layer, "ann", "open sesame", 200).await * 8 < first);
+    assert!(is_checked(takes(&layer, "ann", "wrong", 401).await));
+    let again = takes_at_least(&layer, "ann", "open sesame", 200).await;
+    assert!(!is_checked(again), "{again:?} where a check takes {check:?}");
     tokio::time::sleep(Duration::from_millis(1600)).await;
-    assert!(takes(&layer, "ann", "open sesame", 200).await * 8 > first);
+    assert!(is_checked(takes(&layer, "ann", "open sesame", 200).await));
     let never = BasicLayer::new(users()).unwrap().remember(Duration::ZERO);
-    let first = takes(&never, "ann", "open sesame", 200).await;
-    assert!(takes(&never, "ann", "open sesame", 200).await * 8 > first);
+    for _ in 0..2 {
+        assert!(is_checked(takes(&never, "ann", "open sesame", 200).await));
+    }
 }
 
 #[tokio::test]
