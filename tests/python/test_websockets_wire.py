@@ -24,7 +24,7 @@ import h2.events
 import h2.settings
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 from ziggurat import WebSocket, WebSocketDisconnect, Ziggurat, layers
 from ziggurat.testing import TestClient
@@ -471,16 +471,17 @@ def test_a_slow_handler_holds_the_client_up(app: Ziggurat, served: Serve) -> Non
 def test_a_drain_closes_with_1012(app: Ziggurat, served: Serve) -> None:
     ends = echo(app)
     address = served()
-    clients: list[ClientConnection] = [connect(f"ws://{address[0]}:{address[1]}/") for _ in range(5)]
-    for client in clients:
-        client.send("x")
-        assert client.recv() == "x"
-    assert app.build().drain() == (5, 0)
-    for client in clients:
-        with pytest.raises(ConnectionClosed) as closed:
-            client.recv()
-        assert closed.value.rcvd is not None
-        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "the server stops")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(connect(f"ws://{address[0]}:{address[1]}/")) for _ in range(5)]
+        for client in clients:
+            client.send("x")
+            assert client.recv() == "x"
+        assert app.build().drain() == (5, 0)
+        for client in clients:
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv()
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "the server stops")
     until(lambda: len(ends) == 5)
     assert set(ends) == {(1012, "the server stops")}
 
