@@ -216,7 +216,7 @@ class Supervisor:
 
     def _start(self) -> Process:
         process, self._spare = self._spare or self._new(), None
-        process.order({**self._plan, "quiet": not self._first or bool(self._serving)})
+        process.order({**self._plan, "reloading": self._reloading, "quiet": not self._first or bool(self._serving)})
         self._serving.append(process)
         return process
 

@@ -57,6 +57,9 @@ def main() -> int:
         return 0
     plan = json.loads(line)
     sys.argv = plan["argv"]
+    if plan["reloading"]:
+        # What is cached of a module counts as long as its file has the same size and second, which one that is edited may well have.
+        sys.dont_write_bytecode = True
     threading.Thread(
         target=_end_with, args=(ends["orders"], plan["drain"]), name="ziggurat-parent", daemon=True
     ).start()

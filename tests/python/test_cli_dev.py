@@ -168,6 +168,18 @@ def test_no_connection_is_refused_meanwhile(project: Path, start: Callable[..., 
     dev.answers("three")
 
 
+def test_a_change_of_the_same_second_and_size_is_seen(
+    project: Path, start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    dev = start("dev", "shop")
+    now = time.time()
+    for text in ("one", "two"):
+        (project / "shop.py").write_text(APP.replace('"first"', f'"{text}"'))
+        os.utime(project / "shop.py", (now, now))
+        dev.answers(text)
+
+
 def test_a_mistake_is_shown_until_it_is_mended(project: Path, start: Callable[..., Running]) -> None:
     dev = start("dev", "shop")
     (project / "shop.py").write_text(APP + "\ndef f(:\n")
