@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from ._param_markers import LIMITS
+
 __all__ = ["Violation", "violations"]
 
 Violation = tuple[str, str | list[str | int], str, str, int | float | str | None]
@@ -14,19 +16,7 @@ Violation = tuple[str, str | list[str | int], str, str, int | float | str | None
 _PLACES = ("pointer", "parameter", "path", "header", "cookie")
 _SOURCES = {"query": "parameter", "path": "path", "header": "header", "cookie": "cookie"}
 """What FastAPI calls the places of parameters."""
-_LIMITS = (
-    "ge",
-    "gt",
-    "le",
-    "lt",
-    "multiple_of",
-    "min_length",
-    "max_length",
-    "pattern",
-    "max_digits",
-    "decimal_places",
-    "whole_digits",
-)
+_LIMITS = (*LIMITS, "whole_digits")
 """What pydantic calls the limit of a rule, in `ctx`."""
 
 

@@ -147,7 +147,8 @@ def test_code_that_keeps_the_interpreter_is_told_of_when_it_is_over(
     with TestClient(app) as client, caplog.at_level(logging.WARNING):
         assert client.get("/").json() is True
         # On a busy machine something else may be told of as well.
-        until(lambda: "has held the event loop" in caplog.text)
+        until(lambda: "GET / (matches) has held the event loop" in caplog.text)
+    assert caplog.text.count("(matches) has held the event loop") == 1
 
 
 def test_the_time_is_shorter_while_an_app_is_developed(serve: Callable[..., Any], program: str) -> None:

@@ -165,6 +165,9 @@ where
             drop(sender.send(outcome));
         });
         match catch_unwind(AssertUnwindSafe(|| begin(py, &context, first, make))) {
+            Ok(Ok((_, task))) if matches!(first, First::AtOnce) && is_done(&task) => {
+                finish(py, task.call_method0(intern!(py, "result")));
+            }
             Ok(Ok((event_loop, task))) => wait(&event_loop, &task, id, finish),
             Ok(Err(error)) => finish(py, Err(error)),
             Err(_) => finish(py, Err(PyRuntimeError::new_err("a panic on the event loop"))),
@@ -216,13 +219,13 @@ fn begin<'py>(
     Ok((event_loop, task))
 }
 
+fn is_done(task: &Bound<'_, PyAny>) -> bool {
+    task.call_method0(intern!(task.py(), "done")).and_then(|done| done.is_truthy()).unwrap_or(false)
+}
+
 /// Has `finish` called when the task is done.
 fn wait(event_loop: &Bound<'_, LoopCore>, task: &Bound<'_, PyAny>, id: u64, finish: Finish) {
     let (py, core) = (event_loop.py(), event_loop.get());
-    let is_done = || task.call_method0(intern!(py, "done"))?.is_truthy();
-    if is_done().unwrap_or(false) {
-        return finish(py, task.call_method0(intern!(py, "result")));
-    }
     core.futures().expect(id, finish);
     core.jobs().insert(id, task.clone().unbind());
     let add = || {
