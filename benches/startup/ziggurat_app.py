@@ -1,4 +1,6 @@
-"""500 routes of Ziggurat: a hundred models, five routes each, with typed parameters and dependencies that stand in each other."""
+"""500 routes of Ziggurat: a hundred models, five routes each, with typed parameters and dependencies that stand in each other.
+
+With `routers` as its second argument each five stand in a router."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -6,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from ziggurat import Depends, Header, Query, Ziggurat
+from ziggurat import Depends, Header, Query, Router, Ziggurat
 
 app = Ziggurat()
 
@@ -31,7 +33,7 @@ def page(limit: Annotated[int, Query(ge=1, le=100)] = 20, offset: int = 0) -> tu
 User = Annotated[str, Depends(user)]
 
 
-def resource(number: int) -> None:
+def resource(number: int, *, in_router: bool) -> None:
     class Order(BaseModel):
         id: int
         customer: str = Field(min_length=1, max_length=100)
@@ -41,21 +43,21 @@ def resource(number: int) -> None:
         lines: list[Line]
 
     Order.__name__ = Order.__qualname__ = f"Order{number}"
-    path = f"/orders{number}"
+    routes, path = (Router(f"/orders{number}"), "") if in_router else (app, f"/orders{number}")
 
-    @app.post(path, name=f"create{number}")
+    @routes.post(path, name=f"create{number}")
     async def create(order: Order, user: User) -> Order:
         return order
 
-    @app.put(f"{path}/{{id}}", name=f"replace{number}")
+    @routes.put(f"{path}/{{id}}", name=f"replace{number}")
     async def replace(id: int, order: Order, user: User, force: bool = False) -> Order:
         return order
 
-    @app.patch(f"{path}/{{id}}", name=f"change{number}")
+    @routes.patch(f"{path}/{{id}}", name=f"change{number}")
     async def change(id: int, order: Order, user: User, force: bool = False) -> Order:
         return order
 
-    @app.post(f"{path}/search", name=f"search{number}")
+    @routes.post(f"{path}/search", name=f"search{number}")
     async def search(
         order: Order,
         user: User,
@@ -65,13 +67,16 @@ def resource(number: int) -> None:
     ) -> list[Order]:
         return [order]
 
-    @app.post(f"{path}/{{id}}/check", name=f"check{number}")
+    @routes.post(f"{path}/{{id}}/check", name=f"check{number}")
     async def check(id: int, order: Order, user: User) -> dict[str, object]:
         return {"id": id, "customer": order.customer}
 
+    if in_router:
+        app.include_router(routes)
+
 
 for number in range(100):
-    resource(number)
+    resource(number, in_router="routers" in sys.argv[2:])
 
 if __name__ == "__main__":
     app.run(host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
