@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _ziggurat
+from ._layer import Layer
+from ._layer_python import Middleware
 from ._specs import CrudSpec, MountSpec, NativeSpec, RouteSpec
 from ._websocket_routes import WEBSOCKET
 from .exceptions import ConfigError
-from .layers import ApiKey, Basic, BodyLimit, Cache, Jwt, Layer, Middleware
 
 if TYPE_CHECKING:
     from ._catches import Scope
@@ -47,8 +48,9 @@ class Building:
         """Checks all of it, opens the store and puts the stack together."""
         app, native = self.app, self.native
         layers = [*app.layers, *app._middleware]
-        _warn_of_cache(layers)
-        _check_body_limits(layers, app.route_specs)
+        if layers:
+            _warn_of_cache(layers)
+            _check_body_limits(layers, app.route_specs)
         around_all = [
             self.made(layer, app._location) if isinstance(layer, Middleware) else layer.to_spec() for layer in layers
         ]
@@ -207,8 +209,14 @@ class Building:
 
     def _asks_everybody(self, route: RouteSpec | CrudSpec | NativeSpec | MountSpec) -> bool:
         """Whether a layer refuses requests to it that carry no token."""
-        of_app = [layer for layer in self.app.layers if type(layer).__name__ not in route.skip_layers]
-        return any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in (*of_app, *route.layers))
+        around = [layer for layer in self.app.layers if type(layer).__name__ not in route.skip_layers]
+        around += route.layers
+        if not around:
+            return False
+        # An app that has no layers of its own loads none.
+        from .layers import ApiKey, Basic, Jwt
+
+        return any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in around)
 
     def _find_open_writes(self) -> list[str]:
         """The native writes that ask for nobody; with `strict`, handlers and what is mounted count too and none may be left."""
@@ -237,6 +245,8 @@ class Building:
 
 def _check_body_limits(layers: Sequence[Layer], routes: Sequence[RouteSpec]) -> None:
     """What the app says of a path, and what a route says itself."""
+    from .layers import BodyLimit
+
     at = {path for layer in layers if isinstance(layer, BodyLimit) for path in layer.at}
     for route in routes:
         if route.max_body is not None and route.path in at:
@@ -249,6 +259,8 @@ def _check_body_limits(layers: Sequence[Layer], routes: Sequence[RouteSpec]) -> 
 
 def _warn_of_cache(layers: Sequence[Layer]) -> None:
     """A middleware that checks callers does not, where an answer is kept outside of it."""
+    from .layers import Cache
+
     first = next((place for place, layer in enumerate(layers) if isinstance(layer, Cache)), len(layers))
     inside = [layer for layer in layers[first:] if isinstance(layer, Middleware)]
     if inside:
@@ -262,7 +274,7 @@ def _warn_of_cache(layers: Sequence[Layer]) -> None:
 
 def _check_operations(app: Ziggurat) -> None:
     """Has the names that were given to operations told apart at once; what else the document says is made when it is asked for."""
-    if any(route.operation_id is not None and route.include_in_schema for route in app.route_specs):
+    if any(route.operation_id is not None and route.shown.include_in_schema for route in app.route_specs):
         from . import openapi
 
         openapi.check_operations(app, app._crud_openapi)

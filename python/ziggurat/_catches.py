@@ -8,9 +8,9 @@ import inspect
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ._record import record
 from ._ziggurat import Request, Response
 from .exceptions import STANDARD_MEMBERS, ConfigError, HTTPException, RequestValidationError
 from .params import describe_callable
@@ -27,7 +27,7 @@ Scope = Mapping[Kind, "Handler"]
 """The handlers of an app or a router."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handler:
     """A handler of exceptions."""
 

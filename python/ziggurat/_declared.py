@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from ._layer_python import Middleware
 from ._location import user_location
 from ._specs import AnyLayer, CrudSpec, MountSpec, NativeSpec, Pending, RouteSpec, layer_of
 from .exceptions import ConfigError
-from .layers import Middleware
 from .routers import AnySpec, Around, specs_of
 from .routing import Routes
 
@@ -49,6 +49,8 @@ class Declared(Routes):
         self._int64 = int64
         self._naive = naive
         self._kept: dict[type[Model], Kept] = {}
+        self._listed: tuple[AnySpec, ...] | None = None
+        """All that is served, once nothing is added."""
 
     def layer(self, layer: AnyLayer) -> None:
         """Adds a layer of the app, inside those that it has."""
@@ -64,7 +66,9 @@ class Declared(Routes):
         handler.at("")
         super()._add_handler(handler)
 
-    def _specs(self) -> Iterator[AnySpec]:
+    def _specs(self) -> Iterable[AnySpec]:
+        if self._listed is not None:
+            return self._listed
         return specs_of(self, Around(catches=(self._catches,) if self._catches else ()))
 
     @property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from ._param_driver import compiled
-from ._param_graph import Call, Calls, Graph, call_of
+from ._param_graph import Call, Graph, Known, call_of
+from ._record import record
 from ._state import State
 from .params import Compiled
 
@@ -20,7 +21,7 @@ _GIVEN = ("ctx", "doc")
 """What every hook is given."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HookPlan:
     """Everything that is known of a hook without calling it."""
 
@@ -28,7 +29,7 @@ class HookPlan:
     name: str
     """As `UserRoutes.before_create`."""
     localns: Mapping[str, object] | None = field(repr=False)
-    calls: Calls = field(repr=False)
+    known: Known = field(repr=False)
     """Those of dependencies, which handlers have as well."""
 
     def compile(
@@ -40,7 +41,7 @@ class HookPlan:
 
         What yields is cleaned up when the hook has returned. Raises `ConfigError` when something cannot be filled.
         """
-        graph = Graph([], self.localns, overrides or {}, state, "hook", calls=self.calls)
+        graph = Graph([], self.localns, overrides or {}, state, "hook", known=self.known)
         hook = graph.step(self.call, scope="function")
         for param in graph.params:
             if param.source == "form":
@@ -81,13 +82,13 @@ def callers(hook: str, ops: Collection[Op], *, upsert: bool) -> list[Op]:
     return [each for each in ops if each in calling]
 
 
-def plan_of(method: Callable[..., Any], name: str, localns: Mapping[str, object] | None, calls: Calls) -> HookPlan:
+def plan_of(method: Callable[..., Any], name: str, localns: Mapping[str, object] | None, known: Known) -> HookPlan:
     """Reads what `method` takes behind the context and the row.
 
     Raises `ConfigError` when a parameter cannot be filled.
     """
-    call = call_of(method, [], localns, is_handler=True, given=len(_GIVEN))
-    plan = HookPlan(call, name, localns, calls)
+    call = call_of(method, [], localns, known, is_handler=True, given=len(_GIVEN))
+    plan = HookPlan(call, name, localns, known)
     # What its dependencies need is told at once as well.
     plan.compile()
     return plan

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from ._record import record
 
 __all__ = ["RouteInfo", "StackInfo", "Started"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RouteInfo:
     """One line of the route table."""
 
@@ -26,7 +28,7 @@ class RouteInfo:
     """The hooks that it calls."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StackInfo:
     """What a request passes, outermost first."""
 
@@ -40,7 +42,7 @@ class StackInfo:
         return f"{self.method or '*'}: " + " > ".join(marked)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started:
     """What is known once an app listens."""
 

@@ -7,14 +7,17 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .layers import Trace
-
 if TYPE_CHECKING:
     from .app import Ziggurat
 
 
 def logs_json(app: Ziggurat) -> bool:
     """Whether a layer of the app asks for it."""
+    if not app.layers:
+        return False
+    # An app that has no layers of its own loads none.
+    from .layers import Trace
+
     return any(isinstance(layer, Trace) and layer.format == "json" for layer in app.layers)
 
 

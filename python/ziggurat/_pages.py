@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from ._layer import Layer
 from ._location import user_location
 from ._specs import AnyLayer, NativeSpec, RouteSpec, SkippedLayer, layers_of, skips_of
 from .exceptions import ConfigError
 from .guards import Guard, asked, checked
-from .layers import Layer
 
 if TYPE_CHECKING:
     from ._building import Building

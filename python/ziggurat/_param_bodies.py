@@ -6,7 +6,6 @@ import re
 import types
 from collections import abc
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin
 
 from pydantic import BaseModel, Field
@@ -17,6 +16,7 @@ from ._param_defaults import copied
 from ._param_markers import LIMITS, MISSING, Body, Marker
 from ._param_models import is_attrs, is_model, is_struct, validator
 from ._param_unwrap import Unwrapped, optional
+from ._record import record
 
 __all__ = ["BodyParam", "BodyPlan", "body", "is_body", "media_types_of", "plan_of"]
 
@@ -26,7 +26,7 @@ _JSON = "application/json"
 _MEDIA_TYPE = re.compile(r"(\*|[\w!#$&^.+-]+)/(\*|[\w!#$&^.+-]+)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BodyParam:
     """A parameter that is taken from the body."""
 
@@ -53,7 +53,7 @@ class BodyParam:
         return self.default is MISSING
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BodyPlan:
     """The whole body, of which one parameter or several are taken."""
 

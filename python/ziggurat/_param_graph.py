@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from ._callables import Wrong, describe_callable, parameters_of, spell
+from ._callables import Parameter, Wrong, describe_callable, parameters_of, spell
 from ._param_bodies import BodyParam, body, is_body
 from ._param_depends import Dependency, Depends, Scope
 from ._param_driver import Kind, Step
@@ -19,18 +19,19 @@ from ._param_models import ModelParam, is_model, model
 from ._param_scalars import Param, alias_of, source_of
 from ._param_texts import value
 from ._param_unwrap import Unwrapped, optional, unwrap
+from ._record import record
 from ._state import Claims, State
 from ._ziggurat import Request, Response, WebSocket
 from .background import BackgroundTasks
 from .exceptions import ConfigError
 
-__all__ = ["Argument", "Call", "Calls", "Graph", "Role", "Special", "Wanted", "call_of"]
+__all__ = ["Argument", "Call", "Graph", "Known", "Role", "Special", "Wanted", "call_of"]
 
 Role = Literal["handler", "websocket", "hook"]
 """What is called: what gives an answer, what speaks on a WebSocket, or what a native write passes through."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Special:
     """What is given by its type."""
 
@@ -39,7 +40,7 @@ class Special:
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wanted:
     """What a dependency makes."""
 
@@ -47,7 +48,7 @@ class Wanted:
     function: Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StateOf:
     """The state of the app."""
 
@@ -69,7 +70,7 @@ _ONCE = {"request": "the request", "websocket": "the WebSocket"}
 """What a function is given once, and what it is called."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """What fills a parameter."""
 
@@ -77,8 +78,12 @@ class Argument:
     by_name: bool
     filled: Filled
 
+    def is_special(self, kind: str) -> bool:
+        """Whether it is given by its type, as this."""
+        return isinstance(self.filled, Special) and self.filled.kind == kind
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Call:
     """A handler or a dependency, and what it is called with."""
 
@@ -97,14 +102,21 @@ class Call:
         return ConfigError(f"{self.name}: {what}", cure=cure, location=self.location)
 
 
-Calls = dict[tuple[object, ...], tuple[Call, Mapping[str, object] | None]]
-"""Dependencies that were read."""
+class Known:
+    """What was read already, of which other handlers have the same. What a key has the id of stands beside the value, so that it stays its own."""
+
+    def __init__(self) -> None:
+        self.calls: dict[tuple[object, ...], tuple[Call, Mapping[str, object] | None]] = {}
+        """Dependencies."""
+        self.parameters: dict[tuple[object, ...], tuple[Filled, Parameter]] = {}
+        """What fills a parameter."""
 
 
 def call_of(
     function: Callable[..., Any],
     in_path: list[str],
     localns: Mapping[str, object] | None,
+    known: Known,
     *,
     is_handler: bool,
     given: int = 0,
@@ -126,14 +138,19 @@ def call_of(
         raise wrong("a class is not a handler", "give a function, or an instance whose class has __call__")
     parameters, returns = parameters_of(function, target, localns, wrong)
     arguments: list[Argument] = []
-    for parameter, annotation, default in parameters[given:]:
-        filled = _fill(parameter.name, annotation, default, in_path, wrong)
+    for parameter in parameters[given:]:
+        key = (parameter.name, id(parameter.annotation), id(parameter.default), *in_path)
+        if key not in known.parameters:
+            known.parameters[key] = (
+                _fill(parameter.name, parameter.annotation, parameter.default, in_path, wrong),
+                parameter,
+            )
+        filled = known.parameters[key][0]
         if isinstance(filled, Special) and filled.kind in _ONCE:
-            taken = next((each.name for each in arguments if each.filled == filled), None)
+            taken = next((each.name for each in arguments if each.is_special(filled.kind)), None)
             if taken is not None:
                 raise wrong(f"{taken!r} and {parameter.name!r} both are {_ONCE[filled.kind]}", "keep one")
-        # A partial that binds by name makes what follows keyword-only, which `signature` reflects.
-        arguments.append(Argument(parameter.name, parameter.kind is parameter.KEYWORD_ONLY, filled))
+        arguments.append(Argument(parameter.name, parameter.by_name, filled))
     return Call(function, target, name, location, kind, tuple(arguments), returns)
 
 
@@ -242,8 +259,8 @@ class Graph:
     """What the native side gives, in the order of `a0`, `a1` and so on."""
     objects: list[object] = field(default_factory=list)
     wants_claims: bool = False
-    calls: Calls = field(default_factory=dict)
-    _known: dict[Any, int] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
+    _places: dict[Any, int] = field(default_factory=dict)
     _made: dict[Any, str] = field(default_factory=dict)
     _open: list[tuple[Any, str]] = field(default_factory=list)
 
@@ -295,11 +312,10 @@ class Graph:
         # One that stands in a module knows nothing of where a handler is registered.
         localns = self.localns if "<locals>" in getattr(function, "__qualname__", "<locals>") else None
         key = (id(function), id(localns), *self.in_path)
-        if key not in self.calls:
-            call = call_of(function, self.in_path, localns, is_handler=False)
-            # Both are kept, so that their ids stay theirs.
-            self.calls[key] = call, localns
-        return self.calls[key][0]
+        if key not in self.known.calls:
+            call = call_of(function, self.in_path, localns, self.known, is_handler=False)
+            self.known.calls[key] = call, localns
+        return self.known.calls[key][0]
 
     def _override(self, function: Callable[..., Any]) -> Callable[..., Any]:
         try:
@@ -375,13 +391,13 @@ class Graph:
             param.omitted,
             param.media_types,
             repr(param.members),
-            repr(sorted(param.constraints.items())),
-            repr(sorted(param.items.items())),
+            repr(sorted(param.constraints.items())) if param.constraints else "",
+            repr(sorted(param.items.items())) if param.items else "",
         )
-        if how not in self._known:
-            self._known[how] = len(self.params)
+        if how not in self._places:
+            self._places[how] = len(self.params)
             self.params.append(param)
-        return self._known[how]
+        return self._places[how]
 
     def index_of(self, param: Param) -> int:
         """Its place."""

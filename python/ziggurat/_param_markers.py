@@ -69,14 +69,17 @@ class Marker:
     """The greatest number of digits after the point of a Decimal."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+# Those that say no more are no dataclasses of their own, each of which would be compiled once more.
 class Path(Marker):
     """Takes the parameter from the path, or the fields of a model from there."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+
 class Query(Marker):
     """Takes the parameter from the query string, or the fields of a model from there."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,9 +93,10 @@ class Header(Marker):
     """Whether underscores of the name stand for hyphens, which most headers have."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Cookie(Marker):
     """Takes the parameter from a cookie, or the fields of a model from cookies."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,9 +112,10 @@ class Body(Marker):
     """The content types that are taken, as `image/png` or `image/*`; others are answered 415. JSON unless given, and any for `bytes`."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Form(Marker):
     """Takes the parameter from a field of a form, or the fields of a model from there."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,6 @@ import functools
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NotRequired, Required, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
@@ -18,6 +17,7 @@ from ._callables import Wrong, spell
 from ._param_markers import MISSING, Header, Marker
 from ._param_scalars import Param, Source, alias_of, scalar, source_of
 from ._param_unwrap import Unwrapped, optional, unwrap
+from ._record import record
 from ._ziggurat import UploadFile
 from .exceptions import ConfigError
 
@@ -26,7 +26,7 @@ __all__ = ["ModelParam", "is_attrs", "is_model", "is_struct", "is_upload", "mode
 Library = Literal["pydantic", "msgspec"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelParam:
     """A model that is made of parameters."""
 
@@ -53,7 +53,7 @@ _QUALIFIERS: dict[Any, bool | None] = {Required: True, NotRequired: False, ReadO
 """What stands around the type of a member of a TypedDict, and whether it says that the member is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Field:
     name: str
     key: str

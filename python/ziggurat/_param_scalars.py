@@ -6,7 +6,7 @@ import enum
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
@@ -17,6 +17,7 @@ from ._callables import Wrong, spell
 from ._param_defaults import copied
 from ._param_markers import LIMITS, MISSING, PLACES, Body, Header, Marker
 from ._param_unwrap import Unwrapped, optional, unwrap
+from ._record import record
 from ._ziggurat import UploadFile
 
 __all__ = ["Param", "Source", "alias_of", "is_scalar", "scalar", "source_of"]
@@ -68,7 +69,7 @@ _TOKEN = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 """A name of HTTP (RFC 9110, 5.6.2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Param:
     """A scalar, or several of one kind, as it is read."""
 

@@ -10,7 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin, is_typeddict
@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from ._param_models import is_attrs
+from ._record import record
 from ._ziggurat import Response
 from .exceptions import ConfigError, ResponseValidationError
 from .params import MISSING, Plan
@@ -39,7 +40,7 @@ _KNOWN = (str, int, float, bytes, *_LISTS, dict, types.NoneType, enum.Enum, UUID
 """What the encoder writes by itself; a datetime is a date."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """Which fields of a model are written, and how they are called."""
 
@@ -64,7 +65,7 @@ class Options:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Returned:
     """What a handler returns."""
 

@@ -213,7 +213,7 @@ class CrudRoutes(Registry):
                 upsert=upsert,
                 location=location,
                 localns=sys._getframe(1).f_locals,
-                calls=self._calls,
+                known=self._known,
             )
             self._entries.append(replace(spec, hooks=hooks))
             return routes

@@ -132,7 +132,7 @@ class HandlerRoutes(Registry):
             response_model_exclude_none,
             response_model_by_alias,
         )
-        Shown.checked(include_in_schema, deprecated, responses, path, location)
+        shown = Shown.checked(include_in_schema, deprecated, responses, path, location)
         if operation_id is not None and len(verbs) > 1:
             raise ConfigError(
                 f"{path}: operation_id={operation_id!r} would be that of {' and '.join(verbs)}",
@@ -151,7 +151,7 @@ class HandlerRoutes(Registry):
 
         def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
             plan = inspect_handler(
-                function, path, localns=localns, prefix=prefix, dependencies=before, calls=self._calls
+                function, path, localns=localns, prefix=prefix, dependencies=before, known=self._known
             )
             returned = returned_by(plan, response_model, options, media_type)
             check_status(plan, response_model, status)
@@ -171,8 +171,6 @@ class HandlerRoutes(Registry):
                     description=description or rest.strip() or None,
                     status=status,
                     operation_id=operation_id,
-                    deprecated=deprecated,
-                    include_in_schema=include_in_schema,
                     layers=around,
                     skip_layers=skipped,
                     dependencies=(),
@@ -181,7 +179,7 @@ class HandlerRoutes(Registry):
                     max_body=most,
                     location=plan.location or location,
                     returned=returned,
-                    responses=responses or {},
+                    shown=shown,
                 )
                 for verb in verbs
             ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from ._param_graph import Known
 from .exceptions import ConfigError
 
 if TYPE_CHECKING:
     from . import _catches
-    from ._param_graph import Calls
     from ._specs import CrudSpec, MountSpec, NativeSpec, Pending
     from .routers import Included
 
@@ -22,7 +22,7 @@ class Registry:
     def __init__(self) -> None:
         self._entries: list[Pending | CrudSpec | NativeSpec | MountSpec | Included] = []
         self._catches: dict[type[Exception] | int, _catches.Handler] = {}
-        self._calls: Calls = {}
+        self._known = Known()
         self._unused: list[tuple[str, str]] = []
         """Decorators that have decorated nothing yet: what is written above what, and where."""
 

@@ -41,7 +41,7 @@ class WebSocketRoutes(Registry):
         settings = settings_of(path, given, location)
 
         def specs(function: Callable[..., Any], prefix: str, path: str) -> list[RouteSpec]:
-            plan = plan_of(function, prefix, path, localns, before, location)
+            plan = plan_of(function, prefix, path, localns, before, self._known, location)
             return [
                 spec_of(
                     plan,

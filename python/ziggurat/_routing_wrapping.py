@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
+from ._layer_python import Middleware
 from ._location import user_location
 from ._routing_registry import Registry
-from .layers import Middleware
 
 __all__ = ["WrappedRoutes"]
 

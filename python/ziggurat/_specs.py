@@ -9,12 +9,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, cast, get_args
 
 from ._forms import FormLimits
+from ._layer import Layer
+from ._layer_python import Middleware
 from ._openapi_shown import Responses, Shown
 from ._param_depends import Dependency
+from ._record import record
 from ._returns import Returned
 from .exceptions import ConfigError
 from .guards import Guard, checked
-from .layers import Layer, Middleware
 from .params import Plan
 from .policy import Policy
 from .requests import Request
@@ -148,7 +150,7 @@ class RouteOptions(TypedDict, total=False):
     """How many bytes a body may have, more or less than `layers.BodyLimit` of the app says of others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(kw_only=True)
 class RouteSpec:
     """A Python handler at a path, as it was declared."""
 
@@ -166,8 +168,6 @@ class RouteSpec:
     description: str | None = None
     status: int = 200
     operation_id: str | None = None
-    deprecated: bool = False
-    include_in_schema: bool = True
     layers: tuple[Layer, ...] = ()
     skip_layers: tuple[str, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
@@ -181,17 +181,11 @@ class RouteSpec:
     location: str
     """`file:line` of the decorator."""
     returned: Returned = field(default_factory=Returned)
-    responses: Responses = field(default_factory=dict)
-    """Other answers, for the document."""
+    shown: Shown = field(default_factory=Shown)
     catches: tuple[Scope, ...] = ()
     """Handlers of exceptions, those of the app first."""
     websocket: str | None = None
     """What the native side is told of its sockets, where it is a route of WebSockets."""
-
-    @property
-    def shown(self) -> Shown:
-        """What is said of it for the document, as of other operations."""
-        return Shown(self.include_in_schema, self.deprecated, self.responses)
 
 
 @dataclass(frozen=True)
@@ -210,7 +204,7 @@ class Pending:
         return self._known[prefix]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CrudSpec:
     """A model that is served natively, as it was declared."""
 
@@ -258,7 +252,7 @@ class CrudSpec:
     shown: Shown = field(default_factory=Shown)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NativeSpec:
     """A handler in Rust at a path, as it was declared."""
 
@@ -278,7 +272,7 @@ class NativeSpec:
     shown: Shown = field(default_factory=Shown)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MountSpec:
     """An app, or an application of another framework, at and below a path."""
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from ._param_graph import Special
+from ._openapi_shown import Shown
+from ._param_graph import Known
 from ._specs import Auth, RouteSpec, listed
 from .exceptions import ConfigError
 from .params import Plan, inspect_handler
@@ -121,22 +122,24 @@ def plan_of(
     path: str,
     localns: Mapping[str, object] | None,
     dependencies: Sequence[Dependency],
+    known: Known,
     location: str,
 ) -> Plan:
     """Reads a handler of WebSockets: it takes one, and is a coroutine."""
-    plan = inspect_handler(function, path, localns=localns, prefix=prefix, dependencies=dependencies, answers=False)
+    plan = inspect_handler(
+        function, path, localns=localns, prefix=prefix, dependencies=dependencies, answers=False, known=known
+    )
 
     def wrong(what: str, cure: str) -> ConfigError:
         return ConfigError(f"{plan.name}: {what}", cure=cure, location=plan.location or location)
 
     if plan.call.kind != "async":
         raise wrong("a handler of WebSockets waits for messages, and is not `async def`", "write async def")
-    arguments = {each.filled: each.name for each in plan.call.arguments if isinstance(each.filled, Special)}
-    if Special("websocket") not in arguments:
+    if not any(each.is_special("websocket") for each in plan.call.arguments):
         raise wrong(f"the WebSocket route {path} has a handler that takes no WebSocket", "add ws: WebSocket to it")
-    if Special("request") in arguments:
-        name = arguments[Special("request")]
-        raise wrong(f"{name!r} is the request, which the WebSocket stands for", "take it out")
+    request = next((each.name for each in plan.call.arguments if each.is_special("request")), None)
+    if request is not None:
+        raise wrong(f"{request!r} is the request, which the WebSocket stands for", "take it out")
     return plan
 
 
@@ -162,7 +165,7 @@ def spec_of(
         guards=guards,
         public=public,
         name=name or plan.name,
-        include_in_schema=False,
+        shown=Shown(include_in_schema=False),
         layers=layers,
         skip_layers=skip_layers,
         location=plan.location or location,

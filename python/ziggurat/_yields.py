@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from ._param_graph import Special
+from ._record import record
 from ._ziggurat import ServerSentEvent
 from .exceptions import ConfigError
 from .params import MISSING, Plan
@@ -20,7 +19,7 @@ _CURE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stream:
     """How a body in pieces is made of what a handler yields."""
 
@@ -37,7 +36,7 @@ def stream_of(plan: Plan, media_type: str | None) -> tuple[Stream, Any]:
     def wrong(what: str, cure: str) -> ConfigError:
         return ConfigError(f"{plan.name}: {what}", cure=cure, location=plan.location)
 
-    if any(each.filled == Special("response") for each in plan.call.arguments):
+    if any(each.is_special("response") for each in plan.call.arguments):
         raise wrong(
             "it yields, and has a parameter of the type Response, which would come too late",
             "return StreamingResponse(generator(), headers=...) from a handler that does not yield",

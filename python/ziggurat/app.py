@@ -221,7 +221,12 @@ class Ziggurat(Declared):
                 if self._native is None:
                     from ._building import Building
 
-                    self._native = Building(self).build()
+                    self._listed = tuple(self._specs())
+                    try:
+                        self._native = Building(self).build()
+                    finally:
+                        if self._native is None:
+                            self._listed = None
                 native = self._native
         return native
 

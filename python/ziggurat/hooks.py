@@ -18,7 +18,7 @@ from .params import describe_callable
 
 if TYPE_CHECKING:
     from ._hook_plans import HookPlan
-    from ._param_graph import Calls
+    from ._param_graph import Known
     from .requests import Request
 
 __all__ = ["HookContext", "Hooks"]
@@ -141,9 +141,9 @@ def hooks_of(
     upsert: bool,
     location: str,
     localns: Mapping[str, object] | None,
-    calls: Calls,
+    known: Known,
 ) -> Hooks | None:
-    """The hooks that the class has; None when it has none. `calls` has what was read of the dependencies of handlers.
+    """The hooks that the class has; None when it has none. `known` has what was read of handlers.
 
     Raises:
         ConfigError: a method is no hook, does not fit, or would never be called.
@@ -183,7 +183,7 @@ def hooks_of(
         if len(inspect.signature(method).parameters) > 2:
             from ._hook_plans import plan_of
 
-            plans[name] = plan_of(method, found[name], localns, calls)
+            plans[name] = plan_of(method, found[name], localns, known)
     return Hooks(model, routes.__name__, methods, plans)
 
 

@@ -75,7 +75,7 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
                 _tell_of_hooks(app, spec, spec.hooks, paths)
             tell_of_model(spec.model, taken)
 
-    routes = [route for route in app.route_specs if route.include_in_schema]
+    routes = [route for route in app.route_specs if route.shown.include_in_schema]
     others: list[CrudSpec | NativeSpec] = [
         *(spec for spec in resources if spec.shown.include_in_schema),
         *(spec for spec in app.native_specs if spec.shown.include_in_schema and spec.method is not None),
@@ -178,7 +178,7 @@ def _named(spec: RouteSpec | CrudSpec | NativeSpec) -> Iterator[None]:
 def check_operations(app: Ziggurat, crud: Mapping[str, Any]) -> None:
     """Raises `ConfigError` where two operations are given the same name."""
     used = {op["operationId"] for op in _operations(crud.get("paths", {})) if "operationId" in op}
-    _operation_ids([route for route in app.route_specs if route.include_in_schema], used)
+    _operation_ids([route for route in app.route_specs if route.shown.include_in_schema], used)
 
 
 def _operation(route: RouteSpec, compiled: Compiled, schemas: _Schemas, operation_id: str) -> Json:

@@ -20,7 +20,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Self
 
 from ._callables import describe_callable
@@ -28,10 +28,11 @@ from ._forms import FormLimits
 from ._param_bodies import BodyPlan, plan_of
 from ._param_depends import Dependency, Depends
 from ._param_driver import Mode, compiled
-from ._param_graph import Call, Calls, Graph, Role, call_of, dependencies_first
+from ._param_graph import Call, Graph, Known, Role, call_of, dependencies_first
 from ._param_markers import MISSING, Body, Cookie, File, Form, Header, Path, Query
 from ._param_models import ModelParam
 from ._param_scalars import Param
+from ._record import record
 from ._state import State
 from .exceptions import ConfigError
 
@@ -60,7 +61,7 @@ def path_names(path: str) -> list[str]:
     return _NAMES.findall(path.replace("{{", "").replace("}}", ""))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compiled:
     """A handler with all that it depends on, as it is called."""
 
@@ -167,7 +168,7 @@ class Compiled:
         return json.dumps(plan), objects
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """Everything that is known of a handler without calling it."""
 
@@ -179,7 +180,7 @@ class Plan:
     localns: Mapping[str, object] | None = field(repr=False)
     answers: bool
     """Whether it gives an answer; one of WebSockets speaks on a socket instead."""
-    calls: Calls = field(repr=False)
+    known: Known = field(repr=False)
     """Those of dependencies, which other handlers have as well."""
     plain: Compiled | None = field(default=None, repr=False)
     """With nothing but what the route itself says, as most are served."""
@@ -229,7 +230,7 @@ class Plan:
         if self.plain is not None and as_declared and (state is None or not self.plain.objects):
             return self.plain
         role: Role = "handler" if self.answers else "websocket"
-        graph = Graph(path_names(self.prefix + self.path), self.localns, overrides or {}, state, role, calls=self.calls)
+        graph = Graph(path_names(self.prefix + self.path), self.localns, overrides or {}, state, role, known=self.known)
         dependencies_first(graph, (*dependencies, *self.dependencies))
         # What it yields is its answer.
         handler = graph.step(self.call, scope="function")
@@ -299,16 +300,17 @@ def inspect_handler(
     prefix: str = "",
     dependencies: Sequence[Dependency] = (),
     answers: bool = True,
-    calls: Calls | None = None,
+    known: Known | None = None,
 ) -> Plan:
     """Reads `function`, the handler of `path` behind `prefix`. It need not take what the prefix has of parameters. One that does not
-    answer, as a handler of WebSockets, says so. `calls` has what was read of the dependencies of other handlers.
+    answer, as a handler of WebSockets, says so. `known` has what was read of other handlers.
 
     Raises `ConfigError` when a parameter cannot be filled.
     """
     if not callable(function):
         raise ConfigError(f"{function!r} is not a handler", cure="give a function")
-    call = call_of(function, path_names(prefix + path), localns, is_handler=True)
-    plan = Plan(call, tuple(dependencies), path, prefix, localns, answers, {} if calls is None else calls)
+    known = known or Known()
+    call = call_of(function, path_names(prefix + path), localns, known, is_handler=True)
+    plan = Plan(call, tuple(dependencies), path, prefix, localns, answers, known)
     # What its dependencies need is told at once as well.
     return replace(plan, plain=plan.compile())

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Never
 
 from ._forms import FormLimits, form_limits
+from ._layer import Layer
+from ._layer_python import Middleware
 from ._location import user_location
 from ._openapi_shown import Responses, Shown
 from ._param_depends import Dependency
@@ -27,7 +29,6 @@ from ._specs import (
 )
 from .exceptions import ConfigError
 from .guards import Guard
-from .layers import Layer, Middleware
 from .routing import Routes
 
 if TYPE_CHECKING:
@@ -104,32 +105,27 @@ class Around:
         """A route with this around it. The path of a handler is that of the whole already."""
         if self == _NOTHING:
             return spec
-        # What is mounted answers its own exceptions.
-        if not isinstance(spec, MountSpec):
-            spec = replace(spec, catches=(*self.catches, *spec.catches))
-        layers = (*self.layers, *spec.layers)
-        skips = tuple(sorted({*self.skip_layers, *spec.skip_layers}))
+        added: dict[str, Any] = {
+            "layers": (*self.layers, *spec.layers),
+            "skip_layers": tuple(sorted({*self.skip_layers, *spec.skip_layers})),
+        }
         if isinstance(spec, CrudSpec):
             asked = {op: own if op in spec.public else (*self.guards, *own) for op, own in spec.guards.items()}
-            path, tags = self.prefix + spec.path, (*self.tags, *spec.tags)
-            shown = self.shown.outside_of(spec.shown)
-            return replace(spec, path=path, tags=tags, guards=asked, layers=layers, skip_layers=skips, shown=shown)
-        guards = spec.guards if spec.public else (*self.guards, *spec.guards)
-        if isinstance(spec, NativeSpec):
-            spec = replace(spec, shown=self.shown.outside_of(spec.shown))
-        if isinstance(spec, NativeSpec | MountSpec):
-            return replace(spec, path=self.prefix + spec.path, guards=guards, layers=layers, skip_layers=skips)
-        before = (*self.dependencies, *spec.dependencies)
-        tags = (*self.tags, *spec.tags)
-        spec = replace(spec, tags=tags, guards=guards, layers=layers, skip_layers=skips, dependencies=before)
-        shown = self.shown.outside_of(spec.shown)
-        return replace(
-            spec,
-            forms=spec.forms or self.forms,
-            include_in_schema=shown.include_in_schema,
-            deprecated=shown.deprecated,
-            responses=shown.responses,
-        )
+            added["guards"] = asked
+        else:
+            added["guards"] = spec.guards if spec.public else (*self.guards, *spec.guards)
+        if isinstance(spec, RouteSpec):
+            added["dependencies"] = (*self.dependencies, *spec.dependencies)
+            added["forms"] = spec.forms or self.forms
+        else:
+            added["path"] = self.prefix + spec.path
+        if isinstance(spec, RouteSpec | CrudSpec):
+            added["tags"] = (*self.tags, *spec.tags)
+        # What is mounted answers its own exceptions, and has a document of its own.
+        if not isinstance(spec, MountSpec):
+            added["catches"] = (*self.catches, *spec.catches)
+            added["shown"] = self.shown.outside_of(spec.shown)
+        return replace(spec, **added)
 
 
 _NOTHING = Around()
