@@ -71,9 +71,7 @@ class Building:
         for model, kept in app._kept.items():
             native.keep(app._describe(model, shard_key=kept.shard_key), kept.location)
         app._open_writes = self._find_open_writes()
-        hidden = [place for place, crud in enumerate(app.crud_specs) if not crud.shown.include_in_schema]
-        app._crud_openapi = json.loads(native.crud_openapi(hidden))
-        _check_operations(app)
+        _check_operations(app, native)
         app._pages.add(self)
         native.build(app)
         of_app, of_routes = native.handles()
@@ -272,9 +270,9 @@ def _warn_of_cache(layers: Sequence[Layer]) -> None:
         )
 
 
-def _check_operations(app: Ziggurat) -> None:
+def _check_operations(app: Ziggurat, native: _ziggurat.App) -> None:
     """Has the names that were given to operations told apart at once; what else the document says is made when it is asked for."""
     if any(route.operation_id is not None and route.shown.include_in_schema for route in app.route_specs):
         from . import openapi
 
-        openapi.check_operations(app, app._crud_openapi)
+        openapi.check_operations(app, native)

@@ -159,7 +159,6 @@ class Ziggurat(Declared):
         self._handles: list[_ziggurat.LayerHandle] = []
         self._openapi: dict[str, Any] | None = None
         self._known_paths: Paths | None = None
-        self._crud_openapi: dict[str, Any] = {}
         self._open_writes: list[str] = []
         self._build_lock = threading.RLock()
         self._start_lock = threading.Lock()
@@ -313,7 +312,7 @@ class Ziggurat(Declared):
             if self._openapi is None:
                 from . import openapi
 
-                self._openapi = openapi.document(self, self._crud_openapi)
+                self._openapi = openapi.document(self)
             return self._openapi
 
     def attach_counts(self) -> dict[Literal["native", "crud", "python"], int]:

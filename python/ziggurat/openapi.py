@@ -29,6 +29,7 @@ from .params import MISSING, Compiled, path_names
 from .routing import CrudSpec, NativeSpec
 
 if TYPE_CHECKING:
+    from . import _ziggurat
     from ._openapi_shown import Shown
     from .app import Ziggurat
     from .hooks import Hooks
@@ -62,8 +63,9 @@ _OPERATIONS: dict[Op, tuple[str, str]] = {
 """Method of each CRUD operation, and what its path has after that of the collection."""
 
 
-def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
-    """The document of `app`; `crud` holds the `paths` and `components` of its native resources."""
+def document(app: Ziggurat) -> Json:
+    """The document of `app`, which is built."""
+    crud = _of_resources(app, app.build())
     security = Security(app)
     paths: dict[str, Json] = {path: dict(item) for path, item in crud.get("paths", {}).items()}
     taken = dict(crud.get("components", {}).get("schemas", {}))
@@ -116,6 +118,13 @@ def document(app: Ziggurat, crud: Mapping[str, Any]) -> Json:
     return without_what_json_lacks(made)
 
 
+def _of_resources(app: Ziggurat, native: _ziggurat.App) -> Json:
+    """The `paths` and `components` of the models that are served. They are made each time: kept they would take more than all else."""
+    hidden = [place for place, crud in enumerate(app.crud_specs) if not crud.shown.include_in_schema]
+    made: Json = json.loads(native.crud_openapi(hidden))
+    return made
+
+
 def text(app: Ziggurat) -> bytes:
     """The document of an app that is built, as it is served. What else runs has its turns meanwhile.
 
@@ -126,7 +135,7 @@ def text(app: Ziggurat) -> bytes:
         before = sys.getswitchinterval()
         sys.setswitchinterval(min(_SWITCH, before))
         try:
-            made = document(app, app._crud_openapi)
+            made = document(app)
             try:
                 return _written(made)
             except (TypeError, ValueError) as error:
@@ -175,8 +184,9 @@ def _named(spec: RouteSpec | CrudSpec | NativeSpec) -> Iterator[None]:
         ) from error
 
 
-def check_operations(app: Ziggurat, crud: Mapping[str, Any]) -> None:
+def check_operations(app: Ziggurat, native: _ziggurat.App) -> None:
     """Raises `ConfigError` where two operations are given the same name."""
+    crud = _of_resources(app, native)
     used = {op["operationId"] for op in _operations(crud.get("paths", {})) if "operationId" in op}
     _operation_ids([route for route in app.route_specs if route.shown.include_in_schema], used)
 

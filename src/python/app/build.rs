@@ -236,7 +236,9 @@ impl Draft {
         }
         let of_routes = middleware.iter().map(|middleware| middleware.settings.name.clone()).collect();
         let stack = builder.build(dispatcher)?;
-        let built = Built { stack, shared, documents, store, rows, exports, handles, layers: passed, of_routes };
+        let resources = resources.into_iter().map(|(resource, _)| resource).collect();
+        let built =
+            Built { stack, shared, documents, store, resources, rows, exports, handles, layers: passed, of_routes };
         if let Some(live) = live {
             live.begin(built.shared.clone(), listed::towers(&built, &live));
         }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use crate::crud::Rows;
 use crate::crud::store::{AnyCollection, AnyStore};
+use crate::crud::{Resource, Rows};
 use crate::layers::otel::OtelHandle;
 use crate::layers::spec::LayerHandle;
 use crate::python::middleware::Scope;
@@ -19,6 +19,8 @@ pub(super) struct Built {
     /// What describes it, and the apps that are mounted in it.
     pub(super) documents: Vec<Arc<Document>>,
     pub(super) store: Option<AnyStore>,
+    /// The models that are served.
+    pub(super) resources: Vec<Resource>,
     /// The rows of every model, by its name.
     pub(super) rows: HashMap<String, Rows<AnyCollection>>,
     /// What is to be flushed when the app stops.

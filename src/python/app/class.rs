@@ -271,7 +271,13 @@ impl App {
 
     /// Fragments of the OpenAPI document for the CRUD routes, as JSON. `hidden` are the resources that it does not tell of, by their places.
     fn crud_openapi(&self, py: Python<'_>, hidden: Vec<usize>) -> PyResult<String> {
-        self.draft(py, |draft| Ok(draft.crud_openapi(&hidden)))
+        let resources = match self.built.get() {
+            Some(built) => built.resources.clone(),
+            None => {
+                self.draft(py, |draft| Ok(draft.resources.iter().map(|(resource, _)| resource.clone()).collect()))?
+            }
+        };
+        Ok(py.detach(|| listed::crud_openapi(&resources, &hidden)))
     }
 
     /// Method and path of every CRUD operation that changes rows for anybody who asks.

@@ -10,7 +10,7 @@ use super::built::Built;
 use super::migrate::{Migrate, Target};
 use super::settings::{AppSettings, NativeSettings, parse};
 use crate::ConfigError;
-use crate::crud::{Resource, Schema, openapi_of};
+use crate::crud::{Resource, Schema};
 use crate::layers::otel::OtelHandle;
 use crate::layers::{BuiltLayer, LayerSpec};
 use crate::python::asgi::AsgiApp;
@@ -408,12 +408,6 @@ impl Draft {
         Err(ConfigError::new(format!("{name} asks who the caller is, but no layer finds that out"))
             .cure("add layers.Jwt(...), ApiKey(...) or Basic(...) to the app's layers")
             .at_if_known(location))
-    }
-
-    /// `hidden` are the resources that it does not tell of, by their places.
-    pub(super) fn crud_openapi(&self, hidden: &[usize]) -> String {
-        let shown = self.resources.iter().enumerate().filter(|(place, _)| !hidden.contains(place));
-        openapi_of(shown.map(|(_, (resource, _))| resource)).to_string()
     }
 
     /// The method and path of every CRUD operation that changes rows for anybody who asks.

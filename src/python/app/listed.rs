@@ -5,6 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::built::Built;
+use crate::crud::{Resource, openapi_of};
 use crate::python::pages::Live;
 use crate::service::LeafInfo;
 
@@ -25,6 +26,12 @@ pub(super) fn routes(built: &Built) -> String {
         })
     });
     Value::from_iter(routes).to_string()
+}
+
+/// The parts of the OpenAPI document for `resources`, but those at the places in `hidden`.
+pub(super) fn crud_openapi(resources: &[Resource], hidden: &[usize]) -> String {
+    let shown = resources.iter().enumerate().filter(|(place, _)| !hidden.contains(place));
+    openapi_of(shown.map(|(_, resource)| resource)).to_string()
 }
 
 /// What a request to a concrete path passes, for each method that is answered there.
