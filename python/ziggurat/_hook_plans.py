@@ -30,7 +30,7 @@ class HookPlan:
     """As `UserRoutes.before_create`."""
     localns: Mapping[str, object] | None = field(repr=False)
     known: Known = field(repr=False)
-    """Those of dependencies, which handlers have as well."""
+    """What was read of handlers."""
 
     def compile(
         self,

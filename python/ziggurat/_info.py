@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
-
-from ._record import record
 
 __all__ = ["RouteInfo", "StackInfo", "Started"]
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class RouteInfo:
     """One line of the route table."""
 
@@ -28,7 +26,7 @@ class RouteInfo:
     """The hooks that it calls."""
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class StackInfo:
     """What a request passes, outermost first."""
 
@@ -42,7 +40,7 @@ class StackInfo:
         return f"{self.method or '*'}: " + " > ".join(marked)
 
 
-@record
+@dataclass(frozen=True, slots=True)
 class Started:
     """What is known once an app listens."""
 

@@ -181,7 +181,7 @@ class Plan:
     answers: bool
     """Whether it gives an answer; one of WebSockets speaks on a socket instead."""
     known: Known = field(repr=False)
-    """Those of dependencies, which other handlers have as well."""
+    """What was read of other handlers."""
     plain: Compiled | None = field(default=None, repr=False)
     """With nothing but what the route itself says, as most are served."""
 
