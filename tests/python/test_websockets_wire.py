@@ -468,6 +468,20 @@ def test_a_slow_handler_holds_the_client_up(app: Ziggurat, served: Serve) -> Non
 # Stopping
 
 
+def test_a_drain_counts_each_socket() -> None:
+    # One that is closed at once was in flight, too.
+    for _ in range(20):
+        app = Ziggurat()
+        echo(app)
+        with TestClient(app), contextlib.ExitStack() as stack:
+            host, port = app.build().listen("127.0.0.1", 0, "{}")
+            clients = [stack.enter_context(connect(f"ws://{host}:{port}/")) for _ in range(10)]
+            for client in clients:
+                client.send("x")
+                assert client.recv() == "x"
+            assert app.build().drain() == (10, 0)
+
+
 def test_a_drain_closes_with_1012(app: Ziggurat, served: Serve) -> None:
     ends = echo(app)
     address = served()

@@ -423,11 +423,9 @@ impl App {
 
     /// Stops accepting and waits for requests in flight; gives how many finished and how many were dropped.
     fn drain(&self, py: Python<'_>) -> PyResult<(usize, usize)> {
-        if let Some(built) = self.built.get() {
-            built.shared.stop();
-        }
         let taken = lock(&self.serving).as_mut().and_then(Serving::stop);
-        taken.map_or(Ok((0, 0)), |stopped| ending::drained(py, stopped))
+        let Some(built) = self.built.get() else { return Ok((0, 0)) };
+        ending::drained(py, taken, built)
     }
 
     /// Drops what is still in flight while draining.

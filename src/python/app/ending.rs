@@ -13,10 +13,21 @@ use crate::crud::Store;
 /// How long the end of an app waits for its last spans to be exported.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// Waits for a server that was stopped; gives how many requests finished and how many were dropped.
-pub(super) fn drained(py: Python<'_>, stopped: Served) -> PyResult<(usize, usize)> {
+/// Tells what has no end that the app stops, and waits for its server, if it has one; gives how many requests finished and how many were
+/// dropped.
+pub(super) fn drained(py: Python<'_>, stopped: Option<Served>, built: &Built) -> PyResult<(usize, usize)> {
+    let Some(stopped) = stopped else {
+        built.shared.stop();
+        return Ok((0, 0));
+    };
     let runtime = runtime()?;
-    match py.detach(|| runtime.block_on(stopped)) {
+    let drained = async {
+        // What ends at once was in flight, too.
+        stopped.stopping.await;
+        built.shared.stop();
+        stopped.drained.await
+    };
+    match py.detach(|| runtime.block_on(drained)) {
         Ok(Ok(drained)) => Ok((drained.finished, drained.dropped)),
         Ok(Err(error)) => Err(PyRuntimeError::new_err(error.to_string())),
         Err(error) => Err(PyRuntimeError::new_err(format!("the server panicked: {error}"))),

@@ -1,6 +1,7 @@
 //! A server that runs on the runtime while the loop thread does something else.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
@@ -11,8 +12,13 @@ use tokio::task::JoinHandle;
 use crate::service::Stack;
 use crate::service::server::{Drained, ServeError, Server};
 
-/// What comes once it has drained.
-pub(super) type Served = JoinHandle<Result<Drained, ServeError>>;
+/// A server that was told to stop.
+pub(super) struct Served {
+    /// Ready once what is in flight was counted.
+    pub(super) stopping: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// What comes once it has drained.
+    pub(super) drained: JoinHandle<Result<Drained, ServeError>>,
+}
 
 pub(super) struct Serving {
     address: SocketAddr,
@@ -25,9 +31,10 @@ impl Serving {
     pub(super) fn begin(runtime: &Handle, server: Server, stack: Stack) -> Result<Self, ServeError> {
         let bound = server.bind()?;
         let address = bound.local_addr();
+        let stopping = Box::pin(bound.stopping());
         let (stop, stopped) = oneshot::channel();
         let (hurry, hurried) = oneshot::channel();
-        let served = runtime.spawn(async move {
+        let drained = runtime.spawn(async move {
             let stopped = async { drop(stopped.await) };
             let hurried = async {
                 if hurried.await.is_err() {
@@ -37,7 +44,7 @@ impl Serving {
             };
             bound.serve_until(stack, stopped, hurried).await
         });
-        Ok(Self { address, stop: Some(stop), hurry: Some(hurry), served: Some(served) })
+        Ok(Self { address, stop: Some(stop), hurry: Some(hurry), served: Some(Served { stopping, drained }) })
     }
 
     pub(super) fn address(&self) -> SocketAddr {

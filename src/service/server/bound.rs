@@ -92,18 +92,28 @@ pub struct BoundServer {
     listener: TcpListener,
     local_addr: SocketAddr,
     settings: Arc<Settings>,
+    stop: watch::Sender<bool>,
 }
 
 impl BoundServer {
     pub(super) fn new(listener: TcpListener, settings: Arc<Settings>) -> Result<Self, ServeError> {
         listener.set_nonblocking(true)?;
         let local_addr = listener.local_addr()?;
-        Ok(Self { listener, local_addr, settings })
+        Ok(Self { listener, local_addr, settings, stop: watch::Sender::new(false) })
     }
 
     /// The address that is listened on, with the real port when 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Ready once it was told to stop and has counted what is in flight, or serves no more: what has no end of its own may be ended then.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.subscribe();
+        async move {
+            // It fails when the server is gone.
+            let _ = stop.wait_for(|told| *told).await;
+        }
     }
 
     /// Serves until `shutdown` is ready, then lets requests in flight finish within the drain timeout.
@@ -135,7 +145,7 @@ impl BoundServer {
             settings: self.settings,
             connections: Arc::new(Connections::default()),
             refusals: Refusals::new(),
-            stop: watch::Sender::new(false),
+            stop: self.stop,
         };
         // Covers a caller that drops this future as well as connections that a drain could not end.
         let _all_dropped = DropAll(host.connections.clone());
@@ -157,8 +167,10 @@ impl BoundServer {
             host.take(stream, peer);
         }
         drop(acceptor);
+        // Counted before those who took a socket over are told, who may end it at once.
+        let in_flight = host.connections.order(Order::Finish);
         host.stop.send_replace(true);
-        Ok(shutdown::drain(&host.connections, host.settings.drain, hurry).await)
+        Ok(shutdown::drain(&host.connections, in_flight, host.settings.drain, hurry).await)
     }
 
     /// Serves until SIGINT or SIGTERM; a second one drops what is still in flight.

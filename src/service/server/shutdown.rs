@@ -26,9 +26,14 @@ pub struct Drained {
     pub took: Duration,
 }
 
-pub(super) async fn drain(connections: &Connections, limit: Duration, hurry: impl Future<Output = ()>) -> Drained {
+/// Waits for connections that were told to finish, with so many requests in flight at that time.
+pub(super) async fn drain(
+    connections: &Connections,
+    in_flight: usize,
+    limit: Duration,
+    hurry: impl Future<Output = ()>,
+) -> Drained {
     let begin = Instant::now();
-    let in_flight = connections.order(Order::Finish);
     if in_flight > 0 {
         info!(in_flight, "stopping: waiting for requests in flight");
     }
