@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from helpers import until
 
 from ziggurat._loop import PyLoop, new_event_loop
 
@@ -318,7 +319,8 @@ def test_a_child_that_outlives_the_loop_leaves_no_descriptor(factory: Factory) -
     del loop, child, transport
     gc.collect()
     if sys.version_info < (3, 12):
-        assert descriptors() <= before
+        # What threads of other tests have open for a moment is not the child's.
+        until(lambda: descriptors() <= before)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="the interpreter chooses there")
