@@ -10,12 +10,16 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ._elsewhere import is_elsewhere, written_here
 from ._record import record
 from ._ziggurat import Request, Response
 from .exceptions import STANDARD_MEMBERS, ConfigError, HTTPException, RequestValidationError
 from .params import describe_callable
 
 _logger = logging.getLogger("ziggurat")
+
+_OURS = ("RequestValidationError", "ResponseValidationError", "WebSocketDisconnect")
+"""What the framework raises, and apps do not."""
 
 Kind = type[Exception] | int
 """What a handler is for: a class of exceptions, or the status of an answer."""
@@ -75,6 +79,10 @@ def check_kind(kind: object, location: str) -> None:
             cure="give a class that is derived from Exception",
             location=location,
         )
+    if isinstance(kind, type) and kind.__name__ in _OURS and is_elsewhere(kind):
+        # Where only the import was left behind it would never be asked. Code of the app may still raise an HTTPException of another framework.
+        told, cure = written_here(kind)
+        raise ConfigError(f"nothing here raises {told}", cure=cure, location=location)
 
 
 def handler_of(kind: object, function: object, location: str) -> Handler:

@@ -6,7 +6,10 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable
 
-__all__ = ["missing", "unexpected"]
+__all__ = ["is_elsewhere", "missing", "unexpected", "written_here"]
+
+_FRAMEWORKS = ("fastapi", "starlette")
+"""Packages with classes that are called as those here, which an import that was left behind brings along."""
 
 _HERE = {
     "add_middleware": "give layers=[layers.Cors(...)] and the like, or decorate a function with @{}.middleware",
@@ -49,6 +52,43 @@ _OPTIONS = {
     "route_class": "decorate a function with @app.middleware",
     "url_prefix": "write prefix=",
 }
+
+_CLASSES = {
+    "FastAPI": "import Ziggurat from ziggurat",
+    "Starlette": "import Ziggurat from ziggurat",
+    "APIRouter": "import Router from ziggurat",
+    "HTTPConnection": "import Request from ziggurat",
+    "Security": "import Depends from ziggurat, and ask for scopes with auth=[...] of the route",
+    "SecurityScopes": "ask for scopes with auth=[...] of the route, and take claims: Claims",
+    "OAuth2PasswordRequestForm": "take a model of the form, as Annotated[Credentials, Form()]",
+    "OAuth2PasswordRequestFormStrict": "take a model of the form, as Annotated[Credentials, Form()]",
+    "OAuth2": "give layers=[layers.Jwt(...)], and take claims: Claims",
+    "OAuth2PasswordBearer": "give layers=[layers.Jwt(...)], and take claims: Claims",
+    "OAuth2AuthorizationCodeBearer": "give layers=[layers.Jwt(...)], and take claims: Claims",
+    "OpenIdConnect": "give layers=[layers.Jwt(jwks=layers.Jwks(discover=...))], and take claims: Claims",
+    "HTTPBearer": "give layers=[layers.Jwt(...)], and take claims: Claims",
+    "HTTPAuthorizationCredentials": "give layers=[layers.Jwt(...)], and take claims: Claims",
+    "HTTPBasic": "give layers=[layers.Basic(...)], and take claims: Claims",
+    "HTTPBasicCredentials": "give layers=[layers.Basic(...)], and take claims: Claims",
+    "APIKeyHeader": "give layers=[layers.ApiKey(...)], and take claims: Claims",
+    "APIKeyQuery": "give layers=[layers.ApiKey(...)], and take claims: Claims",
+    "APIKeyCookie": "give layers=[layers.ApiKey(...)], and take claims: Claims",
+}
+
+
+def is_elsewhere(kind: type) -> bool:
+    """Whether a class is another framework's, or derived from one of its."""
+    return any(each.__module__.partition(".")[0] in _FRAMEWORKS for each in kind.__mro__)
+
+
+def written_here(kind: type) -> tuple[str, str]:
+    """What a class of another framework is called, and what is written here in its place."""
+    whose = next(each for each in kind.__mro__ if each.__module__.partition(".")[0] in _FRAMEWORKS)
+    name, package = whose.__name__, whose.__module__.partition(".")[0]
+    from . import __all__ as ours
+
+    cure = f"import {name} from ziggurat" if name in ours else _CLASSES.get(name)
+    return f"{name} of {package}", cure or "write what the guide has in its place, see From FastAPI"
 
 
 def unexpected(what: str, function: Callable[..., object], given: Iterable[str]) -> TypeError:

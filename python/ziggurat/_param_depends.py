@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from ._elsewhere import is_elsewhere, written_here
 from ._location import user_location
 from .exceptions import ConfigError
 
@@ -130,6 +131,9 @@ def checked(dependencies: object, what: str, location: str) -> tuple[Dependency,
         )
     found = tuple(dependencies)
     for each in found:
+        if is_elsewhere(type(each)):
+            told, cure = written_here(type(each))
+            raise ConfigError(f"{what}: dependencies has {told}", cure=cure, location=location)
         if not isinstance(each, Dependency) or each.dependency is None:
             raise ConfigError(
                 f"{what}: {each!r} is no dependency", cure="write dependencies=[Depends(function)]", location=location

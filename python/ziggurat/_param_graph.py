@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from ._callables import Parameter, Wrong, describe_callable, parameters_of, spell
+from ._elsewhere import is_elsewhere, written_here
 from ._param_bodies import BodyParam, body, is_body
 from ._param_depends import Dependency, Depends, Scope
 from ._param_driver import Kind, Step
@@ -156,6 +157,7 @@ def call_of(
 
 def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong: Wrong) -> Filled:
     """What fills the parameter `name`."""
+    _check_said(name, annotation, default, wrong)
     dependency = _dependency(name, annotation, default, wrong)
     if dependency is not None:
         return dependency
@@ -180,6 +182,7 @@ def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong
                 f"write {name}: str, or annotate it with Request, a scalar or a model",
             )
     given = unwrap(name, annotation, wrong)
+    _check_type(name, given.annotation, wrong)
     inner, nullable = optional(given.annotation)
     if isinstance(inner, type) and inner in SPECIAL:
         if nullable and inner is not Claims:
@@ -188,6 +191,29 @@ def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong
     if isinstance(inner, type) and issubclass(inner, State):
         return StateOf(inner)
     return _from_request(name, given, default, in_path, wrong)
+
+
+def _check_said(name: str, annotation: Any, default: object, wrong: Wrong) -> None:
+    """Refuses what an import of another framework left behind: `Depends` of one would be the default of a parameter, and nobody would be asked."""
+    if default is not MISSING and is_elsewhere(type(default)):
+        told, cure = written_here(type(default))
+        raise wrong(f"the default of {name!r} is {told}", cure)
+    while get_origin(annotation) is Annotated:
+        annotation, *extras = get_args(annotation)
+        for extra in extras:
+            kind = extra if isinstance(extra, type) else type(extra)
+            if is_elsewhere(kind):
+                told, cure = written_here(kind)
+                raise wrong(f"{name!r} is annotated with {told}", cure)
+
+
+def _check_type(name: str, annotation: Any, wrong: Wrong) -> None:
+    """The same of a type that nobody makes, as `UploadFile` of one, which pydantic would make of a text."""
+    if isinstance(annotation, type) and is_elsewhere(annotation) and not is_model(annotation):
+        told, cure = written_here(annotation)
+        raise wrong(f"{name!r} is annotated with {told}", cure)
+    for each in get_args(annotation):
+        _check_type(name, each, wrong)
 
 
 def _from_request(
@@ -239,6 +265,10 @@ def _dependency(name: str, annotation: Any, default: object, wrong: Wrong) -> Wa
         function = given
     if not callable(function):
         raise wrong(f"{name!r} depends on {function!r}, which cannot be called", "give a function or a class")
+    kind = function if isinstance(function, type) else type(function)
+    if is_elsewhere(kind):
+        told, cure = written_here(kind)
+        raise wrong(f"{name!r} depends on {told}", cure)
     return Wanted(found, function)
 
 

@@ -1,0 +1,145 @@
+"""What an import of FastAPI's or Starlette's left behind in an app: it is told where it stands, and not read as something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import fastapi
+import pytest
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBasic, OAuth2PasswordBearer, OAuth2PasswordRequestForm
+from starlette.background import BackgroundTasks
+from starlette.datastructures import State
+from starlette.requests import HTTPConnection, Request
+
+from ziggurat import ConfigError, Depends, HTTPException, Router, Ziggurat
+from ziggurat.testing import TestClient
+
+
+def current_user() -> str:
+    raise HTTPException(401)
+
+
+def by_default(user: str = fastapi.Depends(current_user)) -> str:
+    return user
+
+
+def by_annotation(user: Annotated[str, fastapi.Depends(current_user)]) -> str:
+    return user
+
+
+def by_security(user: Annotated[str, fastapi.Security(current_user, scopes=["a"])]) -> str:
+    return user
+
+
+def header(x_token: Annotated[str, fastapi.Header()]) -> str:
+    return x_token
+
+
+def header_or_none(x_token: Annotated[str | None, fastapi.Header()] = None) -> str | None:
+    return x_token
+
+
+def query(limit: int = fastapi.Query(10, ge=1)) -> int:
+    return limit
+
+
+def upload(file: fastapi.UploadFile) -> str | None:
+    return file.filename
+
+
+def uploads(files: list[fastapi.UploadFile] | None = None) -> int:
+    return len(files or ())
+
+
+def request(request: Request) -> str:
+    return request.method
+
+
+def connection(connection: HTTPConnection) -> str:
+    return connection.url.path
+
+
+def background(tasks: BackgroundTasks) -> None: ...
+
+
+def form(given: Annotated[OAuth2PasswordRequestForm, Depends()]) -> str:
+    return given.username
+
+
+def bearer(token: Annotated[str, Depends(OAuth2PasswordBearer(tokenUrl="token"))]) -> str:
+    return token
+
+
+def basic(name: Annotated[object, Depends(HTTPBasic())]) -> str:
+    return str(name)
+
+
+def deep(user: Annotated[str, Depends(by_default)]) -> str:
+    return user
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (by_default, "by_default: the default of 'user' is Depends of fastapi; import Depends from ziggurat"),
+        (by_annotation, "by_annotation: 'user' is annotated with Depends of fastapi; import Depends from ziggurat"),
+        (by_security, "Security of fastapi; import Depends from ziggurat, and ask for scopes with auth="),
+        (header, "header: 'x_token' is annotated with Header of fastapi; import Header from ziggurat"),
+        (header_or_none, "'x_token' is annotated with Header of fastapi; import Header from ziggurat"),
+        (query, "query: the default of 'limit' is Query of fastapi; import Query from ziggurat"),
+        (upload, "upload: 'file' is annotated with UploadFile of fastapi; import UploadFile from ziggurat"),
+        (uploads, "'files' is annotated with UploadFile of fastapi; import UploadFile from ziggurat"),
+        (request, "request: 'request' is annotated with Request of starlette; import Request from ziggurat"),
+        (connection, "'connection' is annotated with HTTPConnection of starlette; import Request from ziggurat"),
+        (background, "BackgroundTasks of starlette; import BackgroundTasks from ziggurat"),
+        (form, "'given' depends on OAuth2PasswordRequestForm of fastapi; take a model of the form, as Annotated"),
+        (bearer, "'token' depends on OAuth2PasswordBearer of fastapi; give layers=.layers.Jwt"),
+        (basic, "'name' depends on HTTPBasic of fastapi; give layers=.layers.Basic"),
+        (deep, "by_default: the default of 'user' is Depends of fastapi"),
+    ],
+    ids=lambda given: given.__name__ if callable(given) else "",
+)
+def test_what_was_left_behind_in_a_signature_is_refused(function: Callable[..., Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        Ziggurat().get("/")(function)
+
+
+def test_what_was_left_behind_in_lists_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the app: dependencies has Depends of fastapi; import Depends from ziggurat"):
+        Ziggurat(dependencies=[fastapi.Depends(current_user)])
+    with pytest.raises(ConfigError, match="dependencies has Depends of fastapi"):
+        Router(dependencies=[fastapi.Depends(current_user)])
+    with pytest.raises(ConfigError, match="nothing here raises RequestValidationError of fastapi; import Request"):
+        Ziggurat(exception_handlers={RequestValidationError: lambda request, error: "no"})
+
+
+def test_what_code_of_the_app_raises_may_be_of_another_framework() -> None:
+    """As what is shared by two apps does, while one of them is moved."""
+    app = Ziggurat()
+
+    @app.exception_handler(fastapi.HTTPException)
+    def gone(request: object, error: fastapi.HTTPException) -> str:
+        return f"{error.status_code} {error.detail}"
+
+    @app.get("/")
+    async def raising() -> None:
+        raise fastapi.HTTPException(404, "gone")
+
+    with TestClient(app) as client:
+        assert client.get("/").text == "404 gone"
+
+
+def test_what_a_dependency_makes_may_be_of_another_framework() -> None:
+    app = Ziggurat()
+
+    def made() -> State:
+        return State({"name": "ada"})
+
+    @app.get("/")
+    async def show(state: Annotated[State, Depends(made)]) -> str:
+        return str(state.name)
+
+    with TestClient(app) as client:
+        assert client.get("/").text == "ada"
