@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ._param_depends import Dependency
 from ._specs import RouteSpec
+from .exceptions import ConfigError
 from .params import Compiled
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ class AppHandlers:
         self._dependencies = dependencies
         """What is called before each handler."""
         self._compiled: dict[tuple[int, tuple[Dependency, ...]], Compiled] = {}
+        self._declared: dict[tuple[int, tuple[Dependency, ...]], Compiled] = {}
+        """What nothing stands in for."""
         self.places: list[int | None] = []
         """Where the handlers of exceptions of each handler are."""
         self.hook_places: list[tuple[int, HookPlan]] = []
@@ -31,6 +34,7 @@ class AppHandlers:
     def clear(self) -> None:
         """Forgets what was compiled, and where it stands."""
         self._compiled.clear()
+        self._declared.clear()
         self.places.clear()
         self.hook_places.clear()
 
@@ -42,14 +46,28 @@ class AppHandlers:
             self._compiled[how] = route.plan.compile(before, self._app.dependency_overrides, self._app.state)
         return self._compiled[how]
 
+    def declared(self, route: RouteSpec) -> Compiled:
+        """The same with nothing that stands in: what a route asks of its caller is settled when the app is built."""
+        if not self._app.dependency_overrides:
+            return self.compiled(route)
+        how = (id(route.plan), route.dependencies)
+        if how not in self._declared:
+            self._declared[how] = route.plan.compile((*self._dependencies, *route.dependencies), {}, self._app.state)
+        return self._declared[how]
+
     def native_plan(self, route: RouteSpec, catch: int | None) -> tuple[str, list[object]]:
         """What the native side is told of the handler of a route, and the objects that are meant; `catch` is the place of its handlers of
         exceptions."""
         app = self._app
-        return self.compiled(route).to_native(
+        made, asked = self.compiled(route), app.asked(route)
+        if made.wants_claims and asked is None:
+            self._check_caller_is_known(route)
+        guards = route.guards if route.public else (*app.guards, *route.guards)
+        return made.to_native(
             name=route.name,
             status=route.status,
-            auth=app.asked(route),
+            auth=asked,
+            asks_for_claims=route.auth is None and not guards,
             errors=app.errors_of(route),
             catch=catch,
             write=route.returned.write,
@@ -57,6 +75,17 @@ class AppHandlers:
             forms=route.forms or app.forms,
             max_body=route.max_body,
         )
+
+    def _check_caller_is_known(self, route: RouteSpec) -> None:
+        """Refuses that what stands in takes the claims of a caller who need not be known."""
+        from ._building import asks_everybody
+
+        if not asks_everybody(self._app, route):
+            raise ConfigError(
+                f"{route.name}: what stands in for a dependency takes Claims, which are of a caller who is known, and the route asks for nobody",
+                cure="write Claims | None there, or auth=True of the route",
+                location=route.location,
+            )
 
     def override(self) -> None:
         """Something stands in for other dependencies now: handlers of an app that is built are compiled again."""

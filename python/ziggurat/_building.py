@@ -151,7 +151,7 @@ class Building:
             "location": crud.location,
             "layers": [self.made(layer, crud.location) for layer in crud.layers],
             "skip_layers": crud.skip_layers,
-            "closed": self._asks_everybody(crud),
+            "closed": asks_everybody(self.app, crud),
             "hooks_of": "" if crud.hooks is None else crud.hooks.name,
             "hooks": [] if crud.hooks is None else crud.hooks.names,
             "hook_plans": {} if crud.hooks is None else self._hook_plans(crud, crud.hooks),
@@ -178,7 +178,7 @@ class Building:
     def _ask_who_calls(self, crud: CrudSpec, hook: str, ops: list[Op]) -> None:
         """Refuses that a hook takes the claims of a caller who need not be known."""
         for op in ops:
-            if self.app.asked_of(crud, op) is None and not self._asks_everybody(crud):
+            if self.app.asked_of(crud, op) is None and not asks_everybody(self.app, crud):
                 raise ConfigError(
                     f"{hook} takes Claims, which are of a caller who is known, and {op} of {crud.model.__name__} asks for nobody",
                     cure=f'write Claims | None, or auth={{"{op}": True}}',
@@ -205,17 +205,6 @@ class Building:
             self._catchers[key] = self.native.add_catcher(catcher, catcher.statuses)
         return self._catchers.get(key)
 
-    def _asks_everybody(self, route: RouteSpec | CrudSpec | NativeSpec | MountSpec) -> bool:
-        """Whether a layer refuses requests to it that carry no token."""
-        around = [layer for layer in self.app.layers if type(layer).__name__ not in route.skip_layers]
-        around += route.layers
-        if not around:
-            return False
-        # An app that has no layers of its own loads none.
-        from .layers import ApiKey, Basic, Jwt
-
-        return any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in around)
-
     def _find_open_writes(self) -> list[str]:
         """The native writes that ask for nobody; with `strict`, handlers and what is mounted count too and none may be left."""
         app = self.app
@@ -236,9 +225,21 @@ class Building:
 
     def _is_open(self, route: RouteSpec | NativeSpec | MountSpec) -> bool:
         """Whether it asks for nobody, does not say that this is meant, and may write."""
-        if route.public or self.app.asked(route) is not None or self._asks_everybody(route):
+        if route.public or self.app.asked(route) is not None or asks_everybody(self.app, route):
             return False
         return isinstance(route, MountSpec) or route.method is None or route.method in _WRITES
+
+
+def asks_everybody(app: Ziggurat, route: RouteSpec | CrudSpec | NativeSpec | MountSpec) -> bool:
+    """Whether a layer refuses requests to a route that carry no token."""
+    around = [layer for layer in app.layers if type(layer).__name__ not in route.skip_layers]
+    around += route.layers
+    if not around:
+        return False
+    # An app that has no layers of its own loads none.
+    from .layers import ApiKey, Basic, Jwt
+
+    return any(isinstance(layer, ApiKey | Basic | Jwt) and layer.required for layer in around)
 
 
 def _check_body_limits(layers: Sequence[Layer], routes: Sequence[RouteSpec]) -> None:

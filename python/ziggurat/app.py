@@ -240,7 +240,7 @@ class Ziggurat(Declared):
     def asked(self, route: RouteSpec | NativeSpec | MountSpec) -> list[dict[str, Any]] | None:
         """What a route asks of its caller, with what the app does; None is nothing at all."""
         scopes = route.auth
-        if scopes is None and isinstance(route, RouteSpec) and self.compiled(route).wants_claims:
+        if scopes is None and isinstance(route, RouteSpec) and self._handlers.declared(route).wants_claims:
             if route.public:
                 raise ConfigError(
                     f"{route.name}: auth=PUBLIC lets everybody in, and Claims are of a caller who is known",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::built::{Built, Passed};
 use super::draft::{Declaration, Declared, Draft, Inside, exports_of};
-use super::guarded::surrounded;
+use super::guarded::{asking, guarded, surrounded};
 use super::migrate::{self, Migrate, Target};
 use super::{listed, shown, unreached};
 use crate::ConfigError;
@@ -63,8 +63,9 @@ impl Draft {
                     let service = PyHandlerService::new(plan.clone(), handler, objects, shared.clone(), rules);
                     let leaf =
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
+                    let leaf = guarded(leaf, &plan, objects.handler(handler).switch.clone());
                     let catch = catch.filter(|_| plan.auth.is_some());
-                    table.add(method, &path, surrounded(leaf, plan.auth.as_deref(), plan.format, catch, around))?;
+                    table.add(method, &path, surrounded(leaf, catch, around))?;
                 }
                 Declared::WebSocket { path, plan, handler, settings, around } => {
                     let rules = plan.catch.and_then(|index| rules.get(index).cloned());
@@ -72,13 +73,14 @@ impl Draft {
                     let service = PyWebSocketService::new(service, settings, shared.clone());
                     let leaf =
                         Leaf::new(plan.name.clone(), LeafKind::Python, Route::new(service)).at(plan.location.clone());
+                    let leaf = guarded(leaf, &plan, objects.handler(handler).switch.clone());
                     let catch = catch.filter(|_| plan.auth.is_some());
-                    table.add_websocket(&path, surrounded(leaf, plan.auth.as_deref(), plan.format, catch, around))?;
+                    table.add_websocket(&path, surrounded(leaf, catch, around))?;
                 }
                 Declared::Native { method, path, name, route, declared, around } => {
                     let leaf = Leaf::new(name, LeafKind::Native, route).at(declared.location);
-                    let format = ErrorFormat::Problem;
-                    table.add(method, &path, surrounded(leaf, declared.auth.as_deref(), format, catch, around))?;
+                    let leaf = asking(leaf, declared.auth.as_deref(), ErrorFormat::Problem);
+                    table.add(method, &path, surrounded(leaf, catch, around))?;
                 }
                 Declared::Mounted { path, name, inside, declared, around } => {
                     let at = MountedAt::new(&path).map_err(|error| error.at_if_known(&declared.location))?;
@@ -91,7 +93,8 @@ impl Draft {
                         }
                     };
                     let leaf = Leaf::new(name, kind, route).tunnels().at(declared.location);
-                    let leaf = surrounded(leaf, declared.auth.as_deref(), ErrorFormat::Problem, None, around);
+                    let leaf = asking(leaf, declared.auth.as_deref(), ErrorFormat::Problem);
+                    let leaf = surrounded(leaf, None, around);
                     for path in mounted::paths(&path) {
                         table.add(None, &path, leaf.clone())?;
                     }

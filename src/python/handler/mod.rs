@@ -31,4 +31,5 @@ pub(super) use read::cookies;
 pub(super) use run::Run;
 pub(super) use scalar::{Collection, Scalar};
 pub(super) use service::{BOUNDED_OUTSIDE, PyHandlerService};
+pub(super) use switch::Switch;
 pub(super) use sync::SyncPool;

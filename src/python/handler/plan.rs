@@ -36,6 +36,10 @@ pub(in crate::python) struct Plan {
     pub(in crate::python) max_body: Option<usize>,
     pub(super) status: u16,
     pub(in crate::python) auth: Option<Vec<Requirement>>,
+    /// Whether that asks who calls for no other reason than that Claims are taken, which something that stands in may not do.
+    pub(in crate::python) asks_for_claims: bool,
+    /// Whether it takes the Claims of a caller who is known.
+    pub(in crate::python) takes_claims: bool,
     /// Its handlers of exceptions, among the app's.
     #[serde(default)]
     pub(in crate::python) catch: Option<usize>,

@@ -14,7 +14,7 @@ pub(in crate::python) struct Switch {
 
 impl Switch {
     /// The plan and the number of what stands in for it.
-    pub(super) fn now(&self) -> Option<(Arc<Plan>, usize)> {
+    pub(in crate::python) fn now(&self) -> Option<(Arc<Plan>, usize)> {
         if !self.is_set.load(Ordering::Acquire) {
             return None;
         }
