@@ -33,11 +33,11 @@ class Cors(Layer):
     allow_origins: Sequence[str] = ()
     """Origins as `https://example.org`, or `["*"]`."""
     allow_methods: Sequence[str] = ("GET",)
-    """Methods, or `["*"]`."""
+    """Methods, or `["*"]` for all that there are."""
     allow_headers: Sequence[str] = ()
-    """Request headers, or `["*"]`."""
+    """Request headers, or `["*"]` for all that a page asks for."""
     allow_credentials: bool = False
-    """Whether cookies and `Authorization` may be sent."""
+    """Whether cookies and `Authorization` may be sent. Origins are named then, since every page could act as the user otherwise."""
     allow_origin_regex: str | None = None
     """A pattern that the whole origin has to match."""
     expose_headers: Sequence[str] = ()
@@ -63,7 +63,8 @@ class Cors(Layer):
             value = getattr(self, field)
             if "*" in value and len(value) > 1:
                 raise self._wrong(f'{field} names "*" and others', 'write ["*"] or the others')
-            if self.allow_credentials and "*" in value:
+            # Methods and headers are told by their names in any case.
+            if self.allow_credentials and "*" in value and field in ("allow_origins", "expose_headers"):
                 # A browser ignores the wildcard for requests with credentials (Fetch standard).
                 raise self._wrong(f'{field}=["*"] cannot go with allow_credentials', "name them one by one")
 

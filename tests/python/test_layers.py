@@ -257,6 +257,11 @@ def test_the_native_side_takes_every_layer(layer: layers.Layer) -> None:
         ("Cors", {"allow_origins": ["https://example.org/"]}, "is not an origin"),
         ("Cors", {"allow_origins": "https://example.org"}, "allow_origins must be a list of strings"),
         ("Cors", {"allow_origins": ["*"], "allow_credentials": True}, "cannot go with allow_credentials"),
+        (
+            "Cors",
+            {"allow_origins": ["https://a.example"], "allow_credentials": True, "expose_headers": ["*"]},
+            'expose_headers=["*"] cannot go with allow_credentials; name them one by one',
+        ),
         ("Cors", {"allow_origins": ["*", "https://a.example"]}, 'names "*" and others'),
         ("BodyLimit", {"max_bytes": 0}, "max_bytes=0 is out of range"),
         ("Hosts", {"names": []}, "names is empty"),

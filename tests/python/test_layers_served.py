@@ -351,3 +351,28 @@ def test_bodies_that_stand_still_are_given_up(serve: Callable[..., Any], tmp_pat
         ("nothing came of the body of an answer in time, and it was given up", "/made", "0.4"),
         ("nothing came of the body of a request in time, and it was given up", "/read", "0.4"),
     ]
+
+
+def test_every_method_and_header_with_credentials_of_an_origin_that_is_named() -> None:
+    """As most apps of FastAPI have it; browsers take no `*` for these where credentials are sent, so they are named."""
+    origin = "http://localhost:5173"
+    cors = layers.Cors(allow_origins=[origin], allow_credentials=True, allow_methods=["*"], allow_headers=["*"])
+    app = Ziggurat(layers=[cors, layers.Jwt(secret=SECRET)])
+
+    @app.put("/")
+    async def root() -> str:
+        return "in"
+
+    def preflight(client: TestClient, origin: str) -> dict[str, str]:
+        asked = {"access-control-request-method": "PUT", "access-control-request-headers": "authorization,x-trace"}
+        answer = client.options("/", headers={"origin": origin, **asked})
+        assert answer.status_code == 200
+        return {name: value for name, value in answer.headers.items() if name.startswith("access-control-allow-")}
+
+    with TestClient(app) as client:
+        allowed = preflight(client, origin)
+        assert allowed["access-control-allow-origin"] == origin
+        assert allowed["access-control-allow-credentials"] == "true"
+        assert allowed["access-control-allow-headers"] == "authorization,x-trace"
+        assert {"PUT", "PATCH", "DELETE"} <= set(re.split(r",\s*", allowed["access-control-allow-methods"]))
+        assert "access-control-allow-origin" not in preflight(client, "http://evil.example")
