@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-__all__ = ["Claims", "State"]
+__all__ = ["Address", "Claims", "State"]
+
+
+class Address(NamedTuple):
+    """Where a request comes from."""
+
+    host: str
+    """The IP address."""
+    port: int
+    """0 where it is not known."""
 
 
 class State(dict[str, Any]):

@@ -35,7 +35,7 @@ from typing import (
 
 from typing_extensions import disjoint_base
 
-from ._state import Claims, State
+from ._state import Address, Claims, State
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -145,7 +145,7 @@ class Request:
     def root_path(self) -> str:
         """Where the app is mounted in others: what of the path of `url` is not in `path`; empty unless it is."""
     @property
-    def client(self) -> tuple[str, int] | None:
+    def client(self) -> Address | None:
         """Address and port of the other end of the connection, which may be a proxy. Behind `layers.ClientIp` those of the
         client, with port 0 when it is a proxy that tells of it."""
     @property
@@ -303,7 +303,7 @@ class WebSocket:
     def path_params(self) -> dict[str, str]:
         """As `Request.path_params`."""
     @property
-    def client(self) -> tuple[str, int] | None:
+    def client(self) -> Address | None:
         """As `Request.client`."""
     @property
     def auth(self) -> Claims | None:
@@ -564,7 +564,11 @@ class App:
         client: tuple[IPv4Address | IPv6Address, int] | None = None,
     ) -> Sent: ...
     def connect(
-        self, target: str, headers: Sequence[tuple[str, str]]
+        self,
+        target: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        client: tuple[IPv4Address | IPv6Address, int] | None = None,
     ) -> tuple[tuple[int, list[tuple[str, str]], bytes], TestSocket | None]: ...
     def listen(self, host: str, port: int, settings: str) -> tuple[str, int]: ...
     def drain(self) -> tuple[int, int]: ...

@@ -26,6 +26,8 @@ from .params import Compiled
 from .routing import CrudSpec, NativeSpec, Op, RouteSpec
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
     from ._catches import ExceptionHandler
     from ._paths import Paths
 
@@ -404,8 +406,12 @@ class Ziggurat(Declared):
         return self.build().request(method, target, list(headers), body)
 
     def connect(
-        self, target: str, headers: Sequence[tuple[str, str]] = ()
+        self,
+        target: str,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        client: tuple[IPv4Address | IPv6Address, int] | None = None,
     ) -> tuple[tuple[int, list[tuple[str, str]], bytes], _ziggurat.TestSocket | None]:
         """Opens a WebSocket through the real stack without a socket of the system; gives the answer, and the client's end if it was
-        accepted. `ziggurat.testing` makes it comfortable."""
-        return self.build().connect(target, list(headers))
+        accepted. `client` is where it comes from. `ziggurat.testing` makes it comfortable."""
+        return self.build().connect(target, list(headers), client=client)

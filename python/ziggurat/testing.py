@@ -228,7 +228,9 @@ def _connect(
     """The app's end of what was opened, or its answer where it refused; on a thread that has no loop."""
     client._app.start()
     sent = request.headers.multi_items()
-    (status, fields, body), socket = client.app.connect(request.url.raw_path.decode("ascii"), sent)
+    (status, fields, body), socket = client.app.connect(
+        request.url.raw_path.decode("ascii"), sent, client=client._app.client
+    )
     answer = TestResponse(status, headers=fields, content=body, request=request)
     client.cookies.extract_cookies(answer)
     if socket is None:

@@ -11,7 +11,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
 use super::convert::classes;
 use super::errors;
@@ -307,8 +307,10 @@ impl Request {
     /// Address and port of the other end of the connection, which may be a proxy. Behind `layers.ClientIp` those of the
     /// client, with port 0 when it is a proxy that tells of it.
     #[getter]
-    fn client(&self) -> Option<(String, u16)> {
-        self.head.client.map(|(ip, port)| (ip.to_string(), port))
+    fn client<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+        let Some((ip, port)) = self.head.client else { return Ok(None) };
+        CLASS.import(py, "ziggurat._state", "Address")?.call1((ip.to_string(), port)).map(Some)
     }
 
     /// The claims of the caller: of its token, or those that are known of its key or password.

@@ -164,7 +164,7 @@ def test_an_environment_file_is_for_what_is_not_set(tmp_path: Path) -> None:
 def test_proxies_and_the_access_log_are_layers(project: Path, serve: Callable[..., Any]) -> None:
     served = serve("-m", "ziggurat", "run", "shop", "--forwarded-allow-ips", "127.0.0.1,10.0.0.0/8", "--access-log")
     asked = httpx.get(f"{served.url}/client", headers={"x-forwarded-for": "203.0.113.9"})
-    assert asked.text == "('203.0.113.9', 0)"
+    assert asked.text == "Address(host='203.0.113.9', port=0)"
     served.stop()
     assert "/client" in served.output()
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from plugin import PLUGIN
 
-from ziggurat import HTTPException, Request, Response, Ziggurat
+from ziggurat import HTTPException, Request, Response, WebSocket, Ziggurat
 from ziggurat.testing import AsyncTestClient, TestClient
 
 
@@ -203,8 +203,18 @@ def test_requests_come_from_the_address_that_is_given(app: Ziggurat) -> None:
     async def client(request: Request) -> str:
         return repr(request.client)
 
+    @app.websocket("/ws")
+    async def socket(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.send_text(repr(ws.client))
+
+    def told(client: TestClient) -> tuple[str, str]:
+        with client.websocket_connect("/ws") as ws:
+            return client.get("/client").text, ws.receive_text()
+
+    address = "Address(host='2001:db8::1', port=77)"
     with TestClient(app) as nowhere, TestClient(app, client=("2001:db8::1", 77)) as somewhere:
-        assert (nowhere.get("/client").text, somewhere.get("/client").text) == ("None", "('2001:db8::1', 77)")
+        assert (told(nowhere), told(somewhere)) == (("None", "None"), (address, address))
     with pytest.raises(ValueError, match="'nowhere' does not appear to be"):
         TestClient(app, client=("nowhere", 1))
 

@@ -397,14 +397,16 @@ impl App {
     }
 
     /// Opens a WebSocket through the stack, in this process; gives the answer, and the client's end where it was accepted.
+    #[pyo3(signature = (target, headers, *, client = None))]
     fn connect<'py>(
         &self,
         py: Python<'py>,
         target: &str,
         headers: Vec<(String, String)>,
+        client: Option<(IpAddr, u16)>,
     ) -> PyResult<(Answer<'py>, Option<websocket::TestSocket>)> {
         let stack = self.built()?.stack.clone();
-        websocket::connect(py, stack, (runtime()?.handle(), &self.serves()?), target, &headers)
+        websocket::connect(py, stack, (runtime()?.handle(), &self.serves()?), target, &headers, client)
     }
 
     /// Binds the address and serves, on the loop's thread if the loop was set so, else on the runtime's workers; gives the

@@ -1,6 +1,7 @@
 //! Sockets within this process, for tests: the real stack, and the real protocol over a pipe.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use super::upgrade::InProcess;
 use crate::Body;
 use crate::python::convert::classes;
 use crate::python::headers::text;
+use crate::service::server::ConnectInfo;
 use crate::service::{Response, Stack};
 
 /// What the pipe holds, as the buffers of a socket would.
@@ -73,10 +75,14 @@ pub(in crate::python) fn connect<'py>(
     (runtime, serves): (&Handle, &Handle),
     target: &str,
     headers: &[(String, String)],
+    from: Option<(IpAddr, u16)>,
 ) -> PyResult<(Answer<'py>, Option<TestSocket>)> {
     refuse_on_loop(py)?;
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let mut request = http::Request::get(target);
+    if let Some(from) = from {
+        request = request.extension(ConnectInfo::in_process(from.into()));
+    }
     let mut has_host = false;
     for (name, value) in headers {
         has_host |= name.eq_ignore_ascii_case(HOST.as_str());

@@ -38,6 +38,7 @@ from ziggurat import (
     Ziggurat,
     layers,
 )
+from ziggurat.requests import Address
 
 SECRET = "a secret of thirty-two bytes, or more"
 
@@ -231,5 +232,5 @@ async def calls(request: Request, call_next: Callable[[Request], Awaitable[Respo
     assert_type(await wrong(request, ValueError()), Response)
     assert_type(await members("red"), list[str])
     assert_type(no_team(request, HTTPException(404)), str)
-    assert_type(request.client, tuple[str, int] | None)
+    assert_type(request.client, Address | None)
     assert_type(request.auth, Claims | None)
