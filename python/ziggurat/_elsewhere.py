@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable
 
-__all__ = ["is_elsewhere", "missing", "unexpected", "written_here"]
+__all__ = ["is_elsewhere", "missing", "unexpected", "unknown", "written_here"]
 
 _FRAMEWORKS = ("fastapi", "starlette")
 """Packages with classes that are called as those here, which an import that was left behind brings along."""
@@ -25,6 +25,17 @@ _HERE = {
     "errorhandler": "write @{}.exception_handler(kind)",
     "before_request": "write @{}.middleware",
     "after_request": "write @{}.middleware",
+}
+
+_OF_REQUESTS = {
+    "query_params": "write {0}.query",
+    "base_url": "write {0}.url_for(name), or take it from {0}.url with urllib.parse",
+    "session": "keep it in a cookie, as a token that ziggurat.security.sign_token makes",
+    "user": "write {0}.auth, or take claims: Claims | None",
+    "scope": "write {0}.path, {0}.headers and so on; {0}.state is what middleware leaves",
+    "is_disconnected": "leave it out: what runs is cancelled, and a generator closed, when the client goes away",
+    "stream": "write await {0}.body(), or take an UploadFile for what is large",
+    "send_denial_response": "raise HTTPException(...)",
 }
 
 _OPTIONS = {
@@ -75,6 +86,32 @@ _CLASSES = {
     "APIKeyCookie": "give layers=[layers.ApiKey(...)], and take claims: Claims",
 }
 
+_NAMES = _CLASSES | {
+    "status": "write the number, as 201, or http.HTTPStatus.CREATED",
+    "APIRoute": "decorate a function with @app.middleware, or say operation_id= of routes",
+    "ORJSONResponse": "return the value, of which Rust makes JSON",
+    "UJSONResponse": "return the value, of which Rust makes JSON",
+    "TestClient": "import TestClient from ziggurat.testing",
+    "StaticFiles": "give layers=[layers.Static(...)]",
+    "CORSMiddleware": "give layers=[layers.Cors(...)]",
+    "GZipMiddleware": "give layers=[layers.Compression()]",
+    "TrustedHostMiddleware": "give layers=[layers.Hosts(...)]",
+    "HTTPSRedirectMiddleware": "give layers=[layers.Redirect(...)]",
+    "BaseHTTPMiddleware": "decorate a function with @app.middleware",
+    "Jinja2Templates": "return HTMLResponse(template.render(...))",
+    "run_in_threadpool": "write await asyncio.to_thread(function)",
+    "jsonable_encoder": "return the value as it is",
+}
+
+
+def unknown(module: str, name: str) -> ImportError | AttributeError:
+    """The error for a name that a module of ours does not have. One of another framework is told with what is written here, which `from`
+    would hide behind words of its own if it were no ImportError."""
+    cure = _NAMES.get(name)
+    if cure is None:
+        return AttributeError(f"module {module!r} has no attribute {name!r}")
+    return ImportError(f"{module} has no {name}; {cure}", name=module)
+
 
 def is_elsewhere(kind: type) -> bool:
     """Whether a class is another framework's, or derived from one of its."""
@@ -87,7 +124,7 @@ def written_here(kind: type) -> tuple[str, str]:
     name, package = whose.__name__, whose.__module__.partition(".")[0]
     from . import __all__ as ours
 
-    cure = f"import {name} from ziggurat" if name in ours else _CLASSES.get(name)
+    cure = f"import {name} from ziggurat" if name in ours else _NAMES.get(name)
     return f"{name} of {package}", cure or "write what the guide has in its place, see From FastAPI"
 
 
@@ -104,7 +141,10 @@ def unexpected(what: str, function: Callable[..., object], given: Iterable[str])
 def missing(owner: object, name: str) -> AttributeError:
     """The error for a member that `owner` does not have, with what is written here in its place."""
     kind = type(owner).__name__
-    cure = _HERE.get(name)
+    if kind in ("Request", "WebSocket"):
+        cure, names = _OF_REQUESTS.get(name), ["request" if kind == "Request" else "ws"]
+    else:
+        cure, names = _HERE.get(name), ["router" if kind == "Router" else "app"] * 2
     what = f"{kind!r} object has no attribute {name!r}"
-    told = what if cure is None else f"{what}; {cure.format(*['router' if kind == 'Router' else 'app'] * 2)}"
+    told = what if cure is None else f"{what}; {cure.format(*names)}"
     return AttributeError(told, name=name, obj=owner)

@@ -272,3 +272,11 @@ class InvalidRow(ValueError):
 
 class StoreFailure(RuntimeError):
     """The store failed in a way that is not expected."""
+
+
+if not TYPE_CHECKING:  # which would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        from ._elsewhere import unknown
+
+        raise unknown(__name__, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ._location import user_location
@@ -269,3 +269,11 @@ def _disposition(kind: str, filename: str) -> str:
     if not name.isascii() or "%" in name or '"' in name:
         made += f"; filename*=UTF-8''{quote(name, safe='!#$&+-.^_`|~')}"
     return made
+
+
+if not TYPE_CHECKING:  # which would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        from ._elsewhere import unknown
+
+        raise unknown(__name__, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from ._routing_crud import CrudRoutes
 from ._routing_handlers import HandlerRoutes
 from ._routing_mounts import MountedRoutes
@@ -25,3 +27,11 @@ __all__ = [
 
 class Routes(HandlerRoutes, WebSocketRoutes, CrudRoutes, MountedRoutes, WrappedRoutes):
     """Collects what an app serves, until the app is built."""
+
+
+if not TYPE_CHECKING:  # which would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        from ._elsewhere import unknown
+
+        raise unknown(__name__, name)

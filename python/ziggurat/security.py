@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from . import _ziggurat
 from ._layer_jwt import JwtAlgorithm
@@ -115,3 +115,11 @@ def _time(name: str, value: Any) -> Any:
     if value.tzinfo is None:
         raise ValueError(f"the claim {name} has no time zone; write datetime.now(UTC)")
     return int(value.timestamp())
+
+
+if not TYPE_CHECKING:  # which would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        from ._elsewhere import unknown
+
+        raise unknown(__name__, name)

@@ -24,6 +24,17 @@ pub(super) fn config_error(py: Python<'_>, error: &ConfigError) -> PyErr {
     raised().unwrap_or_else(|error| error)
 }
 
+/// The `AttributeError` for a member that an object does not have, with what is written here in the place of other frameworks'.
+pub(super) fn missing(object: &Bound<'_, PyAny>, name: &str) -> PyErr {
+    let py = object.py();
+    let raised = || {
+        let error =
+            py.import(intern!(py, "ziggurat._elsewhere"))?.call_method1(intern!(py, "missing"), (object, name))?;
+        PyResult::Ok(PyErr::from_value(error))
+    };
+    raised().unwrap_or_else(|error| error)
+}
+
 /// What the client is told about an exception. What nobody expected is logged with its traceback, and the client learns
 /// nothing of it.
 pub(super) fn answer(py: Python<'_>, error: PyErr, whose: &str) -> crate::Response {

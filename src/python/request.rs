@@ -228,6 +228,11 @@ impl Request {
 
 #[pymethods]
 impl Request {
+    /// Tells who asks for a member of another framework's requests what is written here.
+    fn __getattr__(slf: &Bound<'_, Self>, name: &str) -> PyResult<Py<PyAny>> {
+        Err(errors::missing(slf.as_any(), name))
+    }
+
     /// `GET`, `POST` and so on.
     #[getter]
     fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import fastapi
@@ -11,10 +14,24 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBasic, OAuth2PasswordBearer, OAuth2PasswordRequestForm
 from starlette.background import BackgroundTasks
 from starlette.datastructures import State
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import HTTPConnection
+from starlette.requests import Request as StarletteRequest
 
-from ziggurat import ConfigError, Depends, HTTPException, Router, Ziggurat
+import ziggurat
+from ziggurat import (
+    ConfigError,
+    Depends,
+    HTTPException,
+    Request,
+    Response,
+    Router,
+    WebSocket,
+    Ziggurat,
+    _elsewhere,
+)
 from ziggurat.testing import TestClient
+
+Client = Callable[[], TestClient]
 
 
 def current_user() -> str:
@@ -53,7 +70,7 @@ def uploads(files: list[fastapi.UploadFile] | None = None) -> int:
     return len(files or ())
 
 
-def request(request: Request) -> str:
+def request(request: StarletteRequest) -> str:
     return request.method
 
 
@@ -113,6 +130,90 @@ def test_what_was_left_behind_in_lists_is_refused() -> None:
         Router(dependencies=[fastapi.Depends(current_user)])
     with pytest.raises(ConfigError, match="nothing here raises RequestValidationError of fastapi; import Request"):
         Ziggurat(exception_handlers={RequestValidationError: lambda request, error: "no"})
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "told"),
+    [
+        ("ziggurat", "APIRouter", "ziggurat has no APIRouter; import Router from ziggurat"),
+        ("ziggurat", "FastAPI", "ziggurat has no FastAPI; import Ziggurat from ziggurat"),
+        ("ziggurat", "status", "ziggurat has no status; write the number, as 201, or http.HTTPStatus.CREATED"),
+        (
+            "ziggurat",
+            "Security",
+            "ziggurat has no Security; import Depends from ziggurat, and ask for scopes with auth=",
+        ),
+        ("ziggurat.security", "OAuth2PasswordBearer", "ziggurat.security has no OAuth2PasswordBearer; give layers="),
+        ("ziggurat.responses", "ORJSONResponse", "ziggurat.responses has no ORJSONResponse; return the value"),
+        ("ziggurat.routing", "APIRoute", "ziggurat.routing has no APIRoute; decorate a function with @app.middleware"),
+        ("ziggurat.exceptions", "Nothing", "cannot import name 'Nothing' from 'ziggurat.exceptions'"),
+        ("ziggurat", "Rooter", "cannot import name 'Rooter' from 'ziggurat'"),
+    ],
+)
+def test_an_import_of_what_is_called_otherwise_is_told_what_to_write(module: str, name: str, told: str) -> None:
+    with pytest.raises(ImportError) as raised:
+        exec(f"from {module} import {name}", {})
+    assert str(raised.value).startswith(told)
+
+
+def test_what_the_cures_name_is_there() -> None:
+    """And what a name is told of is not."""
+    for name, cure in _elsewhere._NAMES.items():
+        assert name not in ziggurat.__all__
+        if cure.startswith("import "):
+            _, what, _, where = cure.split(",")[0].split()
+            assert hasattr(importlib.import_module(where), what)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("query_params", "{0}.query"),
+        ("base_url", "{0}.url_for"),
+        ("session", "cookie"),
+        ("user", "{0}.auth"),
+        ("scope", "{0}.state"),
+        ("is_disconnected", "is cancelled"),
+        ("stream", "UploadFile"),
+    ],
+)
+def test_a_member_of_other_requests_is_told_what_to_write(client: Client, app: Ziggurat, name: str, told: str) -> None:
+    @app.get("/")
+    async def handler(request: Request) -> str:
+        with pytest.raises(AttributeError, match="'Request' object has no attribute '") as raised:
+            getattr(request, name)
+        return str(raised.value)
+
+    @app.websocket("/ws")
+    async def socket(ws: WebSocket) -> None:
+        await ws.accept()
+        with pytest.raises(AttributeError, match="'WebSocket' object has no attribute '") as raised:
+            getattr(ws, name)
+        await ws.send_text(str(raised.value))
+
+    started = client()
+    assert re.search(f"attribute '{name}'; .*{told.format('request')}", started.get("/").text)
+    with started.websocket_connect("/ws") as ws:
+        assert re.search(f"attribute '{name}'; .*{told.format('ws')}", ws.receive_text())
+
+
+def test_a_member_that_no_request_has_is_none(client: Client, app: Ziggurat) -> None:
+    @app.get("/")
+    async def handler(request: Request) -> list[Any]:
+        assert not hasattr(request, "nothing")
+        with pytest.raises(AttributeError) as raised:
+            request.nothing  # type: ignore[attr-defined] # noqa: B018
+        return [str(raised.value), getattr(request, "nothing", 1)]
+
+    assert client().get("/").json() == ["'Request' object has no attribute 'nothing'", 1]
+
+
+def test_the_content_of_a_response_is_given_by_its_name() -> None:
+    with pytest.raises(TypeError, match=r"'hello' is no status; write Response\(content=\.\.\.\)"):
+        Response("hello")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="b'hello' is no status"):
+        Response(b"hello", media_type="text/plain")  # type: ignore[arg-type]
+    assert Response(HTTPStatus.CREATED).status == Response(status=None, status_code=201).status == 201
 
 
 def test_what_code_of_the_app_raises_may_be_of_another_framework() -> None:

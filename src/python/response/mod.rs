@@ -107,7 +107,7 @@ impl Response {
     #[expect(clippy::too_many_arguments, reason = "those of Python")]
     fn new(
         py: Python<'_>,
-        status: Option<u16>,
+        #[pyo3(from_py_with = first)] status: Option<u16>,
         headers: Option<&Bound<'_, PyAny>>,
         body: Option<&Bound<'_, PyAny>>,
         content: Option<&Bound<'_, PyAny>>,
@@ -352,4 +352,13 @@ impl Response {
     fn __repr__(&self) -> String {
         format!("<Response {}>", self.status())
     }
+}
+
+/// The first argument of a response, which is its status here, and its content in other frameworks.
+fn first(given: &Bound<'_, PyAny>) -> PyResult<Option<u16>> {
+    if given.is_instance_of::<PyString>() || given.is_instance_of::<PyBytes>() {
+        let told = format!("{} is no status; write Response(content=...)", given.repr()?);
+        return Err(PyTypeError::new_err(told));
+    }
+    given.extract()
 }

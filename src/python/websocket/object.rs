@@ -19,6 +19,7 @@ use super::link::Link;
 use super::message::{Message, Stage};
 use super::operation::{Kind, Messages, Operation};
 use crate::python::convert::to_json;
+use crate::python::errors;
 use crate::python::headers::collect;
 use crate::python::request::Request;
 
@@ -108,6 +109,11 @@ fn class_of(value: &Bound<'_, PyAny>) -> String {
 
 #[pymethods]
 impl WebSocket {
+    /// As of `Request`.
+    fn __getattr__(slf: &Bound<'_, Self>, name: &str) -> PyResult<Py<PyAny>> {
+        Err(errors::missing(slf.as_any(), name))
+    }
+
     /// Accepts the handshake. Until then nothing can be sent or received.
     #[pyo3(signature = (subprotocol = None, headers = None))]
     fn accept(&self, subprotocol: Option<String>, headers: Option<&Bound<'_, PyAny>>) -> PyResult<Operation> {

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ziggurat
+import ziggurat.security
 from ziggurat import CreatedAt, HookContext, Model, Request, Response, Ziggurat, layers, now
 from ziggurat.testing import TestClient
 
 app = Ziggurat()
+
+ziggurat.Rooter  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] # noqa: B018
+ziggurat.security.sign_tokens  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType] # noqa: B018
 
 
 @app.get("/", stauts=201)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
