@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     CallNext = Callable[[Request], Awaitable[Response]]
     MiddlewareFunction = Callable[[Request, CallNext], Awaitable[Response]]
 
+_WRITE = "write async def audit(request, call_next)"
+
 
 @dataclass(frozen=True)
 class Middleware(Layer):
@@ -38,10 +40,12 @@ class Middleware(Layer):
     def __post_init__(self) -> None:
         from .params import describe_callable
 
+        self._check_ours()
         if inspect.isclass(self.function):
             object.__setattr__(self, "function", self._made_of(self.function))
         if not callable(self.function):
-            raise self._wrong(f"{self.function!r} is no function", "write async def audit(request, call_next)")
+            cure = "write @app.middleware without it" if isinstance(self.function, str) else _WRITE
+            raise self._wrong(f"{self.function!r} is no function", cure)
         name, where, target = describe_callable(self.function)
         object.__setattr__(self, "location", where or user_location())
         object.__setattr__(self, "_name", name)
@@ -51,6 +55,31 @@ class Middleware(Layer):
             raise self._wrong(f"the middleware {name} is not an async function", cure)
         if self.paths is not None:
             object.__setattr__(self, "paths", self._checked(self.paths))
+
+    def _check_ours(self) -> None:
+        """Refuses what is made for ASGI or for another framework, which would be called with other arguments than it takes."""
+        from ._elsewhere import is_elsewhere, written_here
+
+        given: Any = self.function
+        is_class = inspect.isclass(given)
+        kind = given if is_class else type(given)
+        if is_elsewhere(kind):
+            told, cure = written_here(kind)
+            raise self._wrong(f"the middleware {kind.__name__} is {told}", cure)
+        if not callable(given):
+            return
+        name = getattr(given, "__qualname__", kind.__qualname__).rpartition("<locals>.")[2]
+        called, args = (given.__call__, [None, None, None]) if is_class else (given, [None, None])
+        try:
+            signature = inspect.signature(called)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(*args)
+        except TypeError:
+            raise self._wrong(
+                f"the middleware {name} takes {signature}, and is given a request and call_next", _WRITE
+            ) from None
 
     def _made_of(self, made: Any) -> Any:
         try:

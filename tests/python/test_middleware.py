@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
 
 from ziggurat import ConfigError, HTTPException, Model, Request, Response, Ziggurat, layers
 from ziggurat.testing import TestClient
@@ -768,3 +770,35 @@ def test_a_handler_that_would_end_the_program_ends_its_request(app: Ziggurat, wa
         for _ in range(2):
             assert client.get("/exit").status_code == 500
         assert client.get("/hello").status_code == 200
+
+
+def test_what_is_made_for_asgi_is_refused_where_it_is_given() -> None:
+    """It would be called with a request and call_next, and fail at each request."""
+
+    class Timed:
+        def __init__(self, app: Any = None) -> None: ...
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+    class Audited(BaseHTTPMiddleware): ...
+
+    async def one(request: Request) -> None: ...
+
+    takes = r"takes \((self, )?scope: .*, send: .*and is given a request and call_next; write async def audit"
+    cases: list[tuple[Any, str]] = [
+        (Timed, f"the middleware Timed {takes}"),
+        (Timed(), f"the middleware Timed {takes}"),
+        (one, "the middleware one takes .*request: "),
+        (
+            Audited,
+            "the middleware Audited is BaseHTTPMiddleware of starlette; decorate a function with @app.middleware",
+        ),
+        (CORSMiddleware, r"CORSMiddleware is CORSMiddleware of starlette; give layers=\[layers.Cors\("),
+        ("http", "'http' is no function; write @app.middleware without it"),
+    ]
+    for given, told in cases:
+        with pytest.raises(ConfigError, match=told):
+            Ziggurat().middleware(given)
+        if given != "http":
+            with pytest.raises(ConfigError, match=told):
+                Ziggurat(layers=[given])
