@@ -135,13 +135,20 @@ def text(app: Ziggurat) -> bytes:
         before = sys.getswitchinterval()
         sys.setswitchinterval(min(_SWITCH, before))
         try:
-            made = document(app)
+            made = app.openapi() if _is_changed(app) else document(app)
             try:
                 return _written(made)
             except (TypeError, ValueError) as error:
                 raise _unwritable(app, made, error) from error
         finally:
             sys.setswitchinterval(before)
+
+
+def _is_changed(app: Ziggurat) -> bool:
+    """Whether the app makes its document in a way of its own: by a method of its class, or by a function that was set in place of that."""
+    from .app import Ziggurat
+
+    return getattr(app.openapi, "__func__", None) is not Ziggurat.openapi
 
 
 def _written(made: Json) -> bytes:
@@ -160,10 +167,10 @@ def _unwritable(app: Ziggurat, made: Json, error: Exception) -> ConfigError:
 
     cure = "give examples, defaults and what else is shown as JSON has it, as strings, numbers, lists and dicts"
     for route in app.route_specs:
-        if fails(made["paths"].get(_template(route.path), {}).get(route.method.lower(), {})):
+        if fails(made.get("paths", {}).get(_template(route.path), {}).get(route.method.lower(), {})):
             what = f"{route.method} {route.path}: the OpenAPI document cannot show what is said of it: {error}"
             return ConfigError(what, cure=cure, location=route.location)
-    schemas = made["components"]["schemas"]
+    schemas = made.get("components", {}).get("schemas", {})
     whose = next((f"the model {name}" for name, schema in schemas.items() if fails(schema)), "the app")
     return ConfigError(
         f"the OpenAPI document cannot show what is said of {whose}: {error}", cure=cure, location=app._location

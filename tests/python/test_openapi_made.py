@@ -151,3 +151,35 @@ def test_an_exception_of_a_model_names_its_route() -> None:
     with pytest.raises(ConfigError, match=r"GET /items: .* ZeroDivisionError") as failed:
         app.openapi()
     assert isinstance(failed.value.__cause__, ZeroDivisionError) and __file__ in str(failed.value)
+
+
+@pytest.mark.parametrize("how", ["class", "attribute"])
+def test_a_document_of_ones_own_is_served(caplog: pytest.LogCaptureFixture, how: str) -> None:
+    """As FastAPI's guide has it, *Extending OpenAPI*."""
+
+    class Documented(Ziggurat):
+        def openapi(self) -> dict[str, Any]:
+            return with_logo(super().openapi())
+
+    def with_logo(made: dict[str, Any]) -> dict[str, Any]:
+        return {**made, "info": {**made["info"], "x-logo": {"url": "/logo.png"}}}
+
+    app = Documented() if how == "class" else Ziggurat()
+    if how == "attribute":
+        made = app.openapi
+        app.openapi = lambda: with_logo(made())  # type: ignore[method-assign]
+
+    @app.get("/items")
+    async def items() -> list[int]:
+        return []
+
+    with TestClient(app) as client:
+        told = client.get("/openapi.json").json()
+    assert told == app.openapi()
+    assert told["info"]["x-logo"] == {"url": "/logo.png"} and "/items" in told["paths"]
+
+    app = Ziggurat()
+    app.openapi = lambda: {"info": object()}  # type: ignore[method-assign]
+    with TestClient(app) as client:
+        assert client.get("/openapi.json").status_code == 500
+    assert "the OpenAPI document cannot show what is said of the app" in caplog.text
