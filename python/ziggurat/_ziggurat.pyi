@@ -168,6 +168,13 @@ class Request:
         """All of the body."""
     async def json(self) -> Any:
         """What the body is as JSON; an `HTTPException`, 400, for one that is none."""
+    def stream(self) -> AsyncIterator[bytes]:
+        """The pieces of the body, as they come: `async for piece in request.stream()`. None is empty, and a piece is read when it is asked for.
+
+        The body is given once and not kept: `body()`, `json()`, `form()` and `stream()` are a `RuntimeError` then. One that `body()` or `json()`
+        has read comes in one piece, as often as it is asked for. An `HTTPException` out of it is 413 past a limit, 408 when nothing comes for
+        too long, 400 when the body is torn.
+        """
     def form(
         self, *, max_files: int | None = None, max_fields: int | None = None, max_part_size: int | None = None
     ) -> FormOpening:

@@ -38,6 +38,7 @@ mod rows;
 mod security;
 mod stream;
 mod unfinished;
+mod unread;
 mod websocket;
 
 use pyo3::prelude::*;

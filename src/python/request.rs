@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 
 use super::convert::classes;
 use super::errors;
-use super::form::{self, Form, Limits, READ_AS_FORM, Unread};
+use super::form::{self, Form, Limits, READ_AS_FORM};
 use super::handler;
 use super::headers::{Headers, text};
 use super::middleware::Exchange;
@@ -23,6 +23,8 @@ use super::mounted::MountedAt;
 use super::objects::Objects;
 use super::query::QueryParams;
 use super::ready::ready;
+use super::stream::{Arriving, RequestStream};
+use super::unread::{STREAMED, Unread};
 use crate::layers::{ClientIp, RequestId, TraceContext};
 use crate::service::server::ConnectInfo;
 use crate::service::{Claims, PathParams};
@@ -142,6 +144,13 @@ pub(super) enum BodySource {
     Gone,
 }
 
+/// How a body that had been read was asked for first. What was streamed is not kept, whatever its size.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Whole,
+    Streamed,
+}
+
 /// A request. Every part is made when it is first asked for.
 #[pyclass(frozen, module = "ziggurat")]
 pub(super) struct Request {
@@ -151,7 +160,9 @@ pub(super) struct Request {
     query: PyOnceLock<Py<QueryParams>>,
     auth: PyOnceLock<Option<Py<PyAny>>>,
     state: PyOnceLock<Py<PyDict>>,
-    /// What was made of a body that had been read.
+    /// Who was given a body that had been read.
+    taken: OnceLock<Taken>,
+    /// What was made of it.
     form: OnceLock<Arc<Form>>,
     app: Option<Py<PyAny>>,
 }
@@ -165,6 +176,7 @@ impl Request {
             query: PyOnceLock::new(),
             auth: PyOnceLock::new(),
             state: PyOnceLock::new(),
+            taken: OnceLock::new(),
             form: OnceLock::new(),
             app: None,
         }
@@ -210,6 +222,14 @@ impl Request {
     /// What the answer with a file depends on.
     pub(super) fn asked(&self) -> (Method, HeaderMap) {
         (self.head.method.clone(), self.head.headers.clone())
+    }
+
+    /// Has a body that had been read to be given whole.
+    fn take_whole(&self) -> PyResult<()> {
+        match self.taken.get_or_init(|| Taken::Whole) {
+            Taken::Whole => Ok(()),
+            Taken::Streamed => Err(PyRuntimeError::new_err(STREAMED)),
+        }
     }
 
     /// The form that was read when it was asked for.
@@ -373,9 +393,12 @@ impl Request {
     /// All of the body, to be awaited.
     fn body(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.body {
-            BodySource::Read(bytes, _) => ready(py, PyBytes::new(py, bytes).into_any().unbind()),
+            BodySource::Read(bytes, _) => {
+                self.take_whole()?;
+                ready(py, PyBytes::new(py, bytes).into_any().unbind())
+            }
             BodySource::Form(_) => Err(PyRuntimeError::new_err(READ_AS_FORM)),
-            BodySource::Unread(unread, _) => unread.read_body(py, false),
+            BodySource::Unread(unread, _) => unread.read_body(py, Wanted::Bytes),
             BodySource::Exchange(exchange) => exchange.read_body(py, Wanted::Bytes),
             BodySource::Used => Err(used()),
             BodySource::Gone => Err(gone()),
@@ -385,10 +408,28 @@ impl Request {
     /// What the body is as JSON, to be awaited; an `HTTPException`, 400, for one that is none.
     fn json(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match &self.body {
-            BodySource::Read(bytes, _) => ready(py, body_json(py, bytes)?),
+            BodySource::Read(bytes, _) => {
+                self.take_whole()?;
+                ready(py, body_json(py, bytes)?)
+            }
             BodySource::Form(_) => Err(PyRuntimeError::new_err(READ_AS_FORM)),
-            BodySource::Unread(unread, _) => unread.read_body(py, true),
+            BodySource::Unread(unread, _) => unread.read_body(py, Wanted::Json),
             BodySource::Exchange(exchange) => exchange.read_body(py, Wanted::Json),
+            BodySource::Used => Err(used()),
+            BodySource::Gone => Err(gone()),
+        }
+    }
+
+    /// The pieces of the body, as they come. Those that were read already, as by `body()`, are one.
+    fn stream(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match &self.body {
+            BodySource::Read(bytes, _) => match self.taken.set(Taken::Streamed) {
+                Err(_) if self.taken.get() == Some(&Taken::Streamed) => Err(PyRuntimeError::new_err(STREAMED)),
+                Ok(()) | Err(_) => RequestStream::create(py, Arriving::whole(bytes.clone())),
+            },
+            BodySource::Form(_) => Err(PyRuntimeError::new_err(READ_AS_FORM)),
+            BodySource::Unread(unread, _) => unread.stream(py),
+            BodySource::Exchange(exchange) => exchange.stream(py),
             BodySource::Used => Err(used()),
             BodySource::Gone => Err(gone()),
         }
@@ -406,6 +447,7 @@ impl Request {
         let with = |limits: &Limits| limits.with(max_files, max_fields, max_part_size);
         let awaited = match &self.body {
             BodySource::Read(bytes, limits) => {
+                self.take_whole()?;
                 if self.form.get().is_none() {
                     let form = form::of_bytes(&self.head.headers, bytes, &with(limits));
                     let _ = self.form.set(form.map_err(|problem| errors::http_error(py, &problem))?);
@@ -414,7 +456,7 @@ impl Request {
                 ready(py, form::data_of(py, form)?)
             }
             BodySource::Form(form) => ready(py, form::data_of(py, form)?),
-            BodySource::Unread(unread, limits) => unread.read_form(py, with(limits)),
+            BodySource::Unread(unread, limits) => unread.read_form(py, &self.head.headers, with(limits)),
             BodySource::Exchange(exchange) => {
                 let limits = with(&exchange.limits_of_forms());
                 exchange.read_body(py, Wanted::Form(self.head.headers.clone(), limits))

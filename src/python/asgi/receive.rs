@@ -1,11 +1,7 @@
 //! `receive`: the body of the request, a piece at a time, and then the end of the client's interest.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body::Body as _;
-use http_body_util::BodyExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -16,59 +12,14 @@ use super::send::Answering;
 use crate::Body;
 use crate::python::bridge::spawn_bringing;
 use crate::python::ready::ready;
-use crate::service::Problem;
+use crate::python::stream::{Arriving, Read};
 
 #[pyclass(frozen, module = "ziggurat._ziggurat")]
 pub(super) struct Receiving {
-    incoming: Arc<Incoming>,
+    body: Arc<Arriving>,
     link: Arc<Link>,
     /// Answered by the server when the body cannot be read.
     answering: Arc<Answering>,
-}
-
-/// A body that is being read. Whoever waits for a piece may be cancelled, as when an application asks in passing whether its client
-/// is still there, and nothing of the body is lost by it.
-struct Incoming {
-    /// None when it was read to its end.
-    body: tokio::sync::Mutex<Option<Body>>,
-    /// What was read and has not been handed out, and whether more follows. Never locked while Python runs.
-    pieces: Mutex<VecDeque<(Bytes, bool)>>,
-}
-
-impl Incoming {
-    /// Takes what was read for somebody.
-    fn take(&self) -> Option<(Bytes, bool)> {
-        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    /// Reads a piece, to be taken; false when there is no more.
-    async fn read(&self) -> Result<bool, Problem> {
-        let mut held = self.body.lock().await;
-        let Some(body) = held.as_mut() else { return Ok(false) };
-        let read = piece(body).await;
-        if !matches!(read, Ok((_, true))) {
-            *held = None;
-        }
-        // From the piece to here nothing waits, so that it cannot get lost.
-        self.pieces.lock().unwrap_or_else(PoisonError::into_inner).push_back(read?);
-        Ok(true)
-    }
-}
-
-/// The next piece, and whether more follow.
-async fn piece(body: &mut Body) -> Result<(Bytes, bool), Problem> {
-    loop {
-        match body.frame().await {
-            None => return Ok((Bytes::new(), false)),
-            Some(Err(error)) => return Err(Problem::unreadable(error.as_ref())),
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) if body.is_end_stream() => return Ok((data, false)),
-                Ok(data) if data.is_empty() => {}
-                Ok(data) => return Ok((data, true)),
-                Err(_trailers) => {}
-            },
-        }
-    }
 }
 
 fn part(py: Python<'_>, (body, more): (&[u8], bool)) -> PyResult<Py<PyAny>> {
@@ -86,28 +37,21 @@ fn disconnect(py: Python<'_>) -> PyResult<Py<PyAny>> {
 }
 
 impl Receiving {
+    /// The layers outside bound the body.
     pub(super) fn new(body: Body, link: Arc<Link>, answering: Arc<Answering>) -> Self {
-        let incoming = Incoming { body: tokio::sync::Mutex::new(Some(body)), pieces: Mutex::default() };
-        Self { incoming: Arc::new(incoming), link, answering }
+        Self { body: Arriving::new(body, usize::MAX), link, answering }
     }
 
     /// What need not be waited for.
     fn at_once(&self, py: Python<'_>) -> Option<PyResult<Py<PyAny>>> {
-        if let Some((data, more)) = self.incoming.take() {
+        if let Some((data, more)) = self.body.take() {
             return Some(part(py, (&data, more)));
         }
         if self.link.is_over() {
             return Some(disconnect(py));
         }
-        let mut held = self.incoming.body.try_lock().ok()?;
-        let whole = match held.as_ref() {
-            Some(body) if body.is_end_stream() => Some(Bytes::new()),
-            Some(body) => body.as_bytes().cloned(),
-            None => None,
-        }?;
-        *held = None;
-        drop(held);
-        Some(part(py, (&whole, false)))
+        let (data, more) = self.body.at_once()?;
+        Some(part(py, (&data, more)))
     }
 }
 
@@ -117,26 +61,25 @@ impl Receiving {
         if let Some(message) = self.at_once(py) {
             return ready(py, message?);
         }
-        let (incoming, link, answering) = (self.incoming.clone(), self.link.clone(), self.answering.clone());
+        let (body, link, answering) = (self.body.clone(), self.link.clone(), self.answering.clone());
         let waiting = spawn_bringing(py, async move {
             let read = tokio::select! {
                 biased;
-                read = incoming.read() => read,
-                () = link.ended() => Ok(false),
+                read = body.read() => read,
+                () = link.ended() => Read::End,
             };
-            let read = read.unwrap_or_else(|problem| {
+            if let Some(problem) = body.failure() {
                 answering.refuse(problem);
                 link.break_off();
-                false
-            });
-            if !read {
+            }
+            if read != Read::Piece {
                 // The client has gone, or is to have its answer first.
                 link.ended().await;
             }
-            move |py: Python<'_>| match (read, incoming.take()) {
-                (false, _) => disconnect(py),
-                (true, Some((data, more))) => part(py, (&data, more)),
-                (true, None) => Err(PyRuntimeError::new_err("receive() was awaited twice at once")),
+            move |py: Python<'_>| match (read, body.take()) {
+                (Read::Piece, Some((data, more))) => part(py, (&data, more)),
+                (Read::End | Read::Failed | Read::Cut, _) => disconnect(py),
+                (Read::Piece, None) => Err(PyRuntimeError::new_err("receive() was awaited twice at once")),
             }
         })?;
         Ok(waiting.into_any().unbind())

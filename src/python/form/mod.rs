@@ -21,7 +21,7 @@ pub(in crate::python) use file::UploadFile;
 pub(in crate::python) use kept::Kept;
 pub(in crate::python) use limits::{Limits, shared};
 pub(in crate::python) use read::{Kind, read};
-pub(in crate::python) use request::{READ_AS_FORM, Unread, data_of, of_bytes, opened};
+pub(in crate::python) use request::{READ_AS_FORM, data_of, of_body, of_bytes, opened};
 pub(in crate::python) use upload::Upload;
 
 use crate::service::{Location, Violation, push_token};

@@ -11,11 +11,12 @@ use super::plan::Plan;
 use super::scalar::Scalar;
 use super::service::BOUNDED_OUTSIDE;
 use crate::Body;
-use crate::python::form::{self, Form, Kind, Limits, Unread};
+use crate::python::form::{self, Form, Kind, Limits};
 use crate::python::request::BodySource;
+use crate::python::unread::Unread;
 use crate::service::{Problem, read_body};
 
-/// A form of no more bytes is read before it is asked for, which saves a way to the workers and back.
+/// A body of no more bytes is read before it is asked for, which saves a way to the workers and back.
 const SMALL: u64 = 64 << 10;
 
 pub(super) enum Content {
@@ -40,12 +41,11 @@ impl Content {
             plan.read_form(&read, scalars)?;
             return Ok(Self::Form(Arc::new(read)));
         }
-        if plan.body.is_none()
-            && plan.stream.is_none()
-            && let Ok(kind @ Kind::Multipart(_)) = Kind::of(&parts.headers, false)
-            && !is_small(parts)
-        {
-            return Ok(Self::Unread(Unread::new(body, kind, max_body)));
+        if plan.leaves_body() && !is_at_hand(parts, &body) && !is_form_of_stream(plan, parts) {
+            if usize::try_from(body.size_hint().lower()).map_or(true, |least| least > max_body) {
+                return Err(Problem::too_large(max_body));
+            }
+            return Ok(Self::Unread(Unread::new(body, max_body)));
         }
         let bytes = read_body(body, max_body).await?;
         if let Some(plan) = &plan.body {
@@ -72,7 +72,13 @@ impl Content {
     }
 }
 
-fn is_small(parts: &Parts) -> bool {
+/// Whether it is in memory, or small.
+fn is_at_hand(parts: &Parts, body: &Body) -> bool {
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    length.is_some_and(|length: u64| length <= SMALL)
+    body.is_end_stream() || body.as_bytes().is_some() || length.is_some_and(|length: u64| length <= SMALL)
+}
+
+/// Whether files may be in it which are to be kept as long as what the handler yields is sent: they are known before it begins.
+fn is_form_of_stream(plan: &Plan, parts: &Parts) -> bool {
+    plan.stream.is_some() && matches!(Kind::of(&parts.headers, false), Ok(Kind::Multipart(_)))
 }

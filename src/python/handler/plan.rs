@@ -226,6 +226,11 @@ impl Plan {
         self.looks.at_all
     }
 
+    /// Whether the handler reads the body by itself. One that is no coroutine cannot await it, and finds it read.
+    pub(super) fn leaves_body(&self) -> bool {
+        self.needs_request() && self.is_async && self.body.is_none() && !self.reads_form
+    }
+
     pub(super) fn needs_claims(&self) -> bool {
         self.looks.at_claims
     }

@@ -19,6 +19,8 @@ use crate::python::pyloop::{Looked, look};
 use crate::python::ready::{ready, ready_late};
 use crate::python::request::{Request, Wanted};
 use crate::python::response::Response;
+use crate::python::stream::{Arriving, RequestStream};
+use crate::python::unread::STREAMED;
 use crate::python::{attach, bridge, errors};
 use crate::service::stopwatch::{Part, Stopwatch};
 use crate::service::{LeafKind, Route, read_body};
@@ -53,8 +55,12 @@ enum Held {
     Read(Bytes),
     /// It is being read now.
     Reading,
+    Streamed(Arc<Arriving>),
     Passed,
 }
+
+const READING: &str = "the body is being read already; await that first";
+const PASSED: &str = "call_next has the body; read it before calling call_next";
 
 /// What a task on the runtime brings back.
 type Brought = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -127,10 +133,14 @@ impl Exchange {
                 Ok(Held::Read(bytes))
             }
             Held::Unread(body) => Ok(Held::Unread(body)),
-            Held::Reading => Err("the body is being read already; await that first"),
+            Held::Reading => Err(READING),
             Held::Passed => {
                 state.body = Held::Passed;
-                Err("call_next has the body; read it before calling call_next")
+                Err(PASSED)
+            }
+            Held::Streamed(body) => {
+                state.body = Held::Streamed(body);
+                Err(STREAMED)
             }
         });
         match held.map_err(PyRuntimeError::new_err)? {
@@ -148,15 +158,44 @@ impl Exchange {
                     }) as Brought
                 })
             }
-            Held::Reading | Held::Passed => Err(errors::bug("a body that is not there was given")),
+            Held::Reading | Held::Streamed(_) | Held::Passed => Err(errors::bug("a body that is not there was given")),
         }
+    }
+
+    /// `request.stream()` in a middleware.
+    pub(in crate::python) fn stream(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let body = self.with(|state| match std::mem::replace(&mut state.body, Held::Reading) {
+            Held::Unread(body) => {
+                let body = Arriving::new(body, self.limit);
+                state.body = Held::Streamed(body.clone());
+                Ok(body)
+            }
+            held => {
+                let body = match &held {
+                    Held::Read(bytes) => Ok(Arriving::whole(bytes.clone())),
+                    Held::Streamed(_) => Err(STREAMED),
+                    Held::Passed => Err(PASSED),
+                    Held::Unread(_) | Held::Reading => Err(READING),
+                };
+                state.body = held;
+                body
+            }
+        });
+        RequestStream::create(py, body.map_err(PyRuntimeError::new_err)?)
     }
 
     /// Calls the inner service; gives a future of the loop that gets the response.
     pub(super) fn call_next(self: &Arc<Self>, py: Python<'_>, request: &Bound<'_, Request>) -> PyResult<Py<PyAny>> {
         let taken = self.with(|state| {
-            if matches!(state.body, Held::Reading) {
-                return Err("the body is being read; await that before calling call_next");
+            match state.body {
+                Held::Reading => return Err("the body is being read; await that before calling call_next"),
+                Held::Streamed(_) => {
+                    return Err(
+                        "request.stream() was given the body, and call_next has none to hand on; await request.body() in its place, which \
+                         those further in read as well",
+                    );
+                }
+                Held::Unread(_) | Held::Read(_) | Held::Passed => {}
             }
             let Some(parts) = state.parts.take() else {
                 return Err("call_next was called already; a request goes in once");
@@ -167,7 +206,7 @@ impl Exchange {
         let body = match held {
             Held::Read(bytes) => Body::from(bytes),
             Held::Unread(body) => body,
-            Held::Reading | Held::Passed => Body::empty(),
+            Held::Reading | Held::Streamed(_) | Held::Passed => Body::empty(),
         };
         let objects = self.objects.upgrade().ok_or_else(|| errors::bug("the application is gone"))?;
         let context = context::copy_current(py)?.unbind();
@@ -221,10 +260,14 @@ impl Exchange {
 
     /// Ends what still runs for this request and releases what was lent. To be called on the loop thread.
     pub(super) fn end(&self, py: Python<'_>) {
-        let (running, lent) = self.with(|state| {
+        let (running, lent, streamed) = self.with(|state| {
             state.over = true;
-            (std::mem::take(&mut state.running), std::mem::take(&mut state.lent))
+            let streamed = if let Held::Streamed(body) = &state.body { Some(body.clone()) } else { None };
+            (std::mem::take(&mut state.running), std::mem::take(&mut state.lent), streamed)
         });
+        if let Some(body) = streamed {
+            body.cut();
+        }
         for task in running {
             task.abort();
         }
