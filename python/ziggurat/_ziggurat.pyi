@@ -175,6 +175,8 @@ class Request:
         has read comes in one piece, as often as it is asked for. An `HTTPException` out of it is 413 past a limit, 408 when nothing comes for
         too long, 400 when the body is torn.
         """
+    async def is_disconnected(self) -> bool:
+        """Whether the client has gone, or has all of its answer: nobody waits any longer."""
     def form(
         self, *, max_files: int | None = None, max_fields: int | None = None, max_part_size: int | None = None
     ) -> FormOpening:

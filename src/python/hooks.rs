@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::catch::RaisedInside;
 use super::handler::{Refused as Unfit, Taken, Takes};
 use super::objects::{Objects, Shared, SurroundingsId};
+use super::presence::Presence;
 use super::pyloop::{Finish, Job, Refused, Started};
 use super::request::{BodySource, Head, Request};
 use super::{attach, context, errors, interrupt, refusal};
@@ -45,12 +46,19 @@ impl Hook {
         let (reply, answer) = oneshot::channel();
         let watch = event.request.extensions.get::<Stopwatch>().cloned();
         Stopwatch::turn(watch.as_ref(), Part::Waiting);
-        let job = HookJob { watch: watch.clone(), ..self.job("before", event, taken, reply) };
-        // Dropped with this future when the client goes away, which cancels the coroutine.
+        let inside = event.request.extensions.get::<RaisedInside>().cloned();
+        let presence = Presence::default();
+        let waits = presence.waits();
+        let job = HookJob { watch: watch.clone(), presence, ..self.job("before", event, taken, reply) };
+        // Dropped with this future when the client goes away, which cancels the coroutine; that finds then that nobody waits.
         let _submitted = event_loop.submit(Box::new(job)).map_err(refusal::of_overload)?;
-        let answer = answer.await;
+        let waits = waits;
+        let answer = answer.await.unwrap_or_else(|_| Err(refusal::lost()));
         Stopwatch::turn(watch.as_ref(), Part::Layers);
-        answer.unwrap_or_else(|_| Err(refusal::lost()))
+        if let (Err(_), Some(inside)) = (&answer, inside) {
+            inside.hand_on(waits);
+        }
+        answer
     }
 
     /// Has it run; nobody waits but an app that stops.
@@ -82,7 +90,7 @@ impl Hook {
     }
 
     fn job(self, when: &'static str, event: Event, taken: Option<Taken>, reply: oneshot::Sender<Answer>) -> HookJob {
-        HookJob { hook: self, when, event, taken, reply, watch: None }
+        HookJob { hook: self, when, event, taken, reply, watch: None, presence: Presence::over() }
     }
 }
 
@@ -101,6 +109,7 @@ struct HookJob {
     reply: oneshot::Sender<Answer>,
     /// Of a request that waits for the hook.
     watch: Option<Stopwatch>,
+    presence: Presence,
 }
 
 impl Job for HookJob {
@@ -126,7 +135,7 @@ impl Job for HookJob {
 
 impl HookJob {
     fn begin(self, py: Python<'_>) -> Started {
-        let Self { hook, when, event, taken, reply, watch } = self;
+        let Self { hook, when, event, taken, reply, watch, presence } = self;
         Stopwatch::turn(watch.as_ref(), Part::Python);
         let objects = hook.surrounding.get().and_then(|(objects, _)| objects.upgrade());
         let Some(objects) = objects else {
@@ -136,7 +145,7 @@ impl HookJob {
         // After it was answered nobody can answer otherwise.
         let inside = event.request.extensions.get::<RaisedInside>().filter(|_| when == "before").cloned();
         let mut reply = HookReply { name: hook.name, inside, request: None, objects: Arc::downgrade(&objects), reply };
-        let called = match call(py, &objects, hook.index, when, event, taken, &mut reply.request) {
+        let called = match call(py, &objects, hook.index, when, (event, presence), taken, &mut reply.request) {
             Err(Unfit::Problem(problem)) => {
                 if when == "after" {
                     missed(&reply.name, &problem);
@@ -164,13 +173,14 @@ fn call(
     objects: &Arc<Objects>,
     index: usize,
     when: &str,
-    event: Event,
+    (event, presence): (Event, Presence),
     taken: Option<Taken>,
     given: &mut Option<Py<Request>>,
 ) -> Result<Py<PyAny>, Unfit> {
     let Event { op, request, stored, document, version } = event;
     let state = request.extensions.get::<SurroundingsId>().and_then(|id| objects.state(py, id.0));
-    let request = Request::new(Head::of(&request), BodySource::Used).with_state(py, state).of_app(py, objects);
+    let head = Head::of(&request).with_presence(presence);
+    let request = Request::new(head, BodySource::Used).with_state(py, state).of_app(py, objects);
     let stored = stored.map(|Row { version, json }| (version, PyBytes::new(py, &json)));
     let document = (version, PyBytes::new(py, &document));
     let request = Bound::new(py, request)?;

@@ -27,6 +27,7 @@ mod middleware;
 mod mounted;
 mod objects;
 mod pages;
+mod presence;
 mod pyloop;
 mod query;
 mod ready;

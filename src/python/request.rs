@@ -11,7 +11,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyString, PyType};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyString, PyType};
 
 use super::convert::classes;
 use super::errors;
@@ -21,6 +21,7 @@ use super::headers::{Headers, text};
 use super::middleware::Exchange;
 use super::mounted::MountedAt;
 use super::objects::Objects;
+use super::presence::{Presence, Waits};
 use super::query::QueryParams;
 use super::ready::ready;
 use super::stream::{Arriving, RequestStream};
@@ -41,6 +42,7 @@ pub(super) struct Head {
     request_id: Option<RequestId>,
     trace: Option<TraceContext>,
     root: Option<MountedAt>,
+    presence: Presence,
 }
 
 impl Head {
@@ -53,6 +55,7 @@ impl Head {
             request_id: extensions.get().cloned(),
             trace: extensions.get().cloned(),
             root: extensions.get().cloned(),
+            presence: Presence::default(),
             method: parts.method,
             uri: parts.uri,
             version: parts.version,
@@ -78,6 +81,16 @@ impl Head {
         self
     }
 
+    /// To be kept by what waits for the answer.
+    pub(super) fn waits(&self) -> Waits {
+        self.presence.waits()
+    }
+
+    /// The same for one whose answer is waited for elsewhere.
+    pub(super) fn with_presence(self, presence: Presence) -> Self {
+        Self { presence, ..self }
+    }
+
     pub(super) fn of(parts: &Parts) -> Self {
         let extensions = &parts.extensions;
         Self {
@@ -87,6 +100,7 @@ impl Head {
             request_id: extensions.get().cloned(),
             trace: extensions.get().cloned(),
             root: extensions.get().cloned(),
+            presence: Presence::default(),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
@@ -433,6 +447,11 @@ impl Request {
             BodySource::Used => Err(used()),
             BodySource::Gone => Err(gone()),
         }
+    }
+
+    /// Whether the client has gone, or has all of its answer, to be awaited.
+    fn is_disconnected(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        ready(py, PyBool::new(py, self.head.presence.is_over()).to_owned().into_any().unbind())
     }
 
     /// The form in the body, to be awaited or entered; the limits are those of the app unless they are given.

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use super::{Raised, found};
 use crate::python::bridge::OnLoop;
 use crate::python::objects::Objects;
+use crate::python::presence::Waits;
 use crate::python::request::Request;
 
 /// A request extension: where hooks of a native leaf leave the exception for which there is a handler.
@@ -13,15 +14,27 @@ pub(in crate::python) struct RaisedInside {
     /// Of the handlers among the app's.
     index: usize,
     raised: Arc<Mutex<Option<OnLoop<Raised>>>>,
+    /// What the request of the hook goes by, which the handler is given.
+    waits: Arc<Mutex<Option<Waits>>>,
 }
 
 impl RaisedInside {
     pub(super) fn new(index: usize) -> Self {
-        Self { index, raised: Arc::default() }
+        Self { index, raised: Arc::default(), waits: Arc::default() }
     }
 
     pub(super) fn take(&self) -> Option<OnLoop<Raised>> {
         self.raised.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn take_waits(&self) -> Option<Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Has the handler take over from a hook that has failed: the client waits for its answer now.
+    pub(in crate::python) fn hand_on(&self, waits: Waits) {
+        let before = self.waits.lock().unwrap_or_else(PoisonError::into_inner).replace(waits);
+        drop(before);
     }
 
     /// Leaves `error`; whatever is answered now, its handler answers.

@@ -83,8 +83,9 @@ impl Service<Request> for Catch {
         let answer = self.inner.answer(Request::from_parts(parts, body));
         Box::pin(async move {
             let Ok(response) = answer.await;
-            Ok(match inside.and_then(|inside| inside.take()) {
-                Some(raised) => unfinished::finished(rules.answer(raised, Some(refused)).await).await,
+            let left = inside.and_then(|inside| Some((inside.take()?, inside.take_waits())));
+            Ok(match left {
+                Some((raised, waits)) => unfinished::finished(rules.answer(raised, Some(refused), waits).await).await,
                 None => rules.offer(response, refused).await,
             })
         })

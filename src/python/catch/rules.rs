@@ -5,6 +5,7 @@ use crate::Response;
 use crate::python::bridge::OnLoop;
 use crate::python::catch::Raised;
 use crate::python::hooks::Surrounding;
+use crate::python::presence::Waits;
 use crate::python::pyloop::reply;
 use crate::python::request::{BodySource, Head};
 use crate::python::{refusal, unfinished};
@@ -42,25 +43,41 @@ impl Rules {
         let Some(document) = response.body().as_bytes().cloned() else { return response };
         let Some((objects, shared)) = self.surrounding.get() else { return response };
         let Some(event_loop) = shared.event_loop() else { return response };
+        let waits = request.head.waits();
         let (reply, answer) = reply(None);
         let job = CatchJob::of_problem(self.index, response, document, request, objects.clone(), reply);
         match event_loop.submit(Box::new(job)) {
             Ok(_submitted) => {
+                // Dropped before the coroutine is cancelled, which may ask.
+                let waits = waits;
                 let answer = answer.await.unwrap_or_else(|_| refusal::lost().into_response());
-                unfinished::finished(answer).await
+                waits.for_body(unfinished::finished(answer).await)
             }
             Err(why) => refusal::of_overload(why).into_response(),
         }
     }
 
-    /// Has the handler that was found answer.
-    pub(in crate::python) async fn answer(&self, raised: OnLoop<Raised>, request: Option<Refused>) -> Response {
+    /// Has the handler that was found answer; `waits` is of the request that it is given, where another one waited for that before.
+    pub(in crate::python) async fn answer(
+        &self,
+        raised: OnLoop<Raised>,
+        request: Option<Refused>,
+        waits: Option<Waits>,
+    ) -> Response {
         let Some((objects, shared)) = self.surrounding.get() else { return refusal::not_running().into_response() };
         let Some(event_loop) = shared.event_loop() else { return refusal::not_running().into_response() };
+        let waits = waits.or_else(|| request.as_ref().map(|request| request.head.waits()));
         let (reply, answer) = reply(None);
         let job = CatchJob::of_raised(raised, request, objects.clone(), reply);
         match event_loop.submit(Box::new(job)) {
-            Ok(_submitted) => answer.await.unwrap_or_else(|_| refusal::lost().into_response()),
+            Ok(_submitted) => {
+                let waits = waits;
+                let response = answer.await.unwrap_or_else(|_| refusal::lost().into_response());
+                match waits {
+                    Some(waits) => waits.for_body(response),
+                    None => response,
+                }
+            }
             Err(why) => {
                 tracing::error!(%why, "an exception was left to its handler, which could not be called");
                 refusal::of_overload(why).into_response()

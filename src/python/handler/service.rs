@@ -26,6 +26,7 @@ use crate::python::background;
 use crate::python::bridge::{OnLoop, Raised};
 use crate::python::catch::{Refused, Rules};
 use crate::python::objects::{Objects, Shared, SurroundingsId};
+use crate::python::presence::Waits;
 use crate::python::pyloop::{Answer, Submitted, reply};
 use crate::python::refusal;
 use crate::python::request::{Head, Request as PyRequest};
@@ -184,11 +185,17 @@ impl Inner {
 
     /// Waits for the answer. `unread` is kept until it is there: what belongs to the request must not end before it.
     async fn finish(&self, waiting: Waiting, unread: Body) -> Response {
-        let Waiting { answer, mut tied, head, surroundings } = waiting;
+        // Dropped from the last to the first: the handler, when it is cancelled, finds that nobody waits.
+        let Waiting { answer, mut tied, head, surroundings, waits } = waiting;
         let answer = answer.await;
         tied.answered();
         drop(unread);
-        self.finished(answer.unwrap_or_else(|_| refusal::lost().into_response()), head, surroundings).await
+        let answer = answer.unwrap_or_else(|_| refusal::lost().into_response());
+        let response = self.finished(answer, head, surroundings).await;
+        match waits {
+            Some(waits) => waits.for_body(response),
+            None => response,
+        }
     }
 
     async fn finished(&self, mut response: Response, head: Option<Parts>, surroundings: Option<u64>) -> Response {
@@ -212,7 +219,7 @@ impl Inner {
                     Ok(response) => response,
                     Err(error) => self.raised_first(error, request, surroundings).await,
                 },
-                (Rest::Raised(raised), Some(rules)) => rules.answer(raised, head.take().map(Refused::new)).await,
+                (Rest::Raised(raised), Some(rules)) => rules.answer(raised, head.take().map(Refused::new), None).await,
                 (Rest::Raised(_), None) => Problem::internal().into_response(),
                 (Rest::File(file), _) => file.answer(response, head.as_ref()).await,
             };
@@ -261,6 +268,7 @@ impl Inner {
             true => (Some(Box::new(Head::new(parts))), None),
             false => (None, Some(parts)),
         };
+        let waits = head.as_ref().map(|head| head.waits());
         let (reply, answer) = reply(watch);
         let answered = matches!(self.plan.mode, Mode::Run | Mode::Answer).then(Answered::default);
         let thread = (!self.plan.is_async).then(|| Thread::new(&self.plan)).unzip();
@@ -275,14 +283,14 @@ impl Inner {
         };
         if let Some(thread) = thread.0 {
             self.shared.sync.submit(Work::Call(Box::new(call))).map_err(|_| refusal::overloaded())?;
-            return Ok(Waiting { answer, tied: Tied::Thread(thread), head: kept, surroundings });
+            return Ok(Waiting { answer, tied: Tied::Thread(thread), head: kept, surroundings, waits });
         }
         let Some(event_loop) = self.shared.event_loop() else {
             return Err(refusal::not_running());
         };
         let submitted = event_loop.submit(Box::new(LoopCall(call))).map_err(refusal::of_overload)?;
         let tied = Tied::Loop { _coroutine: Coroutine { submitted: Some(submitted), answered } };
-        Ok(Waiting { answer, tied, head: kept, surroundings })
+        Ok(Waiting { answer, tied, head: kept, surroundings, waits })
     }
 }
 
@@ -311,6 +319,8 @@ impl Drop for EndUnread {
 
 /// A call that was handed over. Dropping it, as when the client goes away, cancels the coroutine.
 struct Waiting {
+    // Dropped first.
+    waits: Option<Waits>,
     answer: Answer,
     tied: Tied,
     /// Where Python was not given it: an answer may depend on it.

@@ -18,6 +18,7 @@ use crate::layers::normalize_path::path_inside;
 use crate::python::handler::BOUNDED_OUTSIDE;
 use crate::python::hooks::Surrounding;
 use crate::python::objects::{Objects, SurroundingsId};
+use crate::python::presence::Waits;
 use crate::python::pyloop::{Answer, Finish, Job, Refused, Reply, Started, Submitted, reply};
 use crate::python::request::{BodySource, Head, Request as PyRequest};
 use crate::python::{attach, context, errors, file, interrupt, refusal, response, unfinished};
@@ -132,6 +133,7 @@ impl PyMiddlewareLayer {
         let (parts, body) = request.into_parts();
         let surroundings = parts.extensions.get::<SurroundingsId>().map(|id| id.0);
         let head = Head::of(&parts);
+        let waits = head.waits();
         let exchange = Exchange::new(objects.clone(), inner, kind, parts, body, limit);
         let (reply, answer) = reply(exchange.watch().cloned());
         let job = MiddlewareJob {
@@ -144,12 +146,14 @@ impl PyMiddlewareLayer {
             reply,
         };
         let submitted = event_loop.submit(Box::new(job)).map_err(refusal::of_overload)?;
-        Ok(Waiting { answer, exchange, _submitted: submitted })
+        Ok(Waiting { waits, answer, exchange, _submitted: submitted })
     }
 }
 
 /// A call that was handed over. Dropping it, as when the client goes away, cancels the coroutine.
 struct Waiting {
+    // Dropped first: the coroutine, when it is cancelled, finds that nobody waits.
+    waits: Waits,
     answer: Answer,
     exchange: Arc<Exchange>,
     _submitted: Submitted,
@@ -160,7 +164,7 @@ impl Waiting {
         let Ok(response) = self.answer.await else { return Ok(refusal::lost().into_response()) };
         let mut response = unfinished::finished(response).await;
         self.exchange.tell(&mut response);
-        Ok(response)
+        Ok(self.waits.for_body(response))
     }
 }
 

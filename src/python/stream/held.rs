@@ -8,15 +8,21 @@ use http_body::{Frame, SizeHint};
 
 use crate::{Body, BoxError};
 
+// Dropped in this order: whoever waits for one may rely on those before it.
 struct Held<T> {
-    // Dropped first: whoever waits for the other may rely on it.
+    _before: Option<T>,
     body: Body,
-    _kept: T,
+    _after: Option<T>,
 }
 
 /// `body`, which drops `kept` after itself: when it was sent, broke off, or nobody wants it.
 pub(in crate::python) fn held<T: Send + Unpin + 'static>(body: Body, kept: T) -> Body {
-    Body::new(Held { body, _kept: kept })
+    Body::new(Held { _before: None, body, _after: Some(kept) })
+}
+
+/// `body`, which drops `kept` before itself at the same time: what ends with the body finds it dropped.
+pub(in crate::python) fn held_before<T: Send + Unpin + 'static>(body: Body, kept: T) -> Body {
+    Body::new(Held { _before: Some(kept), body, _after: None })
 }
 
 impl<T: Unpin> http_body::Body for Held<T> {

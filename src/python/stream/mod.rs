@@ -17,7 +17,7 @@ pub(super) use arriving::{Arriving, Read, RequestStream};
 pub(super) use begun::begun;
 pub(super) use event::ServerSentEvent;
 pub(super) use form::Form;
-pub(super) use held::held;
+pub(super) use held::{held, held_before};
 pub(super) use incoming::BodyIterator;
 pub(super) use keep_alive::Events;
 pub(super) use outgoing::{Outgoing, is_chunks};
