@@ -15,7 +15,7 @@ from ._param_bodies import BodyParam, body, is_body
 from ._param_depends import Dependency, Depends, Scope
 from ._param_driver import Kind, Step
 from ._param_forms import form, is_form
-from ._param_markers import MISSING, Body, Marker, Path
+from ._param_markers import MISSING, Body, File, Marker, Path
 from ._param_models import ModelParam, is_model, model
 from ._param_scalars import Param, alias_of, source_of
 from ._param_texts import value
@@ -66,6 +66,14 @@ SPECIAL: dict[Any, str] = {
     BackgroundTasks: "background",
 }
 """What is given to a parameter that is annotated so."""
+
+_NAMED = {
+    "request": "Request",
+    "websocket": "WebSocket",
+    "ws": "WebSocket",
+    "response": "Response",
+}
+"""Names that are meant as something else than what a client sends."""
 
 _ONCE = {"request": "the request", "websocket": "the WebSocket"}
 """What a function is given once, and what it is called."""
@@ -177,13 +185,28 @@ def _fill(name: str, annotation: Any, default: object, in_path: list[str], wrong
                     "it is a method, and nobody says of what",
                     "register that of an object, as app.get(path)(Views().show)",
                 )
-            raise wrong(
-                f"the parameter {name!r} has no annotation",
-                f"write {name}: str, or annotate it with Request, a scalar or a model",
-            )
+            if default is MISSING:
+                raise wrong(
+                    f"the parameter {name!r} has no annotation",
+                    f"write {name}: str, or annotate it with Request, a scalar or a model",
+                )
+            if default is not None and not isinstance(default, str):
+                raise wrong(
+                    f"the parameter {name!r} has no annotation, and its default is not the text that is read then",
+                    f"write {name}: {spell(type(default))} = {default!r}",
+                )
+            annotation = Any
     given = unwrap(name, annotation, wrong)
     _check_type(name, given.annotation, wrong)
     inner, nullable = optional(given.annotation)
+    if inner is Any and not isinstance(given.marker, Body | File):
+        if given.marker is None and name in _NAMED and name not in in_path:
+            raise wrong(
+                f"{name!r} says no type, and would be read from the query",
+                f"write {name}: {_NAMED[name]}, or Annotated[str, Query()]",
+            )
+        # Nothing is made of it, so it is the text that was sent.
+        given.annotation = str | None if nullable or default is None else str
     if isinstance(inner, type) and inner in SPECIAL:
         if nullable and inner is not Claims:
             raise wrong(f"{name!r} is never None", f"write {name}: {spell(inner)}")

@@ -8,7 +8,7 @@ Rules, in this order:
   `BackgroundTasks` what runs behind the answer;
 - a pydantic model, dataclass, typed dict, `msgspec.Struct` or class of attrs (or a list of them) is the JSON body;
 - an `UploadFile`, and a list of them, is a file of a form;
-- any other scalar, and a list of scalars, is a query parameter.
+- any other scalar, and a list of scalars, is a query parameter, and so is what says no type, as `q=None`: the text that was sent.
 
 `Annotated[..., Query()]`, `Path()`, `Header()`, `Cookie()`, `Form()`, `File()` and `Body()` say it outright. Everything that cannot be filled is refused
 with a `ConfigError` that names the parameter, the function and its line.

@@ -25,7 +25,7 @@ from pydantic import (
     conint,
 )
 
-from ziggurat import Body, ConfigError, Cookie, Depends, Form, Header, Path, Query, WebSocket, Ziggurat
+from ziggurat import Body, ConfigError, Cookie, Depends, File, Form, Header, Path, Query, WebSocket, Ziggurat
 from ziggurat.testing import TestClient
 
 pytestmark = pytest.mark.usefixtures("mode")
@@ -550,3 +550,89 @@ def test_a_default_that_a_handler_changes_is_that_of_its_request_alone(
             assert answer.status_code == 200, answer.text
         assert seen == [expected, expected]
     assert (one.name, other.name) == ("a", "b")
+
+
+def test_what_says_no_type_is_the_text_that_was_sent(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    got: dict[str, Any] = {}
+
+    def unannotated(word=None, order="asc"):  # type: ignore[no-untyped-def]
+        return [word, order]
+
+    @app.post("/{item}")
+    async def handler(
+        item: Any,
+        q: Any,
+        made: Annotated[Any, Depends(unannotated)],
+        limited: Annotated[Any, Query(max_length=3)] = "abc",
+        maybe: Any | None = None,
+        number: Any = 10,
+        odd: Annotated[Any, AfterValidator(lambda text: int(text))] = 1,
+        x_token: Annotated[Any, Header()] = None,
+        session: Annotated[Any, Cookie()] = None,
+        field: Annotated[Any, Form()] = None,
+    ) -> None:
+        got.update({name: value for name, value in locals().items() if name != "got"})
+
+    started = client()
+    assert started.post("/7?q=1").status_code == 200
+    assert got == {
+        "item": "7",
+        "q": "1",
+        "made": [None, "asc"],
+        "limited": "abc",
+        "maybe": None,
+        "number": 10,
+        "odd": 1,
+        "x_token": None,
+        "session": None,
+        "field": None,
+    }
+    query = "q=true&word=&order=desc&limited=ab&maybe=null&number=5&odd=3"
+    headers = {"x-token": "t", "cookie": "session=s"}
+    assert started.post(f"/a%20b?{query}", data={"field": "1"}, headers=headers).status_code == 200
+    assert got == {
+        "item": "a b",
+        "q": "true",
+        "made": ["", "desc"],
+        "limited": "ab",
+        "maybe": "null",
+        "number": "5",
+        "odd": 3,
+        "x_token": "t",
+        "session": "s",
+        "field": "1",
+    }
+    assert codes(started.post("/7?limited=abcd")) == [("q", "missing"), ("limited", "string_too_long")]
+
+
+def test_the_document_tells_of_a_text_where_no_type_is_said() -> None:
+    app = Ziggurat()
+
+    @app.get("/")
+    async def handler(q: Any, maybe: Any = None) -> None: ...
+
+    q, maybe = app.openapi()["paths"]["/"]["get"]["parameters"]
+    assert (q["required"], q["schema"]["type"]) == (True, "string")
+    assert (maybe.get("required", False), maybe["schema"]["type"]) == (False, "string")
+
+
+def test_what_says_no_type_and_may_be_meant_otherwise_is_refused() -> None:
+    def refused(handler: Any, told: str) -> None:
+        with pytest.raises(ConfigError, match=re.escape(told)):
+            Ziggurat().post("/")(handler)
+
+    async def required(q): ...  # type: ignore[no-untyped-def]
+    async def number(limit=10): ...  # type: ignore[no-untyped-def]
+    async def flag(deep=False): ...  # type: ignore[no-untyped-def]
+    async def request(request: Any) -> None: ...
+    async def response(response=None): ...  # type: ignore[no-untyped-def]
+    async def several(names: list[Any]) -> None: ...
+    async def file(file: Annotated[Any, File()]) -> None: ...
+
+    refused(required, "the parameter 'q' has no annotation")
+    refused(number, "write limit: int = 10")
+    refused(flag, "write deep: bool = False")
+    refused(request, "write request: Request, or Annotated[str, Query()]")
+    refused(response, "write response: Response, or")
+    refused(several, "which cannot be read from the query")
+    refused(file, "annotate it with UploadFile or bytes")
