@@ -20,6 +20,7 @@ from ._specs import (
     layers_of,
     scopes_of,
     skips_of,
+    tags_of,
     verbs_of,
 )
 from .exceptions import ConfigError
@@ -75,6 +76,7 @@ class MountedRoutes(Registry):
         guards: Sequence[Guard] = (),
         layers: Sequence[AnyLayer] = (),
         skip_layers: Sequence[SkippedLayer] = (),
+        tags: Sequence[str] = (),
         include_in_schema: bool = True,
         deprecated: bool = False,
         responses: Responses | None = None,
@@ -82,7 +84,7 @@ class MountedRoutes(Registry):
         """Mounts a handler of an extension module that is written in Rust: `app.native("/fast", my.fast)`.
 
         It answers every method that no other route at the path names, or those of `methods`, and enters Python for none. The document shows the
-        methods that are named, with `deprecated` and `responses` as for other routes, unless `include_in_schema` is False.
+        methods that are named, with `tags`, `deprecated` and `responses` as for other routes, unless `include_in_schema` is False.
         """
         location = user_location()
         self._refuse_when_built(f"the route {path}", location)
@@ -103,6 +105,7 @@ class MountedRoutes(Registry):
                 public=auth is PUBLIC,
                 layers=layers_of(layers, path, location),
                 skip_layers=skips_of(skip_layers, path, location),
+                tags=tags_of(tags, path, location),
                 location=location,
                 shown=Shown.checked(include_in_schema, deprecated, responses, path, location),
             )

@@ -269,6 +269,7 @@ class NativeSpec:
     location: str
     catches: tuple[Scope, ...] = ()
     """Handlers of exceptions, those of the app first."""
+    tags: tuple[str, ...] = ()
     shown: Shown = field(default_factory=Shown)
 
 

@@ -297,6 +297,8 @@ def _of_resource(spec: CrudSpec, paths: dict[str, Json]) -> list[Json]:
 def _native_operation(spec: NativeSpec, used: set[str]) -> Json:
     """What is known of a handler in Rust: where it is."""
     made: Json = {"operationId": _unused(_candidates(spec.service.name, spec.method or "", spec.path), used)}
+    if spec.tags:
+        made["tags"] = list(spec.tags)
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in path_names(spec.path)
     ]

@@ -119,10 +119,9 @@ class Around:
             added["forms"] = spec.forms or self.forms
         else:
             added["path"] = self.prefix + spec.path
-        if isinstance(spec, RouteSpec | CrudSpec):
-            added["tags"] = (*self.tags, *spec.tags)
         # What is mounted answers its own exceptions, and has a document of its own.
         if not isinstance(spec, MountSpec):
+            added["tags"] = (*self.tags, *spec.tags)
             added["catches"] = (*self.catches, *spec.catches)
             added["shown"] = self.shown.outside_of(spec.shown)
         return replace(spec, **added)
@@ -149,7 +148,7 @@ class Router(Routes):
     where no route does, nor a router further inside. `exception_handlers` are those of its
     routes, as `exception_handler` adds them.
 
-    Three are for the OpenAPI document alone, and hold for handlers, handlers in Rust and CRUD: with `include_in_schema=False` it shows none
+    `tags` and three more are for the OpenAPI document alone, and hold for handlers, handlers in Rust and CRUD: with `include_in_schema=False` it shows none
     of its routes; `deprecated` says of all of them that they should be used no more; `responses` are other answers, by status, where no route
     nor a router further inside says something of the same.
 
