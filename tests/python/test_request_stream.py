@@ -250,11 +250,9 @@ def test_limits_of_bodies_hold() -> None:
                 connection.close()
 
 
-def test_a_body_that_is_torn_or_stands_still() -> None:
-    app = Ziggurat(openapi_path=None, layers=[layers.Timeout(seconds=60, body_idle=0.3)])
+def test_a_body_that_is_torn_or_stands_still(app: Ziggurat) -> None:
     got: list[object] = []
 
-    @app.post("/")
     async def handler(request: Request) -> None:
         try:
             async for piece in request.stream():
@@ -263,8 +261,11 @@ def test_a_body_that_is_torn_or_stands_still() -> None:
             got.append(getattr(error, "status", type(error)))
             raise
 
+    app.post("/")(handler)
+    app.post("/still", skip_layers=[layers.Timeout], layers=[layers.Timeout(body_idle=0.3)])(handler)
+
     with listening(app) as address:
-        with begin(address) as connection:
+        with begin(address, path="/still") as connection:
             connection.sendall(chunk(b"one"))
             assert b" 408 " in read_until(connection, b"\r\n\r\n")
         assert got == [b"one", 408]
