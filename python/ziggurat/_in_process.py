@@ -7,12 +7,15 @@ import atexit
 import inspect
 import ipaddress
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import httpx
+
+from ._serve import mounted_apps
 
 if TYPE_CHECKING:
     from ._ziggurat import Sent
@@ -70,6 +73,20 @@ class _Transport:
         if started:
             atexit.unregister(self.stop)
             self.app.stop()
+
+    def settle(self, seconds: float) -> None:
+        """Waits until nothing runs behind the answers."""
+        running = self.app._in_process
+        if running is None:
+            return
+        if asyncio._get_running_loop() is running.loop:
+            raise RuntimeError("what runs on the app's event loop cannot wait for it; call settle() in the test")
+        end = time.monotonic() + seconds
+        apps = (self.app.build(), *mounted_apps(self.app))
+        left = sum(each.settle(max(0.0, end - time.monotonic()), stop=False) for each in apps)
+        if left:
+            what = "1 task or WebSocket still runs" if left == 1 else f"{left} tasks or WebSockets still run"
+            raise TimeoutError(f"{what} after {seconds:g} seconds")
 
     def submit(
         self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs

@@ -121,6 +121,13 @@ class TestClient(httpx.Client):
             raise
         return given(outcome)
 
+    def settle(self, seconds: float = 20.0) -> None:
+        """Waits until what runs behind the answers is over: background tasks, `after_` hooks, and what follows the `yield` of a dependency.
+
+        A WebSocket that is open is such a thing as well: close it before. Raises `TimeoutError` for what still runs after so many seconds.
+        """
+        self._app.settle(seconds)
+
     def websocket_connect(
         self, url: httpx.URL | str, subprotocols: Sequence[str] = (), **parts: Any
     ) -> WebSocketTestSession:
@@ -190,6 +197,10 @@ class AsyncTestClient(httpx.AsyncClient):
     async def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `TestClient.run`: calls an async function on the app's own event loop, which is not that of the test."""
         return given(await asyncio.wrap_future(self._app.submit(function, *args, **kwargs)))
+
+    async def settle(self, seconds: float = 20.0) -> None:
+        """As `TestClient.settle`: waits until what runs behind the answers is over."""
+        await asyncio.to_thread(self._app.settle, seconds)
 
     async def send(self, request: httpx.Request, **options: Any) -> TestResponse:
         """Sends a request that was built before."""

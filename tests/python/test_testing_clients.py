@@ -14,7 +14,7 @@ import httpx
 import pytest
 from plugin import PLUGIN
 
-from ziggurat import HTTPException, Request, Response, WebSocket, Ziggurat
+from ziggurat import BackgroundTasks, Depends, HTTPException, Request, Response, WebSocket, Ziggurat
 from ziggurat.testing import AsyncTestClient, TestClient
 
 
@@ -217,6 +217,63 @@ def test_requests_come_from_the_address_that_is_given(app: Ziggurat) -> None:
         assert (told(nowhere), told(somewhere)) == (("None", "None"), (address, address))
     with pytest.raises(ValueError, match="'nowhere' does not appear to be"):
         TestClient(app, client=("nowhere", 1))
+
+
+def test_what_runs_behind_an_answer_is_waited_for(app: Ziggurat) -> None:
+    """The client gets the answer before it, as over a socket; a test that looks at what became of it does not."""
+    told: list[str] = []
+    go_on = threading.Event()
+
+    async def send(text: str) -> None:
+        await asyncio.to_thread(go_on.wait)
+        told.append(text)
+
+    async def opened() -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(go_on.wait)
+        told.append("closed")
+
+    @app.post("/orders", dependencies=[Depends(opened)])
+    async def order(background: BackgroundTasks) -> str:
+        background.add_task(send, "thanks")
+        return "ordered"
+
+    @app.websocket("/ws")
+    async def socket(ws: WebSocket) -> None:
+        await ws.accept()
+        await ws.receive()
+
+    @app.get("/itself")
+    async def itself() -> str:
+        with pytest.raises(RuntimeError, match="cannot wait for it; call settle"):
+            client.settle()
+        return "told"
+
+    with TestClient(app) as client:
+        client.settle()
+        assert client.post("/orders").text == "ordered" and told == []
+        with pytest.raises(TimeoutError, match=r"^\d tasks? or WebSockets? still runs? after 0.05 seconds$"):
+            client.settle(0.05)
+        go_on.set()
+        client.settle()
+        assert sorted(told) == ["closed", "thanks"]
+        # Again, as often as one wants.
+        assert client.post("/orders").text == "ordered"
+        client.settle()
+        assert sorted(told) == ["closed", "closed", "thanks", "thanks"]
+        with client.websocket_connect("/ws"), pytest.raises(TimeoutError, match="1 task or WebSocket still runs"):
+            client.settle(0.05)
+        client.settle()
+        assert client.get("/itself").text == "told"
+    client.settle()
+
+    async def in_a_coroutine() -> None:
+        async with AsyncTestClient(app) as client:
+            assert (await client.post("/orders")).text == "ordered"
+            await client.settle()
+            assert len(told) == 6
+
+    asyncio.run(in_a_coroutine())
 
 
 def test_a_target_may_be_one_that_is_no_url(app: Ziggurat) -> None:

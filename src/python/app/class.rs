@@ -437,10 +437,15 @@ impl App {
         }
     }
 
-    /// Tells what has no end that the app stops, and waits up to so many seconds for what runs on after its request was answered; gives how
-    /// much of it still runs.
-    fn settle(&self, py: Python<'_>, seconds: f64) -> PyResult<usize> {
-        ending::settled(py, self.built()?, seconds)
+    /// Waits up to so many seconds for what runs on after its request was answered; gives how much of it still runs. With `stop` what has no
+    /// end is told before that the app stops.
+    #[pyo3(signature = (seconds, *, stop = true))]
+    fn settle(&self, py: Python<'_>, seconds: f64, stop: bool) -> PyResult<usize> {
+        let built = self.built()?;
+        if stop {
+            built.shared.stop();
+        }
+        ending::settled(py, built, seconds)
     }
 
     /// Exports the last spans, if there are layers that do.

@@ -36,17 +36,13 @@ pub(super) fn drained(py: Python<'_>, stopped: Option<Served>, built: &Built) ->
 
 /// Waits up to so many seconds for what runs on after its request was answered; gives how much of it still runs.
 pub(super) fn settled(py: Python<'_>, built: &Built, seconds: f64) -> PyResult<usize> {
-    built.shared.stop();
     let background = &built.shared.background;
     let limit = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     let runtime = runtime()?;
     background.close();
     let waited = async { tokio::time::timeout(limit, background.wait()).await };
     // A hook that ends at this moment may be counted as over or not.
-    let left = py.detach(|| runtime.block_on(waited)).map_or_else(|_| background.len(), |()| 0);
-    // The app may be started again.
-    background.reopen();
-    Ok(left)
+    Ok(py.detach(|| runtime.block_on(waited)).map_or_else(|_| background.len(), |()| 0))
 }
 
 /// Exports the last spans, if there are layers that do.
