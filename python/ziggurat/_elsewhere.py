@@ -60,6 +60,11 @@ _OPTIONS = {
     "strict": "leave it out; what is read is a text, of which its type makes what it is",
     "allow_inf_nan": "leave it out; numbers that are read are finite",
     "json_schema_extra": "write title=, description=, examples= and limits, or give the model of the parameters one",
+    "discriminator": "write Annotated[..., Body(), Field(discriminator=...)]",
+    "generate_unique_id_function": "say operation_id= of routes; operations are called as their functions are",
+    "separate_input_output_schemas": "leave it out; a model whose bodies and answers differ is shown as two",
+    "callbacks": "leave it out, and put them into the document with a method openapi() of a class of your own",
+    "webhooks": "leave it out, and put them into the document with a method openapi() of a class of your own",
     "route_class": "decorate a function with @app.middleware",
     "url_prefix": "write prefix=",
 }

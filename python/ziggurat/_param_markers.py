@@ -133,18 +133,21 @@ def _refuse_defaults(marker: type[Marker]) -> None:
 
     @functools.wraps(made)
     def init(self: Marker, *default: object, **said: Any) -> None:
+        if "default" in said:
+            default = (said.pop("default"),)
         if default:
             given, plain = ("...", "") if default[0] is ... else (repr(default[0]), f" = {default[0]!r}")
+            others = ", ".join(f"{name}={value!r}" for name, value in said.items())
             raise ConfigError(
                 f"{marker.__name__}({given}) is given a default",
-                cure=f"write name: Annotated[type, {marker.__name__}()]{plain}",
+                cure=f"write name: Annotated[type, {marker.__name__}({others})]{plain}",
                 location=user_location(),
             )
-        others = [name for name in said if name not in known]
-        if others:
+        unknown = [name for name in said if name not in known]
+        if unknown:
             from ._elsewhere import unexpected
 
-            raise unexpected(marker.__name__, marker, others)
+            raise unexpected(marker.__name__, marker, unknown)
         made(self, **said)
         _check_examples(self)
 

@@ -323,6 +323,15 @@ class Ziggurat(Declared):
 
     # Running
 
+    if not TYPE_CHECKING:  # which knows that it is none
+
+        def __call__(self, *args: Any, **kwargs: Any) -> None:
+            """Tells servers and clients of ASGI what to do in their place."""
+            raise TypeError(
+                "an app is served by Rust, and is no ASGI application; serve it with `ziggurat run module:app` or app.run(), "
+                "and test it with TestClient or AsyncTestClient of ziggurat.testing"
+            )
+
     def run(
         self,
         host: str | None = None,

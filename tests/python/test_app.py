@@ -127,6 +127,14 @@ def test_decorators_that_decorate_nothing_are_refused() -> None:
         (lambda: Ziggurat(opnapi_path=None), r"an app has no option opnapi_path; did you mean openapi_path="),  # type: ignore[arg-type]
         (lambda: Ziggurat(colour=1), "an app has no option colour; the reference has those"),  # type: ignore[arg-type]
         (lambda: Query(regex="a"), "Query has no option regex; write pattern="),
+        (
+            lambda: Body(discriminator="kind"),
+            r"Body has no option discriminator; write Annotated\[\.\.\., Body\(\), Field\(",
+        ),
+        (
+            lambda: Ziggurat(generate_unique_id_function=str),
+            "has no option generate_unique_id_function; say operation_id=",
+        ),  # type: ignore[arg-type]
         (lambda: Body(embeded=True), r"Body has no option embeded; did you mean embed="),
         (lambda: Router(url_prefix="/a"), "a router has no option url_prefix; write prefix="),  # type: ignore[arg-type]
         (lambda: Ziggurat().get("/", response_class=Response), "a route has no option response_class; annotate"),  # type: ignore[call-arg]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import re
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import fastapi
+import httpx
 import pytest
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBasic, OAuth2PasswordBearer, OAuth2PasswordRequestForm
@@ -22,6 +24,7 @@ from ziggurat import (
     ConfigError,
     Depends,
     HTTPException,
+    Query,
     Request,
     Response,
     Router,
@@ -214,6 +217,35 @@ def test_the_content_of_a_response_is_given_by_its_name() -> None:
     with pytest.raises(TypeError, match="b'hello' is no status"):
         Response(b"hello", media_type="text/plain")  # type: ignore[arg-type]
     assert Response(HTTPStatus.CREATED).status == Response(status=None, status_code=201).status == 201
+
+
+@pytest.mark.parametrize(
+    ("marks", "told"),
+    [
+        (
+            lambda: Query(10, ge=1, le=5),
+            "Query(10) is given a default; write name: Annotated[type, Query(ge=1, le=5)] = 10",
+        ),
+        (
+            lambda: Query(default=None, alias="x"),
+            "Query(None) is given a default; write name: Annotated[type, Query(alias='x')] = None",
+        ),
+        (lambda: Query(...), "Query(...) is given a default; write name: Annotated[type, Query()]"),
+    ],
+)
+def test_a_default_in_a_marker_is_told_how_the_whole_is_written(marks: Callable[[], object], told: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        marks()
+    assert str(raised.value).startswith(told)
+
+
+def test_servers_and_clients_of_asgi_are_told_what_to_do_in_their_place(app: Ziggurat) -> None:
+    async def asked() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+            await client.get("/")
+
+    with pytest.raises(TypeError, match=r"no ASGI application; serve it with `ziggurat run .* or AsyncTestClient"):
+        asyncio.run(asked())
 
 
 def test_what_code_of_the_app_raises_may_be_of_another_framework() -> None:
