@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 
 __all__ = ["is_elsewhere", "missing", "unexpected", "unknown", "written_here"]
@@ -33,8 +34,6 @@ _OF_REQUESTS = {
     "session": "keep it in a cookie, as a token that ziggurat.security.sign_token makes",
     "user": "write {0}.auth, or take claims: Claims | None",
     "scope": "write {0}.path, {0}.headers and so on; {0}.state is what middleware leaves",
-    "is_disconnected": "leave it out: what runs is cancelled, and a generator closed, when the client goes away",
-    "stream": "write await {0}.body(), or take an UploadFile for what is large",
     "send_denial_response": "raise HTTPException(...)",
 }
 
@@ -120,6 +119,8 @@ def unknown(module: str, name: str) -> ImportError | AttributeError:
 
 def is_elsewhere(kind: type) -> bool:
     """Whether a class is another framework's, or derived from one of its."""
+    if not any(name in sys.modules for name in _FRAMEWORKS):
+        return False
     return any(each.__module__.partition(".")[0] in _FRAMEWORKS for each in kind.__mro__)
 
 

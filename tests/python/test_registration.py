@@ -190,7 +190,7 @@ def user(token: Annotated[str, Header()] = "") -> str: return token
 @app.get("/{id}")
 async def show(id: int, user: Annotated[str, Depends(user)], limit: Annotated[int, Query(le=5)] = 1) -> dict[str, int]: return {}
 app.build()
-unused = ("layers", "_layer_auth", "_layer_jwt", "models", "_schema", "openapi", "cli", "testing", "_elsewhere")
+unused = ("layers", "_layer_auth", "_layer_jwt", "models", "_schema", "openapi", "cli", "testing")
 print([name for name in unused if f"ziggurat.{name}" in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
