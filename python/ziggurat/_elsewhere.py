@@ -37,6 +37,8 @@ _OF_REQUESTS = {
     "send_denial_response": "raise HTTPException(...)",
 }
 
+_OF_INVALID = {"body": "write await request.json() in the handler of exceptions; it may hold secrets"}
+
 _OPTIONS = {
     "response_class": "annotate what is returned, as -> HTMLResponse, and return one",
     "default_response_class": "annotate what handlers return, as -> HTMLResponse, and return one",
@@ -149,6 +151,8 @@ def missing(owner: object, name: str) -> AttributeError:
     kind = type(owner).__name__
     if kind in ("Request", "WebSocket"):
         cure, names = _OF_REQUESTS.get(name), ["request" if kind == "Request" else "ws"]
+    elif kind == "RequestValidationError":
+        cure, names = _OF_INVALID.get(name), []
     else:
         cure, names = _HERE.get(name), ["router" if kind == "Router" else "app"] * 2
     what = f"{kind!r} object has no attribute {name!r}"

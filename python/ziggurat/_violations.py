@@ -8,7 +8,7 @@ from typing import Any
 
 from ._param_markers import LIMITS
 
-__all__ = ["Violation", "violations"]
+__all__ = ["Violation", "Violations", "violations"]
 
 Violation = tuple[str, str | list[str | int], str, str, int | float | str | None]
 """The place, as the problem document calls it; its name, or for `pointer` the steps to it; code, detail and limit."""
@@ -16,8 +16,22 @@ Violation = tuple[str, str | list[str | int], str, str, int | float | str | None
 _PLACES = ("pointer", "parameter", "path", "header", "cookie")
 _SOURCES = {"query": "parameter", "path": "path", "header": "header", "cookie": "cookie"}
 """What FastAPI calls the places of parameters."""
+_PLACES_OF_FASTAPI = {place: source for source, place in _SOURCES.items()}
 _LIMITS = (*LIMITS, "whole_digits")
 """What pydantic calls the limit of a rule, in `ctx`."""
+
+
+class Violations(list[dict[str, Any]]):
+    """What is wrong, as the problem document or FastAPI tells of it."""
+
+    def __call__(self) -> list[dict[str, Any]]:
+        """As FastAPI tells of it: `loc`, `type` and `msg`."""
+        found = []
+        for place, name, code, said, _ in violations(self):
+            # What is wrong with all of the query has no name.
+            steps = name if isinstance(name, list) else [name] if name else []
+            found.append({"type": code, "loc": (_PLACES_OF_FASTAPI.get(place, "body"), *steps), "msg": said})
+        return found
 
 
 def violations(errors: Sequence[Mapping[str, Any]]) -> list[Violation]:

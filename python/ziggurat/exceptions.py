@@ -166,6 +166,7 @@ class RequestValidationError(HTTPException):
     thing that was wrong, as the problem document tells of it: where (`parameter`, `path`, `header`, `cookie` or `pointer`), `code`, `detail` and
     perhaps `limit`; or as FastAPI and pydantic do: `loc`, `type`, `msg` and perhaps `ctx`. A `loc` that begins with none of `body`, `query`,
     `path`, `header` and `cookie`, as those of `pydantic.ValidationError.errors()`, is a place in the body; so is everything that says no place.
+    `errors()` has all of them as FastAPI does.
 
     Raises `TypeError` for what is none of that.
     """
@@ -176,11 +177,18 @@ class RequestValidationError(HTTPException):
         detail: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        from ._violations import violations
+        from ._violations import Violations, violations
 
         violations(errors)
-        self.errors = [dict(error) for error in errors]
+        self.errors = Violations(dict(error) for error in errors)
         super().__init__(422, detail, headers)
+
+    if not TYPE_CHECKING:  # which knows what there is
+
+        def __getattr__(self, name: str) -> Any:
+            from ._elsewhere import missing
+
+            raise missing(self, name)
 
     def _violations(self) -> list[Violation]:
         """What the native side answers."""

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ziggurat import Depends, HookContext, Model, Request, RequestValidationError, WebSocket, Ziggurat
+from ziggurat import (
+    Depends,
+    HookContext,
+    Model,
+    Request,
+    RequestValidationError,
+    Response,
+    WebSocket,
+    Ziggurat,
+)
 from ziggurat.testing import TestClient
 
 pytestmark = pytest.mark.usefixtures("mode")
@@ -198,3 +207,39 @@ def test_a_list_that_was_changed_afterwards_is_logged_with_what_is_wrong(
         with caplog.at_level(logging.ERROR, "ziggurat"):
             assert started.get(path).status_code == 500
         assert "It cannot be answered: " in caplog.text and says in caplog.text
+
+
+def test_handlers_are_given_it_as_fastapi_has_it(app: Ziggurat, client: Callable[[], TestClient]) -> None:
+    """`error.errors()`, as most handlers of exceptions have it that were written for FastAPI."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        with pytest.raises(AttributeError, match=r"'body'; write await request\.json\(\) in the handler"):
+            error.body  # type: ignore[attr-defined] # noqa: B018
+        return Response(422, content=[error.errors(), error.errors])
+
+    @app.post("/items/{number}")
+    async def items(number: int, item: Item, limit: int = 1) -> None: ...
+
+    @app.post("/own")
+    async def own() -> None:
+        raise RequestValidationError(AS_PROBLEM)
+
+    started = client()
+    told, ours = started.post("/items/x?limit=y", json={}).json()
+    assert told == [
+        {"type": "int_parsing", "loc": ["path", "number"], "msg": "must be a whole number"},
+        {"type": "int_parsing", "loc": ["query", "limit"], "msg": "must be a whole number"},
+    ]
+    assert [error["code"] for error in ours] == ["int_parsing", "int_parsing"]
+    told, _ = started.post("/items/1", json={"counts": {"a": "b"}}).json()
+    assert [(error["type"], error["loc"]) for error in told] == [
+        ("missing", ["body", "name"]),
+        ("int_parsing", ["body", "counts", "a"]),
+    ]
+    told, _ = started.post("/own").json()
+    expected = [{"type": "value_error", "loc": ["body"]} | error for error in AS_FASTAPI]
+    assert [(error["loc"], error["msg"], error["type"]) for error in told] == [
+        ([int(step) if step == "7" else step for step in error["loc"]], error["msg"], error["type"])
+        for error in expected
+    ]
