@@ -37,7 +37,9 @@ _OF_REQUESTS = {
     "send_denial_response": "raise HTTPException(...)",
 }
 
-_OF_INVALID = {"body": "write await request.json() in the handler of exceptions; it may hold secrets"}
+_OF_INVALID = {
+    "body": "leave it out; what was sent is not kept, as it may hold secrets, and a middleware can read it before"
+}
 
 _OPTIONS = {
     "response_class": "annotate what is returned, as -> HTMLResponse, and return one",
