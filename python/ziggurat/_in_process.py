@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import inspect
 import ipaddress
+import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -25,6 +25,8 @@ __all__ = ["AsyncTransport", "TestResponse", "Transport", "given"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_logger = logging.getLogger("ziggurat")
 
 SHOWN = 2000
 """So many bytes of an answer are told of with a failure."""
@@ -64,14 +66,14 @@ class _Transport:
             if not self.started and self.app._in_process is None:
                 self.app.start()
                 self.started = True
-                atexit.register(self.stop)
+                _STARTED.add(self)
 
     def stop(self) -> None:
         """Runs the app's shutdown hooks, if it was started here."""
         with self._lock:
             started, self.started = self.started, False
         if started:
-            atexit.unregister(self.stop)
+            _STARTED.discard(self)
             self.app.stop()
 
     def settle(self, seconds: float) -> None:
@@ -139,6 +141,23 @@ class _Transport:
             raising=self.raising,
             client=self.client,
         )
+
+
+_STARTED: set[_Transport] = set()
+"""Those whose app runs, and is to be stopped at the end of the interpreter."""
+
+
+def _stop_all() -> None:
+    for transport in list(_STARTED):
+        try:
+            transport.stop()
+        except BaseException as error:
+            _logger.error("an app did not end as it should", exc_info=error)
+
+
+# What `atexit` calls comes too late: by then no thread takes work any more, and neither shutdown hooks nor the app can wait for any.
+# These are called in the reverse order of their registration, and so before that of `concurrent.futures`, which is imported above.
+threading._register_atexit(_stop_all)  # type: ignore[attr-defined]
 
 
 def given(outcome: tuple[T | None, BaseException | None]) -> T:

@@ -286,6 +286,55 @@ def test_a_target_may_be_one_that_is_no_url(app: Ziggurat) -> None:
         assert client.get("/", extensions={"target": b"/of/%zz"}).status_code == 400
 
 
+ENDING = """
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ziggurat import BackgroundTasks, Ziggurat
+from ziggurat.testing import TestClient
+
+
+@asynccontextmanager
+async def lifespan(app: Ziggurat) -> AsyncIterator[None]:
+    yield
+    print("down", await asyncio.to_thread(int, "7"))
+
+
+async def behind() -> None:
+    await asyncio.sleep(0.05)
+    print("behind")
+
+
+app, failing = Ziggurat(lifespan=lifespan), Ziggurat()
+
+
+@app.get("/")
+async def root(background: BackgroundTasks) -> str:
+    background.add_task(behind)
+    return "up"
+
+
+@failing.on_shutdown
+async def fails() -> None:
+    raise ValueError("not today")
+
+
+failing_client = TestClient(failing)
+failing_client.get("/")
+client = TestClient(app)
+print(client.get("/").text)
+"""
+
+
+def test_the_end_of_the_interpreter_stops_what_nobody_stopped() -> None:
+    """As a client of the whole module is left, `client = TestClient(app)`; by then no thread takes work that `atexit` would have it do."""
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, ["up", "behind", "down", "7"]), done.stderr
+    assert done.stderr.startswith("an app did not end as it should\nTraceback")
+    assert done.stderr.endswith("ValueError: not today\n") and "cannot schedule" not in done.stderr
+
+
 def test_a_client_stops_only_what_it_started(app: Ziggurat) -> None:
     with TestClient(app) as outer:
         with TestClient(app) as inner:
