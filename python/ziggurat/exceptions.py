@@ -80,8 +80,13 @@ class HTTPException(Exception):
         status = status_code if status is None else status
         if status is None:
             raise TypeError("an HTTPException needs a status: HTTPException(404)")
+        if not isinstance(status, int):
+            raise TypeError(f"{status!r} is no status, which comes first: HTTPException(404, {status!r})")
         if not 400 <= status <= 599:
-            raise ValueError(f"an HTTPException has a status from 400 to 599, not {status}")
+            cure = ""
+            if 300 <= status <= 399:
+                cure = "; return RedirectResponse(url), or raise an exception of yours, whose handler of exceptions returns one"
+            raise ValueError(f"an HTTPException has a status from 400 to 599, not {status}{cure}")
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})

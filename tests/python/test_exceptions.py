@@ -46,6 +46,15 @@ class Note(Model):
     text: str
 
 
+def test_what_is_no_status_of_an_exception_is_told_with_the_cure() -> None:
+    with pytest.raises(TypeError, match=r"^'gone' is no status, which comes first: HTTPException\(404, 'gone'\)$"):
+        HTTPException("gone")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"from 400 to 599, not 200$"):
+        HTTPException(200)
+    with pytest.raises(ValueError, match=r"not 303; return RedirectResponse\(url\), or raise an exception of yours"):
+        HTTPException(status_code=303, headers={"location": "/login"})
+
+
 def test_the_nearest_class_answers(app: Ziggurat, client: Callable[[], TestClient]) -> None:
     @app.exception_handler(LookupError)
     async def of_lookups(request: Request, error: LookupError) -> dict[str, str]:
