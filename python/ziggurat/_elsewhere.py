@@ -6,8 +6,9 @@ import difflib
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from typing import Any, get_args
 
-__all__ = ["is_elsewhere", "missing", "unexpected", "unknown", "written_here"]
+__all__ = ["is_elsewhere", "left_behind", "missing", "to_answer", "unexpected", "unknown", "written_here"]
 
 _FRAMEWORKS = ("fastapi", "starlette")
 """Packages with classes that are called as those here, which an import that was left behind brings along."""
@@ -136,6 +137,18 @@ def written_here(kind: type) -> tuple[str, str]:
 
     cure = f"import {name} from ziggurat" if name in ours else _NAMES.get(name)
     return f"{name} of {package}", cure or "write what the guide has in its place, see From FastAPI"
+
+
+def left_behind(annotation: Any) -> type | None:
+    """A class of another framework in an annotation, which no model is derived from."""
+    if isinstance(annotation, type) and is_elsewhere(annotation):
+        return annotation
+    return next((found for each in get_args(annotation) if (found := left_behind(each))), None)
+
+
+def to_answer(kind: type) -> str:
+    """The cure where a value of a class cannot be answered as JSON."""
+    return written_here(kind)[1] if is_elsewhere(kind) else "make a dict, list, scalar, dataclass or model of it"
 
 
 def unexpected(what: str, function: Callable[..., object], given: Iterable[str]) -> TypeError:

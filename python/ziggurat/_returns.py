@@ -227,6 +227,12 @@ def _by_pydantic(model: Any, options: Options, plan: Plan) -> Write:
             adapter: TypeAdapter[Any] = TypeAdapter(model)
             serializer, validator = adapter.serializer, adapter.validator
     except Exception as error:  # pydantic has no common base for what it raises here
+        from ._elsewhere import left_behind, written_here
+
+        kind = left_behind(model)
+        if kind is not None:
+            told, cure = written_here(kind)
+            raise ConfigError(f"{name}: it returns {told}", cure=cure, location=location) from None
         raise ConfigError(
             f"{name}: what it returns cannot be written as {_spelled(model)}: {error}",
             cure="return a pydantic model, a dataclass, a TypedDict, a msgspec.Struct or a class of attrs, or say response_model=None",

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import fastapi
+import fastapi.responses
 import httpx
 import pytest
 from fastapi.exceptions import RequestValidationError
@@ -244,6 +245,29 @@ def test_servers_and_clients_of_asgi_are_told_what_to_do_in_their_place(app: Zig
 
     with pytest.raises(TypeError, match=r"no ASGI application; serve it with `ziggurat run .* or AsyncTestClient"):
         asyncio.run(asked())
+
+
+def test_responses_of_another_framework_are_told_what_to_import(
+    app: Ziggurat, caplog: pytest.LogCaptureFixture
+) -> None:
+    def declared() -> dict[str, int] | fastapi.responses.JSONResponse:
+        raise NotImplementedError
+
+    with pytest.raises(ConfigError, match="declared: it returns JSONResponse of starlette; import JSONResponse from"):
+        Ziggurat().get("/")(declared)
+
+    @app.get("/")
+    async def handler() -> Any:
+        return fastapi.responses.HTMLResponse("hello")
+
+    @app.get("/other")
+    async def other() -> Any:
+        return object()
+
+    with TestClient(app) as client:
+        assert client.get("/").status_code == client.get("/other").status_code == 500
+    assert "HTMLResponse cannot be answered as JSON; import HTMLResponse from ziggurat\n" in caplog.text
+    assert "object cannot be answered as JSON; make a dict, list" in caplog.text
 
 
 def test_what_code_of_the_app_raises_may_be_of_another_framework() -> None:

@@ -142,10 +142,9 @@ impl Encoder<'_> {
             self.out.extend_from_slice(json.cast::<PyBytes>()?.as_bytes());
             return Ok(());
         }
-        Err(PyTypeError::new_err(format!(
-            "{} cannot be answered as JSON; make a dict, list, scalar, dataclass or model of it",
-            class.fully_qualified_name()?
-        )))
+        let elsewhere = py.import(intern!(py, "ziggurat._elsewhere"))?;
+        let cure: String = elsewhere.call_method1(intern!(py, "to_answer"), (&class,))?.extract()?;
+        Err(PyTypeError::new_err(format!("{} cannot be answered as JSON; {cure}", class.fully_qualified_name()?)))
     }
 
     fn nested(&mut self, value: &Bound<'_, PyAny>, write: impl FnOnce(&mut Self) -> PyResult<()>) -> PyResult<()> {
