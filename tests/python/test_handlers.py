@@ -428,9 +428,9 @@ def refuse(path: str, handler: Callable[..., Any]) -> str:
 def test_a_default_in_a_marker_is_refused_with_what_to_write() -> None:
     marker: Any = Query
     for given, cure in [
-        (10, "write name: Annotated[type, Query()] = 10"),
-        (None, "write name: Annotated[type, Query()] = None"),
-        (..., "write name: Annotated[type, Query()] (at "),
+        (10, "write name: Annotated[type, Query(ge=1)] = 10"),
+        (None, "write name: Annotated[type, Query(ge=1)] = None"),
+        (..., "write name: Annotated[type, Query(ge=1)] (at "),
     ]:
         with pytest.raises(ConfigError, match=re.escape(cure)) as caught:
             marker(given, ge=1)
