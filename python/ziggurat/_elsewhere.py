@@ -8,7 +8,16 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
-__all__ = ["is_elsewhere", "left_behind", "missing", "to_answer", "unexpected", "unknown", "written_here"]
+__all__ = [
+    "instead_of_module",
+    "is_elsewhere",
+    "left_behind",
+    "missing",
+    "to_answer",
+    "unexpected",
+    "unknown",
+    "written_here",
+]
 
 _FRAMEWORKS = ("fastapi", "starlette")
 """Packages with classes that are called as those here, which an import that was left behind brings along."""
@@ -111,6 +120,25 @@ _NAMES = _CLASSES | {
     "run_in_threadpool": "write await asyncio.to_thread(function)",
     "jsonable_encoder": "return the value as it is",
 }
+
+
+_MODULES = {
+    "applications": "import Ziggurat from ziggurat",
+    "concurrency": "write await asyncio.to_thread(function)",
+    "datastructures": "import from ziggurat, or from ziggurat.requests",
+    "encoders": "return the value as it is",
+    "middleware": "give layers=[layers.Cors(...)] and the like, or decorate a function with @app.middleware",
+    "staticfiles": "give layers=[layers.Static(...)]",
+    "status": "write the number, as 201, or http.HTTPStatus.CREATED",
+    "templating": "return HTMLResponse(template.render(...))",
+    "testclient": "import TestClient from ziggurat.testing",
+}
+
+
+def instead_of_module(name: str | None) -> str | None:
+    """What is written in the place of a module that is not there, if that would be one of ours."""
+    package, _, rest = (name or "").partition(".")
+    return _MODULES.get(rest.partition(".")[0]) if package == "ziggurat" else None
 
 
 def unknown(module: str, name: str) -> ImportError | AttributeError:

@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any, NoReturn
 
+from ._elsewhere import is_elsewhere
 from .app import Ziggurat
 from .exceptions import ConfigError
 
@@ -36,6 +37,11 @@ def load(target: str, *, factory: bool = False, app_dir: str | None = None) -> Z
             raise ConfigError(f"{named} makes no app", cure="name a function that makes one, or leave --factory out")
         found = found()
         named += "()"
+    elif is_elsewhere(type(found)):
+        raise ConfigError(
+            f"{named} is a {type(found).__name__}, not a Ziggurat app",
+            cure=f'mount it in one: app = Ziggurat(); app.mount("", {attribute or "app"})',
+        )
     elif not isinstance(found, Ziggurat) and callable(found) and not isinstance(found, type):
         raise ConfigError(
             f"{named} is a {type(found).__name__}, not a Ziggurat app",

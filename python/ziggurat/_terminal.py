@@ -81,7 +81,7 @@ def error_report(error: BaseException, stream: TextIO) -> str:
         what, cure, place = error.msg, None, f"{error.filename}:{error.lineno}" if error.filename else None
         column = error.offset or 0
     else:
-        what, cure, place = f"{type(error).__name__}: {error}", None, _user_frame(error)
+        what, cure, place = f"{type(error).__name__}: {error}", _cure_of(error), _user_frame(error)
     lines = [f"{paint('error', 'red', stream)}: {what}"]
     if cure:
         lines.append(f"{paint('help', 'green', stream)}: {cure}")
@@ -90,6 +90,14 @@ def error_report(error: BaseException, stream: TextIO) -> str:
         for outer in [frame for frame in reversed(_user_frames(error)) if frame != place][:OUTER_FRAMES]:
             lines += _excerpt(outer, stream, mark="from")
     return "\n".join(lines)
+
+
+def _cure_of(error: BaseException) -> str | None:
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    from ._elsewhere import instead_of_module
+
+    return instead_of_module(error.name)
 
 
 def _config_error(error: ConfigError) -> tuple[str, str | None, str | None]:

@@ -184,11 +184,30 @@ def test_a_wrong_target_is_one_sentence(project: Path, target: str, says: str) -
     assert "Traceback" not in done.stderr
 
 
+def test_an_app_of_another_framework_is_told_how_it_is_served(tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text("from fastapi import FastAPI\nserved = FastAPI()\n")
+    done = cli(tmp_path, "run", "other:served")
+    assert done.returncode == 1
+    assert "other:served is a FastAPI, not a Ziggurat app" in done.stderr
+    assert 'help: mount it in one: app = Ziggurat(); app.mount("", served)' in done.stderr
+
+
 @pytest.mark.parametrize(
     ("source", "says", "line"),
     [
         ("from ziggurat import layers\nlayers.Jwt(secret='x')\n", "layers.Jwt: the secret has 1 bytes", 2),
         ("import json\nimport nothing_of_this_name\n", "No module named 'nothing_of_this_name'", 2),
+        (
+            "from ziggurat.middleware.cors import CORSMiddleware\n",
+            "No module named 'ziggurat.middleware'\nhelp: give layers=[layers.Cors(...)] and the like",
+            1,
+        ),
+        (
+            "\nfrom ziggurat.testclient import TestClient\n",
+            "No module named 'ziggurat.testclient'\nhelp: import TestClient from ziggurat.testing",
+            2,
+        ),
+        ("from ziggurat import APIRouter\n", "ziggurat has no APIRouter; import Router from ziggurat", 1),
         ("def f(:\n", "invalid syntax", 1),
         ("x = 1\n\nraise ValueError('no')\n", "ValueError: no", 3),
         (
@@ -198,7 +217,7 @@ def test_a_wrong_target_is_one_sentence(project: Path, target: str, says: str) -
         ),
         ("from ziggurat import Ziggurat\n\napp = Ziggurat(store='oracle://x')\n", "oracle", 3),
     ],
-    ids=["layer", "import", "syntax", "raise", "parameter", "store"],
+    ids=["layer", "import", "middleware", "testclient", "name", "syntax", "raise", "parameter", "store"],
 )
 def test_errors_point_at_the_users_line(tmp_path: Path, source: str, says: str, line: int) -> None:
     (tmp_path / "broken.py").write_text(source)
