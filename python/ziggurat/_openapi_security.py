@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .layers import ApiKey, Basic, FromCookie, FromHeader, FromQuery, Jwt, Layer, RateLimit
 
 if TYPE_CHECKING:
+    from ._security_scheme import SecurityScheme
     from ._specs import CrudSpec, NativeSpec, RouteSpec
     from .app import Ziggurat
 
@@ -65,6 +66,17 @@ class Security:
         add_problems(operation, {"401"})
         if wanted:
             operation["responses"].setdefault("403", problem(f"The caller lacks what is asked for: {_spell(wanted)}"))
+
+    def add_schemes(self, operation: Json, schemes: Sequence[SecurityScheme]) -> None:
+        """Says which credentials dependencies of a handler read: all that it does not do without, and any of the others."""
+        needed: Json = {self._name(each.scheme_name, each.scheme): [] for each in schemes if each.auto_error}
+        others = [self._name(each.scheme_name, each.scheme) for each in schemes if not each.auto_error]
+        asked = [{**one, **needed} for one in operation.get("security", [{}])]
+        asked = [{**one, name: []} for one in asked for name in others] + asked
+        if any(asked):
+            operation["security"] = asked
+        if needed:
+            add_problems(operation, {"401"})
 
 
 def _spell(asked: Iterable[Json]) -> str:

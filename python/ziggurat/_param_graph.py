@@ -21,6 +21,7 @@ from ._param_scalars import Param, alias_of, source_of
 from ._param_texts import value
 from ._param_unwrap import Unwrapped, optional, unwrap
 from ._record import record
+from ._security_scheme import SecurityScheme
 from ._state import Claims, State
 from ._ziggurat import Request, Response, WebSocket
 from .background import BackgroundTasks
@@ -312,6 +313,8 @@ class Graph:
     """What the native side gives, in the order of `a0`, `a1` and so on."""
     objects: list[object] = field(default_factory=list)
     wants_claims: bool = False
+    schemes: list[SecurityScheme] = field(default_factory=list)
+    """The credentials that dependencies read, for the document."""
     known: Known = field(default_factory=Known)
     _places: dict[Any, int] = field(default_factory=dict)
     _made: dict[Any, str] = field(default_factory=dict)
@@ -350,6 +353,8 @@ class Graph:
             raise (of.wrong if of is not None else ConfigError)(
                 f"dependencies go round in a circle: {names}", cure="break it up"
             )
+        if isinstance(function, SecurityScheme):
+            self.schemes.append(function)
         call = self._call(function)
         self._open.append((function, call.name))
         step = self.step(call, thread=wanted.dependency.thread, scope=wanted.dependency.scope)

@@ -90,6 +90,7 @@ def document(app: Ziggurat) -> Json:
         with _named(route):
             operation = _operation(route, compiled, schemas, ids[id(route)])
             security.add(operation, app.asked(route), route)
+            security.add_schemes(operation, compiled.schemes)
         if app.errors_of(route) == "fastapi":
             as_fastapi(operation)
             taken = {**FASTAPI_ERRORS, **taken}

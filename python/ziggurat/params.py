@@ -33,6 +33,7 @@ from ._param_markers import MISSING, Body, Cookie, File, Form, Header, Path, Que
 from ._param_models import ModelParam
 from ._param_scalars import Param
 from ._record import record
+from ._security_scheme import SecurityScheme
 from ._state import State
 from .exceptions import ConfigError
 
@@ -82,6 +83,8 @@ class Compiled:
     objects: tuple[object, ...]
     wants_claims: bool
     """Whether it is only for callers who are known."""
+    schemes: tuple[SecurityScheme, ...]
+    """The credentials that dependencies read."""
 
     @classmethod
     def of(
@@ -112,6 +115,7 @@ class Compiled:
             objects=tuple(graph.objects),
             body=body,
             wants_claims=graph.wants_claims,
+            schemes=tuple(graph.schemes),
         )
 
     @property

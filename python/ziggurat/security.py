@@ -1,4 +1,5 @@
-"""Tokens that `layers.Jwt` verifies, and hashes of passwords that `layers.Basic` knows: for apps that sign their users in themselves.
+"""Tokens that `layers.Jwt` verifies, and hashes of passwords that `layers.Basic` knows: for apps that sign their users in themselves. And
+dependencies that read a credential which only the app can check.
 
 See the guide, *Signing users in*.
 """
@@ -11,9 +12,34 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from . import _ziggurat
 from ._layer_jwt import JwtAlgorithm
+from ._security_schemes import (
+    APIKeyCookie,
+    APIKeyHeader,
+    APIKeyQuery,
+    HTTPAuthorizationCredentials,
+    HTTPBasic,
+    HTTPBasicCredentials,
+    HTTPBearer,
+    OAuth2PasswordBearer,
+    OAuth2PasswordRequestForm,
+)
 from .exceptions import ConfigError
 
-__all__ = ["hash_password", "needs_rehash", "sign_token", "verify_password"]
+__all__ = [
+    "APIKeyCookie",
+    "APIKeyHeader",
+    "APIKeyQuery",
+    "HTTPAuthorizationCredentials",
+    "HTTPBasic",
+    "HTTPBasicCredentials",
+    "HTTPBearer",
+    "OAuth2PasswordBearer",
+    "OAuth2PasswordRequestForm",
+    "hash_password",
+    "needs_rehash",
+    "sign_token",
+    "verify_password",
+]
 
 _TIMES = ("exp", "nbf", "iat")
 
