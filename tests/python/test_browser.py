@@ -14,6 +14,7 @@ from shop import app
 from tokens import bearer
 
 SHOP = str(Path(__file__).with_name("shop.py"))
+SESSIONS = str(Path(__file__).with_name("sessions.py"))
 SIZES = {"wide": 1280, "narrow": 390}
 
 
@@ -83,6 +84,27 @@ def test_the_docs_list_the_routes_and_send_requests(browser: Chromium, shop: str
     page.run("document.querySelector('#operations-orders-me').scrollIntoView()")
     page.screenshot(tmp_path / "docs-tried.png")
     check(page, shop)
+
+
+def test_the_docs_sign_in_by_name_and_password(browser: Chromium, serve: Callable[..., Any], tmp_path: Path) -> None:
+    url = serve(SESSIONS, ZIGGURAT_ENV="development").url
+    page = browser.page()
+    page.go(f"{url}/docs")
+    page.click(".btn.authorize")
+    page.type(".auth-container #oauth_username", "ada")
+    page.type(".auth-container #oauth_password", "engine")
+    page.click(".auth-btn-wrapper .authorize")
+    page.wait("document.querySelector('.auth-container h6')?.textContent === 'Authorized'")
+    page.screenshot(tmp_path / "docs-signed-in.png")
+    page.click(".auth-btn-wrapper .btn-done")
+    page.click("#operations-users-me .opblock-summary-control")
+    page.wait("document.querySelector('#operations-users-me .responses-table .response')")
+    page.click("#operations-users-me .execute")
+    shown = page.wait(
+        "document.querySelector('#operations-users-me .live-responses-table code.language-json')?.textContent"
+    )
+    assert json.loads(shown) == {"token": "session of ada"}
+    check(page, url)
 
 
 def test_the_docs_follow_the_scheme_of_the_system(browser: Chromium, shop: str, tmp_path: Path) -> None:
