@@ -167,6 +167,7 @@ pub(super) fn log(py: Python<'_>, error: &PyErr, whose: &str) {
 
 /// The same, and what is kept.
 pub(super) fn noted(py: Python<'_>, error: &PyErr, whose: &str) -> Option<Arc<Noted>> {
+    note_whose(py, error);
     let tell = || -> PyResult<()> {
         let kwargs = PyDict::new(py);
         let info = (error.get_type(py), error.value(py), error.traceback(py));
@@ -180,6 +181,20 @@ pub(super) fn noted(py: Python<'_>, error: &PyErr, whose: &str) -> Option<Arc<No
         tracing::error!(handler = whose, %error, logging = %failure, "a handler failed, and so did logging it");
     }
     failures::note(py, error, whose)
+}
+
+/// Says of an `HTTPException` that is another framework's why it is no answer.
+fn note_whose(py: Python<'_>, error: &PyErr) {
+    let kind = error.get_type(py);
+    let ours = classes(py).is_ok_and(|classes| error.is_instance(py, classes.http_exception.bind(py)));
+    if ours || kind.name().is_ok_and(|name| name != "HTTPException") {
+        return;
+    }
+    let Ok(module) = kind.module() else { return };
+    let text = format!(
+        "This is HTTPException of {module}; import HTTPException from ziggurat, or answer it by a function with @app.exception_handler"
+    );
+    note(py, error, &text);
 }
 
 /// The same exception, whose traceback says whose it is: for one that is raised where none of the user's code runs.

@@ -254,6 +254,35 @@ def test_servers_and_clients_of_asgi_are_told_what_to_do_in_their_place(app: Zig
         asyncio.run(asked())
 
 
+def test_an_exception_of_another_framework_is_told_what_to_import(
+    client: Client, app: Ziggurat, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.get("/")
+    async def handler() -> None:
+        raise fastapi.HTTPException(404, "nothing")
+
+    @app.get("/own")
+    async def own() -> None:
+        raise KeyError("own")
+
+    assert [client().get(path).status_code for path in ("/", "/own")] == [500, 500]
+    told = "This is HTTPException of fastapi.exceptions; import HTTPException from ziggurat, or answer it by a function"
+    assert caplog.text.count(told) == 1
+
+
+def test_an_exception_of_another_framework_may_be_answered(client: Client, app: Ziggurat) -> None:
+    @app.exception_handler(fastapi.HTTPException)
+    async def answer(request: Request, error: fastapi.HTTPException) -> Response:
+        return Response(error.status_code, content=error.detail)
+
+    @app.get("/")
+    async def handler() -> None:
+        raise fastapi.HTTPException(404, "nothing")
+
+    answered = client().get("/")
+    assert (answered.status_code, answered.text) == (404, "nothing")
+
+
 def test_responses_of_another_framework_are_told_what_to_import(
     app: Ziggurat, caplog: pytest.LogCaptureFixture
 ) -> None:
