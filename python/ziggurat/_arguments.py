@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ._terminal import paint
+from ._terminal import paint, say
 
 __all__ = ["REFUSED", "Parser", "parse"]
 
@@ -72,8 +72,8 @@ class Parser(argparse.ArgumentParser):
 
     def fail(self, what: str, cure: str) -> NoReturn:
         """Ends the program."""
-        print(f"{paint('error', 'red', sys.stderr)}: {what}", file=sys.stderr)
-        print(f"{paint('help', 'green', sys.stderr)}: {cure}", file=sys.stderr)
+        say(f"{paint('error', 'red', sys.stderr)}: {what}", sys.stderr)
+        say(f"{paint('help', 'green', sys.stderr)}: {cure}", sys.stderr)
         sys.exit(USAGE)
 
 

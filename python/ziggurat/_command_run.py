@@ -10,7 +10,7 @@ from typing import Any
 from ._configured import layers_of, prepare, run_arguments
 from ._loading import load
 from ._options import BY_NAME, Value
-from ._terminal import paint
+from ._terminal import paint, say
 
 __all__ = ["dev", "hand_on", "run"]
 
@@ -61,7 +61,7 @@ def _follow_files(settings: Mapping[str, Value], target: Mapping[str, Any], *, t
     supervisor = Supervisor(_listen(settings), plan, reloading=True)
     changed.append(supervisor.changed)
     shown = ", ".join(os.path.relpath(folder) for folder in files.folders)
-    print(f"{paint('ziggurat', 'blue', sys.stderr)}: watching {shown}; ^C ends it", file=sys.stderr, flush=True)
+    say(f"{paint('ziggurat', 'blue', sys.stderr)}: watching {shown}; ^C ends it", sys.stderr)
     return supervisor.run(begin)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._log import logs_json
 from ._options import Value
-from ._terminal import banner, open_writes
+from ._terminal import banner, open_writes, say
 from .exceptions import ConfigError
 from .layers import ClientIp, Trace
 
@@ -79,4 +79,4 @@ def tell_started(app: Ziggurat, started: Started, *, quiet: bool) -> None:
         if app._open_writes:
             logging.getLogger("ziggurat").warning("%s", open_writes(app))
     else:
-        print(banner(app, started, sys.stderr), file=sys.stderr, flush=True)
+        say(banner(app, started, sys.stderr), sys.stderr)

@@ -22,7 +22,7 @@ from ._lifecycle import lifecycle
 from ._log import JsonFormatter, logs_json
 from ._loop import new_event_loop
 from ._settings import MAX_IO_THREADS
-from ._terminal import banner, open_writes
+from ._terminal import banner, open_writes, say
 from ._ziggurat import set_io_threads
 from .exceptions import ConfigError
 
@@ -142,7 +142,7 @@ async def _serve(
                         hooks = ", ".join(route.hooks)
                         logger.info("%s %s (%s) enters Python for %s", route.method, route.path, route.name, hooks)
                 if on_started is None:
-                    print(banner(app, started, sys.stderr), file=sys.stderr, flush=True)
+                    say(banner(app, started, sys.stderr), sys.stderr)
                 else:
                     if app._open_writes:
                         logger.warning("%s", open_writes(app))

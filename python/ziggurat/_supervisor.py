@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from ._apology import Apology
-from ._terminal import paint
+from ._terminal import paint, say
 from ._worker import VARIABLE
 
 __all__ = ["Supervisor", "listen"]
@@ -121,7 +121,7 @@ class Supervisor:
         *,
         workers: int = 1,
         reloading: bool = False,
-        stream: TextIO = sys.stderr,
+        stream: TextIO | None = sys.stderr,
     ) -> None:
         self._listener = listener
         self._plan = {**plan, "run": {**plan["run"], "fd": listener.fileno()}}
@@ -333,7 +333,7 @@ class Supervisor:
         os.close(self._wake_write)
 
     def _say(self, text: str, colour: str) -> None:
-        print(f"{paint('ziggurat', colour, self._stream)}: {text}", file=self._stream, flush=True)
+        say(f"{paint('ziggurat', colour, self._stream)}: {text}", self._stream)
 
 
 def _ended(code: int) -> str:

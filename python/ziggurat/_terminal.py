@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import linecache
 import os
 import platform
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ._info import Started
     from .app import Ziggurat
 
-__all__ = ["banner", "error_report", "open_writes", "paint", "plain"]
+__all__ = ["banner", "error_report", "open_writes", "paint", "plain", "say"]
 
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
 OUTER_FRAMES = 4
@@ -25,11 +26,22 @@ OUTER_FRAMES = 4
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-def paint(text: str, colour: str, stream: TextIO) -> str:
+def say(text: str, stream: TextIO | None) -> None:
+    """Writes a line where somebody reads it. Who serves goes on when the reader of its log has gone, or there never was one."""
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(text, file=stream, flush=True)
+
+
+def paint(text: str, colour: str, stream: TextIO | None) -> str:
     """`text` in `colour`, if `stream` is a terminal that shows it (https://no-color.org)."""
-    if not text or not stream.isatty() or "NO_COLOR" in os.environ:
+    if not text or os.environ.get("NO_COLOR") or not _is_terminal(stream):
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def plain(text: str) -> str:
@@ -37,7 +49,7 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[\d+m", "", text)
 
 
-def banner(app: Ziggurat, started: Started, stream: TextIO) -> str:
+def banner(app: Ziggurat, started: Started, stream: TextIO | None) -> str:
     """What a run says once it listens."""
     name = paint(f"Ziggurat {_ziggurat.__version__}", "bold", stream)
     lines = [
@@ -72,7 +84,7 @@ def open_writes(app: Ziggurat) -> str:
     )
 
 
-def error_report(error: BaseException, stream: TextIO) -> str:
+def error_report(error: BaseException, stream: TextIO | None) -> str:
     """The error in one sentence, what to do about it, and the lines of the user's code that led there, without a traceback."""
     column = 0
     if isinstance(error, ConfigError):
@@ -129,7 +141,7 @@ def _is_library(path: str) -> bool:
     return path.startswith(folders)
 
 
-def _excerpt(place: str, stream: TextIO, *, mark: str = "-->", column: int = 0) -> list[str]:
+def _excerpt(place: str, stream: TextIO | None, *, mark: str = "-->", column: int = 0) -> list[str]:
     name, _, number = place.rpartition(":")
     if os.path.isabs(name):
         relative = os.path.relpath(name)

@@ -82,7 +82,7 @@ def main() -> int:
         if plan["traceback"]:
             traceback.print_exception(error)
         else:
-            print(report, file=sys.stderr, flush=True)
+            _terminal.say(report, sys.stderr)
         told.tell(is_="failed", report=_terminal.plain(report))
         return FAILED
     return 0

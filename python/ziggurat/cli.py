@@ -13,7 +13,7 @@ from typing import Any
 from . import _extensions, _ziggurat  # the extensions first: one of them may be the native half
 from ._arguments import Parser, parse
 from ._options import Value, add_flags, resolve
-from ._terminal import error_report
+from ._terminal import error_report, say
 from .exceptions import ConfigError
 
 __all__ = ["main"]
@@ -33,19 +33,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = options.command(options)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader, as `head`, has gone; nothing is wrong. What is still buffered must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except SystemExit:
         raise
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _has_no_reader():
+            # As `head` that has gone; nothing is wrong. What is still buffered must not fail at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return OK
         if options.traceback:
             traceback.print_exception(error)
         else:
-            print(error_report(error, sys.stderr), file=sys.stderr)
+            say(error_report(error, sys.stderr), sys.stderr)
         return FAILED
     return code
+
+
+def _has_no_reader() -> bool:
+    """Whether it was our own output that broke, and not a connection of the app's."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
 
 
 def _parser() -> Parser:

@@ -31,17 +31,26 @@ impl std::error::Error for SubscriberSet {}
 
 /// Writes events of `level` and above to standard error, for programs that have not set a subscriber.
 ///
+/// In colour where that is a terminal and [`NO_COLOR`](https://no-color.org) is not set. What cannot be written, as when the reader of a
+/// pipe has gone, is lost, and nothing else is.
+///
 /// # Errors
 /// When one is set. Nothing is changed then, and it is fine to go on.
 pub fn init(format: Format, level: LevelFilter) -> Result<(), SubscriberSet> {
-    dispatcher::set_global_default(dispatch(format, level, stderr, stderr().is_terminal())).map_err(|_| SubscriberSet)
+    let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    dispatcher::set_global_default(dispatch(format, level, stderr, colour)).map_err(|_| SubscriberSet)
 }
 
 pub(super) fn dispatch<W>(format: Format, level: LevelFilter, writer: W, colour: bool) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_ansi(colour);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(writer)
+        .with_ansi(colour)
+        // It would tell of what it cannot write to standard error by eprintln!, which panics where that is what failed.
+        .log_internal_errors(false);
     match format {
         Format::Text => builder.into(),
         Format::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).into(),
