@@ -111,7 +111,7 @@ async def _serve(
             raise SystemExit("stopped by a second signal, since it held the event loop")
 
     before = {}
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _stop_signals():
         # Beside the loop, not on it: this runs in the midst of a handler that never gives the loop back.
         before[number] = signal.signal(number, on_signal)
         signal.siginterrupt(number, False)
@@ -165,6 +165,15 @@ async def _serve(
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
     return watch is not None and watch.has_failed
+
+
+def _stop_signals() -> list[int]:
+    """The signals that end it. A terminal that is closed does not cut requests off, unless somebody has decided otherwise, as `nohup`."""
+    stops: list[int] = [signal.SIGINT, signal.SIGTERM]
+    hangup: int | None = getattr(signal, "SIGHUP", None)
+    if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:
+        stops.append(hangup)
+    return stops
 
 
 class _Drain:

@@ -142,6 +142,8 @@ class Supervisor:
         self._first = True
         self._replaced: list[Process] = []
         self._again_at: float | None = None
+        self._had_terminal = _has_terminal()
+        self._ignores_hangups = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
     def changed(self, paths: list[str]) -> None:
         """Files have changed; called on another thread."""
@@ -288,6 +290,11 @@ class Supervisor:
         self._start()
 
     def _signalled(self, number: int) -> None:
+        if number == signal.SIGHUP and self._had_terminal and not _has_terminal():
+            # It was not sent by somebody who wants a new start: the terminal was closed.
+            if self._ignores_hangups:
+                return
+            number = signal.SIGTERM
         if number == signal.SIGHUP and self._code is None:
             if self._reloading:
                 self._changed.append("SIGHUP")
@@ -334,6 +341,14 @@ class Supervisor:
 
     def _say(self, text: str, colour: str) -> None:
         say(f"{paint('ziggurat', colour, self._stream)}: {text}", self._stream)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _ended(code: int) -> str:
