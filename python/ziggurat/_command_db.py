@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
+from collections.abc import Mapping
 
 from . import _ziggurat
 from ._loading import load
+from ._options import Value, target_of
 from .app import Ziggurat
 from .exceptions import ConfigError
 
@@ -19,9 +20,13 @@ OK, FAILED, USAGE, DIFFERS = 0, 1, 2, 3
 """Exit codes; `plan` ends with `DIFFERS` where there is something to do."""
 
 
-def backup(options: argparse.Namespace) -> int:
+Settings = Mapping[str, Value]
+
+
+def backup(options: argparse.Namespace, settings: Settings) -> int:
     """Copies a SQLite store to a file."""
-    url = options.source if "://" in options.source else _store_of(load(options.source), None)
+    is_store = options.app is not None and "://" in options.app
+    url = options.app if is_store else _store_of(load(**target_of(settings)), settings)
     if not url.startswith("sqlite:///"):
         raise ConfigError("only a SQLite store is copied to a file", cure="back MongoDB up with mongodump")
     path = url.removeprefix("sqlite:///").partition("?")[0]
@@ -30,8 +35,9 @@ def backup(options: argparse.Namespace) -> int:
     return OK
 
 
-def _store_of(app: Ziggurat, given: str | None) -> str:
-    url = given or os.environ.get("ZIGGURAT_STORE") or app.store
+def _store_of(app: Ziggurat, settings: Settings) -> str:
+    """The one that `ziggurat run` would serve."""
+    url: str | None = settings["store"].value or app.store
     if url is None:
         raise ConfigError("the app has no store", cure="give one with --store or ZIGGURAT_STORE")
     return url
@@ -44,10 +50,10 @@ def _described(app: Ziggurat) -> list[str]:
     return descriptions
 
 
-def copy(options: argparse.Namespace) -> int:
+def copy(options: argparse.Namespace, settings: Settings) -> int:
     """Copies the rows of the models of an app to another store."""
-    app = load(options.app)
-    source = _store_of(app, options.store)
+    app = load(**target_of(settings))
+    source = _store_of(app, settings)
     if source == options.target:
         raise ConfigError("the store cannot be copied to itself", cure="give another target")
     descriptions = _described(app)
@@ -67,28 +73,28 @@ def copy(options: argparse.Namespace) -> int:
     return OK
 
 
-def plan(options: argparse.Namespace) -> int:
+def plan(options: argparse.Namespace, settings: Settings) -> int:
     """Shows in what the store differs from the models."""
     from ._differences import Differences
 
-    app = load(options.app)
-    found = Differences.of(_described(app), _store_of(app, options.store))
+    app = load(**target_of(settings))
+    found = Differences.of(_described(app), _store_of(app, settings))
     if options.json:
         print(json.dumps(found.as_json(), indent=2))
     else:
-        for line in found.lines(options.app, sys.stdout, never=app.migrate == "never"):
+        for line in found.lines(options.app or "", sys.stdout, never=app.migrate == "never"):
             print(line)
     return FAILED if found.conflicts else DIFFERS if found.steps else OK
 
 
-def apply(options: argparse.Namespace) -> int:
+def apply(options: argparse.Namespace, settings: Settings) -> int:
     """Brings the store in line with the models."""
     from . import _differences
 
-    app = load(options.app)
-    descriptions, store = _described(app), _store_of(app, options.store)
+    app = load(**target_of(settings))
+    descriptions, store = _described(app), _store_of(app, settings)
     found = _differences.Differences.of(descriptions, store)
-    for line in found.lines(options.app, sys.stdout, never=app.migrate == "never"):
+    for line in found.lines(options.app or "", sys.stdout, never=app.migrate == "never"):
         print(line, flush=True)
     if found.conflicts:
         print("nothing was done, since rows stand in the way", file=sys.stderr)

@@ -60,7 +60,7 @@ class Differences:
         if not self.steps:
             yield f"{self.store}: nothing to do"
             return
-        command = f"`ziggurat db apply {target}`"
+        command = f"`{f'ziggurat db apply {target}'.rstrip()}`"
         on_request = f"{self.store}: only {command} does this, and the app does not start before"
         heads = {
             "safe": on_request if never else f"{self.store}: the app does this when it starts, and so does {command}",

@@ -15,7 +15,7 @@ from typing import Any
 from . import _settings
 from .exceptions import ConfigError
 
-__all__ = ["SETTINGS", "Setting", "Value", "add_flags", "resolve"]
+__all__ = ["SETTINGS", "Setting", "Value", "add_flags", "resolve", "target_of"]
 
 
 def _number(text: str) -> int:
@@ -194,6 +194,22 @@ def _resolved(setting: Setting, given: Mapping[str, Any], in_file: Mapping[str, 
             raise ConfigError(f"the environment variable {setting.variable} is {text!r}", cure=str(error)) from None
         return Value(found, setting.variable)
     return in_file.get(setting.name) or Value(setting.default, "default")
+
+
+def target_of(settings: Mapping[str, Value]) -> dict[str, Any]:
+    """Which app, as `load` is told."""
+    app = settings["app"].value
+    if app is None:
+        raise ConfigError(
+            "no app is named",
+            cure='write module:app, or app = "module:app" in ziggurat.toml or [tool.ziggurat] of pyproject.toml',
+        )
+    folder = settings["app_dir"]
+    return {
+        "target": app,
+        "factory": settings["factory"].value,
+        "app_dir": None if folder.source == "default" else folder.value,
+    }
 
 
 def _load_environment(path: str, source: str) -> None:

@@ -6,15 +6,13 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from . import _extensions, _ziggurat  # the extensions first: one of them may be the native half
 from ._arguments import Parser, parse
-from ._options import Value, add_flags, resolve
+from ._options import Value, add_flags, resolve, target_of
 from ._terminal import error_report, say
-from .exceptions import ConfigError
 
 __all__ = ["main"]
 
@@ -68,12 +66,12 @@ def _parser() -> Parser:
         made.add_argument("--traceback", action="store_true", help="show the whole traceback of an error")
         return made
 
-    def with_app(name: str, function: Command, text: str) -> Parser:
+    def with_app(name: str, function: Command, text: str, *, also: str = "") -> Parser:
         made = command(name, function, text)
         made.add_argument(
             "app",
             nargs="?",
-            help="module:attribute or path/to/file.py:attribute; the attribute may be left out [ZIGGURAT_APP, app in ziggurat.toml]",
+            help=f"module:attribute or path/to/file.py:attribute; the attribute may be left out{also} [ZIGGURAT_APP, app in ziggurat.toml]",
         )
         add_flags(made, name if name in ("run", "dev") else "app")
         return made
@@ -99,24 +97,24 @@ def _parser() -> Parser:
         "db", help="Look after the store of an app.", description="Look after the store of an app."
     )
     commands = db.add_subparsers(required=True, metavar="COMMAND")
-    backup = command("backup", _db("backup"), "Copy a SQLite store to a file, while it is in use.")
-    backup.add_argument("source", help="an app, as module:attribute, or the URL of a store")
+    backup = with_app(
+        "backup", _db("backup"), "Copy a SQLite store to a file, while it is in use.", also=", or the URL of a store"
+    )
     backup.add_argument("file", help="the copy, which must not be there yet")
-    copy = command(
+    copy = with_app(
         "copy", _db("copy"), "Copy the rows of an app's models to another store, with ids, versions and times."
     )
-    copy.add_argument("app", help="module:attribute or path/to/file.py:attribute; the attribute may be left out")
     copy.add_argument("target", help="URL of the store to copy to, which must hold none of them")
     copy.add_argument("--store", help="URL of the store to copy from [ZIGGURAT_STORE, the app's own]")
-    plan = command("plan", _db("plan"), "Show in what the store differs from an app's models, and what becomes of it.")
-    plan.add_argument("app", help="module:attribute or path/to/file.py:attribute; the attribute may be left out")
+    plan = with_app("plan", _db("plan"), "Show in what the store differs from an app's models, and what becomes of it.")
     plan.epilog = (
         "Nothing is written. Ends with 0 when there is nothing to do, 3 when there is, 1 when rows stand in the way."
     )
     plan.add_argument("--store", help="URL of the store [ZIGGURAT_STORE, the app's own]")
     plan.add_argument("--json", action="store_true", help="print JSON")
-    apply = command("apply", _db("apply"), "Bring the store in line with an app's models, where nothing is lost by it.")
-    apply.add_argument("app", help="module:attribute or path/to/file.py:attribute; the attribute may be left out")
+    apply = with_app(
+        "apply", _db("apply"), "Bring the store in line with an app's models, where nothing is lost by it."
+    )
     apply.epilog = "Does nothing when rows stand in the way, and ends with 1 then."
     apply.add_argument("--store", help="URL of the store [ZIGGURAT_STORE, the app's own]")
     apply.add_argument("--yes", action="store_true", help="do not ask before it begins")
@@ -148,46 +146,30 @@ def _settings(options: argparse.Namespace) -> dict[str, Value]:
     return resolve(vars(options), Path.cwd())
 
 
-def _target(settings: Mapping[str, Value]) -> dict[str, Any]:
-    """Which app, as `load` is told."""
-    app = settings["app"].value
-    if app is None:
-        raise ConfigError(
-            "no app is named",
-            cure='write module:app, or app = "module:app" in ziggurat.toml or [tool.ziggurat] of pyproject.toml',
-        )
-    folder = settings["app_dir"]
-    return {
-        "target": app,
-        "factory": settings["factory"].value,
-        "app_dir": None if folder.source == "default" else folder.value,
-    }
-
-
 def _run(options: argparse.Namespace) -> int:
     from ._command_run import run
 
     settings = _settings(options)
-    return run(settings, _target(settings), traceback=options.traceback)
+    return run(settings, target_of(settings), traceback=options.traceback)
 
 
 def _dev(options: argparse.Namespace) -> int:
     from ._command_run import dev
 
     settings = _settings(options)
-    return dev(settings, _target(settings), traceback=options.traceback)
+    return dev(settings, target_of(settings), traceback=options.traceback)
 
 
 def _routes(options: argparse.Namespace) -> int:
     from ._command_show import routes
 
-    return routes(options, _target(_settings(options)))
+    return routes(options, target_of(_settings(options)))
 
 
 def _openapi(options: argparse.Namespace) -> int:
     from ._command_show import openapi
 
-    return openapi(options, _target(_settings(options)))
+    return openapi(options, target_of(_settings(options)))
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -202,14 +184,14 @@ def _shell(options: argparse.Namespace) -> int:
 
     settings = _settings(options)
     hand_on(settings)
-    return shell(_target(settings), plain=options.plain)
+    return shell(target_of(settings), plain=options.plain)
 
 
 def _db(name: str) -> Command:
     def run(options: argparse.Namespace) -> int:
         from . import _command_db
 
-        code: int = getattr(_command_db, name)(options)
+        code: int = getattr(_command_db, name)(options, _settings(options))
         return code
 
     return run
