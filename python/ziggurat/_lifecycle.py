@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ._specs import MountSpec
@@ -40,7 +40,8 @@ async def lifecycle(app: Ziggurat) -> AsyncIterator[None]:
     if context is not None:
         if not isinstance(context, AbstractAsyncContextManager):
             raise ConfigError(f"the lifespan gave {context!r}, which {_NO_CONTEXT}", cure=_CURE)
-        app._lifespan_state = await context.__aenter__()
+        with _yields_once(app._lifespan):
+            app._lifespan_state = await context.__aenter__()
     try:
         _check_state(app._lifespan_state)
         for hook in app._startup:
@@ -60,8 +61,27 @@ async def lifecycle(app: Ziggurat) -> AsyncIterator[None]:
                     await waiting
     finally:
         if context is not None:
-            await context.__aexit__(None, None, None)
+            with _yields_once(app._lifespan):
+                await context.__aexit__(None, None, None)
         app._lifespan_state = None
+
+
+@contextmanager
+def _yields_once(lifespan: Lifespan | None) -> Iterator[None]:
+    """What `contextlib` says of one that does not, with the name and the line of the lifespan."""
+    try:
+        yield
+    except RuntimeError as error:
+        how = {"generator didn't yield": "ended before it yielded", "generator didn't stop": "yielded a second time"}
+        if (said := how.get(str(error))) is None:
+            raise
+        code = getattr(inspect.unwrap(lifespan), "__code__", None) if lifespan is not None else None
+        name = getattr(lifespan, "__name__", "lifespan")
+        raise ConfigError(
+            f"lifespan={name} {said}",
+            cure="let it yield once on every way through: what is before that runs first, and what is after it last",
+            location=f"{code.co_filename}:{code.co_firstlineno}" if code is not None else None,
+        ) from error.__context__
 
 
 def _check_state(given: object) -> None:

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from ._apology import Apology
 from ._terminal import paint, say
 from ._worker import VARIABLE
+from .exceptions import ConfigError
 
 __all__ = ["Supervisor", "listen"]
 
@@ -29,9 +30,13 @@ HEALTHY_AFTER = 5.0
 def listen(host: str, port: int, backlog: int, fd: int | None) -> socket.socket:
     """The socket that the processes share, which is open as long as this one lives."""
     if fd is not None:
-        return socket.socket(fileno=os.dup(fd))
+        return _taken_over(fd)
     failure: OSError | None = None
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    for family, kind, protocol, _, address in found:
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -42,7 +47,24 @@ def listen(host: str, port: int, backlog: int, fd: int | None) -> socket.socket:
             listener.close()
             failure = error
     words = failure.strerror if failure else "the host has no address"
-    raise OSError(failure.errno if failure else 0, f"cannot listen on {host}:{port}: {words}") from failure
+    raise OSError(failure.errno if failure else 0, f"cannot listen on {host}:{port}: {words}") from None
+
+
+def _taken_over(fd: int) -> socket.socket:
+    try:
+        own = os.dup(fd)
+    except OSError as error:
+        words = f"cannot be taken over: {error.strerror}"
+    else:
+        try:
+            return socket.socket(fileno=own)
+        except OSError:
+            os.close(own)
+            words = "is no socket"
+    raise ConfigError(
+        f"the descriptor {fd} {words}",
+        cure="hand over a TCP socket that listens, as systemd and circus do, and give its number",
+    )
 
 
 class Process:

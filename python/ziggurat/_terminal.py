@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import linecache
 import os
 import platform
@@ -23,6 +24,8 @@ __all__ = ["banner", "error_report", "open_writes", "paint", "plain", "say"]
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
 OUTER_FRAMES = 4
 """So many lines of the user's code that led to an error are shown beside that where it is."""
+EARLIER_ERRORS = 3
+CANNOT_LISTEN = "cannot listen on "
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -92,6 +95,8 @@ def error_report(error: BaseException, stream: TextIO | None) -> str:
     elif isinstance(error, SyntaxError):
         what, cure, place = error.msg, None, f"{error.filename}:{error.lineno}" if error.filename else None
         column = error.offset or 0
+    elif isinstance(error, OSError) and CANNOT_LISTEN in str(error):
+        what, cure, place = _cannot_listen(error)
     else:
         what, cure, place = f"{type(error).__name__}: {error}", _cure_of(error), _user_frame(error)
     lines = [f"{paint('error', 'red', stream)}: {what}"]
@@ -101,6 +106,10 @@ def error_report(error: BaseException, stream: TextIO | None) -> str:
         lines += _excerpt(place, stream, column=column)
         for outer in [frame for frame in reversed(_user_frames(error)) if frame != place][:OUTER_FRAMES]:
             lines += _excerpt(outer, stream, mark="from")
+    for earlier in _earlier(error):
+        lines.append(f"{paint('after', 'red', stream)}: {type(earlier).__name__}: {earlier}")
+        if place := _user_frame(earlier):
+            lines += _excerpt(place, stream)
     return "\n".join(lines)
 
 
@@ -110,6 +119,37 @@ def _cure_of(error: BaseException) -> str | None:
     from ._elsewhere import instead_of_module
 
     return instead_of_module(error.name)
+
+
+def _earlier(error: BaseException) -> list[BaseException]:
+    """The errors that this one came of, or that were on their way when it was raised, as a start-up's when closing fails as well."""
+    found: list[BaseException] = []
+    seen = {error}
+    while len(found) < EARLIER_ERRORS:
+        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if before is None or before in seen:
+            break
+        if error.__cause__ is not None or _user_frames(before):
+            found.append(before)
+        seen.add(before)
+        error = before
+    return found
+
+
+def _cannot_listen(error: OSError) -> tuple[str, str, None]:
+    # Of the system's number and its words one will do.
+    what = re.sub(r" \(os error \d+\)$", "", str(error.strerror or error))
+    cures = {
+        errno.EADDRINUSE: "another process listens there: end that one, or give another --port, 0 for a free one",
+        errno.EACCES: "ports below 1024 are for root: give a higher --port, or hand over a listening socket with --fd",
+    }
+    return (
+        what,
+        cures.get(
+            error.errno or 0, "give an address of this machine with --host, as 127.0.0.1, or 0.0.0.0 for all of them"
+        ),
+        None,
+    )
 
 
 def _config_error(error: ConfigError) -> tuple[str, str | None, str | None]:
