@@ -11,6 +11,7 @@ from ._configured import layers_of, prepare, run_arguments
 from ._loading import load
 from ._options import BY_NAME, Value
 from ._terminal import paint, say
+from .exceptions import ConfigError
 
 __all__ = ["dev", "hand_on", "run"]
 
@@ -24,6 +25,7 @@ def run(settings: Mapping[str, Value], target: Mapping[str, Any], *, traceback: 
     """Serves until a signal comes."""
     hand_on(settings)
     if settings["reload"].value:
+        _refuse_workers(settings)
         return _follow_files(settings, target, traceback=traceback)
     if settings["workers"].value > 1:
         from ._supervisor import Supervisor
@@ -37,6 +39,15 @@ def run(settings: Mapping[str, Value], target: Mapping[str, Any], *, traceback: 
     prepare(app, layers_of(settings))
     app.run(**run_arguments(settings))
     return 0
+
+
+def _refuse_workers(settings: Mapping[str, Value]) -> None:
+    workers, reload = settings["workers"], settings["reload"]
+    if workers.value > 1:
+        raise ConfigError(
+            f"{workers.source} asks for {workers.value} workers, and {reload.source} for one that is started anew when a file changes",
+            cure="leave one of the two out; `ziggurat dev` follows the files, whatever the number of workers is elsewhere",
+        )
 
 
 def dev(settings: Mapping[str, Value], target: Mapping[str, Any], *, traceback: bool) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _settings
+from ._arguments import REFUSED
 from .exceptions import ConfigError
 
 __all__ = ["SETTINGS", "Setting", "Value", "add_flags", "resolve", "target_of"]
@@ -178,6 +179,10 @@ def resolve(given: Mapping[str, Any], folder: Path) -> dict[str, Value]:
     env_file = _resolved(BY_NAME["env_file"], given, in_file)
     if env_file.value is not None:
         _load_environment(str(env_file.value), env_file.source)
+    for flag, instead in REFUSED.items():
+        variable = f"ZIGGURAT_{flag.removeprefix('--').replace('-', '_').upper()}"
+        if os.environ.get(variable, "").strip():
+            raise ConfigError(f"the environment variable {variable} is not taken: {instead}", cure="do not set it")
     return {setting.name: _resolved(setting, given, in_file) for setting in SETTINGS}
 
 
@@ -249,19 +254,36 @@ def _table(path: Path, keys: Sequence[str]) -> dict[str, Any] | None:
         return None
     try:
         found: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.name} is no TOML: {error}", cure="save it as UTF-8", location=f"{path}:1") from None
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError(
             f"{path.name} is no TOML: {error}", cure="mend it", location=f"{path}:{line[1] if line else 1}"
         ) from None
-    for key in keys:
+    for depth, key in enumerate(keys, 1):
         found = found.get(key, {})
-    return found if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            raise ConfigError(
+                f"{path.name}: {'.'.join(keys[:depth])} is {found!r}",
+                cure=f"write a table: [{'.'.join(keys)}]",
+                location=f"{path}:{_line_of(path, key)}",
+            )
+    table: dict[str, Any] = found
+    return table
 
 
 def _read_entry(path: Path, name: str, value: Any) -> tuple[str, Value]:
     setting = BY_NAME.get(name.replace("-", "_"))
     place = f"{path}:{_line_of(path, name)}"
+    if instead := REFUSED.get("--" + name.replace("_", "-")):
+        raise ConfigError(f"{path.name}: {name} is not taken: {instead}", cure="leave it out", location=place)
+    if setting is None and isinstance(value, dict):
+        raise ConfigError(
+            f"{path.name} has the table [{name}], and settings have none",
+            cure="write them at the top" if path.name == "ziggurat.toml" else "write them into [tool.ziggurat]",
+            location=place,
+        )
     if setting is None:
         raise ConfigError(
             f"{path.name} has the setting {name!r}, which does not exist",
@@ -292,7 +314,7 @@ def _read_value(setting: Setting, value: Any) -> Any:
 
 def _line_of(path: Path, name: str) -> int:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if re.match(rf"""\s*["']?{re.escape(name)}["']?\s*=""", line):
+        if re.match(rf"""\s*(?:["']?{re.escape(name)}["']?\s*=|\[(?:.*\.)?\s*{re.escape(name)}\s*[.\]])""", line):
             return number
     return 1
 

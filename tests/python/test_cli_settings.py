@@ -17,6 +17,7 @@ from helpers import cli
 from ziggurat import layers
 from ziggurat._arguments import REFUSED
 from ziggurat._options import SETTINGS, read_file, resolve
+from ziggurat.exceptions import ConfigError
 
 APP = """
 from ziggurat import Request, Ziggurat, layers
@@ -90,6 +91,10 @@ def test_info_tells_where_each_setting_comes_from(tmp_path: Path) -> None:
         ("port = true\n", "port is True; it is no switch", 1),
         ("reload-dir = [1]\n", "write a list of texts", 1),
         ("a =\n", "is no TOML", 1),
+        ('\nuds = "/run/shop"\n', "uds is not taken: Unix sockets are not served", 2),
+        ('ssl-keyfile = "key.pem"\n', "ssl-keyfile is not taken: TLS is not served", 1),
+        ("[tool.ziggurat]\nport = 1\n", "has the table [tool], and settings have none; write them at the top", 1),
+        ('host = "h"\n[reload]\ndir = "."\n', "reload is {'dir': '.'}; write true or false", 2),
     ],
 )
 def test_mistakes_in_files_are_named_with_their_line(tmp_path: Path, text: str, says: str, line: int) -> None:
@@ -98,6 +103,36 @@ def test_mistakes_in_files_are_named_with_their_line(tmp_path: Path, text: str, 
         read_file(tmp_path)
     assert says in str(raised.value)
     assert str(raised.value).endswith(f"ziggurat.toml:{line})")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b'[tool]\nziggurat = "shop"\n', "tool.ziggurat is 'shop'; write a table: [tool.ziggurat] (at "),
+        (b'tool = "shop"\n', "tool is 'shop'; write a table: [tool.ziggurat] (at "),
+        (b"[tool.ziggurat]\n# \xff\n", "save it as UTF-8 (at "),
+        (b"[tool.ziggurat.run]\nport = 1\n", "has the table [run], and settings have none; write them into [tool.zigg"),
+    ],
+    ids=["text", "no-table", "bytes", "below"],
+)
+def test_a_project_file_that_cannot_be_read_is_told(tmp_path: Path, text: bytes, says: str) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(text)
+    with pytest.raises(ConfigError, match=r"pyproject\.toml") as raised:
+        read_file(tmp_path)
+    assert says in str(raised.value)
+
+
+def test_variables_of_what_is_refused_are_refused(tmp_path: Path) -> None:
+    done = cli(tmp_path, "info", ZIGGURAT_UDS="/run/shop")
+    assert done.returncode == 1
+    assert "the environment variable ZIGGURAT_UDS is not taken: Unix sockets are not served" in done.stderr
+
+
+def test_workers_and_files_to_follow_are_two_things(project: Path) -> None:
+    (project / "pyproject.toml").write_text("[tool.ziggurat]\nworkers = 4\n")
+    done = cli(project, "run", "shop", "--reload")
+    assert done.returncode == 1
+    assert "pyproject.toml:2 asks for 4 workers, and --reload for one that is started anew" in done.stderr
 
 
 def test_one_file_has_the_settings(tmp_path: Path) -> None:
