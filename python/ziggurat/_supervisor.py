@@ -163,6 +163,7 @@ class Supervisor:
         self._apology: Apology | None = None
         self._first = True
         self._replaced: list[Process] = []
+        self._replaced_again = False
         self._again_at: float | None = None
         self._had_terminal = _has_terminal()
         self._ignores_hangups = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -261,6 +262,7 @@ class Supervisor:
         if self._replaced:
             self._replaced.pop(0).ask_to_end(self._drain + KILLED_AFTER)
             self._roll()
+            self._roll_again()
 
     def _lost(self, process: Process) -> None:
         """One that served has ended by itself."""
@@ -278,6 +280,7 @@ class Supervisor:
             self._serving += [each for each in self._ending if each.kill_at is None]
             self._ending = [each for each in self._ending if each.kill_at is not None]
             self._replaced = []
+            self._roll_again()
             return
         self._replaced = [each for each in self._replaced if each is not process]
         if self._reloading:
@@ -321,9 +324,8 @@ class Supervisor:
             if self._reloading:
                 self._changed.append("SIGHUP")
             else:
-                self._say("workers are replaced one by one", "blue")
-                self._replaced = list(self._serving)
-                self._roll()
+                self._replaced_again = True
+                self._roll_again()
             return
         if number in (signal.SIGINT, signal.SIGTERM):
             self._code = 0
@@ -332,6 +334,14 @@ class Supervisor:
                 process.ask_to_end(self._drain + KILLED_AFTER)
             self._ending += self._serving
             self._serving = []
+
+    def _roll_again(self) -> None:
+        """Begins with the first, where that is wanted and not being done: of those that replace, too, some may have begun too early."""
+        if self._replaced_again and not self._replaced:
+            self._replaced_again = False
+            self._say("workers are replaced one by one", "blue")
+            self._replaced = list(self._serving)
+            self._roll()
 
     def _roll(self) -> None:
         """Starts the one that takes the place of the next to be replaced."""

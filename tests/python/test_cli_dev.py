@@ -313,6 +313,23 @@ def test_workers_are_rolled_on_sighup_without_a_refused_request(start: Callable[
     all_end(list(before))
 
 
+def test_another_sighup_in_the_midst_leaves_nobody_of_before(project: Path, start: Callable[..., Running]) -> None:
+    running = start("run", "shop", "--workers", "2")
+    before = workers_of(running, 2)
+    running.process.send_signal(signal.SIGHUP)
+    running.until("workers are replaced one by one")
+    (project / "shop.py").write_text(APP.replace("first", "second"))
+    meanwhile = set(running.children())
+    running.process.send_signal(signal.SIGHUP)
+    all_end([*before, *meanwhile])
+    workers_of(running, 2)
+    end = time.monotonic() + 10
+    while len(running.children()) != 2:
+        assert time.monotonic() < end, running.output()
+        time.sleep(0.02)
+    assert {running.get().text for _ in range(20)} == {"second"}
+
+
 def test_workers_that_cannot_start_end_it(project: Path) -> None:
     (project / "shop.py").write_text("raise ValueError('no')\n")
     command = [sys.executable, "-m", "ziggurat", "run", "shop", "--workers", "2", "--port", "0"]
