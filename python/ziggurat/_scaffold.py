@@ -21,11 +21,14 @@ _BESIDE = 'ziggurat = { path = "../..", features'
 def scaffold(folder: Path, kind: str) -> list[Path]:
     """Writes a new project into `folder`, which is named as the project is; gives its files. With the kind "rust" it has Rust in it."""
     template = _NAMES[kind]
-    name = folder.name
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name == "ziggurat":
+    # Of `.` the name is that of the folder it stands for.
+    name = folder.name or folder.resolve().name
+    if kind == "rust":
+        _check_module(name)
+    elif not re.fullmatch(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*", name) or name == "ziggurat":
         raise ConfigError(
-            f"{name!r} cannot be the name of a Python module{' and of a crate' if kind == 'rust' else ''}",
-            cure="use small letters, digits and _, beginning with a letter",
+            f"{name!r} cannot be the name of a project",
+            cure="use small letters, digits, _ and - in between, beginning with a letter",
         )
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder} is not empty", cure="name a folder that is not there yet")
@@ -40,6 +43,15 @@ def scaffold(folder: Path, kind: str) -> list[Path]:
         )
         written.append(target)
     return written
+
+
+def _check_module(name: str) -> None:
+    """A project with Rust is a module and a crate, both under its name."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name == "ziggurat":
+        raise ConfigError(
+            f"{name!r} cannot be the name of a Python module and of a crate",
+            cure="use small letters, digits and _, beginning with a letter",
+        )
 
 
 def _texts(folder: Traversable, below: Path) -> list[tuple[Path, str]]:

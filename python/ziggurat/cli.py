@@ -203,7 +203,7 @@ def _new(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     for file in scaffold(folder, "rust" if options.rust else "app"):
         print(f"wrote {file}")
-    print(f"next: cd {folder}, and read README.md")
+    print(f"next: cd {folder}, and read README.md" if folder.name else "next: read README.md")
     return OK
 
 

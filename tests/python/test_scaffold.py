@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from helpers import cli
 
 import ziggurat._ziggurat
 from ziggurat.cli import main
@@ -45,6 +46,27 @@ def test_names_that_cannot_be_are_refused(name: str, tmp_path: Path, capsys: pyt
     assert main(["new", "--rust", str(tmp_path / name)]) == 1
     assert "cannot be the name of a Python module" in capsys.readouterr().err
     assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["ziggurat", "Shop", "-shop", "shop-", "a b", "1a"])
+def test_names_of_projects_that_cannot_be_are_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", str(tmp_path) + "/" + name]) == 1
+    assert "cannot be the name of a project" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
+
+
+def test_a_project_in_python_may_be_named_with_hyphens_and_be_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "book-shop"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert main(["new", "."]) == 0
+    assert tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"] == "book-shop"
+    done = cli(folder, "routes")
+    assert done.returncode == 0 and "/notes" in done.stdout, done.stderr
 
 
 def test_nothing_is_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
