@@ -345,7 +345,7 @@ class Ziggurat(Declared):
         on_started: Callable[[Started], None] | None = None,
         **server: Any,
     ) -> None:
-        """Serves until SIGINT or SIGTERM, then lets requests in flight finish for up to `drain_timeout` seconds.
+        """Serves until SIGINT, SIGTERM or SIGHUP, then lets requests in flight finish for up to `drain_timeout` seconds.
 
         A second signal drops them. It runs PyLoop on this thread, which must be the main thread.
 
