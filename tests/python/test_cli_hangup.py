@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,14 @@ async def close() -> None:
 EACH = pytest.mark.parametrize(
     "arguments", [("run", "shop"), ("run", "shop", "--workers", "2"), ("dev", "shop")], ids=["one", "workers", "dev"]
 )
+
+
+@pytest.fixture(autouse=True)
+def hangups() -> Iterator[None]:
+    """Has what is started not ignore them, as it would where the tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

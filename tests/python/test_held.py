@@ -146,9 +146,11 @@ def test_code_that_keeps_the_interpreter_is_told_of_when_it_is_over(
 
     with TestClient(app) as client, caplog.at_level(logging.WARNING):
         assert client.get("/").json() is True
-        # On a busy machine something else may be told of as well.
-        until(lambda: "GET / (matches) has held the event loop" in caplog.text)
-    assert caplog.text.count("(matches) has held the event loop") == 1
+        # Who waits for the interpreter gets it while that still runs, or, where another thread is faster, when it is over.
+        place_seen, not_seen = "GET / (matches) has held the event loop", "so that its place could not be seen"
+        until(lambda: place_seen in caplog.text or not_seen in caplog.text)
+    # On a busy machine something else may be told of as well.
+    assert max(caplog.text.count(place_seen), caplog.text.count(not_seen)) == 1
 
 
 def test_the_time_is_shorter_while_an_app_is_developed(serve: Callable[..., Any], program: str) -> None:
