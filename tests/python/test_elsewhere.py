@@ -17,6 +17,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBasic, OAuth2PasswordBearer, OAuth2PasswordRequestForm
 from starlette.background import BackgroundTasks
 from starlette.datastructures import State
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.requests import Request as StarletteRequest
 
@@ -140,6 +142,23 @@ def test_what_was_left_behind_in_lists_is_refused() -> None:
         Router(dependencies=[fastapi.Depends(current_user)])
     with pytest.raises(ConfigError, match="nothing here raises RequestValidationError of fastapi; import Request"):
         Ziggurat(exception_handlers={RequestValidationError: lambda request, error: "no"})
+
+
+def test_middleware_of_another_framework_is_refused_where_it_is_given() -> None:
+    class Audited(BaseHTTPMiddleware): ...
+
+    cases: list[tuple[Any, str]] = [
+        (
+            Audited,
+            "the middleware Audited is BaseHTTPMiddleware of starlette; decorate a function with @app.middleware",
+        ),
+        (CORSMiddleware, r"CORSMiddleware is CORSMiddleware of starlette; give layers=\[layers.Cors\("),
+    ]
+    for given, told in cases:
+        with pytest.raises(ConfigError, match=told):
+            Ziggurat().middleware(given)
+        with pytest.raises(ConfigError, match=told):
+            Ziggurat(layers=[given])
 
 
 @pytest.mark.parametrize(
